@@ -1,0 +1,2 @@
+//! defib
+fn main() {}
