@@ -1,1 +1,28 @@
-//! formats
+//! Bytes in, values out: JSON, YAML, log lines, and what must be taken out of all of them.
+//!
+//! Every function here takes bytes and gives values; damaged input gives as much as can be had, with
+//! the place where it breaks. Deliberately absent: files, Kubernetes' meaning (`read`), judgement.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+pub mod json;
+pub mod locate;
+pub mod log;
+pub mod redact;
+pub mod sniff;
+pub mod yaml;
+
+/// The number of the line (from 1) in which this byte stands.
+pub fn line_at(bytes: &[u8], offset: usize) -> u64 {
+    let head = bytes.get(..offset.min(bytes.len())).unwrap_or_default();
+    memchr::memchr_iter(b'\n', head).count() as u64 + 1
+}
+
+/// The range of the line (without its end) in which this byte stands.
+pub fn line_range(bytes: &[u8], offset: usize) -> std::ops::Range<usize> {
+    let offset = offset.min(bytes.len());
+    let start = memchr::memrchr(b'\n', bytes.get(..offset).unwrap_or_default()).map_or(0, |i| i + 1);
+    let end = memchr::memchr(b'\n', bytes.get(offset..).unwrap_or_default())
+        .map_or(bytes.len(), |i| offset + i);
+    start..end
+}

@@ -1,0 +1,368 @@
+//! YAML documents as JSON, with the place of every document and list item in the source.
+//!
+//! Built on granit-parser's events (the parser under serde-saphyr), because evidence needs the byte
+//! range of a field and a cut stream must give what came before the cut. Aliases are expanded under a
+//! budget. A broken document is reported with its line, and reading goes on behind it.
+//! Deliberately absent: YAML tags beyond the core schema, and merge keys, which Kubernetes ignores too.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle};
+
+/// Depth at which a document is refused; Kubernetes objects stay under 30.
+pub const MAX_DEPTH: usize = 200;
+
+/// One document of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// The document as JSON.
+    pub json: Vec<u8>,
+    /// Its bytes in the source.
+    pub source: Range<usize>,
+    /// The elements of its top-level `items`: place in `json`, place in the source.
+    pub items: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// Why a document could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct Broken {
+    /// The line, from 1.
+    pub line: u64,
+    /// What is wrong there.
+    pub why: String,
+}
+
+enum Frame {
+    Seq { first: bool, items: bool, start: usize },
+    Map { first: bool, key: bool, start: usize },
+}
+
+/// Calls `each` for every document or break, in order, until it returns false.
+pub fn documents(text: &str, mut each: impl FnMut(Result<Document, Broken>) -> bool) {
+    let mut options = Options::default();
+    options.block_nesting_limit = MAX_DEPTH;
+    options.flow_nesting_limit = MAX_DEPTH;
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut build = Builder::new(text.len());
+    loop {
+        match parser.next_event() {
+            None => break,
+            Some(Ok((event, span))) => {
+                let range = span.byte_range().unwrap_or(0..0);
+                match event {
+                    Event::StreamStart | Event::StreamEnd => {}
+                    Event::DocumentStart(..) => build.reset(),
+                    Event::DocumentEnd => {
+                        if let Some(doc) = build.take()
+                            && !each(Ok(doc))
+                        {
+                            return;
+                        }
+                    }
+                    event => {
+                        if let Err(why) = build.event(event, range) {
+                            let broken = Broken { line: span.start.line() as u64, why };
+                            if !each(Err(broken)) || !skip_document(&mut parser) {
+                                return;
+                            }
+                            build.reset();
+                        }
+                    }
+                }
+            }
+            Some(Err(e)) => {
+                let broken = Broken { line: e.marker().line() as u64, why: e.info().to_owned() };
+                if !each(Err(broken)) || !skip_document(&mut parser) {
+                    return;
+                }
+                build.reset();
+            }
+        }
+    }
+}
+
+/// Goes on behind the next document mark; false when there is none.
+fn skip_document<'a, T: granit_parser::BorrowedInput<'a>>(parser: &mut Parser<'a, T>) -> bool {
+    matches!(parser.proceed_next_document(), Ok(true))
+}
+
+struct Builder {
+    out: Vec<u8>,
+    stack: Vec<Frame>,
+    items: Vec<(Range<usize>, Range<usize>)>,
+    item_start: Option<(usize, usize)>,
+    items_key: bool,
+    source: Option<Range<usize>>,
+    anchors: BTreeMap<usize, Range<usize>>,
+    open_anchors: Vec<(usize, usize)>,
+    budget: usize,
+}
+
+impl Builder {
+    fn new(input: usize) -> Self {
+        Self {
+            out: Vec::new(),
+            stack: Vec::new(),
+            items: Vec::new(),
+            item_start: None,
+            items_key: false,
+            source: None,
+            anchors: BTreeMap::new(),
+            open_anchors: Vec::new(),
+            budget: input.saturating_mul(4).saturating_add(1 << 20),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.out.clear();
+        self.stack.clear();
+        self.items.clear();
+        self.item_start = None;
+        self.items_key = false;
+        self.source = None;
+        self.anchors.clear();
+        self.open_anchors.clear();
+    }
+
+    fn take(&mut self) -> Option<Document> {
+        let source = self.source.take()?;
+        let doc = Document {
+            json: std::mem::take(&mut self.out),
+            source,
+            items: std::mem::take(&mut self.items),
+        };
+        self.reset();
+        Some(doc)
+    }
+
+    /// Writes the comma or colon before a node; says whether the node is a key.
+    fn before(&mut self, at: usize) -> bool {
+        let depth = self.stack.len();
+        match self.stack.last_mut() {
+            None => false,
+            Some(Frame::Seq { first, items, .. }) => {
+                if !*first {
+                    self.out.push(b',');
+                }
+                *first = false;
+                if *items && depth == 2 {
+                    self.item_start = Some((self.out.len(), at));
+                }
+                false
+            }
+            Some(Frame::Map { first, key, .. }) => {
+                if *key {
+                    if !*first {
+                        self.out.push(b',');
+                    }
+                    *first = false;
+                } else {
+                    self.out.push(b':');
+                }
+                *key
+            }
+        }
+    }
+
+    /// Book-keeping behind a node.
+    fn after(&mut self, was_key: bool, end: usize) {
+        if let Some(source) = &mut self.source {
+            source.end = source.end.max(end);
+        }
+        let depth = self.stack.len();
+        match self.stack.last_mut() {
+            Some(Frame::Map { key, .. }) => *key = !was_key,
+            Some(Frame::Seq { items: true, .. }) if depth == 2 => {
+                if let Some((json, source)) = self.item_start.take() {
+                    self.items.push((json..self.out.len(), source..end.max(source)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn anchor(&mut self, id: usize, start: usize) {
+        if id != 0 {
+            self.open_anchors.push((id, start));
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), String> {
+        match &mut self.source {
+            None => self.source = Some(range.clone()),
+            Some(s) => s.end = s.end.max(range.end),
+        }
+        if self.out.len() > self.budget {
+            return Err("aliases expand to too much".to_owned());
+        }
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let key = self.before(range.start);
+                let start = self.out.len();
+                let tagged = tag.as_ref().is_some_and(|t| t.is_yaml_core_schema_tag("str"));
+                if key || tagged || style != ScalarStyle::Plain {
+                    self.string(&text);
+                } else {
+                    self.plain(&text);
+                }
+                if key && self.stack.len() == 1 {
+                    self.items_key = text == "items";
+                }
+                if anchor != 0 {
+                    self.anchors.insert(anchor, start..self.out.len());
+                }
+                self.after(key, range.end);
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let key = self.before(range.start);
+                let start = self.out.len();
+                self.anchor(anchor, start);
+                if key {
+                    return Err("a list cannot be a key".to_owned());
+                }
+                let items = self.stack.len() == 1 && self.items_key;
+                self.out.push(b'[');
+                self.stack.push(Frame::Seq { first: true, items, start });
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let key = self.before(range.start);
+                if key {
+                    return Err("a map cannot be a key".to_owned());
+                }
+                let start = self.out.len();
+                self.anchor(anchor, start);
+                self.out.push(b'{');
+                self.stack.push(Frame::Map { first: true, key: true, start });
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let (close, opened) = match self.stack.pop() {
+                    Some(Frame::Map { start, .. }) => (b'}', start),
+                    Some(Frame::Seq { start, .. }) => (b']', start),
+                    None => return Err("a list or map ends that never began".to_owned()),
+                };
+                self.out.push(close);
+                if let Some((id, start)) = self.open_anchors.last().copied()
+                    && start == opened
+                {
+                    self.open_anchors.pop();
+                    self.anchors.insert(id, start..self.out.len());
+                }
+                // A block collection's end mark stands at the next token: its text ends before.
+                self.after(false, range.start.max(range.end));
+            }
+            Event::Alias(id) => {
+                let key = self.before(range.start);
+                let Some(copy) = self.anchors.get(&id).cloned() else {
+                    return Err("an alias of something that is not complete".to_owned());
+                };
+                if self.out.len().saturating_add(copy.len()) > self.budget {
+                    return Err("aliases expand to too much".to_owned());
+                }
+                self.out.extend_from_within(copy);
+                self.after(key, range.end);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, text: &str) {
+        // Writing to a Vec cannot fail; an error would leave an empty string.
+        if serde_json::to_writer(&mut self.out, text).is_err() {
+            self.out.extend_from_slice(b"\"\"");
+        }
+    }
+
+    /// A plain scalar by YAML's core schema, as Kubernetes' YAML library reads it.
+    fn plain(&mut self, text: &str) {
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => self.out.extend_from_slice(b"null"),
+            "true" | "True" | "TRUE" => self.out.extend_from_slice(b"true"),
+            "false" | "False" | "FALSE" => self.out.extend_from_slice(b"false"),
+            _ if is_json_number(text) => self.out.extend_from_slice(text.as_bytes()),
+            _ => self.string(text),
+        }
+    }
+}
+
+/// A plain number that JSON writes the same way.
+fn is_json_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((w, f)) => (w, Some(f)),
+        None => (digits, None),
+    };
+    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    all_digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && whole.len() <= 18
+        && fraction.is_none_or(|f| all_digits(f) && f.len() <= 18)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> Vec<Result<String, Broken>> {
+        let mut out = Vec::new();
+        documents(text, |d| {
+            out.push(d.map(|d| String::from_utf8(d.json).unwrap()));
+            true
+        });
+        out
+    }
+
+    #[test]
+    fn scalars_keep_their_types() {
+        assert_eq!(
+            all("a: 1\nb: '1'\nc: true\nd: ~\ne: 1e3\nf: 0x1\ng: [x, {y: -2.50}]\nh: |\n  two\n  lines\n"),
+            [Ok(r#"{"a":1,"b":"1","c":true,"d":null,"e":"1e3","f":"0x1","g":["x",{"y":-2.50}],"h":"two\nlines\n"}"#.to_owned())]
+        );
+    }
+
+    #[test]
+    fn items_know_their_place() {
+        let text = "apiVersion: v1\nitems:\n- a: 1\n- b: 2\n  c:\n  - 3\nkind: List\n";
+        let mut got = Vec::new();
+        documents(text, |d| {
+            let d = d.unwrap();
+            for (j, s) in &d.items {
+                got.push((
+                    String::from_utf8(d.json[j.clone()].to_vec()).unwrap(),
+                    text[s.clone()].trim_end().to_owned(),
+                ));
+            }
+            true
+        });
+        assert_eq!(got[0], (r#"{"a":1}"#.to_owned(), "a: 1".to_owned()));
+        assert_eq!(got[1].0, r#"{"b":2,"c":[3]}"#);
+        assert!(got[1].1.starts_with("b: 2"), "{:?}", got[1]);
+    }
+
+    #[test]
+    fn a_broken_document_costs_only_itself() {
+        let got = all("a: 1\n---\nb: [1\nc: 2\n---\nd: 3\n");
+        assert_eq!(got.first().unwrap().as_deref(), Ok("{\"a\":1}"));
+        assert!(got.iter().any(Result::is_err));
+        assert_eq!(got.last().unwrap().as_deref(), Ok("{\"d\":3}"), "{got:?}");
+    }
+
+    #[test]
+    fn aliases_expand_under_a_budget() {
+        assert_eq!(all("a: &x {k: v}\nb: *x\n"), [Ok(r#"{"a":{"k":"v"},"b":{"k":"v"}}"#.to_owned())]);
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for i in 1..12 {
+            let refs = vec![format!("*a{}", i - 1); 9].join(",");
+            bomb.push_str(&format!("a{i}: &a{i} {{k: [{refs}]}}\n"));
+        }
+        assert!(all(&bomb).iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn depth_is_refused_with_a_line() {
+        let deep = format!("a: {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(all(&deep).first(), Some(Err(b)) if b.line == 1));
+    }
+}
