@@ -76,7 +76,7 @@ pub struct Other {
     pub metadata: Meta,
     /// Its conditions.
     #[serde(deserialize_with = "crate::de::object")]
-    pub status: crate::views::api::ConditionsOnly,
+    pub status: api::ConditionsOnly,
 }
 
 /// What is known about how completely a kind was listed.

@@ -1,1 +1,16 @@
-//! read
+//! Bundle → Cluster: recognises what each entry is, reads objects and logs, builds the graph.
+//!
+//! Nothing here fails: what cannot be read becomes a gap. Deliberately absent: judgement (`diagnose`),
+//! files and archives (`collect`), and secrets, which never come this far.
+
+mod coverage;
+mod edges;
+mod infer;
+mod object;
+pub mod quote;
+mod reader;
+mod scan;
+mod tables;
+
+pub use reader::Reader;
+pub use scan::SignalSet;

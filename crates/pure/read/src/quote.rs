@@ -1,0 +1,62 @@
+//! Fills in quotations after the judgement: evidence text is copied from the source, with its line.
+//!
+//! A rule cites "this field of this object"; here that place is found in the entry's own bytes.
+//! Deliberately absent: choosing what to quote.
+
+use std::collections::BTreeSet;
+
+use defib_formats::{line_at, locate};
+use defib_model::report::{Evidence, QUOTE_LIMIT, Report};
+
+/// Every piece of evidence of a report.
+fn each(report: &mut Report, mut f: impl FnMut(&mut Evidence)) {
+    for cause in &mut report.root_causes {
+        cause.evidence.iter_mut().for_each(&mut f);
+    }
+    for candidate in &mut report.candidates {
+        candidate.pro.iter_mut().chain(&mut candidate.con).for_each(&mut f);
+    }
+    for symptom in &mut report.symptoms {
+        symptom.evidence.iter_mut().for_each(&mut f);
+    }
+    for contradiction in &mut report.contradictions {
+        f(&mut contradiction.a);
+        f(&mut contradiction.b);
+    }
+    for note in &mut report.notes {
+        note.evidence.iter_mut().for_each(&mut f);
+    }
+}
+
+/// The entries (as indices into `Cluster::entries`) that `fill` needs.
+pub fn entries(report: &mut Report) -> BTreeSet<u32> {
+    let mut out = BTreeSet::new();
+    each(report, |e| {
+        if let Some(l) = &e.locator {
+            out.insert(l.origin.entry);
+        }
+    });
+    out
+}
+
+/// Fills in all quotations from one entry. A field that the text does not have keeps the text that
+/// the rule wrote from the object.
+pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
+    each(report, |e| {
+        let Some(l) = e.locator.as_ref().filter(|l| l.origin.entry == entry) else { return };
+        let object = l.origin.start as usize..(l.origin.end as usize).min(bytes.len());
+        if object.start >= object.end {
+            return;
+        }
+        match locate::field(bytes, object.clone(), &l.pointer) {
+            Some(range) => {
+                let said = locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
+                if !said.is_empty() {
+                    e.text = said;
+                }
+                e.line = line_at(bytes, range.start);
+            }
+            None => e.line = line_at(bytes, object.start),
+        }
+    });
+}

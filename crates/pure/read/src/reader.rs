@@ -1,0 +1,378 @@
+//! Entry by entry into the tables: what each entry is, the objects in it, the signals in it.
+//!
+//! Deliberately absent: order. Entries may come in any order of sources; `finish` sorts.
+
+use std::collections::BTreeMap;
+
+use defib_formats::json::{self, Value};
+use defib_formats::{sniff, yaml};
+use defib_model::bundle::{Bundle, Entry};
+use defib_model::cluster::{Cluster, EntryRef, Listed, Origin};
+use defib_model::report::Gap;
+use defib_model::EntityId;
+use rayon::prelude::*;
+
+use crate::object::{self, Parsed, Refused};
+use crate::scan::{self, Owner, Scanned, SignalSet};
+
+/// Objects that one reading holds at most; a hostile file must not fill the memory.
+const MAX_OBJECTS: usize = 250_000;
+
+/// What one list of objects said about itself.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    /// Kind of its items, when the list is typed or all items agree.
+    pub kind: String,
+    /// Namespaces of its items.
+    pub namespaces: Vec<String>,
+    /// True when items have no namespace.
+    pub cluster_scoped: bool,
+    /// True when it came to its end.
+    pub complete: bool,
+    /// The folder that `cluster-info dump` names after the namespace, for typed lists.
+    pub folder: String,
+    /// True when the question covered all namespaces.
+    pub asked_whole: bool,
+}
+
+/// Reads entries into a Cluster.
+pub struct Reader<'s> {
+    signals: &'s SignalSet,
+    entries: Vec<EntryRef>,
+    parsed: Vec<Parsed>,
+    scanned: Vec<Scanned>,
+    lists: Vec<List>,
+    gaps: Vec<Gap>,
+    refused: BTreeMap<String, [u64; 3]>,
+    api_ready: Option<bool>,
+    full: bool,
+}
+
+impl<'s> Reader<'s> {
+    /// A reader that scans logs for these signals.
+    pub fn new(signals: &'s SignalSet) -> Self {
+        Self {
+            signals,
+            entries: Vec::new(),
+            parsed: Vec::new(),
+            scanned: Vec::new(),
+            lists: Vec::new(),
+            gaps: Vec::new(),
+            refused: BTreeMap::new(),
+            api_ready: None,
+            full: false,
+        }
+    }
+
+    /// Reads one entry.
+    pub fn entry(&mut self, entry: &Entry, bytes: &[u8]) {
+        let index = self.entries.len() as u32;
+        self.entries.push(EntryRef {
+            id: entry.id.clone(),
+            source: entry.source.clone(),
+            vantage: entry.vantage.clone(),
+        });
+        if entry.probe == "kube-get" && entry.id.ends_with("readyz") {
+            self.api_ready = Some(entry.exit == Some(200));
+            return;
+        }
+        if entry.probe == "kube-log" {
+            self.log(index, entry, bytes);
+            return;
+        }
+        match sniff::looks(bytes) {
+            sniff::Looks::Empty => {}
+            sniff::Looks::Binary => self.gaps.push(Gap::new(
+                format!("file {}", entry.id),
+                "not text; databases and archives are not read yet",
+            )),
+            sniff::Looks::Json => self.json(index, entry, bytes),
+            sniff::Looks::Yaml => self.yaml(index, entry, bytes),
+            sniff::Looks::Text => self.log(index, entry, bytes),
+        }
+    }
+
+    fn log(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        let owner = match &entry.about {
+            Some(a) if !a.pod.is_empty() => Owner {
+                entity: Some(EntityId::object("Pod", "", &a.namespace, &a.pod)),
+                container: a.container.clone(),
+            },
+            _ => Owner::default(),
+        };
+        self.scanned.push(scan::scan(self.signals, index, bytes, owner));
+    }
+
+    fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        let mut at = 0;
+        let mut found = 0;
+        loop {
+            match json::value(bytes, at) {
+                Value::Whole(r) => {
+                    self.json_document(index, entry, bytes, r.start, r.end, true);
+                    at = r.end;
+                    found += 1;
+                }
+                Value::Cut(start) => {
+                    self.json_document(index, entry, bytes, start, bytes.len(), false);
+                    self.gaps.push(Gap::new(
+                        format!("the end of {}", entry.id),
+                        format!(
+                            "the file ends in the middle of a value (line {}); what came before it was read",
+                            defib_formats::line_at(bytes, bytes.len())
+                        ),
+                    ));
+                    return;
+                }
+                Value::Broken(start) => {
+                    if found == 0 {
+                        self.log(index, entry, bytes);
+                    } else {
+                        self.gaps.push(Gap::new(
+                            format!("the rest of {}", entry.id),
+                            format!("no JSON from line {} on", defib_formats::line_at(bytes, start)),
+                        ));
+                    }
+                    return;
+                }
+                Value::End => return,
+            }
+        }
+    }
+
+    fn json_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], start: usize, end: usize, whole: bool) {
+        if bytes.get(start) == Some(&b'[') {
+            let items: Vec<Value> = json::elements(bytes, start).collect();
+            self.json_items(index, entry, bytes, items, None, whole);
+            return;
+        }
+        if bytes.get(start) != Some(&b'{') {
+            return;
+        }
+        let text = |v: &Value| match v {
+            Value::Whole(r) => json::string_at(bytes, r),
+            _ => None,
+        };
+        let (mut kind, mut version, mut items_at, mut more) = (None, None, None, false);
+        for field in json::fields(bytes, start, end) {
+            match field.key.as_str() {
+                "kind" => kind = text(&field.value),
+                "apiVersion" => version = text(&field.value),
+                "items" => {
+                    items_at = match &field.value {
+                        Value::Whole(r) => Some(r.start),
+                        Value::Cut(s) => Some(*s),
+                        _ => None,
+                    }
+                }
+                "metadata" => {
+                    if let Value::Whole(r) = &field.value {
+                        more = json::fields(bytes, r.start, r.end)
+                            .any(|f| f.key == "continue" && text(&f.value).is_some_and(|t| !t.is_empty()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let kind = kind.unwrap_or_default();
+        match items_at {
+            Some(at) if kind.is_empty() || kind.ends_with("List") => {
+                let items: Vec<Value> = json::elements(bytes, at).collect();
+                let typed = crate::infer::of_list(&kind, &version.unwrap_or_default());
+                self.json_items(index, entry, bytes, items, typed, whole && !more);
+            }
+            _ if whole => {
+                let origin = Origin { entry: index, start: start as u64, end: end as u64 };
+                let one = object::read(bytes.get(start..end).unwrap_or_default(), origin, None);
+                self.take(entry, vec![one]);
+            }
+            _ => {}
+        }
+    }
+
+    fn json_items(
+        &mut self,
+        index: u32,
+        entry: &Entry,
+        bytes: &[u8],
+        items: Vec<Value>,
+        typed: Option<(String, String)>,
+        complete: bool,
+    ) {
+        let ranges: Vec<_> = items
+            .into_iter()
+            .filter_map(|v| match v {
+                Value::Whole(r) => Some(r),
+                _ => None,
+            })
+            .take(MAX_OBJECTS)
+            .collect();
+        let typed = typed.or_else(|| {
+            entry.about.as_ref().filter(|a| !a.kind.is_empty()).map(|a| (a.kind.clone(), a.api_version.clone()))
+        });
+        let parsed: Vec<_> = ranges
+            .par_iter()
+            .map(|r| {
+                let origin = Origin { entry: index, start: r.start as u64, end: r.end as u64 };
+                object::read(bytes.get(r.clone()).unwrap_or_default(), origin, typed.as_ref())
+            })
+            .collect();
+        self.list(entry, typed.map(|t| t.0), &parsed, complete);
+        self.take(entry, parsed);
+    }
+
+    fn yaml(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        if matches!(text, std::borrow::Cow::Owned(_)) {
+            // Offsets into the repaired text are not offsets into the file, so quotations would lie.
+            self.gaps.push(Gap::new(
+                format!("file {}", entry.id),
+                "not valid UTF-8; it is read as far as it can be, line numbers are approximate",
+            ));
+        }
+        yaml::documents(&text, |document| {
+            match document {
+                Err(broken) => self.gaps.push(Gap::new(
+                    format!("a document in {}", entry.id),
+                    format!("no valid YAML: {broken}"),
+                )),
+                Ok(doc) => self.yaml_document(index, entry, doc),
+            }
+            !self.full
+        });
+    }
+
+    fn yaml_document(&mut self, index: u32, entry: &Entry, doc: yaml::Document) {
+        let top: BTreeMap<String, std::ops::Range<usize>> =
+            json::fields(&doc.json, 0, doc.json.len())
+                .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
+                .filter_map(|f| match f.value {
+                    Value::Whole(r) => Some((f.key, r)),
+                    _ => None,
+                })
+                .collect();
+        let text = |k: &str| top.get(k).and_then(|r| json::string_at(&doc.json, r)).unwrap_or_default();
+        let (kind, version) = (text("kind"), text("apiVersion"));
+        if top.contains_key("items") && (kind.is_empty() || kind.ends_with("List")) {
+            let typed = crate::infer::of_list(&kind, &version);
+            let parsed: Vec<_> = doc
+                .items
+                .par_iter()
+                .map(|(j, s)| {
+                    let origin = Origin { entry: index, start: s.start as u64, end: s.end as u64 };
+                    object::read(doc.json.get(j.clone()).unwrap_or_default(), origin, typed.as_ref())
+                })
+                .collect();
+            self.list(entry, typed.map(|t| t.0), &parsed, true);
+            self.take(entry, parsed);
+        } else if doc.json.first() == Some(&b'{') {
+            let origin = Origin { entry: index, start: doc.source.start as u64, end: doc.source.end as u64 };
+            let one = object::read(&doc.json, origin, None);
+            self.take(entry, vec![one]);
+        } else if doc.json.first() == Some(&b'[') {
+            // `- kind: Pod …` without a list around it, as people paste items.
+            let parsed: Vec<_> = json::elements(&doc.json, 0)
+                .filter_map(|v| match v {
+                    Value::Whole(r) => {
+                        let origin = Origin { entry: index, start: doc.source.start as u64, end: doc.source.end as u64 };
+                        Some(object::read(doc.json.get(r).unwrap_or_default(), origin, None))
+                    }
+                    _ => None,
+                })
+                .collect();
+            self.take(entry, parsed);
+        }
+    }
+
+    fn list(&mut self, entry: &Entry, typed: Option<String>, parsed: &[Result<Parsed, Refused>], complete: bool) {
+        let mut list = List {
+            complete,
+            asked_whole: entry.about.as_ref().is_some_and(|a| a.whole),
+            ..List::default()
+        };
+        let mut kinds: Vec<&str> = Vec::new();
+        for one in parsed.iter().flatten() {
+            if !kinds.contains(&one.object.kind.as_str()) {
+                kinds.push(&one.object.kind);
+            }
+            if one.object.namespace.is_empty() {
+                list.cluster_scoped = true;
+            } else if !list.namespaces.contains(&one.object.namespace) {
+                list.namespaces.push(one.object.namespace.clone());
+            }
+        }
+        list.kind = match (typed, kinds.as_slice()) {
+            (Some(kind), _) => {
+                let mut path = entry.id.rsplit('/');
+                path.next();
+                list.folder = path.next().unwrap_or_default().to_owned();
+                kind
+            }
+            (None, [one]) => (*one).to_owned(),
+            _ => return,
+        };
+        self.lists.push(list);
+    }
+
+    fn take(&mut self, entry: &Entry, parsed: Vec<Result<Parsed, Refused>>) {
+        for one in parsed {
+            match one {
+                Ok(p) if self.parsed.len() < MAX_OBJECTS => self.parsed.push(p),
+                Ok(_) => {
+                    if !self.full {
+                        self.full = true;
+                        self.gaps.push(Gap::new(
+                            format!("further objects, from {} on", entry.id),
+                            format!("more than {MAX_OBJECTS} objects; the rest was not read"),
+                        ));
+                    }
+                }
+                Err(why) => {
+                    let counts = self.refused.entry(entry.id.clone()).or_default();
+                    if let Some(count) = counts.get_mut(why as usize) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The Cluster of everything that was read.
+    pub fn finish(mut self, bundle: &Bundle) -> Cluster {
+        for (file, [invalid, no_kind, no_name]) in std::mem::take(&mut self.refused) {
+            if invalid > 0 {
+                self.gaps.push(Gap::new(
+                    format!("{invalid} objects in {file}"),
+                    "damaged, or nested too deeply to be an object",
+                ));
+            }
+            // Values files and other YAML are no objects and no gap: nothing is missing.
+            let _ = (no_kind, no_name);
+        }
+        let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
+        for list in &self.lists {
+            crate::coverage::note(list, &mut listed);
+        }
+        let mut cluster = crate::tables::build(self.parsed);
+        cluster.entries = self.entries;
+        cluster.sources = bundle.sources.clone();
+        cluster.listed = listed;
+        cluster.api_ready = self.api_ready;
+        for scanned in self.scanned {
+            cluster.hits.extend(scanned.hits);
+            cluster.tails.extend(scanned.tails);
+            cluster.log_lines += scanned.lines;
+            cluster.as_of = cluster.as_of.max(scanned.last);
+        }
+        cluster.hits.sort_by(|a, b| {
+            (a.signal, &a.entity, &a.container, a.entry).cmp(&(b.signal, &b.entity, &b.container, b.entry))
+        });
+        cluster.gaps = bundle.gaps.clone();
+        cluster.gaps.append(&mut self.gaps);
+        cluster.gaps.sort();
+        cluster.gaps.dedup();
+        crate::edges::build(&mut cluster);
+        crate::coverage::judge(&mut cluster);
+        cluster
+    }
+}

@@ -1,0 +1,224 @@
+//! Logs are read once, for all signals together: one automaton over the anchors, the full pattern
+//! only on lines that hold one.
+//!
+//! Deliberately absent: keeping of lines. Per signal and file there is a count and five exemplars.
+
+use aho_corasick::AhoCorasick;
+use defib_formats::{line_range, log};
+use defib_model::EntityId;
+use defib_model::signal::{Hit, LogLine, LogTail, Signal};
+use regex::Regex;
+
+/// Exemplar lines that are kept per signal and file.
+const EXEMPLARS: usize = 5;
+/// Last lines that are kept per container.
+const TAIL: usize = 5;
+
+/// The compiled signals.
+pub struct SignalSet {
+    automaton: Option<AhoCorasick>,
+    /// Signal and full pattern, in the order of the automaton's patterns.
+    rows: Vec<(&'static Signal, Option<Regex>)>,
+}
+
+impl SignalSet {
+    /// Compiles the tables. A signal whose pattern does not compile is matched by its anchor alone;
+    /// a test of the tables makes sure that there is none.
+    pub fn new(signals: impl IntoIterator<Item = &'static Signal>) -> Self {
+        let rows: Vec<_> = signals
+            .into_iter()
+            .map(|s| (s, (!s.pattern.is_empty()).then(|| Regex::new(s.pattern).ok()).flatten()))
+            .collect();
+        let automaton = AhoCorasick::new(rows.iter().map(|(s, _)| s.anchor)).ok();
+        Self { automaton, rows }
+    }
+}
+
+/// Whose log a stretch of text is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    pub entity: Option<EntityId>,
+    pub container: String,
+}
+
+/// What one file gave.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    pub hits: Vec<Hit>,
+    pub tails: Vec<LogTail>,
+    pub lines: u64,
+    pub last: Option<jiff::Timestamp>,
+}
+
+/// Reads one log. `owner` is whose it is, where the question said so; marks of `cluster-info dump`
+/// in the text say it otherwise.
+pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned {
+    let mut out = Scanned { lines: memchr::memchr_iter(b'\n', bytes).count() as u64, ..Scanned::default() };
+    if bytes.last().is_some_and(|b| *b != b'\n') {
+        out.lines += 1;
+    }
+    let marked = memchr::memmem::find(bytes.get(..bytes.len().min(65_536)).unwrap_or_default(), b"==== START logs for container ").is_some();
+    if !marked {
+        stretch(set, entry, bytes, 0, bytes.len(), &owner, &mut out);
+    } else {
+        let mut start = 0;
+        let mut current = owner;
+        let mut marks = Vec::new();
+        log::lines(bytes, |_, at, line| {
+            if line.starts_with(b"==== ")
+                && let Some(mark) = std::str::from_utf8(line).ok().and_then(log::dump_mark)
+            {
+                marks.push((at, at + line.len(), mark));
+            }
+        });
+        for (at, end, mark) in marks {
+            if mark.start {
+                current = Owner {
+                    entity: Some(EntityId::object("Pod", "", &mark.namespace, &mark.pod)),
+                    container: mark.container,
+                };
+            } else {
+                stretch(set, entry, bytes, start, at, &current, &mut out);
+                current = Owner::default();
+            }
+            start = (end + 1).min(bytes.len());
+        }
+        if start < bytes.len() {
+            stretch(set, entry, bytes, start, bytes.len(), &current, &mut out);
+        }
+    }
+    out.last = out.hits.iter().filter_map(|h| h.last).max().or(out.last);
+    out
+}
+
+fn stretch(set: &SignalSet, entry: u32, bytes: &[u8], from: usize, to: usize, owner: &Owner, out: &mut Scanned) {
+    let text = bytes.get(from..to).unwrap_or_default();
+    if let Some(automaton) = &set.automaton {
+        let mut lines = LineCounter { at: 0, line: defib_formats::line_at(bytes, from) };
+        let mut seen = (usize::MAX, Vec::new());
+        for found in automaton.find_overlapping_iter(text) {
+            let range = line_range(text, found.start());
+            let row = found.pattern().as_usize();
+            if seen.0 != range.start {
+                seen = (range.start, Vec::new());
+            }
+            if seen.1.contains(&row) {
+                continue;
+            }
+            seen.1.push(row);
+            let Some((signal, pattern)) = set.rows.get(row) else { continue };
+            let line = String::from_utf8_lossy(text.get(range.clone()).unwrap_or_default());
+            let plain = log::unescape(line.trim_end_matches('\r'));
+            let groups = match pattern {
+                None => Vec::new(),
+                Some(regex) => match regex.captures(&plain) {
+                    None => continue,
+                    Some(c) => c.iter().skip(1).map(|g| g.map_or(String::new(), |g| g.as_str().to_owned())).collect(),
+                },
+            };
+            let number = lines.number(text, range.start);
+            let time = log::time_of(&line);
+            let quoted = around(line.trim_end_matches('\r'), found.start() - range.start);
+            record(out, signal, entry, owner, LogLine { line: number, text: quoted, time, groups });
+        }
+    }
+    if let Some(entity) = &owner.entity {
+        let mut tail: Vec<LogLine> = Vec::new();
+        let mut end = text.len();
+        let total = defib_formats::line_at(bytes, to.saturating_sub(1));
+        let mut number = total;
+        while tail.len() < TAIL && end > 0 {
+            let body = text.get(..end).unwrap_or_default();
+            let body = body.strip_suffix(b"\n").unwrap_or(body);
+            let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
+            let line = String::from_utf8_lossy(body.get(start..).unwrap_or_default());
+            if !line.trim().is_empty() {
+                tail.push(LogLine { line: number, text: around(line.trim_end(), 0), time: log::time_of(&line), groups: Vec::new() });
+            }
+            number = number.saturating_sub(1);
+            end = start;
+        }
+        tail.reverse();
+        if !tail.is_empty() {
+            out.tails.push(LogTail { entity: entity.clone(), container: owner.container.clone(), entry, lines: tail });
+        }
+    }
+}
+
+/// At most 400 characters of a line, with the byte at `hit` among them.
+fn around(line: &str, hit: usize) -> String {
+    const LIMIT: usize = defib_model::report::QUOTE_LIMIT;
+    if line.len() <= LIMIT {
+        return line.to_owned();
+    }
+    let mut start = hit.saturating_sub(120).min(line.len());
+    while !line.is_char_boundary(start) {
+        start -= 1;
+    }
+    line.get(start..).unwrap_or_default().chars().take(LIMIT).collect()
+}
+
+/// Line numbers of ever later places, counted once.
+struct LineCounter {
+    at: usize,
+    line: u64,
+}
+
+impl LineCounter {
+    fn number(&mut self, text: &[u8], start: usize) -> u64 {
+        if let Some(between) = text.get(self.at..start) {
+            self.line += memchr::memchr_iter(b'\n', between).count() as u64;
+            self.at = start;
+        }
+        self.line
+    }
+}
+
+fn record(out: &mut Scanned, signal: &'static Signal, entry: u32, owner: &Owner, line: LogLine) {
+    let time = line.time;
+    let known = out.hits.iter_mut().find(|h| h.signal == signal.id && h.entity == owner.entity && h.container == owner.container);
+    match known {
+        Some(hit) => {
+            hit.count += 1;
+            if hit.lines.len() < EXEMPLARS {
+                hit.lines.push(line);
+            }
+            hit.first = hit.first.or(time);
+            hit.last = time.or(hit.last);
+        }
+        None => out.hits.push(Hit {
+            signal: signal.id,
+            entity: owner.entity.clone(),
+            container: owner.container.clone(),
+            entry,
+            count: 1,
+            lines: vec![line],
+            first: time,
+            last: time,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use defib_model::signal::Mark;
+
+    static SIGNALS: [Signal; 2] = [
+        Signal { id: "t.loop", anchor: "plugin/loop", pattern: r#"Loop \((\S+) ->"#, unit: "coredns", mark: Mark::Cause, versions: "", source: "" },
+        Signal { id: "t.name", anchor: "name resolution", pattern: "", unit: "app", mark: Mark::Symptom, versions: "", source: "" },
+    ];
+
+    #[test]
+    fn dump_marks_say_whose_log_it_is() {
+        let text = b"==== START logs for container c of pod k/p ====\nok\n[FATAL] plugin/loop: Loop (1.2.3.4:5 -> :53)\n==== END logs for container c of pod k/p ====\n==== START logs for container d of pod k/q ====\nfailure in name resolution\n==== END logs for container d of pod k/q ====\n";
+        let got = scan(&SignalSet::new(&SIGNALS), 0, text, Owner::default());
+        assert_eq!(got.hits.len(), 2);
+        let hit = &got.hits[0];
+        assert_eq!((hit.entity.as_ref().unwrap().as_str(), hit.lines[0].line), ("pod/k/p", 3));
+        assert_eq!(hit.lines[0].groups, ["1.2.3.4:5"]);
+        assert_eq!(got.hits[1].lines[0].line, 6);
+        assert_eq!(got.tails.len(), 2);
+        assert_eq!(got.tails[0].lines.iter().map(|l| l.line).collect::<Vec<_>>(), [2, 3]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Parsed objects into sorted tables: one object per id, the newest of several copies.
+//!
+//! Deliberately absent: edges between them.
+
+use std::collections::BTreeMap;
+
+use defib_model::EntityId;
+use defib_model::cluster::{Cluster, ObjId};
+use defib_model::views::network::Endpoints;
+
+use crate::object::{Parsed, View};
+
+/// Builds the tables. Of several copies of one object the one with the highest revision is kept; of
+/// equal ones the first in the order of files.
+pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
+    let mut objects: BTreeMap<EntityId, Parsed> = BTreeMap::new();
+    let mut events: BTreeMap<EntityId, Parsed> = BTreeMap::new();
+    for one in parsed {
+        let table = if matches!(one.view, View::Event(_)) { &mut events } else { &mut objects };
+        match table.get_mut(&one.object.id) {
+            Some(known) => {
+                let newer = (one.object.revision, std::cmp::Reverse(one.object.origin))
+                    > (known.object.revision, std::cmp::Reverse(known.object.origin));
+                if newer {
+                    *known = one;
+                }
+            }
+            None => {
+                table.insert(one.object.id.clone(), one);
+            }
+        }
+    }
+    let mut cluster = Cluster::default();
+    for (id, one) in objects {
+        let obj = ObjId(cluster.objects.len() as u32);
+        cluster.by_id.insert(id, obj);
+        cluster.objects.push(one.object);
+        place(&mut cluster, obj, one.view);
+    }
+    let mut list = Vec::new();
+    for (_, one) in events {
+        if let View::Event(raw) = one.view {
+            list.push((*raw, one.object.origin));
+        }
+    }
+    for (raw, origin) in list {
+        let obj = ObjId(cluster.event_origins.len() as u32);
+        cluster.event_origins.push(origin);
+        cluster.events.push(raw.into_event(obj));
+    }
+    cluster.events.sort_by(|a, b| (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message)));
+    for (i, event) in cluster.events.iter().enumerate() {
+        cluster.events_about.entry(event.about.clone()).or_default().push(i);
+    }
+    for (i, pod) in cluster.pods.iter().enumerate() {
+        let id = EntityId::object("Pod", "", &pod.metadata.namespace, &pod.metadata.name);
+        cluster.pod_index.insert(id, i);
+    }
+    cluster.as_of = latest(&cluster);
+    cluster
+}
+
+fn place(c: &mut Cluster, obj: ObjId, view: View) {
+    macro_rules! put {
+        ($list:ident, $view:expr) => {{
+            let mut view = *$view;
+            view.obj = obj;
+            c.$list.push(view);
+        }};
+    }
+    match view {
+        View::Pod(v) => put!(pods, v),
+        View::Node(v) => put!(nodes, v),
+        View::Workload(v) => put!(workloads, v),
+        View::Claim(v) => put!(claims, v),
+        View::Volume(v) => put!(volumes, v),
+        View::Class(v) => put!(classes, v),
+        View::Attachment(v) => put!(attachments, v),
+        View::Service(v) => put!(services, v),
+        View::Ingress(v) => put!(ingresses, v),
+        View::Policy(v) => put!(policies, v),
+        View::Secret(v) => put!(secrets, v),
+        View::ConfigMap(v) => put!(config_maps, v),
+        View::ServiceAccount(v) => put!(service_accounts, v),
+        View::Namespace(v) => put!(namespaces, v),
+        View::Quota(v) => put!(quotas, v),
+        View::Budget(v) => put!(budgets, v),
+        View::Webhook(v) => put!(webhooks, v),
+        View::ApiService(v) => put!(api_services, v),
+        View::Crd(v) => put!(crds, v),
+        View::Other(v) => put!(others, v),
+        View::Endpoints(v) => {
+            let ready = v.subsets.iter().map(|s| s.addresses.len()).sum();
+            let not_ready = v.subsets.iter().map(|s| s.not_ready_addresses.len()).sum();
+            let key = (v.metadata.namespace, v.metadata.name);
+            // Slices say more; Endpoints only where there are none.
+            c.endpoints.entry(key).or_insert(Endpoints { obj, ready, not_ready });
+        }
+        View::Slice(v) => {
+            let Some(service) = v.metadata.labels.get("kubernetes.io/service-name") else { return };
+            let key = (v.metadata.namespace.clone(), service.clone());
+            let ready = v.endpoints.iter().filter(|e| e.conditions.ready != Some(false)).count();
+            let total = v.endpoints.len();
+            let known = c.endpoints.entry(key).or_default();
+            let from_slice = c.objects.get(known.obj.0 as usize).is_some_and(|o| o.kind == "EndpointSlice");
+            if from_slice {
+                known.ready += ready;
+                known.not_ready += total - ready;
+            } else {
+                *known = Endpoints { obj, ready, not_ready: total - ready };
+            }
+        }
+        View::Event(_) => {}
+    }
+}
+
+/// The latest time that the API server or a kubelet wrote into an object.
+fn latest(c: &Cluster) -> Option<jiff::Timestamp> {
+    let events = c.events.iter().filter_map(|e| e.last).max();
+    let pods = c
+        .pods
+        .iter()
+        .flat_map(|p| {
+            let states = p.statuses().flat_map(|(_, s)| {
+                let ended = s.state.terminated.as_ref().and_then(|t| t.finished_at);
+                let running = s.state.running.as_ref().and_then(|r| r.started_at);
+                [ended, running]
+            });
+            let conditions = p.status.conditions.iter().map(|c| c.last_transition_time);
+            states.chain(conditions).chain([p.metadata.creation_timestamp]).collect::<Vec<_>>()
+        })
+        .flatten()
+        .max();
+    let nodes = c
+        .nodes
+        .iter()
+        .flat_map(|n| n.status.conditions.iter().flat_map(|c| [c.last_heartbeat_time, c.last_transition_time]))
+        .flatten()
+        .max();
+    let workloads = c
+        .workloads
+        .iter()
+        .flat_map(|w| w.status.conditions.iter().map(|c| c.last_transition_time).chain([w.metadata.creation_timestamp]))
+        .flatten()
+        .max();
+    let leases = c.others.iter().filter_map(|o| o.metadata.creation_timestamp).max();
+    [events, pods, nodes, workloads, leases].into_iter().flatten().max()
+}
