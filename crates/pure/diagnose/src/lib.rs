@@ -1,1 +1,19 @@
-//! diagnose
+//! Cluster → Report: conditions, rules, and the causal graph between them.
+//!
+//! A condition that is observed and that nothing observed upstream explains is a root cause; all that
+//! it explains are symptoms. Deliberately absent: reading of evidence, and any second model of the
+//! cluster: what a rule needs to know stands in the Cluster.
+
+mod analysis;
+mod causal;
+mod conditions;
+pub mod context;
+mod explain;
+pub mod rule;
+pub mod rules;
+pub mod signals;
+mod verdict;
+
+pub use explain::{Page, pages};
+pub use rule::{Finding, Rule};
+pub use verdict::diagnose;

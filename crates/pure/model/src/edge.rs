@@ -77,3 +77,8 @@ pub struct Edge {
     /// The field of `from` that says so, as a JSON pointer; empty when it follows from labels or layout.
     pub field: String,
 }
+
+/// The cluster's DNS, as one entity: pods need it, and it needs the pods that serve it.
+pub fn dns() -> EntityId {
+    EntityId::other("dns", "cluster")
+}

@@ -178,6 +178,14 @@ pub struct Evidence {
     pub locator: Option<Locator>,
 }
 
+impl Evidence {
+    /// The same evidence, shown by another command: one that makes the field visible.
+    pub fn shown_by(mut self, command: impl Into<String>) -> Self {
+        self.show = Some(command.into());
+        self
+    }
+}
+
 /// Where a quotation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locator {

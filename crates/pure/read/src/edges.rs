@@ -6,27 +6,9 @@
 use std::collections::BTreeMap;
 
 use defib_model::cluster::Cluster;
-use defib_model::edge::{Edge, EdgeKind};
+use defib_model::edge::{Edge, EdgeKind, dns};
 use defib_model::id::EntityId;
 use defib_model::views::pod::{Pod, PodSpec};
-
-/// The cluster's DNS, as one entity.
-pub fn dns() -> EntityId {
-    EntityId::other("dns", "cluster")
-}
-
-/// Is this pod one that serves the cluster's DNS?
-///
-/// The label is the one that the kube-dns Service selects in every distribution; the image decides
-/// where a manifest was labelled otherwise.
-pub fn serves_dns(pod: &Pod) -> bool {
-    pod.metadata.labels.get("k8s-app").is_some_and(|v| v == "kube-dns" || v == "coredns")
-        || pod.spec.containers.iter().any(|c| {
-            let image = c.image.rsplit('/').next().unwrap_or_default();
-            let name = image.split([':', '@']).next().unwrap_or_default();
-            matches!(name, "coredns" | "kube-dns" | "mirrored-coredns-coredns" | "hardened-coredns")
-        })
-}
 
 pub(crate) fn build(c: &mut Cluster) {
     let mut edges: Vec<Edge> = Vec::new();
@@ -44,7 +26,7 @@ pub(crate) fn build(c: &mut Cluster) {
             add(&id, EntityId::object("Node", "", "", &pod.spec.node_name), EdgeKind::RunsOn, "/spec/nodeName".into());
         }
         add(&id, namespace(&pod.metadata.namespace), EdgeKind::LivesIn, "/metadata/namespace".into());
-        if serves_dns(pod) {
+        if pod.serves_dns() {
             add(&dns(), id.clone(), EdgeKind::DnsServedBy, String::new());
         } else if matches!(pod.spec.dns_policy.as_str(), "ClusterFirst" | "ClusterFirstWithHostNet")
             && (pod.spec.host_network != Some(true) || pod.spec.dns_policy == "ClusterFirstWithHostNet")

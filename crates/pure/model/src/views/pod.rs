@@ -664,6 +664,20 @@ impl Pod {
         self.status.phase == "Succeeded" || self.status.phase == "Failed"
     }
 
+    /// Is this pod one that serves the cluster's DNS?
+    ///
+    /// The label is the one that the kube-dns Service selects in every distribution; the image
+    /// decides where a manifest was labelled otherwise.
+    pub fn serves_dns(&self) -> bool {
+        let label = self.metadata.labels.get("k8s-app");
+        label.is_some_and(|v| v == "kube-dns" || v == "coredns")
+            || self.spec.containers.iter().any(|c| {
+                let image = c.image.rsplit('/').next().unwrap_or_default();
+                let name = image.split([':', '@']).next().unwrap_or_default();
+                matches!(name, "coredns" | "kube-dns" | "mirrored-coredns-coredns" | "hardened-coredns")
+            })
+    }
+
     /// True when its Ready condition says so.
     pub fn is_ready(&self) -> bool {
         self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")

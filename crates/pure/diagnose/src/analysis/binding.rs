@@ -1,0 +1,249 @@
+//! Why a claim is not bound, field by field, as the volume binder compares.
+//!
+//! Source: kubernetes `pkg/controller/volume/persistentvolume/index.go` (findMatchingVolume,
+//! checkAccessModes), `component-helpers/storage/volume/pv_helpers.go` (FindMatchingVolume) and
+//! `pv_controller.go` (syncUnboundClaim). Deliberately absent: what a provisioner does by itself.
+
+use defib_model::cluster::Cluster;
+use defib_model::quantity;
+use defib_model::views::{PersistentVolume, PersistentVolumeClaim, StorageClass};
+
+/// One field in which a volume does not fit a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// Labels that the claim selects.
+    Selector,
+    /// Access modes.
+    AccessModes,
+    /// Size.
+    Capacity,
+    /// Filesystem or Block.
+    VolumeMode,
+    /// Storage class.
+    Class,
+}
+
+impl Field {
+    /// Where the claim says what it wants.
+    pub fn claim_pointer(self) -> &'static str {
+        match self {
+            Self::Selector => "/spec/selector",
+            Self::AccessModes => "/spec/accessModes",
+            Self::Capacity => "/spec/resources/requests/storage",
+            Self::VolumeMode => "/spec/volumeMode",
+            Self::Class => "/spec/storageClassName",
+        }
+    }
+
+    /// Where the volume says what it offers.
+    pub fn volume_pointer(self) -> &'static str {
+        match self {
+            Self::Selector => "/metadata/labels",
+            Self::AccessModes => "/spec/accessModes",
+            Self::Capacity => "/spec/capacity/storage",
+            Self::VolumeMode => "/spec/volumeMode",
+            Self::Class => "/spec/storageClassName",
+        }
+    }
+
+    /// The field in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Selector => "labels",
+            Self::AccessModes => "access modes",
+            Self::Capacity => "size",
+            Self::VolumeMode => "volume mode",
+            Self::Class => "storage class",
+        }
+    }
+}
+
+/// Why a claim is not bound.
+#[derive(Clone, Debug)]
+pub enum Verdict<'a> {
+    /// It names a volume that does not exist.
+    VolumeMissing(&'a str),
+    /// It names a volume that differs.
+    NamedDiffers(&'a PersistentVolume, Vec<Field>),
+    /// It names a volume that another claim has.
+    NamedTaken(&'a PersistentVolume),
+    /// It names a class that does not exist.
+    ClassMissing(&'a str),
+    /// It names no class, and there is no default.
+    NoDefaultClass,
+    /// One volume would fit but for this one field.
+    Nearly(&'a PersistentVolume, Field),
+    /// A volume would fit, but is still kept for a claim that is gone.
+    Released(&'a PersistentVolume),
+    /// A volume would fit, but another living claim took it.
+    Taken(&'a PersistentVolume),
+    /// Only static volumes, and none that comes near.
+    NoVolume,
+    /// It waits for a pod, and no pod uses it.
+    NoConsumer,
+    /// A provisioner is to make it.
+    Provisioner(&'a StorageClass),
+    /// The evidence lacks what would decide.
+    Unknown,
+}
+
+/// The class that the claim ends up with, if it exists.
+pub fn class_of<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Option<&'a StorageClass> {
+    match claim.spec.storage_class_name.as_deref() {
+        Some("") => None,
+        Some(name) => cluster.class(name),
+        None => cluster.classes.iter().find(|c| c.is_default()),
+    }
+}
+
+/// Classes without a provisioner: their volumes are made by hand.
+pub fn is_static(class: &StorageClass) -> bool {
+    class.provisioner == "kubernetes.io/no-provisioner"
+}
+
+/// True when binding is put off until a pod is placed.
+pub fn waits_for_consumer(cluster: &Cluster, claim: &PersistentVolumeClaim) -> bool {
+    class_of(cluster, claim).is_some_and(|c| c.volume_binding_mode == "WaitForFirstConsumer")
+}
+
+/// True when a pod that is not done uses the claim.
+pub fn has_consumer(cluster: &Cluster, claim: &PersistentVolumeClaim) -> bool {
+    cluster.pods.iter().any(|p| {
+        p.metadata.namespace == claim.metadata.namespace
+            && !p.is_finished()
+            && p.spec.volumes.iter().any(|v| {
+                v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim.metadata.name)
+            })
+    })
+}
+
+/// Fields in which this volume does not fit, apart from who holds it.
+pub fn differences(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Vec<Field> {
+    let mut out = Vec::new();
+    let wanted = claim.spec.storage_class_name.as_deref().unwrap_or("");
+    if wanted != volume.spec.storage_class_name {
+        out.push(Field::Class);
+    }
+    let mode = |m: &str| if m.is_empty() { "Filesystem".to_owned() } else { m.to_owned() };
+    if mode(&claim.spec.volume_mode) != mode(&volume.spec.volume_mode) {
+        out.push(Field::VolumeMode);
+    }
+    if !claim.spec.access_modes.iter().all(|m| volume.spec.access_modes.contains(m)) {
+        out.push(Field::AccessModes);
+    }
+    let have = volume.spec.capacity.get("storage").map_or("", String::as_str);
+    if quantity::at_least(have, claim.request()) == Some(false) {
+        out.push(Field::Capacity);
+    }
+    if let Some(selector) = &claim.spec.selector
+        && !selector.matches(&volume.metadata.labels)
+    {
+        out.push(Field::Selector);
+    }
+    out
+}
+
+/// Who holds the volume, as seen from this claim.
+fn held<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Holder<'a> {
+    let Some(r) = &volume.spec.claim_ref else { return Holder::Nobody };
+    if r.name == claim.metadata.name && r.namespace == claim.metadata.namespace {
+        let same = r.uid.is_empty() || claim.metadata.uid.is_empty() || r.uid == claim.metadata.uid;
+        return if same { Holder::Nobody } else { Holder::Gone };
+    }
+    match cluster.claim(&r.namespace, &r.name) {
+        Some(other) => Holder::Other(other),
+        None if cluster.is_listed("PersistentVolumeClaim", &r.namespace) => Holder::Gone,
+        None => Holder::Unseen,
+    }
+}
+
+enum Holder<'a> {
+    Nobody,
+    Gone,
+    Other(#[expect(dead_code, reason = "kept for rules that name the other claim")] &'a PersistentVolumeClaim),
+    Unseen,
+}
+
+/// Why this claim is not bound.
+pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Verdict<'a> {
+    let volumes_known = cluster.listed.get("PersistentVolume").is_some_and(|l| l.whole) || !cluster.volumes.is_empty();
+    if !claim.spec.volume_name.is_empty() {
+        return match cluster.volume(&claim.spec.volume_name) {
+            Some(volume) => match held(cluster, claim, volume) {
+                Holder::Other(_) | Holder::Unseen => Verdict::NamedTaken(volume),
+                Holder::Gone => Verdict::Released(volume),
+                Holder::Nobody => {
+                    let mut fields = differences(claim, volume);
+                    // A claim that names its volume is not asked for its selector.
+                    fields.retain(|f| *f != Field::Selector);
+                    if fields.is_empty() { Verdict::Unknown } else { Verdict::NamedDiffers(volume, fields) }
+                }
+            },
+            None if cluster.listed.get("PersistentVolume").is_some_and(|l| l.whole) => {
+                Verdict::VolumeMissing(&claim.spec.volume_name)
+            }
+            None => Verdict::Unknown,
+        };
+    }
+    let classes_known = cluster.listed.get("StorageClass").is_some_and(|l| l.whole);
+    let class = class_of(cluster, claim);
+    match claim.spec.storage_class_name.as_deref() {
+        None if class.is_none() && classes_known => return Verdict::NoDefaultClass,
+        Some(name)
+            if !name.is_empty()
+                && class.is_none()
+                && classes_known
+                && !cluster.volumes.iter().any(|v| v.spec.storage_class_name == name) =>
+        {
+            return Verdict::ClassMissing(name);
+        }
+        _ => {}
+    }
+    let wants_pod = class.is_some_and(|c| c.volume_binding_mode == "WaitForFirstConsumer");
+    if wants_pod && !has_consumer(cluster, claim) {
+        let known = cluster.is_listed("Pod", &claim.metadata.namespace) || !cluster.pods.is_empty();
+        return if known { Verdict::NoConsumer } else { Verdict::Unknown };
+    }
+    if let Some(class) = class
+        && !is_static(class)
+    {
+        return Verdict::Provisioner(class);
+    }
+    if !volumes_known {
+        return Verdict::Unknown;
+    }
+    if class.is_none() && !classes_known && !cluster.volumes.iter().any(|v| Some(v.spec.storage_class_name.as_str()) == claim.spec.storage_class_name.as_deref()) {
+        return Verdict::Unknown;
+    }
+    nearest(cluster, claim)
+}
+
+/// The volume that comes nearest, and what keeps it from fitting.
+fn nearest<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Verdict<'a> {
+    let mut best: Option<(u8, Verdict<'a>)> = None;
+    let mut offer = |rank: u8, v: Verdict<'a>| {
+        if best.as_ref().is_none_or(|(r, _)| rank < *r) {
+            best = Some((rank, v));
+        }
+    };
+    for volume in &cluster.volumes {
+        let fields = differences(claim, volume);
+        let free = matches!(volume.status.phase.as_str(), "Available" | "" | "Pending");
+        match (held(cluster, claim, volume), fields.as_slice()) {
+            (Holder::Gone, []) => offer(1, Verdict::Released(volume)),
+            (Holder::Other(_), []) => offer(3, Verdict::Taken(volume)),
+            (Holder::Nobody, []) if volume.status.phase == "Released" => offer(1, Verdict::Released(volume)),
+            (Holder::Nobody, [one]) if free => {
+                let rank = match one {
+                    Field::Selector => 0,
+                    Field::AccessModes => 2,
+                    Field::Capacity | Field::VolumeMode => 2,
+                    Field::Class => 4,
+                };
+                offer(rank, Verdict::Nearly(volume, *one));
+            }
+            _ => {}
+        }
+    }
+    best.map_or(Verdict::NoVolume, |(_, v)| v)
+}

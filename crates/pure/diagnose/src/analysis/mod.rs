@@ -1,0 +1,22 @@
+//! Facts that several rules ask for, worked out once: claim binding, scheduler messages, references.
+//!
+//! A rule that needs one of these only looks whether the answer is its own; so rules about the same
+//! question exclude each other. Deliberately absent: findings.
+
+pub mod binding;
+pub mod references;
+pub mod scheduling;
+
+/// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.
+///
+/// Source: kubernetes `staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/errors`.
+pub fn webhook_in(message: &str) -> Option<&str> {
+    let rest = message.split_once("failed calling webhook \"")?.1;
+    rest.split('"').next()
+}
+
+/// The text between two marks.
+pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let rest = text.split_once(before)?.1;
+    Some(rest.split_once(after)?.0)
+}

@@ -1,0 +1,248 @@
+//! The causal graph: conditions explained by findings, and by conditions upstream.
+//!
+//! `LEADS` says which condition of a needed entity leads to which condition of what needs it; the
+//! edges of the cluster say who needs whom. A condition that a finding claims is explained by it; any
+//! other is explained by whatever explains the conditions upstream of it.
+//! Deliberately absent: knowledge of single causes; that is the rules'.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use defib_model::condition::ConditionKind as K;
+use defib_model::edge::EdgeKind as E;
+use defib_model::id::EntityId;
+
+use crate::analysis::scheduling;
+use crate::context::Context;
+use crate::rule::Finding;
+
+/// Conditions of one pod, from its cause to its effect.
+const WITHIN: &[(K, K)] = &[
+    (K::NameResolutionFailing, K::ContainerCrashLoop),
+    (K::NameResolutionFailing, K::ProbeFailing),
+    (K::NameResolutionFailing, K::PodNotReady),
+    (K::VolumeMountFailing, K::PodNotReady),
+    (K::SandboxFailing, K::PodNotReady),
+    (K::ImagePullFailing, K::PodNotReady),
+    (K::ContainerConfigError, K::PodNotReady),
+    (K::ContainerStartError, K::ContainerCrashLoop),
+    (K::ContainerStartError, K::PodNotReady),
+    (K::ContainerOomKilled, K::ContainerCrashLoop),
+    (K::ContainerOomKilled, K::ProbeFailing),
+    (K::ContainerOomKilled, K::PodNotReady),
+    (K::ProbeFailing, K::ContainerCrashLoop),
+    (K::ContainerCrashLoop, K::ProbeFailing),
+    (K::ProbeFailing, K::PodNotReady),
+    (K::ContainerCrashLoop, K::PodNotReady),
+    (K::PodPending, K::PodNotReady),
+    (K::PodRefused, K::ReplicasMissing),
+    (K::ReplicasMissing, K::RolloutStuck),
+    (K::ClaimLost, K::ClaimPending),
+    (K::ObjectTerminating, K::ResourceNotReady),
+];
+
+/// Troubles that keep a pod from working.
+const POD: &[K] = &[
+    K::PodPending,
+    K::ContainerCrashLoop,
+    K::ContainerConfigError,
+    K::ContainerStartError,
+    K::ContainerOomKilled,
+    K::ImagePullFailing,
+    K::VolumeMountFailing,
+    K::SandboxFailing,
+    K::ProbeFailing,
+    K::PodNotReady,
+    K::PodEvicted,
+    K::PodStuckTerminating,
+];
+
+/// What follows for the one that needs, from a condition of the needed.
+const LEADS: &[(E, &[K], &[K])] = &[
+    (E::MountsClaim, &[K::ClaimPending, K::ClaimLost], &[K::PodPending, K::VolumeMountFailing, K::PodNotReady]),
+    (E::BindsVolume, &[K::VolumeFailed, K::ObjectTerminating], &[K::ClaimPending, K::ClaimLost]),
+    (E::RunsOn, &[K::NodeNotReady], &[K::PodNotReady, K::PodStuckTerminating, K::VolumeMountFailing, K::SandboxFailing, K::ProbeFailing]),
+    (E::RunsOn, &[K::NodePressure], &[K::PodEvicted]),
+    (E::Owns, POD, &[K::ReplicasMissing, K::RolloutStuck, K::JobFailed]),
+    (E::Owns, &[K::PodRefused, K::ReplicasMissing], &[K::ReplicasMissing, K::RolloutStuck]),
+    (E::Owns, &[K::JobFailed], &[K::ResourceNotReady]),
+    (E::Selects, POD, &[K::ServiceWithoutEndpoints]),
+    (E::Selects, &[K::ReplicasMissing, K::PodRefused], &[K::ServiceWithoutEndpoints]),
+    (E::ServedBy, &[K::ServiceWithoutEndpoints], &[K::ApiServiceUnavailable, K::WebhookFailing]),
+    (E::DiscoversThrough, &[K::ApiServiceUnavailable], &[K::NamespaceTerminating]),
+    (E::Resolves, &[K::DnsDown], &[K::NameResolutionFailing]),
+    (E::DnsServedBy, POD, &[K::DnsDown]),
+];
+
+/// The judgement.
+pub(crate) struct Judged {
+    /// Findings that name causes, in no order yet.
+    pub roots: Vec<Finding>,
+    /// Findings that can't decide.
+    pub candidates: Vec<Finding>,
+    /// For every condition the indices of the roots that explain it.
+    pub explained: Vec<BTreeSet<usize>>,
+    /// For every condition the one upstream that explains it, and why.
+    pub via: Vec<Option<(usize, &'static str)>>,
+}
+
+/// For every condition the conditions upstream of it, with the reason in words.
+fn upstream(cx: &Context<'_>) -> Vec<Vec<(usize, &'static str)>> {
+    let mut at: BTreeMap<(K, &EntityId), usize> = BTreeMap::new();
+    for (i, c) in cx.conditions.iter().enumerate() {
+        at.insert((c.kind, &c.entity), i);
+    }
+    let mut out: Vec<Vec<(usize, &'static str)>> = Vec::with_capacity(cx.conditions.len());
+    for c in &cx.conditions {
+        let mut list = Vec::new();
+        for (from, to) in WITHIN {
+            if *to == c.kind
+                && let Some(i) = at.get(&(*from, &c.entity))
+            {
+                list.push((*i, from.title()));
+            }
+        }
+        for edge in cx.cluster.needs(&c.entity) {
+            for (kind, causes, effects) in LEADS {
+                if *kind != edge.kind || !effects.contains(&c.kind) {
+                    continue;
+                }
+                for cause in *causes {
+                    if let Some(i) = at.get(&(*cause, &edge.to)) {
+                        list.push((*i, edge.kind.words()));
+                    }
+                }
+            }
+        }
+        list.extend(waits_for_nodes(cx, c, &at));
+        out.push(list);
+    }
+    out
+}
+
+/// A pod that waits because nodes carry a health taint waits for those nodes.
+fn waits_for_nodes(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMap<(K, &EntityId), usize>) -> Vec<(usize, &'static str)> {
+    let Some(pod) = cx.cluster.pod(&c.entity).filter(|_| c.kind == K::PodPending) else { return Vec::new() };
+    let Some((_, message)) = scheduling::message(pod) else { return Vec::new() };
+    let clauses = scheduling::clauses(message);
+    let health = scheduling::primary(&clauses)
+        .is_some_and(|p| matches!(&p.reason, scheduling::Reason::Taint(key, _) if scheduling::is_health_taint(key) || key.is_empty()));
+    if !health {
+        return Vec::new();
+    }
+    at.iter()
+        .filter(|((kind, _), _)| matches!(kind, K::NodeNotReady | K::NodePressure))
+        .map(|(_, i)| (*i, "could only be placed on"))
+        .collect()
+}
+
+struct Solver<'f> {
+    upstream: Vec<Vec<(usize, &'static str)>>,
+    direct: Vec<Vec<usize>>,
+    findings: &'f [Finding],
+    memo: Vec<Option<BTreeSet<usize>>>,
+    via: Vec<Option<(usize, &'static str)>>,
+}
+
+impl Solver<'_> {
+    fn explain(&mut self, i: usize, open: &mut Vec<usize>) -> BTreeSet<usize> {
+        if let Some(Some(known)) = self.memo.get(i) {
+            return known.clone();
+        }
+        if open.contains(&i) {
+            return BTreeSet::new();
+        }
+        let direct = self.direct.get(i).cloned().unwrap_or_default();
+        let strong = self.best(&direct, false);
+        let mut got: BTreeSet<usize> = strong;
+        let mut via = None;
+        if got.is_empty() {
+            open.push(i);
+            for (up, why) in self.upstream.get(i).cloned().unwrap_or_default() {
+                let from = self.explain(up, open);
+                if !from.is_empty() && via.is_none() {
+                    via = Some((up, why));
+                }
+                got.extend(from);
+            }
+            open.pop();
+        }
+        if got.is_empty() {
+            got = self.best(&direct, true);
+            via = None;
+        }
+        // Inside a circle the answer depends on where it was entered: kept only at its start.
+        if open.is_empty() || !got.is_empty() {
+            if let Some(slot) = self.memo.get_mut(i) {
+                *slot = Some(got.clone());
+            }
+            if let Some(slot) = self.via.get_mut(i) {
+                *slot = via;
+            }
+        }
+        got
+    }
+
+    /// The surest of the findings that claim a condition; those almost as sure stand beside it.
+    fn best(&self, direct: &[usize], weak: bool) -> BTreeSet<usize> {
+        let sure = |f: &&usize| {
+            self.findings.get(**f).filter(|f| f.weak == weak && !f.undecided).map(Finding::confidence)
+        };
+        let top = direct.iter().filter_map(|f| sure(&f)).fold(0.0, f64::max);
+        direct.iter().filter(|f| sure(f).is_some_and(|c| c >= top - 0.1)).copied().collect()
+    }
+}
+
+/// Judges all findings against all conditions.
+pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
+    let mut direct: Vec<Vec<usize>> = vec![Vec::new(); cx.conditions.len()];
+    for (f, finding) in findings.iter().enumerate() {
+        for (kind, entity) in &finding.explains {
+            if let Some(i) = cx.conditions.iter().position(|c| c.kind == *kind && c.entity == *entity)
+                && let Some(list) = direct.get_mut(i)
+            {
+                list.push(f);
+            }
+        }
+    }
+    let count = cx.conditions.len();
+    let mut solver = Solver {
+        upstream: upstream(cx),
+        direct,
+        findings: &findings,
+        memo: vec![None; count],
+        via: vec![None; count],
+    };
+    let mut explained: Vec<BTreeSet<usize>> = Vec::with_capacity(count);
+    for i in 0..count {
+        explained.push(solver.explain(i, &mut Vec::new()));
+    }
+    let via = solver.via.clone();
+
+    let winners: BTreeSet<usize> = explained.iter().flatten().copied().collect();
+    let mut order: BTreeMap<usize, usize> = BTreeMap::new();
+    let (mut roots, mut candidates) = (Vec::new(), Vec::new());
+    for (f, finding) in findings.iter().enumerate() {
+        let stands_alone = finding.explains.is_empty() && !finding.undecided;
+        if winners.contains(&f) || stands_alone {
+            order.insert(f, roots.len());
+            roots.push(finding.clone());
+        } else if finding.undecided {
+            // A candidate is of interest only while something that it would explain is open.
+            let open = finding.explains.is_empty()
+                || finding.explains.iter().any(|(kind, entity)| {
+                    cx.conditions
+                        .iter()
+                        .zip(&explained)
+                        .any(|(c, by)| c.kind == *kind && c.entity == *entity && by.is_empty())
+                });
+            if open {
+                candidates.push(finding.clone());
+            }
+        }
+    }
+    let explained = explained
+        .into_iter()
+        .map(|set| set.into_iter().filter_map(|f| order.get(&f).copied()).collect())
+        .collect();
+    Judged { roots, candidates, explained, via }
+}

@@ -1,0 +1,229 @@
+//! What a rule can ask: the cluster, the observed conditions, the signals; and how to cite.
+//!
+//! Deliberately absent: findings of other rules. A rule never looks at another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use defib_model::cluster::{Cluster, ObjId, Origin};
+use defib_model::condition::{Condition, ConditionKind};
+use defib_model::edge::EdgeKind;
+use defib_model::id::EntityId;
+use defib_model::report::{Evidence, Locator, QUOTE_LIMIT};
+use defib_model::signal::{Hit, LogTail};
+use defib_model::views::{Event, Pod};
+use jiff::Timestamp;
+
+/// What a rule can ask.
+pub struct Context<'a> {
+    /// Everything that was read.
+    pub cluster: &'a Cluster,
+    /// Everything observed to be wrong.
+    pub conditions: Vec<Condition>,
+    by_entity: BTreeMap<(ConditionKind, EntityId), usize>,
+    owner_of: BTreeMap<EntityId, EntityId>,
+}
+
+impl<'a> Context<'a> {
+    /// A context without conditions yet.
+    pub fn new(cluster: &'a Cluster) -> Self {
+        let owner_of = cluster
+            .edges
+            .iter()
+            .filter(|e| e.kind == EdgeKind::Owns)
+            .map(|e| (e.to.clone(), e.from.clone()))
+            .collect();
+        Self { cluster, conditions: Vec::new(), by_entity: BTreeMap::new(), owner_of }
+    }
+
+    /// Adds a condition; of two alike the first is kept and its count grows.
+    pub fn observe(&mut self, condition: Condition) {
+        let key = (condition.kind, condition.entity.clone());
+        match self.by_entity.get(&key).and_then(|i| self.conditions.get_mut(*i)) {
+            Some(known) => {
+                known.count = known.count.max(condition.count);
+                known.since = match (known.since, condition.since) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                for e in condition.evidence {
+                    if !known.evidence.contains(&e) {
+                        known.evidence.push(e);
+                    }
+                }
+            }
+            None => {
+                self.by_entity.insert(key, self.conditions.len());
+                self.conditions.push(condition);
+            }
+        }
+    }
+
+    /// The condition of this kind on this entity.
+    pub fn has(&self, kind: ConditionKind, entity: &EntityId) -> Option<&Condition> {
+        self.by_entity.get(&(kind, entity.clone())).and_then(|i| self.conditions.get(*i))
+    }
+
+    /// All conditions of this kind.
+    pub fn all(&self, kind: ConditionKind) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().filter(move |c| c.kind == kind)
+    }
+
+    /// Pods with this condition.
+    pub fn pods(&self, kind: ConditionKind) -> impl Iterator<Item = (&Condition, &'a Pod)> {
+        let cluster = self.cluster;
+        self.all(kind).filter_map(move |c| Some((c, cluster.pod(&c.entity)?)))
+    }
+
+    /// What made this entity, at the top of the ladder Pod → ReplicaSet → Deployment.
+    pub fn top_owner(&self, entity: &EntityId) -> EntityId {
+        let mut at = entity.clone();
+        let mut seen = BTreeSet::new();
+        while let Some(up) = self.owner_of.get(&at) {
+            if !seen.insert(at.clone()) {
+                break;
+            }
+            at = up.clone();
+        }
+        at
+    }
+
+    /// What made this entity, one step up.
+    pub fn owner(&self, entity: &EntityId) -> Option<&EntityId> {
+        self.owner_of.get(entity)
+    }
+
+    /// True when at least this many seconds lie between then and the latest time of the evidence, or
+    /// when nobody knows. What just began is no trouble yet.
+    pub fn older_than(&self, since: Option<Timestamp>, seconds: i64) -> bool {
+        self.cluster.age_seconds(since).is_none_or(|age| age >= seconds)
+    }
+
+    /// Hits of a signal.
+    pub fn hits<'b>(&'b self, signal: &'b str) -> impl Iterator<Item = &'b Hit> {
+        self.cluster.hits.iter().filter(move |h| h.signal == signal)
+    }
+
+    /// Hits of any signal with this prefix in the log of this entity.
+    pub fn hits_of<'b>(&'b self, entity: &'b EntityId, prefix: &'b str) -> impl Iterator<Item = &'b Hit> {
+        self.cluster
+            .hits
+            .iter()
+            .filter(move |h| h.signal.starts_with(prefix) && h.entity.as_ref() == Some(entity))
+    }
+
+    /// The last lines of a container's log.
+    pub fn tail<'b>(&'b self, entity: &'b EntityId, container: &'b str) -> Option<&'b LogTail> {
+        self.cluster
+            .tails
+            .iter()
+            .filter(|t| t.entity == *entity && (container.is_empty() || t.container == container))
+            .max_by_key(|t| t.lines.len())
+    }
+
+    fn place(&self, origin: Origin) -> (String, String, String) {
+        self.cluster
+            .entries
+            .get(origin.entry as usize)
+            .map(|e| (e.source.clone(), e.id.clone(), e.vantage.clone()))
+            .unwrap_or_default()
+    }
+
+    /// Cites one field of an object.
+    pub fn field(&self, obj: ObjId, pointer: &str, meaning: impl Into<String>) -> Evidence {
+        let Some(object) = self.cluster.object(obj) else { return Evidence::default() };
+        let (source, file, vantage) = self.place(object.origin);
+        let mut show = format!("kubectl get {}", object.kind.to_ascii_lowercase());
+        show.push(' ');
+        show.push_str(&object.name);
+        if !object.namespace.is_empty() {
+            show.push_str(" -n ");
+            show.push_str(&object.namespace);
+        }
+        show.push_str(" -o yaml");
+        Evidence {
+            source,
+            file,
+            line: 0,
+            time: None,
+            vantage,
+            text: written(&object.json, pointer),
+            meaning: meaning.into(),
+            show: Some(show),
+            locator: Some(Locator { origin: object.origin, pointer: pointer.to_owned() }),
+        }
+    }
+
+    /// Cites an event.
+    pub fn event(&self, event: &Event, meaning: impl Into<String>) -> Evidence {
+        let origin = self.cluster.event_origins.get(event.obj.0 as usize).copied().unwrap_or_default();
+        let (source, file, vantage) = self.place(origin);
+        let kind = event.about.kind();
+        let show = match event.about.namespace() {
+            Some(ns) => format!("kubectl describe {kind} {} -n {ns}", event.about.name()),
+            None => format!("kubectl describe {kind} {}", event.about.name()),
+        };
+        Evidence {
+            source,
+            file,
+            line: 0,
+            time: event.last.map(|t| t.to_string()),
+            vantage,
+            text: event.message.chars().take(QUOTE_LIMIT).collect(),
+            meaning: meaning.into(),
+            show: Some(show),
+            locator: Some(Locator { origin, pointer: event.message_path.to_owned() }),
+        }
+    }
+
+    /// Cites a line of a log.
+    pub fn log(&self, hit: &Hit, index: usize, meaning: impl Into<String>) -> Evidence {
+        let Some(line) = hit.lines.get(index).or_else(|| hit.lines.first()) else { return Evidence::default() };
+        self.log_line(hit.entry, hit.entity.as_ref(), &hit.container, line, meaning)
+    }
+
+    /// Cites the last line of a container's log.
+    pub fn last_line(&self, tail: &LogTail, meaning: impl Into<String>) -> Option<Evidence> {
+        let line = tail.lines.last()?;
+        Some(self.log_line(tail.entry, Some(&tail.entity), &tail.container, line, meaning))
+    }
+
+    fn log_line(
+        &self,
+        entry: u32,
+        entity: Option<&EntityId>,
+        container: &str,
+        line: &defib_model::signal::LogLine,
+        meaning: impl Into<String>,
+    ) -> Evidence {
+        let (source, file, vantage) = self.place(Origin { entry, start: 0, end: 0 });
+        let show = entity.and_then(|e| {
+            Some(format!("kubectl logs {} -n {} -c {container} --previous", e.name(), e.namespace()?))
+        });
+        Evidence {
+            source,
+            file,
+            line: line.line,
+            time: line.time.map(|t| t.to_string()),
+            vantage,
+            text: line.text.clone(),
+            meaning: meaning.into(),
+            show: show.filter(|_| !container.is_empty()),
+            locator: None,
+        }
+    }
+}
+
+/// A field as the object has it, for sources whose own text can't be found again.
+fn written(json: &[u8], pointer: &str) -> String {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return String::new() };
+    let key = pointer.rsplit('/').next().unwrap_or_default();
+    match value.pointer(pointer) {
+        Some(v) => format!("\"{key}\":{v}").chars().take(QUOTE_LIMIT).collect(),
+        None => String::new(),
+    }
+}
+
+/// The last event about an entity with one of these reasons.
+pub fn last_event<'c>(cluster: &'c Cluster, entity: &EntityId, reasons: &[&str]) -> Option<&'c Event> {
+    cluster.events_of(entity).filter(|e| reasons.contains(&e.reason.as_str())).last()
+}

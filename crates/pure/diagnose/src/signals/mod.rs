@@ -1,0 +1,35 @@
+//! What programs are known to write, component by component.
+//!
+//! Each table names the file that its texts come from. Deliberately absent: any judgement beyond the
+//! mark of the line; rules name the signals that they use.
+
+mod app;
+mod coredns;
+
+use defib_model::signal::Signal;
+
+/// All signals.
+pub fn all() -> impl Iterator<Item = &'static Signal> {
+    [coredns::SIGNALS, app::SIGNALS].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn tables_keep_their_rules() {
+        let mut ids = BTreeSet::new();
+        for s in all() {
+            assert!(ids.insert(s.id), "{} stands twice", s.id);
+            assert!(s.anchor.len() >= 6, "{}: the anchor is too short", s.id);
+            assert!(!s.anchor.contains(['"', '\\']), "{}: quotes are escaped differently by every logger", s.id);
+            assert!(!s.source.is_empty() && !s.unit.is_empty(), "{}: where does it come from?", s.id);
+            if !s.pattern.is_empty() {
+                assert!(regex::Regex::new(s.pattern).is_ok(), "{}: {}", s.id, s.pattern);
+            }
+        }
+    }
+}

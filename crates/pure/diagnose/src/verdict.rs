@@ -1,0 +1,254 @@
+//! From findings to the Report: order, effect, chain, question, verdict.
+//!
+//! Deliberately absent: quotations' text; `read::quote` copies it from the source afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use defib_model::bundle::{Seen, Tool};
+use defib_model::cluster::Cluster;
+use defib_model::condition::Condition;
+use defib_model::id::short_hash;
+use defib_model::report::*;
+
+use crate::causal::{self, Judged};
+use crate::conditions;
+use crate::context::Context;
+use crate::rule::Finding;
+use crate::rules::RULES;
+
+/// Quotations per cause.
+const QUOTES: usize = 5;
+/// Symptoms without an explanation keep their evidence, up to this many.
+const OPEN_SYMPTOMS: usize = 20;
+
+/// Judges a cluster.
+pub fn diagnose(cluster: &Cluster, bundle_hash: &str, tool: &str) -> Report {
+    let mut cx = Context::new(cluster);
+    conditions::observe(&mut cx);
+    let mut order: Vec<Condition> = std::mem::take(&mut cx.conditions);
+    order.sort_by(|a, b| (a.kind, &a.entity).cmp(&(b.kind, &b.entity)));
+    let mut cx = Context::new(cluster);
+    for condition in order {
+        cx.observe(condition);
+    }
+    let mut by_id: BTreeMap<String, Finding> = BTreeMap::new();
+    for entry in RULES {
+        let mut found = Vec::new();
+        (entry.rule.check)(&cx, &mut found);
+        for finding in found {
+            match by_id.get_mut(&finding.id()) {
+                Some(known) => known.merge(finding),
+                None => {
+                    by_id.insert(finding.id(), finding);
+                }
+            }
+        }
+    }
+    let judged = causal::judge(&cx, by_id.into_values().collect());
+    report(&cx, judged, bundle_hash, tool)
+}
+
+fn symptom_id(c: &Condition) -> String {
+    format!("s-{}", short_hash(&[c.kind.slug(), c.entity.as_str()]))
+}
+
+fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Report {
+    let cluster = cx.cluster;
+    let mut root_causes: Vec<RootCause> = judged
+        .roots
+        .iter()
+        .enumerate()
+        .map(|(i, f)| cause(cx, &judged, i, f))
+        .collect();
+    root_causes.sort_by(|a, b| {
+        let wide = |c: &RootCause| c.effect.get("pods").copied().unwrap_or(0) + c.explains.len() as u64;
+        (wide(b), (b.confidence * 100.0) as i64)
+            .cmp(&(wide(a), (a.confidence * 100.0) as i64))
+            .then_with(|| (&a.code, &a.entity, &a.id).cmp(&(&b.code, &b.entity, &b.id)))
+    });
+    let mut symptoms = Vec::new();
+    let mut open = 0;
+    for (c, by) in cx.conditions.iter().zip(&judged.explained) {
+        let explained_by: Vec<String> = by.iter().filter_map(|f| judged.roots.get(*f)).map(Finding::id).collect();
+        let mut evidence = Vec::new();
+        if explained_by.is_empty() && open < OPEN_SYMPTOMS {
+            open += 1;
+            evidence = c.evidence.iter().take(2).cloned().collect();
+            if let Some(tail) = cx.tail(&c.entity, &c.part) {
+                evidence.extend(cx.last_line(tail, "the last line of its log"));
+            }
+        }
+        symptoms.push(Symptom {
+            id: symptom_id(c),
+            condition: c.kind.slug().to_owned(),
+            entity: c.entity.clone(),
+            explained_by,
+            count: c.count,
+            since: c.since.map(|t| t.to_string()),
+            evidence,
+        });
+    }
+    let mut candidates: Vec<Candidate> = judged
+        .candidates
+        .iter()
+        .map(|f| Candidate {
+            class: f.rule.class.to_owned(),
+            entity: f.entity.clone(),
+            title: f.title.clone(),
+            confidence: f.confidence(),
+            pro: f.evidence.iter().take(QUOTES).cloned().collect(),
+            con: f.against.iter().take(QUOTES).cloned().collect(),
+        })
+        .collect();
+    candidates.sort_by(|a, b| {
+        ((b.confidence * 100.0) as i64).cmp(&((a.confidence * 100.0) as i64)).then_with(|| (&a.class, &a.entity).cmp(&(&b.class, &b.entity)))
+    });
+    let unexplained: Vec<&Condition> =
+        cx.conditions.iter().zip(&judged.explained).filter(|(_, by)| by.is_empty()).map(|(c, _)| c).collect();
+    let verdict = if !root_causes.is_empty() {
+        Verdict::RootCause
+    } else if cluster.objects_seen == Seen::All && unexplained.is_empty() && candidates.is_empty() {
+        Verdict::Healthy
+    } else {
+        Verdict::Unknown
+    };
+    let question = question(cx, &judged, &unexplained, verdict);
+    Report {
+        schema: SCHEMA.to_owned(),
+        tool: Tool { version: tool.to_owned() },
+        bundle: bundle_hash.to_owned(),
+        as_of: cluster.as_of.map(|t| t.to_string()),
+        verdict,
+        sources: cluster.sources.clone(),
+        coverage: coverage(cluster),
+        gaps: cluster.gaps.clone(),
+        root_causes,
+        candidates,
+        question,
+        symptoms,
+        contradictions: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn coverage(cluster: &Cluster) -> Vec<Coverage> {
+    let gaps: Vec<String> = cluster.gaps.iter().map(|g| g.id.clone()).collect();
+    let scope = |name: &str, seen, gaps: Vec<String>, lacking: Vec<String>| Coverage { scope: name.to_owned(), seen, gaps, lacking };
+    let control_plane = match cluster.api_ready {
+        Some(_) => Seen::Part,
+        None => Seen::None,
+    };
+    vec![
+        scope("objects", cluster.objects_seen, gaps, cluster.lacking.clone()),
+        scope("control-plane", control_plane, Vec::new(), Vec::new()),
+        scope("datastore", Seen::None, Vec::new(), Vec::new()),
+    ]
+}
+
+fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCause {
+    let explained: Vec<usize> =
+        (0..cx.conditions.len()).filter(|i| judged.explained.get(*i).is_some_and(|by| by.contains(&index))).collect();
+    let mut effect = f.effect.clone();
+    let mut seen = BTreeSet::new();
+    for i in &explained {
+        if let Some(c) = cx.conditions.get(*i)
+            && seen.insert(&c.entity)
+        {
+            *effect.entry(plural(c.entity.kind())).or_insert(0) += 1;
+        }
+    }
+    RootCause {
+        id: f.id(),
+        code: f.rule.code.to_owned(),
+        class: f.rule.class.to_owned(),
+        entity: f.entity.clone(),
+        title: f.title.clone(),
+        why: f.why.clone(),
+        confidence: f.confidence(),
+        terms: f.terms.clone(),
+        evidence: f.evidence.iter().take(QUOTES).cloned().collect(),
+        explains: explained.iter().filter_map(|i| cx.conditions.get(*i)).map(symptom_id).collect(),
+        path: path(cx, judged, f, &explained),
+        effect,
+        todo: f.todo.clone(),
+        dont: f.dont.clone(),
+        playbook: None,
+    }
+}
+
+fn plural(kind: &str) -> String {
+    let end = if kind.ends_with('s') || kind.ends_with("ch") { "es" } else { "s" };
+    match kind.strip_suffix('y') {
+        Some(stem) if !kind.ends_with("ey") => format!("{stem}ies"),
+        _ => format!("{kind}{end}"),
+    }
+}
+
+/// The longest chain from a symptom down to the finding.
+fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> Vec<Hop> {
+    let chain = |start: usize| {
+        let mut hops = Vec::new();
+        let mut at = start;
+        while let Some(Some((up, why))) = judged.via.get(at) {
+            let (Some(from), Some(to)) = (cx.conditions.get(at), cx.conditions.get(*up)) else { break };
+            if from.entity == to.entity {
+                hops.push(Hop { from: from.entity.clone(), to: to.entity.clone(), why: format!("{}, for: {}", from.kind.title(), to.kind.title()) });
+            } else {
+                hops.push(Hop { from: from.entity.clone(), to: to.entity.clone(), why: (*why).to_owned() });
+            }
+            at = *up;
+            if hops.len() > 16 {
+                break;
+            }
+        }
+        if let Some(last) = cx.conditions.get(at)
+            && last.entity != f.entity
+        {
+            hops.push(Hop { from: last.entity.clone(), to: f.entity.clone(), why: format!("{}, because of", last.kind.title()) });
+        }
+        hops
+    };
+    let mut best: Vec<Hop> = Vec::new();
+    for i in explained {
+        let hops = chain(*i);
+        if hops.len() > best.len() {
+            best = hops;
+        }
+    }
+    best
+}
+
+fn question(cx: &Context<'_>, judged: &Judged, unexplained: &[&Condition], verdict: Verdict) -> Option<Question> {
+    if let Some(q) = judged.candidates.iter().find_map(|f| f.question.clone()) {
+        return Some(q);
+    }
+    if verdict != Verdict::Unknown {
+        return None;
+    }
+    let cluster = cx.cluster;
+    if let Some(c) = unexplained.first() {
+        let (kind, name) = (c.entity.kind(), c.entity.name());
+        let place = c.entity.namespace().map(|ns| format!(" -n {ns}")).unwrap_or_default();
+        let command = match c.kind {
+            defib_model::ConditionKind::ContainerCrashLoop => format!("kubectl logs {name}{place} --previous --tail=50"),
+            _ => format!("kubectl describe {kind} {name}{place}"),
+        };
+        return Some(Question {
+            text: format!("Why is {} {}: {}?", kind, name, c.kind.title()),
+            command: Some(command),
+            decides: Vec::new(),
+        });
+    }
+    if cluster.objects.is_empty() && cluster.events.is_empty() && cluster.log_lines == 0 {
+        return Some(Question {
+            text: "Nothing in the source could be read as evidence. What does the cluster itself say?".to_owned(),
+            command: Some("kubectl cluster-info dump -A --output-directory dump && defib diagnose dump".to_owned()),
+            decides: Vec::new(),
+        });
+    }
+    Some(Question {
+        text: format!("Nothing wrong was found, but not everything was seen (missing: {}).", cluster.lacking.join(", ")),
+        command: Some("defib diagnose kube:".to_owned()),
+        decides: Vec::new(),
+    })
+}
