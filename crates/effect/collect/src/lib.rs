@@ -1,1 +1,136 @@
-//! collect
+//! World → Bundle: files and clusters into entries, without their secrets.
+//!
+//! Read-only by type: nothing here is given anything that could write, but the one file that the
+//! caller names. Deliberately absent: what the entries mean (`read`).
+
+mod archive;
+mod error;
+mod files;
+mod store;
+
+pub use archive::{BundleFile, Writer, is_bundle};
+pub use error::CollectError;
+pub use files::{stdin, tree};
+pub use store::Store;
+
+use defib_formats::redact;
+use defib_model::bundle::{About, Bundle, Entry, Redaction, SCHEMA, Seen, SourceInfo, Tool};
+
+/// Takes entries as they come.
+pub trait Sink {
+    /// One entry, already without secrets.
+    ///
+    /// # Errors
+    /// When the entry can't be written where the sink writes.
+    fn entry(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), CollectError>;
+}
+
+/// A collection under way: the manifest so far, and where entries go.
+pub struct Collection<'s> {
+    /// The manifest.
+    pub bundle: Bundle,
+    /// How to read entries again.
+    pub store: Store,
+    sinks: Vec<&'s mut dyn Sink>,
+}
+
+/// What is known about an entry besides its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `file`, `kube-list`, `kube-log`, `kube-get`.
+    pub probe: &'static str,
+    /// HTTP status.
+    pub exit: Option<i64>,
+    /// When, RFC 3339.
+    pub time: Option<String>,
+    /// What the question was.
+    pub about: Option<About>,
+}
+
+impl<'s> Collection<'s> {
+    /// A collection into these sinks.
+    pub fn new(version: &str, sinks: Vec<&'s mut dyn Sink>) -> Self {
+        let bundle = Bundle {
+            schema: SCHEMA.to_owned(),
+            tool: Tool { version: version.to_owned() },
+            ..Bundle::default()
+        };
+        Self { bundle, store: Store::default(), sinks }
+    }
+
+    /// Adds a source; its id is the answer.
+    pub fn source(&mut self, uri: &str, kind: &str, vantage: &str) -> String {
+        let id = format!("s{}", self.bundle.sources.len() + 1);
+        self.bundle.sources.push(SourceInfo {
+            id: id.clone(),
+            uri: uri.to_owned(),
+            kind: kind.to_owned(),
+            vantage: vantage.to_owned(),
+            read: Seen::None,
+        });
+        id
+    }
+
+    /// Says how much of the last source was read.
+    pub fn seen(&mut self, seen: Seen) {
+        if let Some(last) = self.bundle.sources.last_mut() {
+            last.read = seen;
+        }
+    }
+
+    /// Takes one entry in: secrets out, hash, manifest, sinks. The bytes without secrets are handed back.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub fn take<'b>(&mut self, id: &str, raw: &'b [u8], asked: Asked) -> Result<std::borrow::Cow<'b, [u8]>, CollectError> {
+        let clean = redact::redact(raw);
+        let source = self.bundle.sources.last().map(|s| (s.id.clone(), s.vantage.clone())).unwrap_or_default();
+        let entry = Entry {
+            id: id.to_owned(),
+            path: format!("raw/{}/{id}", if source.1 == "api" { "kube" } else { "files" }),
+            blake3: blake3::hash(&clean.text).to_hex().to_string(),
+            size: clean.text.len() as u64,
+            source: source.0,
+            probe: asked.probe.to_owned(),
+            vantage: source.1,
+            exit: asked.exit,
+            time: asked.time,
+            about: asked.about,
+            redactions: clean.taken.iter().map(|(what, count)| Redaction { what: (*what).to_owned(), count: *count }).collect(),
+        };
+        self.forward(entry, &clean.text)?;
+        Ok(clean.text)
+    }
+
+    /// Takes an entry that is clean already, with its old manifest line.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub fn forward(&mut self, entry: Entry, bytes: &[u8]) -> Result<(), CollectError> {
+        for sink in &mut self.sinks {
+            sink.entry(&entry, bytes)?;
+        }
+        self.bundle.entries.push(entry);
+        Ok(())
+    }
+
+    /// The manifest and the store.
+    pub fn finish(self) -> (Bundle, Store) {
+        (self.bundle, self.store)
+    }
+}
+
+/// The content hash of evidence: over the sorted entries, so that a directory and the bundle made of
+/// it have the same.
+pub fn content_hash(bundle: &Bundle) -> String {
+    let mut lines: Vec<(&str, &str)> = bundle.entries.iter().map(|e| (e.id.as_str(), e.blake3.as_str())).collect();
+    lines.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    for (id, hash) in lines {
+        hasher.update(id.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(hash.as_bytes());
+        hasher.update(&[0]);
+    }
+    format!("blake3:{}", hasher.finalize().to_hex())
+}

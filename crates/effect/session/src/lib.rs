@@ -1,1 +1,98 @@
-//! session
+//! The only place where stages meet: collect → read → diagnose, and the quotations afterwards.
+//!
+//! Deliberately absent: printing, arguments, exit codes (the faces).
+
+mod source;
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use defib_collect::{CollectError, Collection, Sink, Writer, content_hash};
+use defib_model::bundle::{Bundle, Entry};
+use defib_model::report::Report;
+use defib_read::{Reader, SignalSet, quote};
+
+pub use defib_collect::CollectError as Error;
+pub use source::{Source, SourceError};
+
+/// Version of this tool.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What happens meanwhile; faces show it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A stage begins.
+    Stage(&'static str),
+    /// Something is being read.
+    Reading(String),
+}
+
+/// Settings of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Overrides the time of the evidence, RFC 3339.
+    pub as_of: Option<String>,
+}
+
+struct IntoReader<'r, 's>(&'r mut Reader<'s>);
+
+impl Sink for IntoReader<'_, '_> {
+    fn entry(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), CollectError> {
+        self.0.entry(entry, bytes);
+        Ok(())
+    }
+}
+
+fn gather(collection: &mut Collection<'_>, sources: &[Source], stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
+    for source in sources {
+        events(Event::Reading(source.to_string()));
+        match source {
+            Source::Path(path) => defib_collect::tree(collection, path)?,
+            Source::Stdin => defib_collect::stdin(collection, stdin)?,
+        }
+    }
+    Ok(())
+}
+
+/// Collects and judges.
+///
+/// # Errors
+/// When a source can't be read at all.
+pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Report, CollectError> {
+    let signals = SignalSet::new(defib_diagnose::signals::all());
+    let mut reader = Reader::new(&signals);
+    events(Event::Stage("collect"));
+    let (bundle, store) = {
+        let mut sink = IntoReader(&mut reader);
+        let mut collection = Collection::new(VERSION, vec![&mut sink]);
+        gather(&mut collection, sources, stdin, events)?;
+        collection.finish()
+    };
+    events(Event::Stage("read"));
+    let mut cluster = reader.finish(&bundle);
+    if let Some(time) = options.as_of.as_deref().and_then(|t| t.parse().ok()) {
+        cluster.as_of = Some(time);
+    }
+    events(Event::Stage("diagnose"));
+    let mut report = defib_diagnose::diagnose(&cluster, &content_hash(&bundle), VERSION);
+    let wanted = quote::entries(&mut report);
+    store.read(&wanted, |index, bytes| quote::fill(&mut report, index, bytes));
+    Ok(report)
+}
+
+/// Collects into a bundle file; the manifest is the answer.
+///
+/// # Errors
+/// When a source can't be read at all, or the file can't be written.
+pub fn collect(sources: &[Source], out: &PathBuf, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Bundle, CollectError> {
+    let mut writer = Writer::new(out)?;
+    let bundle = {
+        let mut collection = Collection::new(VERSION, vec![&mut writer]);
+        events(Event::Stage("collect"));
+        gather(&mut collection, sources, stdin, events)?;
+        collection.finish().0
+    };
+    events(Event::Stage("write"));
+    writer.finish(bundle.clone())?;
+    Ok(bundle)
+}

@@ -50,7 +50,11 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         }
         match locate::field(bytes, object.clone(), &l.pointer) {
             Some(range) => {
-                let said = locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
+                let mut said = locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
+                if locate::notation(bytes, object.start) == locate::Notation::Json {
+                    // People read messages, not JSON strings: an escaped quote is shown as a quote.
+                    said = said.replace("\\\"", "\"");
+                }
                 if !said.is_empty() {
                     e.text = said;
                 }

@@ -1,0 +1,220 @@
+//! The bundle as a file: a plain `tar.zst`, `bundle.json` first, then the entries.
+//!
+//! Written as `.part`, synced, renamed: a bundle with its right name is whole. Reading streams;
+//! nothing is unpacked. Deliberately absent: archives of other makers.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use defib_model::bundle::{Bundle, Entry, SCHEMA};
+use defib_model::report::Gap;
+
+use crate::{CollectError, Sink};
+
+const MANIFEST: &str = "bundle.json";
+/// Bytes that one entry of a bundle may unpack to.
+const MAX_ENTRY: u64 = 1 << 31;
+
+/// True when the file is one of our bundles, by its content.
+pub fn is_bundle(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let Ok(decoder) = zstd::Decoder::new(file) else { return false };
+    let mut archive = tar::Archive::new(decoder);
+    let Ok(mut entries) = archive.entries() else { return false };
+    matches!(entries.next(), Some(Ok(e)) if e.path().is_ok_and(|p| p == Path::new(MANIFEST)))
+}
+
+/// What foreign archive or database the file is, if it is one: they are not read yet.
+pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
+    let mut head = [0u8; 4096];
+    let n = File::open(path).ok()?.read(&mut head).ok()?;
+    let head = head.get(..n)?;
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    Some(if starts(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        "a zstd file that is no bundle"
+    } else if starts(&[0x1f, 0x8b]) {
+        "a gzip file"
+    } else if starts(b"PK\x03\x04") {
+        "a zip archive"
+    } else if head.get(257..262) == Some(b"ustar") {
+        "a tar archive"
+    } else if starts(b"SQLite format 3\0") {
+        "an SQLite database"
+    } else if head.get(16..20) == Some(&[0xed, 0xda, 0x0c, 0xed]) {
+        "an etcd database"
+    } else {
+        return None;
+    })
+}
+
+/// A sink that writes a bundle.
+pub struct Writer {
+    target: PathBuf,
+    spool: BufWriter<File>,
+    sizes: Vec<u64>,
+}
+
+impl Writer {
+    /// A writer that will make `target`. Entries are spooled beside nothing: the manifest must come
+    /// first in the archive and is only known at the end.
+    ///
+    /// # Errors
+    /// When there is no room for temporary files.
+    pub fn new(target: &Path) -> Result<Self, CollectError> {
+        let fail = |source| CollectError::Unwritable { path: target.to_owned(), source };
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let spool = tempfile::tempfile_in(folder).map_err(fail)?;
+        Ok(Self { target: target.to_owned(), spool: BufWriter::new(spool), sizes: Vec::new() })
+    }
+
+    /// Writes the archive: manifest first, entries after it, sorted by path.
+    ///
+    /// # Errors
+    /// When the file can't be written; then there is at most a `.part` that is taken away again.
+    pub fn finish(self, mut bundle: Bundle) -> Result<(), CollectError> {
+        let target = self.target.clone();
+        let part = PathBuf::from(format!("{}.part", target.display()));
+        let written = self.write(&part, &mut bundle);
+        if written.is_err() {
+            // The half file is ours; leaving it would only confuse.
+            let _ = std::fs::remove_file(&part);
+        }
+        written.map_err(|source| CollectError::Unwritable { path: target, source })
+    }
+
+    fn write(self, part: &Path, bundle: &mut Bundle) -> std::io::Result<()> {
+        let mut spool = self.spool.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut offsets = Vec::with_capacity(self.sizes.len());
+        let mut at = 0;
+        for size in &self.sizes {
+            offsets.push((at, *size));
+            at += size;
+        }
+        let mut order: Vec<usize> = (0..bundle.entries.len()).collect();
+        order.sort_by(|a, b| bundle.entries.get(*a).map(|e| &e.path).cmp(&bundle.entries.get(*b).map(|e| &e.path)));
+        let mut entries = Vec::with_capacity(order.len());
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(part)?;
+        let mut encoder = zstd::Encoder::new(BufWriter::new(file), 3)?;
+        encoder.include_checksum(true)?;
+        let mut tar = tar::Builder::new(encoder);
+        for i in &order {
+            entries.extend(bundle.entries.get(*i).cloned());
+        }
+        bundle.entries = entries;
+        let manifest = serde_json::to_vec_pretty(&bundle).map_err(std::io::Error::other)?;
+        append(&mut tar, MANIFEST, manifest.len() as u64, manifest.as_slice())?;
+        for (entry, i) in bundle.entries.iter().zip(&order) {
+            let Some((offset, size)) = offsets.get(*i) else { continue };
+            spool.seek(SeekFrom::Start(*offset))?;
+            append(&mut tar, &entry.path, *size, (&mut spool).take(*size))?;
+        }
+        let mut out = tar.into_inner()?.finish()?;
+        out.flush()?;
+        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        std::fs::rename(part, &self.target)?;
+        if let Some(folder) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+fn append<W: Write>(tar: &mut tar::Builder<W>, path: &str, size: u64, data: impl Read) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o600);
+    header.set_mtime(0);
+    header.set_entry_type(tar::EntryType::Regular);
+    tar.append_data(&mut header, path, data)
+}
+
+impl Sink for Writer {
+    fn entry(&mut self, _: &Entry, bytes: &[u8]) -> Result<(), CollectError> {
+        self.spool.write_all(bytes).map_err(|source| CollectError::Unwritable { path: self.target.clone(), source })?;
+        self.sizes.push(bytes.len() as u64);
+        Ok(())
+    }
+}
+
+/// A bundle that can be read.
+pub struct BundleFile {
+    path: PathBuf,
+    /// Its manifest.
+    pub manifest: Bundle,
+}
+
+impl BundleFile {
+    /// Opens a bundle and reads its manifest.
+    ///
+    /// # Errors
+    /// When it is none, is damaged, or was written by a newer major schema.
+    pub fn open(path: &Path) -> Result<Self, CollectError> {
+        let broken = |why: String| CollectError::NoBundle { path: path.to_owned(), why };
+        let file = File::open(path).map_err(|source| CollectError::Unreadable { path: path.to_owned(), source })?;
+        let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+        let mut archive = tar::Archive::new(decoder);
+        let mut entries = archive.entries().map_err(|e| broken(e.to_string()))?;
+        let first = match entries.next() {
+            Some(Ok(e)) => e,
+            Some(Err(e)) => return Err(broken(e.to_string())),
+            None => return Err(broken("it is empty".to_owned())),
+        };
+        if !first.path().is_ok_and(|p| p == Path::new(MANIFEST)) {
+            return Err(broken(format!("it does not begin with {MANIFEST}")));
+        }
+        let mut text = Vec::new();
+        first.take(256 << 20).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
+        let manifest: Bundle = serde_json::from_slice(&text).map_err(|e| broken(format!("{MANIFEST}: {e}")))?;
+        if manifest.schema != SCHEMA {
+            return Err(CollectError::NewerSchema { path: path.to_owned(), schema: manifest.schema, needs: manifest.tool.version });
+        }
+        Ok(Self { path: path.to_owned(), manifest })
+    }
+
+    /// Calls `each` with every entry of the manifest, in its order. What is missing, damaged or not in
+    /// the manifest comes back as gaps.
+    ///
+    /// # Errors
+    /// When `each` fails, or the archive can't be opened again.
+    pub fn each(&self, mut each: impl FnMut(&Entry, &[u8]) -> Result<(), CollectError>) -> Result<Vec<Gap>, CollectError> {
+        let mut gaps = Vec::new();
+        let file = File::open(&self.path).map_err(|source| CollectError::Unreadable { path: self.path.clone(), source })?;
+        let broken = |why: String| CollectError::NoBundle { path: self.path.clone(), why };
+        let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+        let mut archive = tar::Archive::new(decoder);
+        let mut wanted = self.manifest.entries.iter();
+        let entries = archive.entries().map_err(|e| broken(e.to_string()))?;
+        let mut bytes = Vec::new();
+        for entry in entries.skip(1) {
+            let Some(expected) = wanted.next() else { break };
+            let read = entry.and_then(|e| {
+                if !e.path().is_ok_and(|p| p == Path::new(&expected.path)) {
+                    return Err(std::io::Error::other("the archive's order is not the manifest's"));
+                }
+                bytes.clear();
+                e.take(MAX_ENTRY).read_to_end(&mut bytes)
+            });
+            match read {
+                Ok(_) if blake3::hash(&bytes).to_hex().as_str() == expected.blake3 => each(expected, &bytes)?,
+                Ok(_) => {
+                    gaps.push(Gap::new(format!("entry {}", expected.id), "its content does not match its hash"));
+                    each(expected, b"")?;
+                }
+                Err(e) => {
+                    gaps.push(Gap::new(format!("entry {} and all after it", expected.id), format!("the bundle is damaged: {e}")));
+                    return Ok(gaps);
+                }
+            }
+        }
+        if let Some(missing) = wanted.next() {
+            gaps.push(Gap::new(format!("entry {} and all after it", missing.id), "the bundle ends before it"));
+        }
+        Ok(gaps)
+    }
+}

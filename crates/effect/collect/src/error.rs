@@ -1,0 +1,56 @@
+//! What can go wrong that is ours or the caller's to mend; the world's faults are gaps.
+
+use std::path::PathBuf;
+
+/// Why nothing could be collected.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The source is not there or can't be read at all.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The source.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bundle can't be written.
+    #[error("cannot write {path}")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no bundle, or a damaged one.
+    #[error("{path} is no readable bundle: {why}")]
+    NoBundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The bundle was written by a newer tool.
+    #[error("{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer")]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        schema: String,
+        /// The version that wrote it.
+        needs: String,
+    },
+    /// A kind of source that is not read yet.
+    #[error("{what} cannot be read by this version yet")]
+    NotYet {
+        /// The kind.
+        what: String,
+    },
+    /// The cluster can't be asked.
+    #[error("cannot ask the cluster: {why}")]
+    Cluster {
+        /// Why.
+        why: String,
+    },
+}

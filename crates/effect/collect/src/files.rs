@@ -1,0 +1,164 @@
+//! Files and folders into entries: sorted, links not followed, what can't be read is a gap.
+//!
+//! Deliberately absent: archives other than our own bundle, and any trust in names or file times.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use defib_model::bundle::Seen;
+use defib_model::report::Gap;
+
+use crate::archive::{self, BundleFile};
+use crate::store::Place;
+use crate::{Asked, CollectError, Collection};
+
+/// Files that one folder may hold; a hostile tree must not keep us for ever.
+const MAX_FILES: usize = 200_000;
+/// Depth of folders.
+const MAX_DEPTH: usize = 64;
+/// Bytes of one file; larger ones are a gap until logs are read as streams.
+const MAX_FILE: u64 = 1 << 31;
+
+/// Takes a file, a folder or a bundle.
+///
+/// # Errors
+/// When the path itself can't be read, is of a kind that is not read yet, or a sink fails.
+pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectError> {
+    let unreadable = |source| CollectError::Unreadable { path: path.to_owned(), source };
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if meta.is_file() {
+        if archive::is_bundle(path) {
+            return bundle(collection, path);
+        }
+        if let Some(what) = archive::foreign(path) {
+            return Err(CollectError::NotYet { what: format!("{} ({what})", path.display()) });
+        }
+        collection.source(&path.display().to_string(), "file", "file");
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let raw = std::fs::read(path).map_err(unreadable)?;
+        collection.store.places.push(Place::File(path.to_owned()));
+        collection.take(&name, &raw, Asked { probe: "file", ..Asked::default() })?;
+        collection.seen(Seen::All);
+        return Ok(());
+    }
+    if !meta.is_dir() {
+        return Err(CollectError::NotYet { what: format!("{} (neither a file nor a folder)", path.display()) });
+    }
+    std::fs::read_dir(path).map_err(unreadable)?;
+    collection.source(&path.display().to_string(), "directory", "file");
+    let mut files = Vec::new();
+    let mut gaps = Vec::new();
+    walk(path, Path::new(""), 0, &mut files, &mut gaps);
+    files.sort();
+    let (mut read, mut missed) = (0, gaps.len());
+    for relative in files {
+        let full = path.join(&relative);
+        let id = relative.to_string_lossy().into_owned();
+        match read_file(&full) {
+            Ok(raw) => {
+                collection.store.places.push(Place::File(full));
+                collection.take(&id, &raw, Asked { probe: "file", ..Asked::default() })?;
+                read += 1;
+            }
+            Err(why) => {
+                gaps.push(Gap::new(format!("file {id}"), why));
+                missed += 1;
+            }
+        }
+    }
+    collection.bundle.gaps.extend(gaps);
+    collection.seen(match (read, missed) {
+        (0, _) => Seen::None,
+        (_, 0) => Seen::All,
+        _ => Seen::Part,
+    });
+    Ok(())
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    if !meta.is_file() {
+        return Err("not a file any more".to_owned());
+    }
+    if meta.len() > MAX_FILE {
+        return Err(format!("{} MiB: too large to be read at once", meta.len() >> 20));
+    }
+    let mut out = Vec::with_capacity(meta.len() as usize);
+    file.take(MAX_FILE).read_to_end(&mut out).map_err(|e| e.to_string())?;
+    Ok(out)
+}
+
+fn walk(root: &Path, relative: &Path, depth: usize, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
+    let here = root.join(relative);
+    let shown = || relative.display().to_string();
+    if depth > MAX_DEPTH {
+        gaps.push(Gap::new(format!("folder {}", shown()), format!("more than {MAX_DEPTH} folders deep")));
+        return;
+    }
+    let entries = match std::fs::read_dir(&here) {
+        Ok(entries) => entries,
+        Err(e) => {
+            gaps.push(Gap::new(format!("folder {}", shown()), e.to_string()));
+            return;
+        }
+    };
+    for entry in entries {
+        let Ok(entry) = entry else { continue };
+        let path = relative.join(entry.file_name());
+        if files.len() >= MAX_FILES {
+            gaps.push(Gap::new(format!("files from {} on", path.display()), format!("more than {MAX_FILES} files")));
+            return;
+        }
+        match entry.file_type() {
+            Ok(t) if t.is_dir() => walk(root, &path, depth + 1, files, gaps),
+            Ok(t) if t.is_file() => files.push(path),
+            Ok(t) if t.is_symlink() => {
+                gaps.push(Gap::new(format!("file {}", path.display()), "a symbolic link; links are not followed"));
+            }
+            Ok(_) => gaps.push(Gap::new(format!("file {}", path.display()), "neither a file nor a folder")),
+            Err(e) => gaps.push(Gap::new(format!("file {}", path.display()), e.to_string())),
+        }
+    }
+}
+
+/// Takes what comes on standard input.
+///
+/// # Errors
+/// When it can't be read, or a sink fails.
+pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<(), CollectError> {
+    collection.source("-", "stdin", "file");
+    let mut raw = Vec::new();
+    input
+        .take(MAX_FILE)
+        .read_to_end(&mut raw)
+        .map_err(|source| CollectError::Unreadable { path: PathBuf::from("-"), source })?;
+    let clean = collection.take("stdin", &raw, Asked { probe: "file", ..Asked::default() })?;
+    collection.store.keep(&clean);
+    collection.seen(if raw.is_empty() { Seen::None } else { Seen::All });
+    Ok(())
+}
+
+/// Takes the entries of a bundle: they are clean already, and keep their own manifest lines.
+fn bundle(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectError> {
+    let file = BundleFile::open(path)?;
+    let offset = collection.bundle.sources.len();
+    let rename = |id: &str| {
+        let number: usize = id.trim_start_matches('s').parse().unwrap_or(1);
+        format!("s{}", number + offset)
+    };
+    for mut source in file.manifest.sources.clone() {
+        source.id = rename(&source.id);
+        collection.bundle.sources.push(source);
+    }
+    collection.bundle.gaps.extend(file.manifest.gaps.clone());
+    collection.bundle.clocks.extend(file.manifest.clocks.clone());
+    let broken = file.each(|entry, bytes| {
+        let mut entry = entry.clone();
+        entry.source = rename(&entry.source);
+        collection.store.places.push(Place::Archive(path.to_owned()));
+        collection.forward(entry, bytes)
+    })?;
+    collection.bundle.gaps.extend(broken);
+    Ok(())
+}
