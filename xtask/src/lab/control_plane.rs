@@ -14,7 +14,6 @@ use super::cache::Programs;
 use super::client::ApiClient;
 use super::command_lines::{KWOK_SETTINGS, Layout};
 use super::error::file;
-use super::parts::PARTS;
 use super::pki::Pki;
 use super::ports::Ports;
 use super::process::Process;
@@ -418,10 +417,6 @@ impl ControlPlane {
     }
 
     fn part(&mut self, name: &str) -> Result<&mut Process, LabError> {
-        debug_assert!(
-            PARTS.iter().any(|part| part.name == name),
-            "{name} is no part"
-        );
         self.parts
             .iter_mut()
             .find(|part| part.name == name)

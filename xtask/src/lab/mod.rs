@@ -20,7 +20,7 @@ mod ports;
 mod process;
 mod ready;
 mod reaper;
-mod record;
+pub mod record;
 mod toolchain;
 
 pub use audit::{AuditEvent, AuditLevel};

@@ -52,8 +52,10 @@ pub struct Populated {
     pub order: Populate,
     /// The smallest pod as the API server lists it, without managed fields, in bytes of JSON.
     pub smallest_pod: usize,
-    /// How long the objects took.
-    pub created: Duration,
+    /// How long namespaces, nodes and pods took.
+    pub pods: Duration,
+    /// How long the events took.
+    pub events: Duration,
     /// How long KWOK took after that, if it was waited for.
     pub ran: Option<Duration>,
 }
@@ -69,13 +71,14 @@ impl fmt::Display for Populated {
         } = self.order;
         write!(
             f,
-            "{nodes} nodes, {pods} pods (the smallest {} bytes) in {namespaces} namespaces and {events} events in {:.1}s",
+            "{nodes} nodes, {pods} pods (the smallest {} bytes) in {namespaces} namespaces: {:.1}s; {events} events: {:.1}s",
             self.smallest_pod,
-            self.created.as_secs_f64(),
+            self.pods.as_secs_f64(),
+            self.events.as_secs_f64(),
         )?;
         match self.ran {
-            Some(ran) => write!(f, ", all Running after another {:.1}s", ran.as_secs_f64()),
-            None => write!(f, ", not waited for KWOK"),
+            Some(ran) => write!(f, "; all Running after another {:.1}s", ran.as_secs_f64()),
+            None => write!(f, "; not waited for KWOK"),
         }
     }
 }
@@ -114,6 +117,8 @@ pub fn populate(api: &ApiClient, order: &Populate) -> Result<Populated, LabError
         );
         api.create_quietly(&path, &objects::pod(number, namespace, number % nodes))
     })?;
+    let took_pods = begun.elapsed();
+    let begun = Instant::now();
     let pods = order.pods.max(1);
     in_parallel(order.events, |number| {
         let pod = number % pods;
@@ -124,7 +129,7 @@ pub fn populate(api: &ApiClient, order: &Populate) -> Result<Populated, LabError
         );
         api.create_quietly(&path, &objects::event(number, pod, namespace, pod % nodes))
     })?;
-    let created = begun.elapsed();
+    let took_events = begun.elapsed();
     let ran = if order.running && order.pods > 0 {
         Some(wait_for_pods(api, order.pods, namespaces)?)
     } else {
@@ -133,7 +138,8 @@ pub fn populate(api: &ApiClient, order: &Populate) -> Result<Populated, LabError
     Ok(Populated {
         smallest_pod: smallest_pod(api, order, namespaces)?,
         order: order.clone(),
-        created,
+        pods: took_pods,
+        events: took_events,
         ran,
     })
 }
