@@ -8,18 +8,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, ExitCode, ExitStatus};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::error::{chain, file};
 use super::populate::{Populate, populate};
+use super::supervise::{Signals, exit_code, supervise};
 use super::{AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, process};
 
 /// Real control planes to test against.
@@ -159,8 +156,7 @@ fn control_plane(arguments: ControlPlaneArguments) -> Result<ExitCode, LabError>
                     .display()
             );
             eprintln!("lab: Ctrl-C stops it");
-            while !signals.interrupt.load(Ordering::Relaxed) && !signals.end.load(Ordering::Relaxed)
-            {
+            while !signals.any() {
                 std::thread::sleep(Duration::from_millis(100));
             }
             ExitCode::SUCCESS
@@ -189,73 +185,6 @@ impl Drop for Copy {
         // Only fails if it is gone already.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// Signals that ask us to stop, by whom they reach.
-struct Signals {
-    /// A terminal's Ctrl-C, which the command gets by itself.
-    interrupt: Arc<AtomicBool>,
-    /// A signal to us alone, which is to be passed on.
-    end: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn caught() -> Result<Self, LabError> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        let signals = Self {
-            interrupt: Arc::default(),
-            end: Arc::default(),
-        };
-        for (signal, flag) in [
-            (SIGINT, &signals.interrupt),
-            (SIGTERM, &signals.end),
-            (SIGHUP, &signals.end),
-        ] {
-            signal_hook::flag::register(signal, Arc::clone(flag)).map_err(|source| {
-                LabError::Spawn {
-                    program: "the signal handler".into(),
-                    source,
-                }
-            })?;
-        }
-        Ok(signals)
-    }
-}
-
-/// Waits for the command, passes on a request to end, and insists on it after a moment's grace.
-fn supervise(mut child: Child, signals: &Signals) -> Result<ExitStatus, LabError> {
-    const GRACE: Duration = Duration::from_secs(5);
-    let failed = |source| LabError::Spawn {
-        program: "the command".into(),
-        source,
-    };
-    let mut asked: Option<Instant> = None;
-    loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            return Ok(status);
-        }
-        match asked {
-            None if signals.end.load(Ordering::Relaxed) => {
-                asked = Some(Instant::now());
-                if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                    // Not yet reaped, so the number is still the child's. It may just have ended.
-                    let _ = kill_process(pid, Signal::TERM);
-                }
-            }
-            Some(since) if since.elapsed() > GRACE => child.kill().map_err(failed)?,
-            _ => {}
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The command's own code, or what a shell makes of a signal.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap_or(1);
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 fn fill(arguments: &PopulateArguments) -> Result<ExitCode, LabError> {

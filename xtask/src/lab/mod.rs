@@ -10,6 +10,7 @@ mod command_lines;
 pub mod control_plane;
 mod error;
 mod files;
+mod inside;
 mod kubeconfig;
 pub mod leftovers;
 mod nodes_and_pods;
@@ -21,6 +22,7 @@ mod process;
 mod ready;
 mod reaper;
 pub mod record;
+mod supervise;
 mod toolchain;
 
 pub use audit::{AuditEvent, AuditLevel};

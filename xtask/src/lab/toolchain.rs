@@ -4,14 +4,19 @@
 //! (-mod=readonly).
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::LabError;
+use serde::Deserialize;
+
 use super::error::file;
 use super::parts::{Part, Upstream};
+use super::{LabError, process};
+
+/// Where `go` comes from: what the recipes' go.mod files ask for.
+const GO: &str = "Go 1.26 or newer";
 
 /// Says why nothing can be built or run here, if so.
 pub fn unsupported() -> Option<LabError> {
@@ -19,7 +24,7 @@ pub fn unsupported() -> Option<LabError> {
         return Some(LabError::NotLinux(std::env::consts::OS));
     }
     [
-        ("go", "Go 1.26 or newer"),
+        ("go", GO),
         ("setpriv", "util-linux"),
         ("sh", "any POSIX shell"),
     ]
@@ -33,9 +38,10 @@ fn on_path(program: &str) -> bool {
         .is_some_and(|paths| std::env::split_paths(&paths).any(|path| path.join(program).is_file()))
 }
 
-/// `go` with everything fixed that a user's environment could bend.
+/// `go` with everything fixed that a user's environment could bend. It dies with us: one that went
+/// on after a kill would write into the file of the next build.
 fn go(upstream: &Upstream) -> Command {
-    let mut command = Command::new("go");
+    let mut command = process::mortal("go".as_ref());
     command
         .current_dir(upstream.recipe())
         .env("CGO_ENABLED", "0")
@@ -58,8 +64,13 @@ pub(crate) fn build(
     ));
     let begun = Instant::now();
     let unfinished = target.with_file_name(format!(".{}.part", part.name));
+    // Where `go` works, and what a killed one leaves behind; the lock makes it ours alone.
+    let scratch = target.with_file_name(".scratch");
+    clear(&scratch)?;
+    fs::create_dir(&scratch).map_err(file("create", &scratch))?;
     let mut command = go(part.upstream);
     command
+        .env("GOTMPDIR", &scratch)
         .args([
             "build",
             "-trimpath",
@@ -69,7 +80,8 @@ pub(crate) fn build(
         ])
         .arg(&unfinished)
         .arg(part.package);
-    run(part.name, &mut command)?;
+    run(part.name, command)?;
+    clear(&scratch)?;
     publish(&unfinished, target)?;
     let size = fs::metadata(target).map_err(file("look at", target))?.len();
     tell(&format!(
@@ -94,21 +106,30 @@ fn linker_flags(upstream: &Upstream, version: &str) -> String {
     flags
 }
 
+/// The part of `go mod download`'s answer that is needed.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    dir: PathBuf,
+}
+
 /// Joins files of the upstream's module into one YAML stream, so that no copy lives in this tree.
 pub(crate) fn join_module_files(
     upstream: &Upstream,
     names: &[&str],
     target: &Path,
 ) -> Result<(), LabError> {
-    let output = run(
-        "module files",
-        go(upstream).args(["list", "-m", "-f", "{{.Dir}}", upstream.module]),
-    )?;
-    let source = PathBuf::from(output.trim());
+    let mut command = go(upstream);
+    command.args(["mod", "download", "-json", upstream.module]);
+    let module: Module =
+        serde_json::from_str(&run(upstream.folder, command)?).map_err(|source| LabError::Json {
+            what: "what `go mod download` says".into(),
+            source,
+        })?;
     let unfinished = target.with_extension("part");
     let mut joined = File::create(&unfinished).map_err(file("create", &unfinished))?;
     for name in names {
-        let path = source.join(name);
+        let path = module.dir.join(name);
         let text = fs::read(&path).map_err(file("read", &path))?;
         joined
             .write_all(&text)
@@ -128,11 +149,33 @@ fn publish(unfinished: &Path, target: &Path) -> Result<(), LabError> {
     fs::rename(unfinished, target).map_err(file("rename", unfinished))
 }
 
-fn run(part: &'static str, command: &mut Command) -> Result<String, LabError> {
-    let output = command.output().map_err(|source| LabError::Spawn {
+/// Removes a folder, if it is there.
+fn clear(folder: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(file("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn run(part: &'static str, mut command: Command) -> Result<String, LabError> {
+    if !on_path("go") {
+        return Err(LabError::MissingProgram {
+            program: "go",
+            package: GO,
+        });
+    }
+    let shown = format!("{command:?}");
+    let failed = |source| LabError::Spawn {
         program: "go".into(),
         source,
-    })?;
+    };
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = process::spawn(command)?
+        .wait_with_output()
+        .map_err(failed)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -144,7 +187,7 @@ fn run(part: &'static str, command: &mut Command) -> Result<String, LabError> {
         .join("\n");
     Err(LabError::Build {
         part,
-        command: format!("{command:?}"),
+        command: shown,
         tail,
     })
 }
