@@ -1,2 +1,36 @@
 //! The project's own chores. `cargo xtask help` lists them.
-fn main() {}
+//! Deliberately absent: logic; every chore lives in a module of the library.
+
+use std::process::ExitCode;
+
+/// One chore: its name, its one-line help, and what runs it.
+type Chore = (&'static str, &'static str, fn(Vec<String>) -> ExitCode);
+
+/// All chores, in the order `help` shows them.
+const CHORES: &[Chore] = &[(
+    "lab",
+    "real control planes to test against: build, control-plane, populate, status, down",
+    xtask::lab::cli::run,
+)];
+
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the command line face of the chores"
+)]
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    if let Some((_, _, run)) = CHORES.iter().find(|chore| chore.0 == name) {
+        return run(arguments.collect());
+    }
+    for (chore, help, _) in CHORES {
+        eprintln!("cargo xtask {chore:<10} {help}");
+    }
+    match name.as_str() {
+        "" | "help" | "--help" | "-h" => ExitCode::SUCCESS,
+        unknown => {
+            eprintln!("there is no chore `{unknown}`; the list above is complete");
+            ExitCode::FAILURE
+        }
+    }
+}

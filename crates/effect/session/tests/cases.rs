@@ -1,0 +1,245 @@
+//! The casebook: every page under `cases/` is a test, and every firing section passes the gates.
+//!
+//! A page holds sections (`## …`), each with evidence in fenced blocks (`yaml file=NAME`, `json …`,
+//! `log …`) and a `findings` block with what `diagnose` must say about it. `UPDATE_CASES=1` rewrites
+//! the blocks for a person to review.
+//!
+//! Gates, for every section that names a cause:
+//! - necessity: without the lines that the cause cites, it is not named any more;
+//! - sufficiency: with only the documents that are cited or named, it still is;
+//! - noise: healthy objects and a roll-out that just began change nothing;
+//! - order: renamed and reordered files change nothing.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use defib_model::report::{Report, Verdict};
+use defib_session::{Options, Source};
+
+type Files = BTreeMap<String, String>;
+
+fn diagnose(files: &Files) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    defib_session::diagnose(&[Source::Path(folder.path().to_owned())], &Options::default(), &mut std::io::empty(), &mut |_| {})
+        .unwrap()
+}
+
+/// What a report says, in the form of a `findings` block.
+fn said(report: &Report) -> String {
+    let mut out = format!("verdict {}\n", match report.verdict {
+        Verdict::RootCause => "root-cause",
+        Verdict::Unknown => "unknown",
+        Verdict::Healthy => "healthy",
+    });
+    let mut lines: Vec<String> = report.root_causes.iter().map(|c| format!("{} {} {}\n", c.code, c.class, c.entity)).collect();
+    lines.extend(report.candidates.iter().map(|c| format!("candidate {} {}\n", c.class, c.entity)));
+    lines.sort();
+    out.extend(lines);
+    out
+}
+
+struct Section {
+    title: String,
+    files: Files,
+    findings: Option<String>,
+}
+
+fn sections(page: &str) -> Vec<Section> {
+    let mut out: Vec<Section> = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if let Some(title) = line.strip_prefix("## ") {
+            out.push(Section { title: title.to_owned(), files: Files::new(), findings: None });
+        } else if let Some(info) = line.strip_prefix("```") {
+            let mut body = String::new();
+            for line in lines.by_ref() {
+                if line == "```" {
+                    break;
+                }
+                body.push_str(line);
+                body.push('\n');
+            }
+            let Some(section) = out.last_mut() else { continue };
+            if info == "findings" {
+                section.findings = Some(body);
+            } else if let Some(name) = info.split(' ').find_map(|w| w.strip_prefix("file=")) {
+                assert!(section.files.insert(name.to_owned(), body).is_none(), "{name} stands twice");
+            }
+        }
+    }
+    out
+}
+
+fn classes(report: &Report) -> BTreeSet<(String, String)> {
+    report.root_causes.iter().map(|c| (c.class.clone(), c.entity.to_string())).collect()
+}
+
+/// Lines that a quotation covers: as many as it takes to write its words again.
+fn cited_lines(text: &str, line: u64, quote: &str) -> BTreeSet<usize> {
+    let squeeze = |s: &str| s.split_whitespace().collect::<String>().replace("\\\"", "\"");
+    let want = squeeze(quote);
+    let mut out = BTreeSet::new();
+    let mut got = String::new();
+    for (i, l) in text.lines().enumerate().skip((line as usize).saturating_sub(1)) {
+        out.insert(i);
+        got.push_str(&squeeze(l));
+        if got.contains(&want) || got.len() > want.len() + 2000 {
+            break;
+        }
+    }
+    out
+}
+
+fn without(files: &Files, cuts: &BTreeMap<String, BTreeSet<usize>>) -> Files {
+    files
+        .iter()
+        .map(|(name, text)| {
+            let none = BTreeSet::new();
+            let cut = cuts.get(name).unwrap_or(&none);
+            let kept: String = text.lines().enumerate().filter(|(i, _)| !cut.contains(i)).map(|(_, l)| format!("{l}\n")).collect();
+            (name.clone(), kept)
+        })
+        .collect()
+}
+
+fn necessity(files: &Files, report: &Report) {
+    for cause in &report.root_causes {
+        assert!(!cause.evidence.is_empty(), "{} cites nothing", cause.code);
+        let mut cuts: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        for e in &cause.evidence {
+            let Some(text) = files.get(&e.file) else { panic!("{} cites {}, which is no file of the evidence", cause.code, e.file) };
+            assert!(e.line > 0, "{}: a quotation without its line: {}", cause.code, e.text);
+            cuts.entry(e.file.clone()).or_default().extend(cited_lines(text, e.line, &e.text));
+        }
+        let again = diagnose(&without(files, &cuts));
+        let still = again.root_causes.iter().any(|c| c.class == cause.class && c.entity == cause.entity);
+        assert!(!still, "necessity: {} is still named without what it cites:\n{cuts:?}", cause.code);
+    }
+}
+
+/// Documents of a YAML stream with the line at which each begins (from 0).
+fn documents(text: &str) -> Vec<(usize, String)> {
+    let mut out = vec![(0, String::new())];
+    for (i, line) in text.lines().enumerate() {
+        if line == "---" {
+            out.push((i + 1, String::new()));
+        } else {
+            let last = &mut out.last_mut().unwrap().1;
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    out
+}
+
+fn sufficiency(files: &Files, report: &Report) {
+    for cause in &report.root_causes {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        names.insert(cause.entity.name().to_owned());
+        for hop in &cause.path {
+            names.insert(hop.from.name().to_owned());
+            names.insert(hop.to.name().to_owned());
+        }
+        for s in report.symptoms.iter().filter(|s| cause.explains.contains(&s.id)) {
+            names.insert(s.entity.name().to_owned());
+        }
+        let mut kept = Files::new();
+        for (name, text) in files {
+            let cited: Vec<usize> = cause.evidence.iter().filter(|e| e.file == *name).map(|e| e.line as usize - 1).collect();
+            if name.ends_with(".log") {
+                if !cited.is_empty() {
+                    kept.insert(name.clone(), text.clone());
+                }
+                continue;
+            }
+            let docs: Vec<String> = documents(text)
+                .into_iter()
+                .filter(|(start, doc)| {
+                    let lines = doc.lines().count();
+                    cited.iter().any(|c| (*start..start + lines).contains(c))
+                        || names.iter().any(|n| doc.contains(&format!("name: {n}")))
+                        // Lists say what was looked through: absence is evidence too.
+                        || doc.contains("kind: List") || doc.contains("\"kind\": \"")
+                })
+                .map(|(_, doc)| doc)
+                .collect();
+            if !docs.is_empty() {
+                kept.insert(name.clone(), docs.join("---\n"));
+            }
+        }
+        let again = diagnose(&kept);
+        let still = again.root_causes.iter().any(|c| c.class == cause.class && c.entity == cause.entity);
+        assert!(still, "sufficiency: {} is lost with only what it cites and names", cause.code);
+    }
+}
+
+/// Healthy neighbours, and a roll-out that has just begun.
+pub fn noise(count: usize) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    for i in 0..count {
+        write!(out, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: noise-{i}\n  namespace: noise\n  labels: {{app: noise}}\n  creationTimestamp: \"2020-01-01T00:00:00Z\"\nspec:\n  nodeName: noise-node\n  dnsPolicy: ClusterFirst\n  containers: [{{name: c, image: noise}}]\nstatus:\n  phase: Running\n  conditions: [{{type: Ready, status: \"True\"}}]\n  containerStatuses: [{{name: c, ready: true, restartCount: 0, state: {{running: {{startedAt: \"2020-01-01T00:00:00Z\"}}}}}}]\n---\n").unwrap();
+    }
+    out.push_str("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: herring\n  namespace: noise\n  creationTimestamp: \"2020-01-01T00:00:00Z\"\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: herring}}\n  template: {metadata: {labels: {app: herring}}, spec: {containers: [{name: c, image: herring:2}]}}\nstatus: {replicas: 3, updatedReplicas: 1, readyReplicas: 2, availableReplicas: 2}\n");
+    out
+}
+
+fn page(path: &Path) -> datatest_stable::Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    assert!(text.contains("\norigin: constructed") || text.contains("\norigin: recorded"), "the page does not say where its evidence comes from");
+    let mut updated = text.clone();
+    for section in sections(&text).into_iter().filter(|s| !s.files.is_empty()) {
+        let report = diagnose(&section.files);
+        let got = said(&report);
+        let want = section.findings.clone().unwrap_or_default();
+        if got != want {
+            if std::env::var_os("UPDATE_CASES").is_some() {
+                updated = replace_findings(&updated, &section.title, &got);
+            } else {
+                panic!("{}, section {}:\nwanted\n{want}\ngot\n{got}", path.display(), section.title);
+            }
+        }
+        necessity(&section.files, &report);
+        sufficiency(&section.files, &report);
+        let mut noisy = section.files.clone();
+        noisy.insert("zz-noise.yaml".into(), noise(200));
+        assert_eq!(classes(&diagnose(&noisy)), classes(&report), "noise changes the verdict");
+        let renamed: Files = section
+            .files
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(i, (name, t))| (if name.ends_with("logs.txt") { name.clone() } else { format!("{i}") }, t.clone()))
+            .collect();
+        assert_eq!(classes(&diagnose(&renamed)), classes(&report), "names and order of files change the verdict");
+    }
+    if updated != text {
+        std::fs::write(path, updated)?;
+    }
+    Ok(())
+}
+
+fn replace_findings(page: &str, title: &str, body: &str) -> String {
+    let head = format!("## {title}\n");
+    let start = page.find(&head).expect("the section is there") + head.len();
+    let end = page[start..].find("\n## ").map_or(page.len(), |i| start + i);
+    let section = &page[start..end];
+    let new = match section.find("```findings\n") {
+        Some(at) => {
+            let close = at + 12 + section[at + 12..].find("```").expect("the block is closed");
+            format!("{}```findings\n{body}{}", &section[..at], &section[close..])
+        }
+        None => format!("{}\n\n```findings\n{body}```\n", section.trim_end()),
+    };
+    format!("{}{new}{}", &page[..start], &page[end..])
+}
+
+datatest_stable::harness! {
+    { test = page, root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../cases"), pattern = r"^[a-z]+/[a-z0-9_]+\.md$" },
+}

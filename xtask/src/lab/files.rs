@@ -1,0 +1,26 @@
+//! Files that only the owner may read, written whole.
+//! Deliberately absent: everything else `std::fs` does.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::LabError;
+use super::error::file;
+
+/// Writes a file for the owner's eyes only; a reader sees the old content or the new.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), LabError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let unfinished = path.with_file_name(name);
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .and_then(|mut target| target.write_all(content))
+        .map_err(file("write", &unfinished))?;
+    fs::rename(&unfinished, path).map_err(file("rename", &unfinished))
+}

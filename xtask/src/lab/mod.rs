@@ -1,0 +1,33 @@
+//! The lab: the real parts of a Kubernetes control plane, started for a test and gone after it.
+//! Deliberately absent: k3s itself, kubelets and containers (no part of a control plane), and
+//! anything that outlives the process that asked for it.
+
+pub mod audit;
+pub mod cache;
+pub mod cli;
+pub mod client;
+mod command_lines;
+pub mod control_plane;
+mod error;
+mod files;
+mod inside;
+mod kubeconfig;
+pub mod leftovers;
+mod nodes_and_pods;
+pub mod parts;
+mod pki;
+pub mod populate;
+mod ports;
+mod process;
+mod ready;
+mod reaper;
+pub mod record;
+mod supervise;
+mod toolchain;
+
+pub use audit::{AuditEvent, AuditLevel};
+pub use client::ApiClient;
+pub use control_plane::{ControlPlane, Options};
+pub use error::LabError;
+pub use populate::Populate;
+pub use ready::wait_until;

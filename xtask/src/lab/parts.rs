@@ -1,0 +1,174 @@
+//! What the lab is made of: programs, the Go modules they come from, and where each is kept.
+//! Deliberately absent: versions; the go.mod files under lab/build are the only place for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::LabError;
+use super::error::file;
+
+/// Counts changes of flags or layout that a module version does not show.
+const RECIPE: u32 = 1;
+
+/// One upstream project, built from its own module under lab/build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upstream {
+    /// The folder under lab/build, and the first half of the cache folder's name.
+    pub folder: &'static str,
+    /// The module whose version names the cache folder.
+    pub module: &'static str,
+    /// Packages whose version variables are set when linking.
+    pub stamped: &'static [&'static str],
+}
+
+/// One program of the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The program's name.
+    pub name: &'static str,
+    /// The main package.
+    pub package: &'static str,
+    /// Where it comes from.
+    pub upstream: &'static Upstream,
+}
+
+/// Kubernetes; client-go's copy of the version is what the User-Agent in an audit log shows.
+pub static KUBERNETES: Upstream = Upstream {
+    folder: "kubernetes",
+    module: "k8s.io/kubernetes",
+    stamped: &[
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ],
+};
+
+/// etcd, whose three programs share one version.
+pub static ETCD: Upstream = Upstream {
+    folder: "etcd",
+    module: "go.etcd.io/etcd/server/v3",
+    stamped: &[],
+};
+
+/// KWOK, which plays nodes and pods.
+pub static KWOK: Upstream = Upstream {
+    folder: "kwok",
+    module: "sigs.k8s.io/kwok",
+    stamped: &[],
+};
+
+/// All programs, the slowest build first within its upstream so that the rest find a warm cache.
+pub static PARTS: &[Part] = &[
+    Part {
+        name: "etcd",
+        package: "go.etcd.io/etcd/server/v3",
+        upstream: &ETCD,
+    },
+    Part {
+        name: "etcdctl",
+        package: "go.etcd.io/etcd/etcdctl/v3",
+        upstream: &ETCD,
+    },
+    Part {
+        name: "etcdutl",
+        package: "go.etcd.io/etcd/etcdutl/v3",
+        upstream: &ETCD,
+    },
+    Part {
+        name: "kube-apiserver",
+        package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        upstream: &KUBERNETES,
+    },
+    Part {
+        name: "kube-controller-manager",
+        package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+        upstream: &KUBERNETES,
+    },
+    Part {
+        name: "kube-scheduler",
+        package: "k8s.io/kubernetes/cmd/kube-scheduler",
+        upstream: &KUBERNETES,
+    },
+    Part {
+        name: "kubectl",
+        package: "k8s.io/kubernetes/cmd/kubectl",
+        upstream: &KUBERNETES,
+    },
+    Part {
+        name: "kwok",
+        package: "sigs.k8s.io/kwok/cmd/kwok",
+        upstream: &KWOK,
+    },
+];
+
+/// Files of the KWOK module that say how a node and a pod behave, in the order they are joined.
+pub(crate) const KWOK_STAGES: &[&str] = &[
+    "kustomize/stage/node/fast/node-initialize.yaml",
+    "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "kustomize/stage/pod/fast/pod-ready.yaml",
+    "kustomize/stage/pod/fast/pod-complete.yaml",
+    "kustomize/stage/pod/fast/pod-delete.yaml",
+];
+
+impl Upstream {
+    /// The module directory that builds it, inside the checkout.
+    #[must_use]
+    pub fn recipe(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../lab/build")
+            .join(self.folder)
+    }
+
+    /// The version that the recipe asks for.
+    pub fn version(&self) -> Result<String, LabError> {
+        let path = self.recipe().join("go.mod");
+        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+        required_version(&text, self.module)
+            .map(str::to_owned)
+            .ok_or(LabError::NoVersion {
+                path,
+                module: self.module,
+            })
+    }
+
+    /// The folder in the cache that holds what the present recipe makes.
+    pub fn folder_in(&self, cache: &Path) -> Result<PathBuf, LabError> {
+        Ok(cache.join(format!("{}-{}-r{RECIPE}", self.folder, self.version()?)))
+    }
+}
+
+/// The version of a module in a go.mod, whether required alone or in a block.
+fn required_version<'text>(go_mod: &'text str, module: &str) -> Option<&'text str> {
+    go_mod.lines().find_map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix("require ").unwrap_or(line);
+        let mut words = line.split_ascii_whitespace();
+        (words.next() == Some(module))
+            .then(|| words.next())
+            .flatten()
+            .filter(|word| word.starts_with('v'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_come_from_the_committed_recipes() {
+        for part in PARTS {
+            let version = part.upstream.version().unwrap();
+            assert!(version.starts_with('v'), "{}: {version}", part.name);
+        }
+    }
+
+    #[test]
+    fn a_replace_or_tool_line_is_not_a_requirement() {
+        let text = "tool a.b/c\nreplace a.b/c => d v9.9.9\nrequire (\n\ta.b/c/d v2.0.0\n\ta.b/c v1.2.3 // indirect\n)\n";
+        assert_eq!(required_version(text, "a.b/c"), Some("v1.2.3"));
+        assert_eq!(
+            required_version("require a.b/c v4.5.6\n", "a.b/c"),
+            Some("v4.5.6")
+        );
+        assert_eq!(required_version(text, "x.y/z"), None);
+    }
+}

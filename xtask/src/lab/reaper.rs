@@ -1,0 +1,64 @@
+//! Removes a lab's folder and record once its owner has gone, in whatever way.
+//! Deliberately absent: killing; the kernel does that (see `process`).
+
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::LabError;
+
+/// Waits for the end of its input, which comes when the owner closes the pipe or dies. The folder
+/// may still be written to for an instant by a dying part, hence the second tries.
+const SCRIPT: &str = r#"
+trap '' HUP INT TERM
+cat > /dev/null
+tries=0
+while ! rm -rf -- "$1" 2> /dev/null && [ "$tries" -lt 100 ]; do
+  tries=$((tries + 1))
+  sleep 0.05
+done
+rm -f -- "$2"
+"#;
+
+/// The waiting shell.
+#[derive(Debug)]
+pub(crate) struct Reaper {
+    shell: Child,
+    alive: Option<ChildStdin>,
+}
+
+impl Reaper {
+    /// Posts a reaper for a folder and its record.
+    pub(crate) fn post(dir: &Path, record: &Path) -> Result<Self, LabError> {
+        use std::os::unix::process::CommandExt as _;
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "defib-lab-reaper"])
+            .arg(dir)
+            .arg(record)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Outside the terminal's foreground group: Ctrl-C must not take the cleaner first.
+            .process_group(0)
+            .spawn()
+            .map_err(|source| LabError::Spawn {
+                program: "sh".into(),
+                source,
+            })?;
+        let alive = shell.stdin.take();
+        Ok(Self { shell, alive })
+    }
+
+    /// Lets it work and waits until it is done.
+    pub(crate) fn release(&mut self) {
+        self.alive = None;
+        // Only fails if the shell was already reaped, and then it has done its work.
+        let _ = self.shell.wait();
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

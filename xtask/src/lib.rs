@@ -1,0 +1,4 @@
+//! The project's chores as a library, so that integration tests of other crates can use the lab.
+//! Deliberately absent: anything the product itself needs at run time.
+
+pub mod lab;
