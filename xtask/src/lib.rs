@@ -1,4 +1,5 @@
 //! The project's chores as a library, so that integration tests of other crates can use the lab.
 //! Deliberately absent: anything the product itself needs at run time.
 
+pub mod codegen;
 pub mod lab;

@@ -7,11 +7,18 @@ use std::process::ExitCode;
 type Chore = (&'static str, &'static str, fn(Vec<String>) -> ExitCode);
 
 /// All chores, in the order `help` shows them.
-const CHORES: &[Chore] = &[(
-    "lab",
-    "real control planes to test against: build, control-plane, populate, status, down",
-    xtask::lab::cli::run,
-)];
+const CHORES: &[Chore] = &[
+    (
+        "codegen",
+        "writes the module list and registry of rules; --check only compares",
+        xtask::codegen::run,
+    ),
+    (
+        "lab",
+        "real control planes to test against: build, control-plane, populate, status, down",
+        xtask::lab::cli::run,
+    ),
+];
 
 #[expect(
     clippy::print_stderr,

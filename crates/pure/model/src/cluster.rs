@@ -161,6 +161,9 @@ pub struct Cluster {
     pub api_ready: Option<bool>,
     /// The latest trusted time in the evidence.
     pub as_of: Option<Timestamp>,
+    /// True when `as_of` is close to the moment of collection: a clock was read, or the evidence holds
+    /// what is written all the time (events, node heartbeats). Otherwise it is only a lower bound.
+    pub now_known: bool,
     /// Number of log lines that were read.
     pub log_lines: u64,
 
@@ -251,8 +254,11 @@ impl Cluster {
         })
     }
 
-    /// Seconds between a time and the latest time of the evidence, if both are known.
+    /// Seconds between a time and the moment of collection, if both are known.
     pub fn age_seconds(&self, since: Option<Timestamp>) -> Option<i64> {
+        if !self.now_known {
+            return None;
+        }
         Some(self.as_of?.as_second() - since?.as_second())
     }
 }

@@ -367,6 +367,9 @@ impl<'s> Reader<'s> {
         cluster.hits.sort_by(|a, b| {
             (a.signal, &a.entity, &a.container, a.entry).cmp(&(b.signal, &b.entity, &b.container, b.entry))
         });
+        let clock = bundle.clocks.iter().filter_map(|c| c.time.parse().ok()).max();
+        cluster.as_of = cluster.as_of.max(clock);
+        cluster.now_known = clock.is_some() || !cluster.events.is_empty() || !cluster.nodes.is_empty();
         cluster.gaps = bundle.gaps.clone();
         cluster.gaps.append(&mut self.gaps);
         cluster.gaps.sort();
