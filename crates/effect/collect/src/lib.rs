@@ -6,11 +6,13 @@
 mod archive;
 mod error;
 mod files;
+mod kube;
 mod store;
 
 pub use archive::{BundleFile, Writer, is_bundle};
 pub use error::CollectError;
 pub use files::{stdin, tree};
+pub use kube::cluster;
 pub use store::Store;
 
 use defib_formats::redact;

@@ -32,6 +32,30 @@ pub enum Event {
 pub struct Options {
     /// Overrides the time of the evidence, RFC 3339.
     pub as_of: Option<String>,
+    /// A kubeconfig file for living clusters.
+    pub kubeconfig: Option<PathBuf>,
+    /// Seconds that one question to a cluster may take.
+    pub timeout: Option<u64>,
+}
+
+/// Asks a living cluster. The runtime lives as long as the questions do.
+fn kube(collection: &mut Collection<'_>, source: &Source, context: Option<String>, options: &Options, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
+    let failed = |why: String| CollectError::Cluster { why };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| failed(e.to_string()))?;
+    let wanted = defib_reach::KubeOptions {
+        kubeconfig: options.kubeconfig.clone(),
+        context,
+        timeout: options.timeout.map(std::time::Duration::from_secs),
+    };
+    runtime.block_on(async {
+        let api = defib_reach::KubeApi::connect(&wanted).await.map_err(|e| failed(e.to_string()))?;
+        let uri = if api.context.is_empty() { source.to_string() } else { format!("kube:{}", api.context) };
+        defib_collect::cluster(collection, &api, &uri, |done| events(Event::Reading(done))).await
+    })
 }
 
 struct IntoReader<'r, 's>(&'r mut Reader<'s>);
@@ -43,12 +67,13 @@ impl Sink for IntoReader<'_, '_> {
     }
 }
 
-fn gather(collection: &mut Collection<'_>, sources: &[Source], stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
+fn gather(collection: &mut Collection<'_>, sources: &[Source], options: &Options, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
     for source in sources {
         events(Event::Reading(source.to_string()));
         match source {
             Source::Path(path) => defib_collect::tree(collection, path)?,
             Source::Stdin => defib_collect::stdin(collection, stdin)?,
+            Source::Kube(context) => kube(collection, source, context.clone(), options, events)?,
         }
     }
     Ok(())
@@ -65,7 +90,7 @@ pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, eve
     let (bundle, store) = {
         let mut sink = IntoReader(&mut reader);
         let mut collection = Collection::new(VERSION, vec![&mut sink]);
-        gather(&mut collection, sources, stdin, events)?;
+        gather(&mut collection, sources, options, stdin, events)?;
         collection.finish()
     };
     events(Event::Stage("read"));
@@ -84,12 +109,12 @@ pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, eve
 ///
 /// # Errors
 /// When a source can't be read at all, or the file can't be written.
-pub fn collect(sources: &[Source], out: &PathBuf, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Bundle, CollectError> {
+pub fn collect(sources: &[Source], options: &Options, out: &PathBuf, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Bundle, CollectError> {
     let mut writer = Writer::new(out)?;
     let bundle = {
         let mut collection = Collection::new(VERSION, vec![&mut writer]);
         events(Event::Stage("collect"));
-        gather(&mut collection, sources, stdin, events)?;
+        gather(&mut collection, sources, options, stdin, events)?;
         collection.finish().0
     };
     events(Event::Stage("write"));

@@ -12,6 +12,8 @@ pub enum Source {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+    /// A living cluster, by context; none means the current one.
+    Kube(Option<String>),
 }
 
 /// Why an argument is no source.
@@ -37,6 +39,9 @@ impl Source {
         if arg == "-" {
             return Ok(Self::Stdin);
         }
+        if let Some(context) = arg.strip_prefix("kube:") {
+            return Ok(Self::Kube((!context.is_empty()).then(|| context.to_owned())));
+        }
         for (prefix, kind) in [("ssh://", "ssh"), ("docker://", "docker"), ("pve://", "Proxmox")] {
             if arg.starts_with(prefix) {
                 return not_yet(kind);
@@ -54,6 +59,8 @@ impl fmt::Display for Source {
         match self {
             Self::Path(p) => write!(f, "{}", p.display()),
             Self::Stdin => f.write_str("standard input"),
+            Self::Kube(None) => f.write_str("kube:"),
+            Self::Kube(Some(context)) => write!(f, "kube:{context}"),
         }
     }
 }
