@@ -87,6 +87,9 @@ struct PopulateArguments {
     /// How many events; two per pod unless said otherwise.
     #[arg(long)]
     events: Option<usize>,
+    /// Do not wait until KWOK has made every pod Running.
+    #[arg(long)]
+    no_wait: bool,
     /// The lab's kubeconfig; others are refused.
     #[arg(long, env = "KUBECONFIG")]
     kubeconfig: PathBuf,
@@ -193,7 +196,7 @@ fn fill(arguments: &PopulateArguments) -> Result<ExitCode, LabError> {
         nodes: arguments.nodes,
         namespaces: arguments.namespaces,
         events: arguments.events.unwrap_or(arguments.pods * 2),
-        ..Populate::default()
+        running: !arguments.no_wait,
     };
     let done = populate(&kubeconfig::client(&arguments.kubeconfig)?, &order)?;
     println!("{done}");
