@@ -18,10 +18,16 @@ const MAX_ENTRY: u64 = 1 << 31;
 
 /// True when the file is one of our bundles, by its content.
 pub fn is_bundle(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let Ok(decoder) = zstd::Decoder::new(file) else { return false };
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let Ok(decoder) = zstd::Decoder::new(file) else {
+        return false;
+    };
     let mut archive = tar::Archive::new(decoder);
-    let Ok(mut entries) = archive.entries() else { return false };
+    let Ok(mut entries) = archive.entries() else {
+        return false;
+    };
     matches!(entries.next(), Some(Ok(e)) if e.path().is_ok_and(|p| p == Path::new(MANIFEST)))
 }
 
@@ -62,10 +68,20 @@ impl Writer {
     /// # Errors
     /// When there is no room for temporary files.
     pub fn new(target: &Path) -> Result<Self, CollectError> {
-        let fail = |source| CollectError::Unwritable { path: target.to_owned(), source };
-        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let fail = |source| CollectError::Unwritable {
+            path: target.to_owned(),
+            source,
+        };
+        let folder = target
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let spool = tempfile::tempfile_in(folder).map_err(fail)?;
-        Ok(Self { target: target.to_owned(), spool: BufWriter::new(spool), sizes: Vec::new() })
+        Ok(Self {
+            target: target.to_owned(),
+            spool: BufWriter::new(spool),
+            sizes: Vec::new(),
+        })
     }
 
     /// Writes the archive: manifest first, entries after it, sorted by path.
@@ -80,11 +96,17 @@ impl Writer {
             // The half file is ours; leaving it would only confuse.
             let _ = std::fs::remove_file(&part);
         }
-        written.map_err(|source| CollectError::Unwritable { path: target, source })
+        written.map_err(|source| CollectError::Unwritable {
+            path: target,
+            source,
+        })
     }
 
     fn write(self, part: &Path, bundle: &mut Bundle) -> std::io::Result<()> {
-        let mut spool = self.spool.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut spool = self
+            .spool
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         let mut offsets = Vec::with_capacity(self.sizes.len());
         let mut at = 0;
         for size in &self.sizes {
@@ -92,7 +114,13 @@ impl Writer {
             at += size;
         }
         let mut order: Vec<usize> = (0..bundle.entries.len()).collect();
-        order.sort_by(|a, b| bundle.entries.get(*a).map(|e| &e.path).cmp(&bundle.entries.get(*b).map(|e| &e.path)));
+        order.sort_by(|a, b| {
+            bundle
+                .entries
+                .get(*a)
+                .map(|e| &e.path)
+                .cmp(&bundle.entries.get(*b).map(|e| &e.path))
+        });
         let mut entries = Vec::with_capacity(order.len());
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -107,15 +135,24 @@ impl Writer {
         }
         bundle.entries = entries;
         let manifest = serde_json::to_vec_pretty(&bundle).map_err(std::io::Error::other)?;
-        append(&mut tar, MANIFEST, manifest.len() as u64, manifest.as_slice())?;
+        append(
+            &mut tar,
+            MANIFEST,
+            manifest.len() as u64,
+            manifest.as_slice(),
+        )?;
         for (entry, i) in bundle.entries.iter().zip(&order) {
-            let Some((offset, size)) = offsets.get(*i) else { continue };
+            let Some((offset, size)) = offsets.get(*i) else {
+                continue;
+            };
             spool.seek(SeekFrom::Start(*offset))?;
             append(&mut tar, &entry.path, *size, (&mut spool).take(*size))?;
         }
         let mut out = tar.into_inner()?.finish()?;
         out.flush()?;
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let file = out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         file.sync_all()?;
         std::fs::rename(part, &self.target)?;
         if let Some(folder) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -125,7 +162,12 @@ impl Writer {
     }
 }
 
-fn append<W: Write>(tar: &mut tar::Builder<W>, path: &str, size: u64, data: impl Read) -> std::io::Result<()> {
+fn append<W: Write>(
+    tar: &mut tar::Builder<W>,
+    path: &str,
+    size: u64,
+    data: impl Read,
+) -> std::io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(size);
     header.set_mode(0o600);
@@ -136,7 +178,12 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, path: &str, size: u64, data: impl
 
 impl Sink for Writer {
     fn entry(&mut self, _: &Entry, bytes: &[u8]) -> Result<(), CollectError> {
-        self.spool.write_all(bytes).map_err(|source| CollectError::Unwritable { path: self.target.clone(), source })?;
+        self.spool
+            .write_all(bytes)
+            .map_err(|source| CollectError::Unwritable {
+                path: self.target.clone(),
+                source,
+            })?;
         self.sizes.push(bytes.len() as u64);
         Ok(())
     }
@@ -155,9 +202,16 @@ impl BundleFile {
     /// # Errors
     /// When it is none, is damaged, or was written by a newer major schema.
     pub fn open(path: &Path) -> Result<Self, CollectError> {
-        let broken = |why: String| CollectError::NoBundle { path: path.to_owned(), why };
-        let file = File::open(path).map_err(|source| CollectError::Unreadable { path: path.to_owned(), source })?;
-        let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+        let broken = |why: String| CollectError::NoBundle {
+            path: path.to_owned(),
+            why,
+        };
+        let file = File::open(path).map_err(|source| CollectError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let decoder =
+            zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
         let mut archive = tar::Archive::new(decoder);
         let mut entries = archive.entries().map_err(|e| broken(e.to_string()))?;
         let first = match entries.next() {
@@ -169,12 +223,23 @@ impl BundleFile {
             return Err(broken(format!("it does not begin with {MANIFEST}")));
         }
         let mut text = Vec::new();
-        first.take(256 << 20).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
-        let manifest: Bundle = serde_json::from_slice(&text).map_err(|e| broken(format!("{MANIFEST}: {e}")))?;
+        first
+            .take(256 << 20)
+            .read_to_end(&mut text)
+            .map_err(|e| broken(e.to_string()))?;
+        let manifest: Bundle =
+            serde_json::from_slice(&text).map_err(|e| broken(format!("{MANIFEST}: {e}")))?;
         if manifest.schema != SCHEMA {
-            return Err(CollectError::NewerSchema { path: path.to_owned(), schema: manifest.schema, needs: manifest.tool.version });
+            return Err(CollectError::NewerSchema {
+                path: path.to_owned(),
+                schema: manifest.schema,
+                needs: manifest.tool.version,
+            });
         }
-        Ok(Self { path: path.to_owned(), manifest })
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+        })
     }
 
     /// Calls `each` with every entry of the manifest, in its order. What is missing, damaged or not in
@@ -182,11 +247,21 @@ impl BundleFile {
     ///
     /// # Errors
     /// When `each` fails, or the archive can't be opened again.
-    pub fn each(&self, mut each: impl FnMut(&Entry, &[u8]) -> Result<(), CollectError>) -> Result<Vec<Gap>, CollectError> {
+    pub fn each(
+        &self,
+        mut each: impl FnMut(&Entry, &[u8]) -> Result<(), CollectError>,
+    ) -> Result<Vec<Gap>, CollectError> {
         let mut gaps = Vec::new();
-        let file = File::open(&self.path).map_err(|source| CollectError::Unreadable { path: self.path.clone(), source })?;
-        let broken = |why: String| CollectError::NoBundle { path: self.path.clone(), why };
-        let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+        let file = File::open(&self.path).map_err(|source| CollectError::Unreadable {
+            path: self.path.clone(),
+            source,
+        })?;
+        let broken = |why: String| CollectError::NoBundle {
+            path: self.path.clone(),
+            why,
+        };
+        let decoder =
+            zstd::Decoder::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
         let mut archive = tar::Archive::new(decoder);
         let mut wanted = self.manifest.entries.iter();
         let entries = archive.entries().map_err(|e| broken(e.to_string()))?;
@@ -195,25 +270,38 @@ impl BundleFile {
             let Some(expected) = wanted.next() else { break };
             let read = entry.and_then(|e| {
                 if !e.path().is_ok_and(|p| p == Path::new(&expected.path)) {
-                    return Err(std::io::Error::other("the archive's order is not the manifest's"));
+                    return Err(std::io::Error::other(
+                        "the archive's order is not the manifest's",
+                    ));
                 }
                 bytes.clear();
                 e.take(MAX_ENTRY).read_to_end(&mut bytes)
             });
             match read {
-                Ok(_) if blake3::hash(&bytes).to_hex().as_str() == expected.blake3 => each(expected, &bytes)?,
+                Ok(_) if blake3::hash(&bytes).to_hex().as_str() == expected.blake3 => {
+                    each(expected, &bytes)?
+                }
                 Ok(_) => {
-                    gaps.push(Gap::new(format!("entry {}", expected.id), "its content does not match its hash"));
+                    gaps.push(Gap::new(
+                        format!("entry {}", expected.id),
+                        "its content does not match its hash",
+                    ));
                     each(expected, b"")?;
                 }
                 Err(e) => {
-                    gaps.push(Gap::new(format!("entry {} and all after it", expected.id), format!("the bundle is damaged: {e}")));
+                    gaps.push(Gap::new(
+                        format!("entry {} and all after it", expected.id),
+                        format!("the bundle is damaged: {e}"),
+                    ));
                     return Ok(gaps);
                 }
             }
         }
         if let Some(missing) = wanted.next() {
-            gaps.push(Gap::new(format!("entry {} and all after it", missing.id), "the bundle ends before it"));
+            gaps.push(Gap::new(
+                format!("entry {} and all after it", missing.id),
+                "the bundle ends before it",
+            ));
         }
         Ok(gaps)
     }

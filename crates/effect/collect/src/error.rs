@@ -32,7 +32,9 @@ pub enum CollectError {
         why: String,
     },
     /// The bundle was written by a newer tool.
-    #[error("{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer")]
+    #[error(
+        "{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer"
+    )]
     NewerSchema {
         /// The file.
         path: PathBuf,

@@ -24,25 +24,42 @@ const MAX_FILE: u64 = 1 << 31;
 /// # Errors
 /// When the path itself can't be read, is of a kind that is not read yet, or a sink fails.
 pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectError> {
-    let unreadable = |source| CollectError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| CollectError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if meta.is_file() {
         if archive::is_bundle(path) {
             return bundle(collection, path);
         }
         if let Some(what) = archive::foreign(path) {
-            return Err(CollectError::NotYet { what: format!("{} ({what})", path.display()) });
+            return Err(CollectError::NotYet {
+                what: format!("{} ({what})", path.display()),
+            });
         }
         collection.source(&path.display().to_string(), "file", "file");
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let raw = std::fs::read(path).map_err(unreadable)?;
         collection.store.places.push(Place::File(path.to_owned()));
-        collection.take(&name, &raw, Asked { probe: "file", ..Asked::default() })?;
+        collection.take(
+            &name,
+            &raw,
+            Asked {
+                probe: "file",
+                ..Asked::default()
+            },
+        )?;
         collection.seen(Seen::All);
         return Ok(());
     }
     if !meta.is_dir() {
-        return Err(CollectError::NotYet { what: format!("{} (neither a file nor a folder)", path.display()) });
+        return Err(CollectError::NotYet {
+            what: format!("{} (neither a file nor a folder)", path.display()),
+        });
     }
     std::fs::read_dir(path).map_err(unreadable)?;
     collection.source(&path.display().to_string(), "directory", "file");
@@ -57,7 +74,14 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
         match read_file(&full) {
             Ok(raw) => {
                 collection.store.places.push(Place::File(full));
-                collection.take(&id, &raw, Asked { probe: "file", ..Asked::default() })?;
+                collection.take(
+                    &id,
+                    &raw,
+                    Asked {
+                        probe: "file",
+                        ..Asked::default()
+                    },
+                )?;
                 read += 1;
             }
             Err(why) => {
@@ -82,10 +106,15 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
         return Err("not a file any more".to_owned());
     }
     if meta.len() > MAX_FILE {
-        return Err(format!("{} MiB: too large to be read at once", meta.len() >> 20));
+        return Err(format!(
+            "{} MiB: too large to be read at once",
+            meta.len() >> 20
+        ));
     }
     let mut out = Vec::with_capacity(meta.len() as usize);
-    file.take(MAX_FILE).read_to_end(&mut out).map_err(|e| e.to_string())?;
+    file.take(MAX_FILE)
+        .read_to_end(&mut out)
+        .map_err(|e| e.to_string())?;
     Ok(out)
 }
 
@@ -93,7 +122,10 @@ fn walk(root: &Path, relative: &Path, depth: usize, files: &mut Vec<PathBuf>, ga
     let here = root.join(relative);
     let shown = || relative.display().to_string();
     if depth > MAX_DEPTH {
-        gaps.push(Gap::new(format!("folder {}", shown()), format!("more than {MAX_DEPTH} folders deep")));
+        gaps.push(Gap::new(
+            format!("folder {}", shown()),
+            format!("more than {MAX_DEPTH} folders deep"),
+        ));
         return;
     }
     let entries = match std::fs::read_dir(&here) {
@@ -107,16 +139,25 @@ fn walk(root: &Path, relative: &Path, depth: usize, files: &mut Vec<PathBuf>, ga
         let Ok(entry) = entry else { continue };
         let path = relative.join(entry.file_name());
         if files.len() >= MAX_FILES {
-            gaps.push(Gap::new(format!("files from {} on", path.display()), format!("more than {MAX_FILES} files")));
+            gaps.push(Gap::new(
+                format!("files from {} on", path.display()),
+                format!("more than {MAX_FILES} files"),
+            ));
             return;
         }
         match entry.file_type() {
             Ok(t) if t.is_dir() => walk(root, &path, depth + 1, files, gaps),
             Ok(t) if t.is_file() => files.push(path),
             Ok(t) if t.is_symlink() => {
-                gaps.push(Gap::new(format!("file {}", path.display()), "a symbolic link; links are not followed"));
+                gaps.push(Gap::new(
+                    format!("file {}", path.display()),
+                    "a symbolic link; links are not followed",
+                ));
             }
-            Ok(_) => gaps.push(Gap::new(format!("file {}", path.display()), "neither a file nor a folder")),
+            Ok(_) => gaps.push(Gap::new(
+                format!("file {}", path.display()),
+                "neither a file nor a folder",
+            )),
             Err(e) => gaps.push(Gap::new(format!("file {}", path.display()), e.to_string())),
         }
     }
@@ -132,10 +173,24 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
     input
         .take(MAX_FILE)
         .read_to_end(&mut raw)
-        .map_err(|source| CollectError::Unreadable { path: PathBuf::from("-"), source })?;
-    let clean = collection.take("stdin", &raw, Asked { probe: "file", ..Asked::default() })?;
+        .map_err(|source| CollectError::Unreadable {
+            path: PathBuf::from("-"),
+            source,
+        })?;
+    let clean = collection.take(
+        "stdin",
+        &raw,
+        Asked {
+            probe: "file",
+            ..Asked::default()
+        },
+    )?;
     collection.store.keep(&clean);
-    collection.seen(if raw.is_empty() { Seen::None } else { Seen::All });
+    collection.seen(if raw.is_empty() {
+        Seen::None
+    } else {
+        Seen::All
+    });
     Ok(())
 }
 
@@ -152,11 +207,17 @@ fn bundle(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectErr
         collection.bundle.sources.push(source);
     }
     collection.bundle.gaps.extend(file.manifest.gaps.clone());
-    collection.bundle.clocks.extend(file.manifest.clocks.clone());
+    collection
+        .bundle
+        .clocks
+        .extend(file.manifest.clocks.clone());
     let broken = file.each(|entry, bytes| {
         let mut entry = entry.clone();
         entry.source = rename(&entry.source);
-        collection.store.places.push(Place::Archive(path.to_owned()));
+        collection
+            .store
+            .places
+            .push(Place::Archive(path.to_owned()));
         collection.forward(entry, bytes)
     })?;
     collection.bundle.gaps.extend(broken);

@@ -30,18 +30,29 @@ struct Kind {
 
 impl Kind {
     fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     fn plural(&self) -> String {
-        if self.group.is_empty() { self.resource.clone() } else { format!("{}.{}", self.resource, self.group) }
+        if self.group.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}.{}", self.resource, self.group)
+        }
     }
 
     /// Kinds that say nothing that another list does not, or that are not stored.
     fn is_redundant(&self) -> bool {
         matches!(
             (self.group.as_str(), self.resource.as_str()),
-            ("events.k8s.io", "events") | ("", "componentstatuses") | ("", "endpoints") | ("metrics.k8s.io", _)
+            ("events.k8s.io", "events")
+                | ("", "componentstatuses")
+                | ("", "endpoints")
+                | ("metrics.k8s.io", _)
         )
     }
 }
@@ -104,7 +115,12 @@ struct Listing {
 ///
 /// # Errors
 /// When a sink fails, or nothing at all answers.
-pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: &str, mut progress: impl FnMut(String)) -> Result<(), CollectError> {
+pub async fn cluster<O: Observe>(
+    collection: &mut Collection<'_>,
+    api: &O,
+    uri: &str,
+    mut progress: impl FnMut(String),
+) -> Result<(), CollectError> {
     collection.source(uri, "kube", "api");
     let unreachable = |e: defib_reach::ReachError| CollectError::Cluster { why: e.to_string() };
     let ready = api.ask(&Probe::Readyz).await.map_err(unreachable)?;
@@ -121,8 +137,14 @@ pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: 
     for probe in [Probe::CoreKinds, Probe::GroupKinds] {
         match api.ask(&probe).await {
             Ok(answer) if answer.status == 200 => found(&answer, &mut kinds, &mut gaps),
-            Ok(answer) => gaps.push(refused("the list of kinds", answer.status, "kubectl api-resources")),
-            Err(e) => gaps.push(Gap::new("the list of kinds", e.to_string()).with_command("kubectl api-resources")),
+            Ok(answer) => gaps.push(refused(
+                "the list of kinds",
+                answer.status,
+                "kubectl api-resources",
+            )),
+            Err(e) => gaps.push(
+                Gap::new("the list of kinds", e.to_string()).with_command("kubectl api-resources"),
+            ),
         }
     }
     kinds.sort();
@@ -130,7 +152,8 @@ pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: 
     let total = kinds.len();
     let mut sick = Vec::new();
     let (mut done, mut missed) = (0, 0);
-    let mut lists = futures::stream::iter(kinds.into_iter().map(|kind| list(api, kind))).buffer_unordered(AT_ONCE);
+    let mut lists = futures::stream::iter(kinds.into_iter().map(|kind| list(api, kind)))
+        .buffer_unordered(AT_ONCE);
     while let Some(listing) = lists.next().await {
         done += 1;
         progress(format!("{done}/{total} kinds"));
@@ -143,8 +166,19 @@ pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: 
             if listing.kind.resource == "pods" && listing.kind.group.is_empty() {
                 not_well(&answer.body, &mut sick);
             }
-            let about = About { kind: listing.kind.kind.clone(), api_version: listing.kind.api_version(), whole, ..About::default() };
-            put(collection, &format!("kube/{}/{:04}.json", listing.kind.plural(), page + 1), answer, "kube-list", Some(about))?;
+            let about = About {
+                kind: listing.kind.kind.clone(),
+                api_version: listing.kind.api_version(),
+                whole,
+                ..About::default()
+            };
+            put(
+                collection,
+                &format!("kube/{}/{:04}.json", listing.kind.plural(), page + 1),
+                answer,
+                "kube-list",
+                Some(about),
+            )?;
         }
     }
     drop(lists);
@@ -161,16 +195,42 @@ pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: 
     .buffer_unordered(AT_ONCE);
     let mut fetched = 0;
     while let Some((probe, answer)) = logs.next().await {
-        let Probe::Log { namespace, pod, container, previous } = &probe.0 else { continue };
+        let Probe::Log {
+            namespace,
+            pod,
+            container,
+            previous,
+        } = &probe.0
+        else {
+            continue;
+        };
         fetched += 1;
         progress(format!("{fetched}/{wanted} logs"));
-        let name = format!("log of container {container} of pod {namespace}/{pod}{}", if *previous { " (previous)" } else { "" });
-        let command = format!("kubectl logs {pod} -n {namespace} -c {container}{}", if *previous { " --previous" } else { "" });
+        let name = format!(
+            "log of container {container} of pod {namespace}/{pod}{}",
+            if *previous { " (previous)" } else { "" }
+        );
+        let command = format!(
+            "kubectl logs {pod} -n {namespace} -c {container}{}",
+            if *previous { " --previous" } else { "" }
+        );
         match answer {
             Ok(a) if a.status == 200 => {
-                let about = About { namespace: namespace.clone(), pod: pod.clone(), container: container.clone(), previous: *previous, ..About::default() };
+                let about = About {
+                    namespace: namespace.clone(),
+                    pod: pod.clone(),
+                    container: container.clone(),
+                    previous: *previous,
+                    ..About::default()
+                };
                 let file = if *previous { "previous" } else { "current" };
-                put(collection, &format!("kube/logs/{namespace}/{pod}/{container}.{file}.log"), &a, "kube-log", Some(about))?;
+                put(
+                    collection,
+                    &format!("kube/logs/{namespace}/{pod}/{container}.{file}.log"),
+                    &a,
+                    "kube-log",
+                    Some(about),
+                )?;
             }
             // A container that never ran has no log: nothing is missing.
             Ok(a) if a.status == 400 => {}
@@ -189,14 +249,31 @@ pub async fn cluster<O: Observe>(collection: &mut Collection<'_>, api: &O, uri: 
 }
 
 fn clock(collection: &mut Collection<'_>, answer: &Answer) {
-    let time = answer.date.as_deref().and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
+    let time = answer
+        .date
+        .as_deref()
+        .and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
     if let Some(time) = time {
-        collection.bundle.clocks.push(Clock { vantage: "api".to_owned(), time: time.timestamp().to_string() });
+        collection.bundle.clocks.push(Clock {
+            vantage: "api".to_owned(),
+            time: time.timestamp().to_string(),
+        });
     }
 }
 
-fn put(collection: &mut Collection<'_>, id: &str, answer: &Answer, probe: &'static str, about: Option<About>) -> Result<(), CollectError> {
-    let asked = Asked { probe, exit: Some(i64::from(answer.status)), time: None, about };
+fn put(
+    collection: &mut Collection<'_>,
+    id: &str,
+    answer: &Answer,
+    probe: &'static str,
+    about: Option<About>,
+) -> Result<(), CollectError> {
+    let asked = Asked {
+        probe,
+        exit: Some(i64::from(answer.status)),
+        time: None,
+        about,
+    };
     let clean = collection.take(id, &answer.body, asked)?;
     collection.store.keep(&clean);
     Ok(())
@@ -215,21 +292,40 @@ fn refused(what: &str, status: u16, command: &str) -> Gap {
 
 fn found(answer: &Answer, kinds: &mut Vec<Kind>, gaps: &mut Vec<Gap>) {
     let Ok(discovery) = serde_json::from_slice::<Discovery>(&answer.body) else {
-        gaps.push(Gap::new("the list of kinds", "the API server is older than Kubernetes 1.27 and does not list its kinds at once").with_command("kubectl cluster-info dump -A --output-directory dump"));
+        gaps.push(
+            Gap::new(
+                "the list of kinds",
+                "the API server is older than Kubernetes 1.27 and does not list its kinds at once",
+            )
+            .with_command("kubectl cluster-info dump -A --output-directory dump"),
+        );
         return;
     };
     for group in discovery.items {
         // The first version is the preferred one.
-        let Some(version) = group.versions.into_iter().next() else { continue };
+        let Some(version) = group.versions.into_iter().next() else {
+            continue;
+        };
         if version.freshness == "Stale" {
             gaps.push(
-                Gap::new(format!("API group {}/{}", group.metadata.name, version.version), "the service behind this API group does not answer")
-                    .with_command(format!("kubectl get apiservice {}.{}", version.version, group.metadata.name)),
+                Gap::new(
+                    format!("API group {}/{}", group.metadata.name, version.version),
+                    "the service behind this API group does not answer",
+                )
+                .with_command(format!(
+                    "kubectl get apiservice {}.{}",
+                    version.version, group.metadata.name
+                )),
             );
             continue;
         }
         for r in version.resources {
-            let kind = Kind { group: group.metadata.name.clone(), version: version.version.clone(), resource: r.resource, kind: r.response_kind.kind };
+            let kind = Kind {
+                group: group.metadata.name.clone(),
+                version: version.version.clone(),
+                resource: r.resource,
+                kind: r.response_kind.kind,
+            };
             if r.verbs.iter().any(|v| v == "list") && !kind.is_redundant() {
                 kinds.push(kind);
             }
@@ -242,7 +338,12 @@ async fn list<O: Observe>(api: &O, kind: Kind) -> Listing {
     let mut after = String::new();
     let command = format!("kubectl get {} -A", kind.plural());
     loop {
-        let probe = Probe::List { group: kind.group.clone(), version: kind.version.clone(), resource: kind.resource.clone(), after: after.clone() };
+        let probe = Probe::List {
+            group: kind.group.clone(),
+            version: kind.version.clone(),
+            resource: kind.resource.clone(),
+            after: after.clone(),
+        };
         let gap = match api.ask(&probe).await {
             Ok(answer) if answer.status == 200 => {
                 after = next_page(&answer.body);
@@ -252,7 +353,10 @@ async fn list<O: Observe>(api: &O, kind: Kind) -> Listing {
                 } else if pages.len() < MAX_PAGES {
                     continue;
                 } else {
-                    Some(Gap::new(kind.plural(), format!("more than {MAX_PAGES} pages")).with_command(&command))
+                    Some(
+                        Gap::new(kind.plural(), format!("more than {MAX_PAGES} pages"))
+                            .with_command(&command),
+                    )
                 }
             }
             Ok(answer) => Some(refused(&kind.plural(), answer.status, &command)),
@@ -308,17 +412,28 @@ fn not_well(body: &[u8], out: &mut Vec<LogProbe>) {
         #[serde(default, deserialize_with = "defib_model::de::list")]
         items: Vec<Pod>,
     }
-    let Ok(list) = serde_json::from_slice::<List>(body) else { return };
+    let Ok(list) = serde_json::from_slice::<List>(body) else {
+        return;
+    };
     for pod in list.items {
         if pod.is_finished() && pod.status.phase != "Failed" {
             continue;
         }
         for (_, s) in pod.statuses() {
-            let ended_well = s.state.terminated.as_ref().is_some_and(|t| t.exit_code == Some(0));
+            let ended_well = s
+                .state
+                .terminated
+                .as_ref()
+                .is_some_and(|t| t.exit_code == Some(0));
             let well = s.ready == Some(true) || ended_well;
             let never_ran = s.state.waiting.is_some() && s.restart_count.unwrap_or(0) == 0;
             let log = |previous| {
-                LogProbe(Probe::Log { namespace: pod.metadata.namespace.clone(), pod: pod.metadata.name.clone(), container: s.name.clone(), previous })
+                LogProbe(Probe::Log {
+                    namespace: pod.metadata.namespace.clone(),
+                    pod: pod.metadata.name.clone(),
+                    container: s.name.clone(),
+                    previous,
+                })
             };
             if !well && !never_ran {
                 out.push(log(false));

@@ -54,10 +54,16 @@ impl<'s> Collection<'s> {
     pub fn new(version: &str, sinks: Vec<&'s mut dyn Sink>) -> Self {
         let bundle = Bundle {
             schema: SCHEMA.to_owned(),
-            tool: Tool { version: version.to_owned() },
+            tool: Tool {
+                version: version.to_owned(),
+            },
             ..Bundle::default()
         };
-        Self { bundle, store: Store::default(), sinks }
+        Self {
+            bundle,
+            store: Store::default(),
+            sinks,
+        }
     }
 
     /// Adds a source; its id is the answer.
@@ -84,12 +90,25 @@ impl<'s> Collection<'s> {
     ///
     /// # Errors
     /// When a sink can't write.
-    pub fn take<'b>(&mut self, id: &str, raw: &'b [u8], asked: Asked) -> Result<std::borrow::Cow<'b, [u8]>, CollectError> {
+    pub fn take<'b>(
+        &mut self,
+        id: &str,
+        raw: &'b [u8],
+        asked: Asked,
+    ) -> Result<std::borrow::Cow<'b, [u8]>, CollectError> {
         let clean = redact::redact(raw);
-        let source = self.bundle.sources.last().map(|s| (s.id.clone(), s.vantage.clone())).unwrap_or_default();
+        let source = self
+            .bundle
+            .sources
+            .last()
+            .map(|s| (s.id.clone(), s.vantage.clone()))
+            .unwrap_or_default();
         let entry = Entry {
             id: id.to_owned(),
-            path: format!("raw/{}/{id}", if source.1 == "api" { "kube" } else { "files" }),
+            path: format!(
+                "raw/{}/{id}",
+                if source.1 == "api" { "kube" } else { "files" }
+            ),
             blake3: blake3::hash(&clean.text).to_hex().to_string(),
             size: clean.text.len() as u64,
             source: source.0,
@@ -98,7 +117,14 @@ impl<'s> Collection<'s> {
             exit: asked.exit,
             time: asked.time,
             about: asked.about,
-            redactions: clean.taken.iter().map(|(what, count)| Redaction { what: (*what).to_owned(), count: *count }).collect(),
+            redactions: clean
+                .taken
+                .iter()
+                .map(|(what, count)| Redaction {
+                    what: (*what).to_owned(),
+                    count: *count,
+                })
+                .collect(),
         };
         self.forward(entry, &clean.text)?;
         Ok(clean.text)
@@ -125,7 +151,11 @@ impl<'s> Collection<'s> {
 /// The content hash of evidence: over the sorted entries, so that a directory and the bundle made of
 /// it have the same.
 pub fn content_hash(bundle: &Bundle) -> String {
-    let mut lines: Vec<(&str, &str)> = bundle.entries.iter().map(|e| (e.id.as_str(), e.blake3.as_str())).collect();
+    let mut lines: Vec<(&str, &str)> = bundle
+        .entries
+        .iter()
+        .map(|e| (e.id.as_str(), e.blake3.as_str()))
+        .collect();
     lines.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     for (id, hash) in lines {

@@ -28,7 +28,9 @@ impl Store {
     /// Keeps an answer in memory, compressed.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
         // Level 1: speed matters, and kubectl's JSON shrinks twentyfold anyway.
-        self.places.push(Place::Memory(zstd::bulk::compress(bytes, 1).unwrap_or_default()));
+        self.places.push(Place::Memory(
+            zstd::bulk::compress(bytes, 1).unwrap_or_default(),
+        ));
     }
 
     /// Calls `each` with every wanted entry that can still be read.
@@ -51,8 +53,14 @@ impl Store {
             }
         }
         for (path, indices) in archives {
-            let first = self.places.iter().position(|p| matches!(p, Place::Archive(q) if q == path)).unwrap_or(0) as u32;
-            let Ok(file) = BundleFile::open(path) else { continue };
+            let first = self
+                .places
+                .iter()
+                .position(|p| matches!(p, Place::Archive(q) if q == path))
+                .unwrap_or(0) as u32;
+            let Ok(file) = BundleFile::open(path) else {
+                continue;
+            };
             let mut at = first;
             // A file that changed under us gives no quotations rather than wrong ones.
             let _ = file.each(|_, bytes| {

@@ -8,8 +8,8 @@ use http::Request;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::probe::{Answer, Probe};
 use crate::Observe;
+use crate::probe::{Answer, Probe};
 
 /// Which cluster, in kubectl's words.
 #[derive(Clone, Debug, Default)]
@@ -72,12 +72,27 @@ impl KubeApi {
             Some(path) => Kubeconfig::read_from(path).map_err(wrong)?,
             None => Kubeconfig::read().map_err(wrong)?,
         };
-        let context = options.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-        let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &chosen).await.map_err(wrong)?;
+        let context = options
+            .context
+            .clone()
+            .or_else(|| kubeconfig.current_context.clone())
+            .unwrap_or_default();
+        let chosen = KubeConfigOptions {
+            context: options.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &chosen)
+            .await
+            .map_err(wrong)?;
         let server = config.cluster_url.to_string();
-        let client = kube::Client::try_from(config).map_err(|e| ReachError::Kubeconfig(chain(&e)))?;
-        Ok(Self { client, timeout: options.timeout.unwrap_or(Duration::from_secs(30)), server, context })
+        let client =
+            kube::Client::try_from(config).map_err(|e| ReachError::Kubeconfig(chain(&e)))?;
+        Ok(Self {
+            client,
+            timeout: options.timeout.unwrap_or(Duration::from_secs(30)),
+            server,
+            context,
+        })
     }
 }
 
@@ -88,15 +103,27 @@ impl Observe for KubeApi {
             .body(Body::empty())
             .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
         let asked = async {
-            let response = self.client.send(request).await.map_err(|e| ReachError::NoAnswer(chain(&e)))?;
+            let response = self
+                .client
+                .send(request)
+                .await
+                .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
             let status = response.status().as_u16();
             let date = response
                 .headers()
                 .get(http::header::DATE)
                 .and_then(|d| d.to_str().ok())
                 .map(str::to_owned);
-            let body = response.into_body().collect_bytes().await.map_err(|e| ReachError::NoAnswer(chain(&e)))?;
-            Ok(Answer { status, body: body.to_vec(), date })
+            let body = response
+                .into_body()
+                .collect_bytes()
+                .await
+                .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
+            Ok(Answer {
+                status,
+                body: body.to_vec(),
+                date,
+            })
         };
         match tokio::time::timeout(self.timeout, asked).await {
             Ok(answer) => answer,

@@ -64,8 +64,17 @@ impl Probe {
             Self::Version => "/version".to_owned(),
             Self::CoreKinds => "/api".to_owned(),
             Self::GroupKinds => "/apis".to_owned(),
-            Self::List { group, version, resource, after } => {
-                let base = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+            Self::List {
+                group,
+                version,
+                resource,
+                after,
+            } => {
+                let base = if group.is_empty() {
+                    format!("/api/{version}")
+                } else {
+                    format!("/apis/{group}/{version}")
+                };
                 let mut path = format!("{base}/{resource}?limit={PAGE}");
                 if !after.is_empty() {
                     path.push_str("&continue=");
@@ -73,10 +82,18 @@ impl Probe {
                 }
                 path
             }
-            Self::Log { namespace, pod, container, previous } => {
+            Self::Log {
+                namespace,
+                pod,
+                container,
+                previous,
+            } => {
                 let mut path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?container=");
                 escape(container, &mut path);
-                let _ = write!(path, "&tailLines={LOG_LINES}&limitBytes={LOG_BYTES}&timestamps=true&previous={previous}");
+                let _ = write!(
+                    path,
+                    "&tailLines={LOG_LINES}&limitBytes={LOG_BYTES}&timestamps=true&previous={previous}"
+                );
                 path
             }
         }
@@ -86,7 +103,9 @@ impl Probe {
     pub(crate) fn accept(&self) -> &'static str {
         match self {
             // Aggregated discovery: two requests instead of one per group (Kubernetes 1.27).
-            Self::CoreKinds | Self::GroupKinds => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+            Self::CoreKinds | Self::GroupKinds => {
+                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+            }
             Self::Readyz | Self::Log { .. } => "*/*",
             _ => "application/json",
         }
@@ -110,9 +129,25 @@ mod tests {
 
     #[test]
     fn paths_are_what_kubectl_asks() {
-        let list = Probe::List { group: "apps".into(), version: "v1".into(), resource: "deployments".into(), after: "a/b=".into() };
-        assert_eq!(list.path(), "/apis/apps/v1/deployments?limit=500&continue=a%2Fb%3D");
-        let log = Probe::Log { namespace: "n".into(), pod: "p".into(), container: "c".into(), previous: true };
-        assert_eq!(log.path(), "/api/v1/namespaces/n/pods/p/log?container=c&tailLines=2000&limitBytes=1048576&timestamps=true&previous=true");
+        let list = Probe::List {
+            group: "apps".into(),
+            version: "v1".into(),
+            resource: "deployments".into(),
+            after: "a/b=".into(),
+        };
+        assert_eq!(
+            list.path(),
+            "/apis/apps/v1/deployments?limit=500&continue=a%2Fb%3D"
+        );
+        let log = Probe::Log {
+            namespace: "n".into(),
+            pod: "p".into(),
+            container: "c".into(),
+            previous: true,
+        };
+        assert_eq!(
+            log.path(),
+            "/api/v1/namespaces/n/pods/p/log?container=c&tailLines=2000&limitBytes=1048576&timestamps=true&previous=true"
+        );
     }
 }

@@ -13,7 +13,14 @@ use defib_model::report::Report;
 use defib_read::{Reader, SignalSet, quote};
 
 pub use defib_collect::CollectError as Error;
+pub use defib_diagnose::{Page, pages};
+pub use defib_model::report::Verdict;
 pub use source::{Source, SourceError};
+
+/// All signals that logs are searched for.
+pub fn signals() -> impl Iterator<Item = &'static defib_model::signal::Signal> {
+    defib_diagnose::signals::all()
+}
 
 /// Version of this tool.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,8 +37,8 @@ pub enum Event {
 /// Settings of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Overrides the time of the evidence, RFC 3339.
-    pub as_of: Option<String>,
+    /// Overrides the time of the evidence.
+    pub as_of: Option<defib_model::Timestamp>,
     /// A kubeconfig file for living clusters.
     pub kubeconfig: Option<PathBuf>,
     /// Seconds that one question to a cluster may take.
@@ -39,7 +46,13 @@ pub struct Options {
 }
 
 /// Asks a living cluster. The runtime lives as long as the questions do.
-fn kube(collection: &mut Collection<'_>, source: &Source, context: Option<String>, options: &Options, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
+fn kube(
+    collection: &mut Collection<'_>,
+    source: &Source,
+    context: Option<String>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<(), CollectError> {
     let failed = |why: String| CollectError::Cluster { why };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -52,8 +65,14 @@ fn kube(collection: &mut Collection<'_>, source: &Source, context: Option<String
         timeout: options.timeout.map(std::time::Duration::from_secs),
     };
     runtime.block_on(async {
-        let api = defib_reach::KubeApi::connect(&wanted).await.map_err(|e| failed(e.to_string()))?;
-        let uri = if api.context.is_empty() { source.to_string() } else { format!("kube:{}", api.context) };
+        let api = defib_reach::KubeApi::connect(&wanted)
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        let uri = if api.context.is_empty() {
+            source.to_string()
+        } else {
+            format!("kube:{}", api.context)
+        };
         defib_collect::cluster(collection, &api, &uri, |done| events(Event::Reading(done))).await
     })
 }
@@ -67,7 +86,13 @@ impl Sink for IntoReader<'_, '_> {
     }
 }
 
-fn gather(collection: &mut Collection<'_>, sources: &[Source], options: &Options, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<(), CollectError> {
+fn gather(
+    collection: &mut Collection<'_>,
+    sources: &[Source],
+    options: &Options,
+    stdin: &mut dyn Read,
+    events: &mut dyn FnMut(Event),
+) -> Result<(), CollectError> {
     for source in sources {
         events(Event::Reading(source.to_string()));
         match source {
@@ -83,7 +108,12 @@ fn gather(collection: &mut Collection<'_>, sources: &[Source], options: &Options
 ///
 /// # Errors
 /// When a source can't be read at all.
-pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Report, CollectError> {
+pub fn diagnose(
+    sources: &[Source],
+    options: &Options,
+    stdin: &mut dyn Read,
+    events: &mut dyn FnMut(Event),
+) -> Result<Report, CollectError> {
     let signals = SignalSet::new(defib_diagnose::signals::all());
     let mut reader = Reader::new(&signals);
     events(Event::Stage("collect"));
@@ -95,13 +125,16 @@ pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, eve
     };
     events(Event::Stage("read"));
     let mut cluster = reader.finish(&bundle);
-    if let Some(time) = options.as_of.as_deref().and_then(|t| t.parse().ok()) {
+    if let Some(time) = options.as_of {
         cluster.as_of = Some(time);
+        cluster.now_known = true;
     }
     events(Event::Stage("diagnose"));
     let mut report = defib_diagnose::diagnose(&cluster, &content_hash(&bundle), VERSION);
     let wanted = quote::entries(&mut report);
-    store.read(&wanted, |index, bytes| quote::fill(&mut report, index, bytes));
+    store.read(&wanted, |index, bytes| {
+        quote::fill(&mut report, index, bytes)
+    });
     Ok(report)
 }
 
@@ -109,7 +142,13 @@ pub fn diagnose(sources: &[Source], options: &Options, stdin: &mut dyn Read, eve
 ///
 /// # Errors
 /// When a source can't be read at all, or the file can't be written.
-pub fn collect(sources: &[Source], options: &Options, out: &PathBuf, stdin: &mut dyn Read, events: &mut dyn FnMut(Event)) -> Result<Bundle, CollectError> {
+pub fn collect(
+    sources: &[Source],
+    options: &Options,
+    out: &PathBuf,
+    stdin: &mut dyn Read,
+    events: &mut dyn FnMut(Event),
+) -> Result<Bundle, CollectError> {
     let mut writer = Writer::new(out)?;
     let bundle = {
         let mut collection = Collection::new(VERSION, vec![&mut writer]);

@@ -35,14 +35,25 @@ impl Source {
     /// # Errors
     /// When it names a kind of source that this version does not read.
     pub fn parse(arg: &str) -> Result<Self, SourceError> {
-        let not_yet = |kind| Err(SourceError::NotYet { arg: arg.to_owned(), kind });
+        let not_yet = |kind| {
+            Err(SourceError::NotYet {
+                arg: arg.to_owned(),
+                kind,
+            })
+        };
         if arg == "-" {
             return Ok(Self::Stdin);
         }
         if let Some(context) = arg.strip_prefix("kube:") {
-            return Ok(Self::Kube((!context.is_empty()).then(|| context.to_owned())));
+            return Ok(Self::Kube(
+                (!context.is_empty()).then(|| context.to_owned()),
+            ));
         }
-        for (prefix, kind) in [("ssh://", "ssh"), ("docker://", "docker"), ("pve://", "Proxmox")] {
+        for (prefix, kind) in [
+            ("ssh://", "ssh"),
+            ("docker://", "docker"),
+            ("pve://", "Proxmox"),
+        ] {
             if arg.starts_with(prefix) {
                 return not_yet(kind);
             }

@@ -9,7 +9,12 @@
 //! - sufficiency: with only the documents that are cited or named, it still is;
 //! - noise: healthy objects and a roll-out that just began change nothing;
 //! - order: renamed and reordered files change nothing.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where it fails"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -26,19 +31,36 @@ fn diagnose(files: &Files) -> Report {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    defib_session::diagnose(&[Source::Path(folder.path().to_owned())], &Options::default(), &mut std::io::empty(), &mut |_| {})
-        .unwrap()
+    defib_session::diagnose(
+        &[Source::Path(folder.path().to_owned())],
+        &Options::default(),
+        &mut std::io::empty(),
+        &mut |_| {},
+    )
+    .unwrap()
 }
 
 /// What a report says, in the form of a `findings` block.
 fn said(report: &Report) -> String {
-    let mut out = format!("verdict {}\n", match report.verdict {
-        Verdict::RootCause => "root-cause",
-        Verdict::Unknown => "unknown",
-        Verdict::Healthy => "healthy",
-    });
-    let mut lines: Vec<String> = report.root_causes.iter().map(|c| format!("{} {} {}\n", c.code, c.class, c.entity)).collect();
-    lines.extend(report.candidates.iter().map(|c| format!("candidate {} {}\n", c.class, c.entity)));
+    let mut out = format!(
+        "verdict {}\n",
+        match report.verdict {
+            Verdict::RootCause => "root-cause",
+            Verdict::Unknown => "unknown",
+            Verdict::Healthy => "healthy",
+        }
+    );
+    let mut lines: Vec<String> = report
+        .root_causes
+        .iter()
+        .map(|c| format!("{} {} {}\n", c.code, c.class, c.entity))
+        .collect();
+    lines.extend(
+        report
+            .candidates
+            .iter()
+            .map(|c| format!("candidate {} {}\n", c.class, c.entity)),
+    );
     lines.sort();
     out.extend(lines);
     out
@@ -55,7 +77,11 @@ fn sections(page: &str) -> Vec<Section> {
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
         if let Some(title) = line.strip_prefix("## ") {
-            out.push(Section { title: title.to_owned(), files: Files::new(), findings: None });
+            out.push(Section {
+                title: title.to_owned(),
+                files: Files::new(),
+                findings: None,
+            });
         } else if let Some(info) = line.strip_prefix("```") {
             let mut body = String::new();
             for line in lines.by_ref() {
@@ -65,11 +91,16 @@ fn sections(page: &str) -> Vec<Section> {
                 body.push_str(line);
                 body.push('\n');
             }
-            let Some(section) = out.last_mut() else { continue };
+            let Some(section) = out.last_mut() else {
+                continue;
+            };
             if info == "findings" {
                 section.findings = Some(body);
             } else if let Some(name) = info.split(' ').find_map(|w| w.strip_prefix("file=")) {
-                assert!(section.files.insert(name.to_owned(), body).is_none(), "{name} stands twice");
+                assert!(
+                    section.files.insert(name.to_owned(), body).is_none(),
+                    "{name} stands twice"
+                );
             }
         }
     }
@@ -77,16 +108,28 @@ fn sections(page: &str) -> Vec<Section> {
 }
 
 fn classes(report: &Report) -> BTreeSet<(String, String)> {
-    report.root_causes.iter().map(|c| (c.class.clone(), c.entity.to_string())).collect()
+    report
+        .root_causes
+        .iter()
+        .map(|c| (c.class.clone(), c.entity.to_string()))
+        .collect()
 }
 
 /// Lines that a quotation covers: as many as it takes to write its words again.
 fn cited_lines(text: &str, line: u64, quote: &str) -> BTreeSet<usize> {
-    let squeeze = |s: &str| s.split_whitespace().collect::<String>().replace("\\\"", "\"");
+    let squeeze = |s: &str| {
+        s.split_whitespace()
+            .collect::<String>()
+            .replace("\\\"", "\"")
+    };
     let want = squeeze(quote);
     let mut out = BTreeSet::new();
     let mut got = String::new();
-    for (i, l) in text.lines().enumerate().skip((line as usize).saturating_sub(1)) {
+    for (i, l) in text
+        .lines()
+        .enumerate()
+        .skip((line as usize).saturating_sub(1))
+    {
         out.insert(i);
         got.push_str(&squeeze(l));
         if got.contains(&want) || got.len() > want.len() + 2000 {
@@ -102,7 +145,12 @@ fn without(files: &Files, cuts: &BTreeMap<String, BTreeSet<usize>>) -> Files {
         .map(|(name, text)| {
             let none = BTreeSet::new();
             let cut = cuts.get(name).unwrap_or(&none);
-            let kept: String = text.lines().enumerate().filter(|(i, _)| !cut.contains(i)).map(|(_, l)| format!("{l}\n")).collect();
+            let kept: String = text
+                .lines()
+                .enumerate()
+                .filter(|(i, _)| !cut.contains(i))
+                .map(|(_, l)| format!("{l}\n"))
+                .collect();
             (name.clone(), kept)
         })
         .collect()
@@ -113,13 +161,32 @@ fn necessity(files: &Files, report: &Report) {
         assert!(!cause.evidence.is_empty(), "{} cites nothing", cause.code);
         let mut cuts: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
         for e in &cause.evidence {
-            let Some(text) = files.get(&e.file) else { panic!("{} cites {}, which is no file of the evidence", cause.code, e.file) };
-            assert!(e.line > 0, "{}: a quotation without its line: {}", cause.code, e.text);
-            cuts.entry(e.file.clone()).or_default().extend(cited_lines(text, e.line, &e.text));
+            let Some(text) = files.get(&e.file) else {
+                panic!(
+                    "{} cites {}, which is no file of the evidence",
+                    cause.code, e.file
+                )
+            };
+            assert!(
+                e.line > 0,
+                "{}: a quotation without its line: {}",
+                cause.code,
+                e.text
+            );
+            cuts.entry(e.file.clone())
+                .or_default()
+                .extend(cited_lines(text, e.line, &e.text));
         }
         let again = diagnose(&without(files, &cuts));
-        let still = again.root_causes.iter().any(|c| c.class == cause.class && c.entity == cause.entity);
-        assert!(!still, "necessity: {} is still named without what it cites:\n{cuts:?}", cause.code);
+        let still = again
+            .root_causes
+            .iter()
+            .any(|c| c.class == cause.class && c.entity == cause.entity);
+        assert!(
+            !still,
+            "necessity: {} is still named without what it cites:\n{cuts:?}",
+            cause.code
+        );
     }
 }
 
@@ -146,12 +213,21 @@ fn sufficiency(files: &Files, report: &Report) {
             names.insert(hop.from.name().to_owned());
             names.insert(hop.to.name().to_owned());
         }
-        for s in report.symptoms.iter().filter(|s| cause.explains.contains(&s.id)) {
+        for s in report
+            .symptoms
+            .iter()
+            .filter(|s| cause.explains.contains(&s.id))
+        {
             names.insert(s.entity.name().to_owned());
         }
         let mut kept = Files::new();
         for (name, text) in files {
-            let cited: Vec<usize> = cause.evidence.iter().filter(|e| e.file == *name).map(|e| e.line as usize - 1).collect();
+            let cited: Vec<usize> = cause
+                .evidence
+                .iter()
+                .filter(|e| e.file == *name)
+                .map(|e| e.line as usize - 1)
+                .collect();
             if name.ends_with(".log") {
                 if !cited.is_empty() {
                     kept.insert(name.clone(), text.clone());
@@ -174,8 +250,15 @@ fn sufficiency(files: &Files, report: &Report) {
             }
         }
         let again = diagnose(&kept);
-        let still = again.root_causes.iter().any(|c| c.class == cause.class && c.entity == cause.entity);
-        assert!(still, "sufficiency: {} is lost with only what it cites and names", cause.code);
+        let still = again
+            .root_causes
+            .iter()
+            .any(|c| c.class == cause.class && c.entity == cause.entity);
+        assert!(
+            still,
+            "sufficiency: {} is lost with only what it cites and names",
+            cause.code
+        );
     }
 }
 
@@ -192,7 +275,10 @@ pub fn noise(count: usize) -> String {
 
 fn page(path: &Path) -> datatest_stable::Result<()> {
     let text = std::fs::read_to_string(path)?;
-    assert!(text.contains("\norigin: constructed") || text.contains("\norigin: recorded"), "the page does not say where its evidence comes from");
+    assert!(
+        text.contains("\norigin: constructed") || text.contains("\norigin: recorded"),
+        "the page does not say where its evidence comes from"
+    );
     let mut updated = text.clone();
     for section in sections(&text).into_iter().filter(|s| !s.files.is_empty()) {
         let report = diagnose(&section.files);
@@ -202,22 +288,43 @@ fn page(path: &Path) -> datatest_stable::Result<()> {
             if std::env::var_os("UPDATE_CASES").is_some() {
                 updated = replace_findings(&updated, &section.title, &got);
             } else {
-                panic!("{}, section {}:\nwanted\n{want}\ngot\n{got}", path.display(), section.title);
+                panic!(
+                    "{}, section {}:\nwanted\n{want}\ngot\n{got}",
+                    path.display(),
+                    section.title
+                );
             }
         }
         necessity(&section.files, &report);
         sufficiency(&section.files, &report);
         let mut noisy = section.files.clone();
         noisy.insert("zz-noise.yaml".into(), noise(200));
-        assert_eq!(classes(&diagnose(&noisy)), classes(&report), "noise changes the verdict");
+        assert_eq!(
+            classes(&diagnose(&noisy)),
+            classes(&report),
+            "noise changes the verdict"
+        );
         let renamed: Files = section
             .files
             .iter()
             .rev()
             .enumerate()
-            .map(|(i, (name, t))| (if name.ends_with("logs.txt") { name.clone() } else { format!("{i}") }, t.clone()))
+            .map(|(i, (name, t))| {
+                (
+                    if name.ends_with("logs.txt") {
+                        name.clone()
+                    } else {
+                        format!("{i}")
+                    },
+                    t.clone(),
+                )
+            })
             .collect();
-        assert_eq!(classes(&diagnose(&renamed)), classes(&report), "names and order of files change the verdict");
+        assert_eq!(
+            classes(&diagnose(&renamed)),
+            classes(&report),
+            "names and order of files change the verdict"
+        );
     }
     if updated != text {
         std::fs::write(path, updated)?;
@@ -228,7 +335,9 @@ fn page(path: &Path) -> datatest_stable::Result<()> {
 fn replace_findings(page: &str, title: &str, body: &str) -> String {
     let head = format!("## {title}\n");
     let start = page.find(&head).expect("the section is there") + head.len();
-    let end = page[start..].find("\n## ").map_or(page.len(), |i| start + i);
+    let end = page[start..]
+        .find("\n## ")
+        .map_or(page.len(), |i| start + i);
     let section = &page[start..end];
     let new = match section.find("```findings\n") {
         Some(at) => {

@@ -1,18 +1,83 @@
-//! The binary `defib`.
+//! The binary `defib`: arguments in, text and an exit code out.
+//!
+//! One file per command under `commands`. Deliberately absent: logic; it lives in `session`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a face prints")]
 
+mod commands;
+mod error;
+mod exit;
+mod output;
+mod progress;
+
 use std::process::ExitCode;
-use defib_session::{Options, Source};
-use defib_model::report::Verdict;
+
+use clap::{Parser, Subcommand};
+
+/// Brings dead Kubernetes clusters back: k3s first.
+///
+/// It works when the API server is dead: give it a dump, a folder of files, or a living cluster.
+/// Nothing is sent anywhere, and nothing is changed.
+#[derive(Parser)]
+#[command(name = "defib", version, after_help = exit::HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Diagnose(commands::diagnose::Args),
+    Collect(commands::collect::Args),
+    Explain(commands::explain::Args),
+    Rules(commands::rules::Args),
+    Version(commands::version::Args),
+}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "diagnose" && a != "-o" && a != "json").collect();
-    let sources: Vec<Source> = args.iter().filter_map(|a| Source::parse(a).ok()).collect();
-    match defib_session::diagnose(&sources, &Options::default(), &mut std::io::stdin(), &mut |_| {}) {
-        Ok(r) => {
-            println!("{}", serde_json::to_string_pretty(&r).unwrap_or_default());
-            ExitCode::from(match r.verdict { Verdict::RootCause => 2, Verdict::Unknown => 3, Verdict::Healthy => 0 })
+    // A panic is our bug: one line, and the code for "the tool failed".
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map(|l| format!(" at {}:{}", l.file(), l.line()))
+            .unwrap_or_default();
+        eprintln!(
+            "defib: internal error{place}; this is a bug of defib, the cluster was not touched"
+        );
+    }));
+    let code = std::panic::catch_unwind(run).unwrap_or(exit::FAILED);
+    ExitCode::from(code)
+}
+
+fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; clap's own code 2 would mean "problems found".
+            let code = if e.use_stderr() {
+                exit::FAILED
+            } else {
+                exit::HEALTHY
+            };
+            return match e.print() {
+                Ok(()) => code,
+                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => exit::HEALTHY,
+                Err(_) => exit::FAILED,
+            };
         }
-        Err(e) => { eprintln!("{e}"); ExitCode::from(1) }
+    };
+    let done = match cli.command {
+        Command::Diagnose(args) => commands::diagnose::run(&args),
+        Command::Collect(args) => commands::collect::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Rules(args) => commands::rules::run(&args),
+        Command::Version(args) => commands::version::run(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(e) if e.is_closed_pipe() => exit::HEALTHY,
+        Err(e) => {
+            eprintln!("{e}");
+            exit::FAILED
+        }
     }
 }

@@ -58,17 +58,55 @@ const POD: &[K] = &[
 
 /// What follows for the one that needs, from a condition of the needed.
 const LEADS: &[(E, &[K], &[K])] = &[
-    (E::MountsClaim, &[K::ClaimPending, K::ClaimLost], &[K::PodPending, K::VolumeMountFailing, K::PodNotReady]),
-    (E::BindsVolume, &[K::VolumeFailed, K::ObjectTerminating], &[K::ClaimPending, K::ClaimLost]),
-    (E::RunsOn, &[K::NodeNotReady], &[K::PodNotReady, K::PodStuckTerminating, K::VolumeMountFailing, K::SandboxFailing, K::ProbeFailing]),
+    (
+        E::MountsClaim,
+        &[K::ClaimPending, K::ClaimLost],
+        &[K::PodPending, K::VolumeMountFailing, K::PodNotReady],
+    ),
+    (
+        E::BindsVolume,
+        &[K::VolumeFailed, K::ObjectTerminating],
+        &[K::ClaimPending, K::ClaimLost],
+    ),
+    (
+        E::RunsOn,
+        &[K::NodeNotReady],
+        &[
+            K::PodNotReady,
+            K::PodStuckTerminating,
+            K::VolumeMountFailing,
+            K::SandboxFailing,
+            K::ProbeFailing,
+        ],
+    ),
     (E::RunsOn, &[K::NodePressure], &[K::PodEvicted]),
-    (E::Owns, POD, &[K::ReplicasMissing, K::RolloutStuck, K::JobFailed]),
-    (E::Owns, &[K::PodRefused, K::ReplicasMissing], &[K::ReplicasMissing, K::RolloutStuck]),
+    (
+        E::Owns,
+        POD,
+        &[K::ReplicasMissing, K::RolloutStuck, K::JobFailed],
+    ),
+    (
+        E::Owns,
+        &[K::PodRefused, K::ReplicasMissing],
+        &[K::ReplicasMissing, K::RolloutStuck],
+    ),
     (E::Owns, &[K::JobFailed], &[K::ResourceNotReady]),
     (E::Selects, POD, &[K::ServiceWithoutEndpoints]),
-    (E::Selects, &[K::ReplicasMissing, K::PodRefused], &[K::ServiceWithoutEndpoints]),
-    (E::ServedBy, &[K::ServiceWithoutEndpoints], &[K::ApiServiceUnavailable, K::WebhookFailing]),
-    (E::DiscoversThrough, &[K::ApiServiceUnavailable], &[K::NamespaceTerminating]),
+    (
+        E::Selects,
+        &[K::ReplicasMissing, K::PodRefused],
+        &[K::ServiceWithoutEndpoints],
+    ),
+    (
+        E::ServedBy,
+        &[K::ServiceWithoutEndpoints],
+        &[K::ApiServiceUnavailable, K::WebhookFailing],
+    ),
+    (
+        E::DiscoversThrough,
+        &[K::ApiServiceUnavailable],
+        &[K::NamespaceTerminating],
+    ),
     (E::Resolves, &[K::DnsDown], &[K::NameResolutionFailing]),
     (E::DnsServedBy, POD, &[K::DnsDown]),
 ];
@@ -120,9 +158,21 @@ fn upstream(cx: &Context<'_>) -> Vec<Vec<(usize, &'static str)>> {
 }
 
 /// A pod that waits because nodes carry a health taint waits for those nodes.
-fn waits_for_nodes(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMap<(K, &EntityId), usize>) -> Vec<(usize, &'static str)> {
-    let Some(pod) = cx.cluster.pod(&c.entity).filter(|_| c.kind == K::PodPending) else { return Vec::new() };
-    let Some((_, message)) = scheduling::message(pod) else { return Vec::new() };
+fn waits_for_nodes(
+    cx: &Context<'_>,
+    c: &defib_model::Condition,
+    at: &BTreeMap<(K, &EntityId), usize>,
+) -> Vec<(usize, &'static str)> {
+    let Some(pod) = cx
+        .cluster
+        .pod(&c.entity)
+        .filter(|_| c.kind == K::PodPending)
+    else {
+        return Vec::new();
+    };
+    let Some((_, message)) = scheduling::message(pod) else {
+        return Vec::new();
+    };
     let clauses = scheduling::clauses(message);
     let health = scheduling::primary(&clauses)
         .is_some_and(|p| matches!(&p.reason, scheduling::Reason::Taint(key, _) if scheduling::is_health_taint(key) || key.is_empty()));
@@ -185,10 +235,17 @@ impl Solver<'_> {
     /// The surest of the findings that claim a condition; those almost as sure stand beside it.
     fn best(&self, direct: &[usize], weak: bool) -> BTreeSet<usize> {
         let sure = |f: &&usize| {
-            self.findings.get(**f).filter(|f| f.weak == weak && !f.undecided).map(Finding::confidence)
+            self.findings
+                .get(**f)
+                .filter(|f| f.weak == weak && !f.undecided)
+                .map(Finding::confidence)
         };
         let top = direct.iter().filter_map(|f| sure(&f)).fold(0.0, f64::max);
-        direct.iter().filter(|f| sure(f).is_some_and(|c| c >= top - 0.1)).copied().collect()
+        direct
+            .iter()
+            .filter(|f| sure(f).is_some_and(|c| c >= top - 0.1))
+            .copied()
+            .collect()
     }
 }
 
@@ -197,7 +254,10 @@ pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
     let mut direct: Vec<Vec<usize>> = vec![Vec::new(); cx.conditions.len()];
     for (f, finding) in findings.iter().enumerate() {
         for (kind, entity) in &finding.explains {
-            if let Some(i) = cx.conditions.iter().position(|c| c.kind == *kind && c.entity == *entity)
+            if let Some(i) = cx
+                .conditions
+                .iter()
+                .position(|c| c.kind == *kind && c.entity == *entity)
                 && let Some(list) = direct.get_mut(i)
             {
                 list.push(f);
@@ -242,7 +302,16 @@ pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
     }
     let explained = explained
         .into_iter()
-        .map(|set| set.into_iter().filter_map(|f| order.get(&f).copied()).collect())
+        .map(|set| {
+            set.into_iter()
+                .filter_map(|f| order.get(&f).copied())
+                .collect()
+        })
         .collect();
-    Judged { roots, candidates, explained, via }
+    Judged {
+        roots,
+        candidates,
+        explained,
+        via,
+    }
 }

@@ -32,13 +32,22 @@ impl<'a> Context<'a> {
             .filter(|e| e.kind == EdgeKind::Owns)
             .map(|e| (e.to.clone(), e.from.clone()))
             .collect();
-        Self { cluster, conditions: Vec::new(), by_entity: BTreeMap::new(), owner_of }
+        Self {
+            cluster,
+            conditions: Vec::new(),
+            by_entity: BTreeMap::new(),
+            owner_of,
+        }
     }
 
     /// Adds a condition; of two alike the first is kept and its count grows.
     pub fn observe(&mut self, condition: Condition) {
         let key = (condition.kind, condition.entity.clone());
-        match self.by_entity.get(&key).and_then(|i| self.conditions.get_mut(*i)) {
+        match self
+            .by_entity
+            .get(&key)
+            .and_then(|i| self.conditions.get_mut(*i))
+        {
             Some(known) => {
                 known.count = known.count.max(condition.count);
                 known.since = match (known.since, condition.since) {
@@ -60,7 +69,9 @@ impl<'a> Context<'a> {
 
     /// The condition of this kind on this entity.
     pub fn has(&self, kind: ConditionKind, entity: &EntityId) -> Option<&Condition> {
-        self.by_entity.get(&(kind, entity.clone())).and_then(|i| self.conditions.get(*i))
+        self.by_entity
+            .get(&(kind, entity.clone()))
+            .and_then(|i| self.conditions.get(*i))
     }
 
     /// All conditions of this kind.
@@ -71,7 +82,8 @@ impl<'a> Context<'a> {
     /// Pods with this condition.
     pub fn pods(&self, kind: ConditionKind) -> impl Iterator<Item = (&Condition, &'a Pod)> {
         let cluster = self.cluster;
-        self.all(kind).filter_map(move |c| Some((c, cluster.pod(&c.entity)?)))
+        self.all(kind)
+            .filter_map(move |c| Some((c, cluster.pod(&c.entity)?)))
     }
 
     /// What made this entity, at the top of the ladder Pod → ReplicaSet → Deployment.
@@ -95,7 +107,9 @@ impl<'a> Context<'a> {
     /// True when at least this many seconds lie between then and the latest time of the evidence, or
     /// when nobody knows. What just began is no trouble yet.
     pub fn older_than(&self, since: Option<Timestamp>, seconds: i64) -> bool {
-        self.cluster.age_seconds(since).is_none_or(|age| age >= seconds)
+        self.cluster
+            .age_seconds(since)
+            .is_none_or(|age| age >= seconds)
     }
 
     /// Hits of a signal.
@@ -104,7 +118,11 @@ impl<'a> Context<'a> {
     }
 
     /// Hits of any signal with this prefix in the log of this entity.
-    pub fn hits_of<'b>(&'b self, entity: &'b EntityId, prefix: &'b str) -> impl Iterator<Item = &'b Hit> {
+    pub fn hits_of<'b>(
+        &'b self,
+        entity: &'b EntityId,
+        prefix: &'b str,
+    ) -> impl Iterator<Item = &'b Hit> {
         self.cluster
             .hits
             .iter()
@@ -130,7 +148,9 @@ impl<'a> Context<'a> {
 
     /// Cites one field of an object.
     pub fn field(&self, obj: ObjId, pointer: &str, meaning: impl Into<String>) -> Evidence {
-        let Some(object) = self.cluster.object(obj) else { return Evidence::default() };
+        let Some(object) = self.cluster.object(obj) else {
+            return Evidence::default();
+        };
         let (source, file, vantage) = self.place(object.origin);
         let mut show = format!("kubectl get {}", object.kind.to_ascii_lowercase());
         show.push(' ');
@@ -149,13 +169,21 @@ impl<'a> Context<'a> {
             text: written(&object.json, pointer),
             meaning: meaning.into(),
             show: Some(show),
-            locator: Some(Locator { origin: object.origin, pointer: pointer.to_owned() }),
+            locator: Some(Locator {
+                origin: object.origin,
+                pointer: pointer.to_owned(),
+            }),
         }
     }
 
     /// Cites an event.
     pub fn event(&self, event: &Event, meaning: impl Into<String>) -> Evidence {
-        let origin = self.cluster.event_origins.get(event.obj.0 as usize).copied().unwrap_or_default();
+        let origin = self
+            .cluster
+            .event_origins
+            .get(event.obj.0 as usize)
+            .copied()
+            .unwrap_or_default();
         let (source, file, vantage) = self.place(origin);
         let kind = event.about.kind();
         let show = match event.about.namespace() {
@@ -171,20 +199,37 @@ impl<'a> Context<'a> {
             text: event.message.chars().take(QUOTE_LIMIT).collect(),
             meaning: meaning.into(),
             show: Some(show),
-            locator: Some(Locator { origin, pointer: event.message_path.to_owned() }),
+            locator: Some(Locator {
+                origin,
+                pointer: event.message_path.to_owned(),
+            }),
         }
     }
 
     /// Cites a line of a log.
     pub fn log(&self, hit: &Hit, index: usize, meaning: impl Into<String>) -> Evidence {
-        let Some(line) = hit.lines.get(index).or_else(|| hit.lines.first()) else { return Evidence::default() };
-        self.log_line(hit.entry, hit.entity.as_ref(), &hit.container, line, meaning)
+        let Some(line) = hit.lines.get(index).or_else(|| hit.lines.first()) else {
+            return Evidence::default();
+        };
+        self.log_line(
+            hit.entry,
+            hit.entity.as_ref(),
+            &hit.container,
+            line,
+            meaning,
+        )
     }
 
     /// Cites the last line of a container's log.
     pub fn last_line(&self, tail: &LogTail, meaning: impl Into<String>) -> Option<Evidence> {
         let line = tail.lines.last()?;
-        Some(self.log_line(tail.entry, Some(&tail.entity), &tail.container, line, meaning))
+        Some(self.log_line(
+            tail.entry,
+            Some(&tail.entity),
+            &tail.container,
+            line,
+            meaning,
+        ))
     }
 
     fn log_line(
@@ -195,9 +240,17 @@ impl<'a> Context<'a> {
         line: &defib_model::signal::LogLine,
         meaning: impl Into<String>,
     ) -> Evidence {
-        let (source, file, vantage) = self.place(Origin { entry, start: 0, end: 0 });
+        let (source, file, vantage) = self.place(Origin {
+            entry,
+            start: 0,
+            end: 0,
+        });
         let show = entity.and_then(|e| {
-            Some(format!("kubectl logs {} -n {} -c {container} --previous", e.name(), e.namespace()?))
+            Some(format!(
+                "kubectl logs {} -n {} -c {container} --previous",
+                e.name(),
+                e.namespace()?
+            ))
         });
         Evidence {
             source,
@@ -215,7 +268,9 @@ impl<'a> Context<'a> {
 
 /// A field as the object has it, for sources whose own text can't be found again.
 fn written(json: &[u8], pointer: &str) -> String {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return String::new() };
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else {
+        return String::new();
+    };
     let key = pointer.rsplit('/').next().unwrap_or_default();
     match value.pointer(pointer) {
         Some(v) => format!("\"{key}\":{v}").chars().take(QUOTE_LIMIT).collect(),
@@ -224,6 +279,13 @@ fn written(json: &[u8], pointer: &str) -> String {
 }
 
 /// The last event about an entity with one of these reasons.
-pub fn last_event<'c>(cluster: &'c Cluster, entity: &EntityId, reasons: &[&str]) -> Option<&'c Event> {
-    cluster.events_of(entity).filter(|e| reasons.contains(&e.reason.as_str())).last()
+pub fn last_event<'c>(
+    cluster: &'c Cluster,
+    entity: &EntityId,
+    reasons: &[&str],
+) -> Option<&'c Event> {
+    cluster
+        .events_of(entity)
+        .filter(|e| reasons.contains(&e.reason.as_str()))
+        .last()
 }

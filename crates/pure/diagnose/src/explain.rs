@@ -19,7 +19,11 @@ pub struct Page {
 pub fn pages() -> Vec<Page> {
     RULES
         .iter()
-        .map(|r| Page { code: r.rule.code, class: r.rule.class, text: header(r.source) })
+        .map(|r| Page {
+            code: r.rule.code,
+            class: r.rule.class,
+            text: header(r.source),
+        })
         .collect()
 }
 
@@ -27,7 +31,9 @@ pub fn pages() -> Vec<Page> {
 pub fn header(source: &str) -> String {
     let mut out = String::new();
     for line in source.lines() {
-        let Some(rest) = line.strip_prefix("//!") else { break };
+        let Some(rest) = line.strip_prefix("//!") else {
+            break;
+        };
         out.push_str(rest.strip_prefix(' ').unwrap_or(rest));
         out.push('\n');
     }

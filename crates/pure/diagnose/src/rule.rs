@@ -86,7 +86,10 @@ pub struct Finding {
 impl Finding {
     /// The id: code, entity and key; never evidence or time.
     pub fn id(&self) -> String {
-        format!("f-{}", short_hash(&[self.rule.code, self.entity.as_str(), &self.key]))
+        format!(
+            "f-{}",
+            short_hash(&[self.rule.code, self.entity.as_str(), &self.key])
+        )
     }
 
     /// The sum of the terms, between 0.05 and 0.99.
@@ -115,7 +118,10 @@ impl Finding {
 
     /// Adds a term of the confidence.
     pub fn term(mut self, points: i32, text: impl Into<String>) -> Self {
-        self.terms.push(Term { text: text.into(), points });
+        self.terms.push(Term {
+            text: text.into(),
+            points,
+        });
         self
     }
 
@@ -144,7 +150,11 @@ impl Finding {
     }
 
     fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<String>) -> Self {
-        self.todo.push(Advice { text: text.into(), command, danger });
+        self.todo.push(Advice {
+            text: text.into(),
+            command,
+            danger,
+        });
         self
     }
 
@@ -181,7 +191,12 @@ impl Finding {
     }
 
     /// Is a candidate only; the question would decide.
-    pub fn undecided(mut self, text: impl Into<String>, command: impl Into<String>, decides: &[&str]) -> Self {
+    pub fn undecided(
+        mut self,
+        text: impl Into<String>,
+        command: impl Into<String>,
+        decides: &[&str],
+    ) -> Self {
         self.undecided = true;
         self.question = Some(Question {
             text: text.into(),
@@ -203,7 +218,9 @@ impl Finding {
                 self.explains.push(e);
             }
         }
-        if other.terms.iter().map(|t| t.points).sum::<i32>() > self.terms.iter().map(|t| t.points).sum() {
+        if other.terms.iter().map(|t| t.points).sum::<i32>()
+            > self.terms.iter().map(|t| t.points).sum()
+        {
             self.terms = other.terms;
         }
         self.undecided &= other.undecided;

@@ -61,7 +61,8 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         .map(|(i, f)| cause(cx, &judged, i, f))
         .collect();
     root_causes.sort_by(|a, b| {
-        let wide = |c: &RootCause| c.effect.get("pods").copied().unwrap_or(0) + c.explains.len() as u64;
+        let wide =
+            |c: &RootCause| c.effect.get("pods").copied().unwrap_or(0) + c.explains.len() as u64;
         (wide(b), (b.confidence * 100.0) as i64)
             .cmp(&(wide(a), (a.confidence * 100.0) as i64))
             .then_with(|| (&a.code, &a.entity, &a.id).cmp(&(&b.code, &b.entity, &b.id)))
@@ -69,7 +70,11 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
     let mut symptoms = Vec::new();
     let mut open = 0;
     for (c, by) in cx.conditions.iter().zip(&judged.explained) {
-        let explained_by: Vec<String> = by.iter().filter_map(|f| judged.roots.get(*f)).map(Finding::id).collect();
+        let explained_by: Vec<String> = by
+            .iter()
+            .filter_map(|f| judged.roots.get(*f))
+            .map(Finding::id)
+            .collect();
         let mut evidence = Vec::new();
         if explained_by.is_empty() && open < OPEN_SYMPTOMS {
             open += 1;
@@ -101,10 +106,17 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         })
         .collect();
     candidates.sort_by(|a, b| {
-        ((b.confidence * 100.0) as i64).cmp(&((a.confidence * 100.0) as i64)).then_with(|| (&a.class, &a.entity).cmp(&(&b.class, &b.entity)))
+        ((b.confidence * 100.0) as i64)
+            .cmp(&((a.confidence * 100.0) as i64))
+            .then_with(|| (&a.class, &a.entity).cmp(&(&b.class, &b.entity)))
     });
-    let unexplained: Vec<&Condition> =
-        cx.conditions.iter().zip(&judged.explained).filter(|(_, by)| by.is_empty()).map(|(c, _)| c).collect();
+    let unexplained: Vec<&Condition> = cx
+        .conditions
+        .iter()
+        .zip(&judged.explained)
+        .filter(|(_, by)| by.is_empty())
+        .map(|(c, _)| c)
+        .collect();
     let verdict = if !root_causes.is_empty() {
         Verdict::RootCause
     } else if cluster.objects_seen == Seen::All && unexplained.is_empty() && candidates.is_empty() {
@@ -115,7 +127,9 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
     let question = question(cx, &judged, &unexplained, verdict);
     Report {
         schema: SCHEMA.to_owned(),
-        tool: Tool { version: tool.to_owned() },
+        tool: Tool {
+            version: tool.to_owned(),
+        },
         bundle: bundle_hash.to_owned(),
         as_of: cluster.as_of.map(|t| t.to_string()),
         verdict,
@@ -133,26 +147,43 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
 
 fn coverage(cluster: &Cluster) -> Vec<Coverage> {
     let gaps: Vec<String> = cluster.gaps.iter().map(|g| g.id.clone()).collect();
-    let scope = |name: &str, seen, gaps: Vec<String>, lacking: Vec<String>| Coverage { scope: name.to_owned(), seen, gaps, lacking };
+    let scope = |name: &str, seen, gaps: Vec<String>, lacking: Vec<String>| Coverage {
+        scope: name.to_owned(),
+        seen,
+        gaps,
+        lacking,
+    };
     let control_plane = match cluster.api_ready {
         Some(_) => Seen::Part,
         None => Seen::None,
     };
     vec![
-        scope("objects", cluster.objects_seen, gaps, cluster.lacking.clone()),
+        scope(
+            "objects",
+            cluster.objects_seen,
+            gaps,
+            cluster.lacking.clone(),
+        ),
         scope("control-plane", control_plane, Vec::new(), Vec::new()),
         scope("datastore", Seen::None, Vec::new(), Vec::new()),
     ]
 }
 
 fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCause {
-    let explained: Vec<usize> =
-        (0..cx.conditions.len()).filter(|i| judged.explained.get(*i).is_some_and(|by| by.contains(&index))).collect();
+    let explained: Vec<usize> = (0..cx.conditions.len())
+        .filter(|i| {
+            judged
+                .explained
+                .get(*i)
+                .is_some_and(|by| by.contains(&index))
+        })
+        .collect();
     let mut effect = f.effect.clone();
     let mut seen = BTreeSet::new();
     for i in &explained {
         if let Some(c) = cx.conditions.get(*i)
             && seen.insert(&c.entity)
+            && cx.cluster.find(&c.entity).is_some()
         {
             *effect.entry(plural(c.entity.kind())).or_insert(0) += 1;
         }
@@ -167,7 +198,11 @@ fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCa
         confidence: f.confidence(),
         terms: f.terms.clone(),
         evidence: f.evidence.iter().take(QUOTES).cloned().collect(),
-        explains: explained.iter().filter_map(|i| cx.conditions.get(*i)).map(symptom_id).collect(),
+        explains: explained
+            .iter()
+            .filter_map(|i| cx.conditions.get(*i))
+            .map(symptom_id)
+            .collect(),
         path: path(cx, judged, f, &explained),
         effect,
         todo: f.todo.clone(),
@@ -177,7 +212,11 @@ fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCa
 }
 
 fn plural(kind: &str) -> String {
-    let end = if kind.ends_with('s') || kind.ends_with("ch") { "es" } else { "s" };
+    let end = if kind.ends_with('s') || kind.ends_with("ch") {
+        "es"
+    } else {
+        "s"
+    };
     match kind.strip_suffix('y') {
         Some(stem) if !kind.ends_with("ey") => format!("{stem}ies"),
         _ => format!("{kind}{end}"),
@@ -190,11 +229,21 @@ fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> 
         let mut hops = Vec::new();
         let mut at = start;
         while let Some(Some((up, why))) = judged.via.get(at) {
-            let (Some(from), Some(to)) = (cx.conditions.get(at), cx.conditions.get(*up)) else { break };
+            let (Some(from), Some(to)) = (cx.conditions.get(at), cx.conditions.get(*up)) else {
+                break;
+            };
             if from.entity == to.entity {
-                hops.push(Hop { from: from.entity.clone(), to: to.entity.clone(), why: format!("{}, for: {}", from.kind.title(), to.kind.title()) });
+                hops.push(Hop {
+                    from: from.entity.clone(),
+                    to: to.entity.clone(),
+                    why: format!("{}, for: {}", from.kind.title(), to.kind.title()),
+                });
             } else {
-                hops.push(Hop { from: from.entity.clone(), to: to.entity.clone(), why: (*why).to_owned() });
+                hops.push(Hop {
+                    from: from.entity.clone(),
+                    to: to.entity.clone(),
+                    why: (*why).to_owned(),
+                });
             }
             at = *up;
             if hops.len() > 16 {
@@ -203,8 +252,13 @@ fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> 
         }
         if let Some(last) = cx.conditions.get(at)
             && last.entity != f.entity
+            && hops.iter().all(|h| h.to != f.entity)
         {
-            hops.push(Hop { from: last.entity.clone(), to: f.entity.clone(), why: format!("{}, because of", last.kind.title()) });
+            hops.push(Hop {
+                from: last.entity.clone(),
+                to: f.entity.clone(),
+                why: format!("{}, because of", last.kind.title()),
+            });
         }
         hops
     };
@@ -218,7 +272,12 @@ fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> 
     best
 }
 
-fn question(cx: &Context<'_>, judged: &Judged, unexplained: &[&Condition], verdict: Verdict) -> Option<Question> {
+fn question(
+    cx: &Context<'_>,
+    judged: &Judged,
+    unexplained: &[&Condition],
+    verdict: Verdict,
+) -> Option<Question> {
     if let Some(q) = judged.candidates.iter().find_map(|f| f.question.clone()) {
         return Some(q);
     }
@@ -228,9 +287,15 @@ fn question(cx: &Context<'_>, judged: &Judged, unexplained: &[&Condition], verdi
     let cluster = cx.cluster;
     if let Some(c) = unexplained.first() {
         let (kind, name) = (c.entity.kind(), c.entity.name());
-        let place = c.entity.namespace().map(|ns| format!(" -n {ns}")).unwrap_or_default();
+        let place = c
+            .entity
+            .namespace()
+            .map(|ns| format!(" -n {ns}"))
+            .unwrap_or_default();
         let command = match c.kind {
-            defib_model::ConditionKind::ContainerCrashLoop => format!("kubectl logs {name}{place} --previous --tail=50"),
+            defib_model::ConditionKind::ContainerCrashLoop => {
+                format!("kubectl logs {name}{place} --previous --tail=50")
+            }
             _ => format!("kubectl describe {kind} {name}{place}"),
         };
         return Some(Question {
@@ -241,13 +306,21 @@ fn question(cx: &Context<'_>, judged: &Judged, unexplained: &[&Condition], verdi
     }
     if cluster.objects.is_empty() && cluster.events.is_empty() && cluster.log_lines == 0 {
         return Some(Question {
-            text: "Nothing in the source could be read as evidence. What does the cluster itself say?".to_owned(),
-            command: Some("kubectl cluster-info dump -A --output-directory dump && defib diagnose dump".to_owned()),
+            text:
+                "Nothing in the source could be read as evidence. What does the cluster itself say?"
+                    .to_owned(),
+            command: Some(
+                "kubectl cluster-info dump -A --output-directory dump && defib diagnose dump"
+                    .to_owned(),
+            ),
             decides: Vec::new(),
         });
     }
     Some(Question {
-        text: format!("Nothing wrong was found, but not everything was seen (missing: {}).", cluster.lacking.join(", ")),
+        text: format!(
+            "Nothing wrong was found, but not everything was seen (missing: {}).",
+            cluster.lacking.join(", ")
+        ),
         command: Some("defib diagnose kube:".to_owned()),
         decides: Vec::new(),
     })

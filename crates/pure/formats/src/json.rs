@@ -75,7 +75,10 @@ pub fn value(text: &[u8], at: usize) -> Value {
         }
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
             let mut end = start;
-            while matches!(byte(text, end), Some(b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')) {
+            while matches!(
+                byte(text, end),
+                Some(b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+            ) {
                 end += 1;
             }
             Value::Whole(start..end)
@@ -99,8 +102,16 @@ pub struct Fields<'a> {
 
 /// Walks the fields of an object that may be cut.
 pub fn fields(text: &[u8], start: usize, end: usize) -> Fields<'_> {
-    let at = if byte(text, start) == Some(b'{') { start + 1 } else { end };
-    Fields { text, at, end: end.min(text.len()) }
+    let at = if byte(text, start) == Some(b'{') {
+        start + 1
+    } else {
+        end
+    };
+    Fields {
+        text,
+        at,
+        end: end.min(text.len()),
+    }
 }
 
 /// One field of an object.
@@ -125,7 +136,9 @@ impl Iterator for Fields<'_> {
         if at >= self.end || byte(self.text, at) != Some(b'"') {
             return None;
         }
-        let Value::Whole(key_at) = value(self.text, at) else { return None };
+        let Value::Whole(key_at) = value(self.text, at) else {
+            return None;
+        };
         let colon = skip_space(self.text, key_at.end);
         if byte(self.text, colon) != Some(b':') {
             return None;
@@ -148,7 +161,11 @@ pub struct Elements<'a> {
 
 /// Walks the elements of the array that opens at `start`.
 pub fn elements(text: &[u8], start: usize) -> Elements<'_> {
-    let at = if byte(text, start) == Some(b'[') { start + 1 } else { text.len() };
+    let at = if byte(text, start) == Some(b'[') {
+        start + 1
+    } else {
+        text.len()
+    };
     Elements { text, at }
 }
 
@@ -212,7 +229,10 @@ mod tests {
     fn a_cut_list_gives_its_whole_items() {
         let text = br#"{"kind":"PodList","items":[{"a":1},{"b":[2,"]}"]},{"c":"#;
         let field = fields(text, 0, text.len()).nth(1).unwrap();
-        assert_eq!((field.key.as_str(), &field.value), ("items", &Value::Cut(26)));
+        assert_eq!(
+            (field.key.as_str(), &field.value),
+            ("items", &Value::Cut(26))
+        );
         let got: Vec<_> = elements(text, 26).collect();
         assert_eq!(got.len(), 3);
         assert!(matches!(&got[1], Value::Whole(r) if &text[r.clone()] == br#"{"b":[2,"]}"]}"#));

@@ -21,7 +21,8 @@ pub fn line_at(bytes: &[u8], offset: usize) -> u64 {
 /// The range of the line (without its end) in which this byte stands.
 pub fn line_range(bytes: &[u8], offset: usize) -> std::ops::Range<usize> {
     let offset = offset.min(bytes.len());
-    let start = memchr::memrchr(b'\n', bytes.get(..offset).unwrap_or_default()).map_or(0, |i| i + 1);
+    let start =
+        memchr::memrchr(b'\n', bytes.get(..offset).unwrap_or_default()).map_or(0, |i| i + 1);
     let end = memchr::memchr(b'\n', bytes.get(offset..).unwrap_or_default())
         .map_or(bytes.len(), |i| offset + i);
     start..end

@@ -51,14 +51,20 @@ fn in_json(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<
         match bytes.get(at) {
             Some(b'{') => {
                 // The last of duplicate keys wins, as in every reader of objects.
-                let field = json::fields(bytes, at, end).filter(|f| f.key == *step).last()?;
-                let json::Value::Whole(value) = field.value else { return None };
+                let field = json::fields(bytes, at, end)
+                    .filter(|f| f.key == *step)
+                    .last()?;
+                let json::Value::Whole(value) = field.value else {
+                    return None;
+                };
                 found = field.key_at.start..value.end;
                 (at, end) = (value.start, value.end);
             }
             Some(b'[') => {
                 let index: usize = step.parse().ok()?;
-                let json::Value::Whole(value) = json::elements(bytes, at).nth(index)? else { return None };
+                let json::Value::Whole(value) = json::elements(bytes, at).nth(index)? else {
+                    return None;
+                };
                 found = value.clone();
                 (at, end) = (value.start, value.end);
             }
@@ -69,8 +75,14 @@ fn in_json(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<
 }
 
 enum Frame {
-    Map { key: Option<(String, usize)>, on_path: bool },
-    Seq { next: usize, on_path: bool },
+    Map {
+        key: Option<(String, usize)>,
+        on_path: bool,
+    },
+    Seq {
+        next: usize,
+        on_path: bool,
+    },
 }
 
 fn in_yaml(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<usize>> {
@@ -90,7 +102,10 @@ fn in_yaml(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<
         let range = span.byte_range()?;
         match event {
             Event::Scalar(ref value, ..) => {
-                if let Some(Frame::Map { key: key @ None, .. }) = stack.last_mut() {
+                if let Some(Frame::Map {
+                    key: key @ None, ..
+                }) = stack.last_mut()
+                {
                     *key = Some((value.clone().into_owned(), range.start));
                     continue;
                 }
@@ -142,7 +157,9 @@ fn in_yaml(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<
 
 /// True when the innermost open frame's present child lies on the path.
 fn stack_on_path(stack: &[Frame], path: &[String]) -> bool {
-    let Some(frame) = stack.last() else { return true };
+    let Some(frame) = stack.last() else {
+        return true;
+    };
     let want = path.get(stack.len() - 1);
     match frame {
         Frame::Map { key, on_path } => {
@@ -156,7 +173,10 @@ fn stack_on_path(stack: &[Frame], path: &[String]) -> bool {
 fn arrive(stack: &[Frame], path: &[String], at: usize) -> Option<usize> {
     let hit = stack.len() == path.len() && stack_on_path(stack, path);
     let start = match stack.last() {
-        Some(Frame::Map { key: Some((_, start)), .. }) => *start,
+        Some(Frame::Map {
+            key: Some((_, start)),
+            ..
+        }) => *start,
         _ => at,
     };
     hit.then_some(start)
@@ -225,8 +245,14 @@ mod tests {
         let at = |p: &str| said(YAML, start..end, p);
         assert_eq!(at("/metadata/name").as_deref(), Some("name: a"));
         assert_eq!(at("/spec/list/1/z").as_deref(), Some("z: three"));
-        assert_eq!(at("/spec/sel").as_deref(), Some("sel: matchLabels: environment: prod"));
-        assert_eq!(at("/spec/sel/matchLabels").as_deref(), Some("matchLabels: environment: prod"));
+        assert_eq!(
+            at("/spec/sel").as_deref(),
+            Some("sel: matchLabels: environment: prod")
+        );
+        assert_eq!(
+            at("/spec/sel/matchLabels").as_deref(),
+            Some("matchLabels: environment: prod")
+        );
         assert_eq!(at("/spec/none"), None);
         assert_eq!(at("/spec/list/7"), None);
     }
@@ -241,7 +267,10 @@ mod tests {
 
     #[test]
     fn quotes_are_one_safe_line() {
-        assert_eq!(quote("a\x1b[31m\n  b\u{202e}c".as_bytes(), 400), "a\u{fffd}[31m b\u{fffd}c");
+        assert_eq!(
+            quote("a\x1b[31m\n  b\u{202e}c".as_bytes(), 400),
+            "a\u{fffd}[31m b\u{fffd}c"
+        );
         assert_eq!(quote("abcdef".as_bytes(), 3), "abc");
     }
 }

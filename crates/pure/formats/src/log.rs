@@ -45,8 +45,11 @@ fn rfc3339(word: &str) -> Option<Timestamp> {
     // journald writes the zone as +0000, which RFC 3339 does not allow.
     if let Some(sign) = word.len().checked_sub(5)
         && matches!(word.as_bytes().get(sign), Some(b'+' | b'-'))
-        && let (Some(head), Some(hours), Some(minutes)) =
-            (word.get(..sign + 1), word.get(sign + 1..sign + 3), word.get(sign + 3..))
+        && let (Some(head), Some(hours), Some(minutes)) = (
+            word.get(..sign + 1),
+            word.get(sign + 1..sign + 3),
+            word.get(sign + 3..),
+        )
     {
         return format!("{head}{hours}:{minutes}").parse().ok();
     }
@@ -101,11 +104,28 @@ mod tests {
     #[test]
     fn full_stamps_are_read_and_partial_ones_are_not() {
         let t = |s: &str| time_of(s).map(|t| t.to_string());
-        assert_eq!(t("2026-11-21T07:53:16+0000 n1 kubelet[1]: x").as_deref(), Some("2026-11-21T07:53:16Z"));
-        assert_eq!(t("2026-11-21T09:53:16.5+02:00 x").as_deref(), Some("2026-11-21T07:53:16.5Z"));
-        assert_eq!(t("time=\"2026-11-21T07:53:16Z\" level=info").as_deref(), Some("2026-11-21T07:53:16Z"));
-        assert_eq!(t("{\"level\":\"warn\",\"ts\":\"2026-11-21T07:53:16.1Z\"}").as_deref(), Some("2026-11-21T07:53:16.1Z"));
-        for partial in ["E1121 07:53:16.759693 1 a.go:1] x", "Nov 21 07:53:16 n1 k3s[1]: x", "12:00 x", ""] {
+        assert_eq!(
+            t("2026-11-21T07:53:16+0000 n1 kubelet[1]: x").as_deref(),
+            Some("2026-11-21T07:53:16Z")
+        );
+        assert_eq!(
+            t("2026-11-21T09:53:16.5+02:00 x").as_deref(),
+            Some("2026-11-21T07:53:16.5Z")
+        );
+        assert_eq!(
+            t("time=\"2026-11-21T07:53:16Z\" level=info").as_deref(),
+            Some("2026-11-21T07:53:16Z")
+        );
+        assert_eq!(
+            t("{\"level\":\"warn\",\"ts\":\"2026-11-21T07:53:16.1Z\"}").as_deref(),
+            Some("2026-11-21T07:53:16.1Z")
+        );
+        for partial in [
+            "E1121 07:53:16.759693 1 a.go:1] x",
+            "Nov 21 07:53:16 n1 k3s[1]: x",
+            "12:00 x",
+            "",
+        ] {
             assert_eq!(t(partial), None, "{partial}");
         }
     }
@@ -113,7 +133,15 @@ mod tests {
     #[test]
     fn dump_marks_name_the_container() {
         let m = dump_mark("==== START logs for container agent of pod apps/g-1 ====").unwrap();
-        assert_eq!((m.start, m.container.as_str(), m.namespace.as_str(), m.pod.as_str()), (true, "agent", "apps", "g-1"));
+        assert_eq!(
+            (
+                m.start,
+                m.container.as_str(),
+                m.namespace.as_str(),
+                m.pod.as_str()
+            ),
+            (true, "agent", "apps", "g-1")
+        );
         assert!(dump_mark("==== something else ====").is_none());
     }
 }

@@ -35,8 +35,16 @@ pub struct Broken {
 }
 
 enum Frame {
-    Seq { first: bool, items: bool, start: usize },
-    Map { first: bool, key: bool, start: usize },
+    Seq {
+        first: bool,
+        items: bool,
+        start: usize,
+    },
+    Map {
+        first: bool,
+        key: bool,
+        start: usize,
+    },
 }
 
 /// Calls `each` for every document or break, in order, until it returns false.
@@ -63,7 +71,10 @@ pub fn documents(text: &str, mut each: impl FnMut(Result<Document, Broken>) -> b
                     }
                     event => {
                         if let Err(why) = build.event(event, range) {
-                            let broken = Broken { line: span.start.line() as u64, why };
+                            let broken = Broken {
+                                line: span.start.line() as u64,
+                                why,
+                            };
                             if !each(Err(broken)) || !skip_document(&mut parser) {
                                 return;
                             }
@@ -73,7 +84,10 @@ pub fn documents(text: &str, mut each: impl FnMut(Result<Document, Broken>) -> b
                 }
             }
             Some(Err(e)) => {
-                let broken = Broken { line: e.marker().line() as u64, why: e.info().to_owned() };
+                let broken = Broken {
+                    line: e.marker().line() as u64,
+                    why: e.info().to_owned(),
+                };
                 if !each(Err(broken)) || !skip_document(&mut parser) {
                     return;
                 }
@@ -176,7 +190,8 @@ impl Builder {
             Some(Frame::Map { key, .. }) => *key = !was_key,
             Some(Frame::Seq { items: true, .. }) if depth == 2 => {
                 if let Some((json, source)) = self.item_start.take() {
-                    self.items.push((json..self.out.len(), source..end.max(source)));
+                    self.items
+                        .push((json..self.out.len(), source..end.max(source)));
                 }
             }
             _ => {}
@@ -201,7 +216,9 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let key = self.before(range.start);
                 let start = self.out.len();
-                let tagged = tag.as_ref().is_some_and(|t| t.is_yaml_core_schema_tag("str"));
+                let tagged = tag
+                    .as_ref()
+                    .is_some_and(|t| t.is_yaml_core_schema_tag("str"));
                 if key || tagged || style != ScalarStyle::Plain {
                     self.string(&text);
                 } else {
@@ -224,7 +241,11 @@ impl Builder {
                 }
                 let items = self.stack.len() == 1 && self.items_key;
                 self.out.push(b'[');
-                self.stack.push(Frame::Seq { first: true, items, start });
+                self.stack.push(Frame::Seq {
+                    first: true,
+                    items,
+                    start,
+                });
             }
             Event::MappingStart(_, anchor, _) => {
                 let key = self.before(range.start);
@@ -234,7 +255,11 @@ impl Builder {
                 let start = self.out.len();
                 self.anchor(anchor, start);
                 self.out.push(b'{');
-                self.stack.push(Frame::Map { first: true, key: true, start });
+                self.stack.push(Frame::Map {
+                    first: true,
+                    key: true,
+                    start,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let (close, opened) = match self.stack.pop() {
@@ -351,7 +376,10 @@ mod tests {
 
     #[test]
     fn aliases_expand_under_a_budget() {
-        assert_eq!(all("a: &x {k: v}\nb: *x\n"), [Ok(r#"{"a":{"k":"v"},"b":{"k":"v"}}"#.to_owned())]);
+        assert_eq!(
+            all("a: &x {k: v}\nb: *x\n"),
+            [Ok(r#"{"a":{"k":"v"},"b":{"k":"v"}}"#.to_owned())]
+        );
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
         for i in 1..12 {
             let refs = vec![format!("*a{}", i - 1); 9].join(",");

@@ -195,7 +195,8 @@ impl Cluster {
 
     /// Is there an object of this kind and name?
     pub fn has(&self, kind: &str, group: &str, namespace: &str, name: &str) -> bool {
-        self.by_id.contains_key(&EntityId::object(kind, group, namespace, name))
+        self.by_id
+            .contains_key(&EntityId::object(kind, group, namespace, name))
     }
 
     /// The pod of this id.
@@ -211,19 +212,27 @@ impl Cluster {
 
     /// Events about this entity, oldest first.
     pub fn events_of(&self, id: &EntityId) -> impl Iterator<Item = &Event> {
-        let list = self.events_about.get(id).map(Vec::as_slice).unwrap_or_default();
+        let list = self
+            .events_about
+            .get(id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         list.iter().filter_map(|i| self.events.get(*i))
     }
 
     /// True when every object of this kind in this namespace is known to be in the evidence, so
     /// that a missing one is missing in the cluster too.
     pub fn is_listed(&self, kind: &str, namespace: &str) -> bool {
-        self.listed.get(kind).is_some_and(|l| l.whole || l.namespaces.contains(namespace))
+        self.listed
+            .get(kind)
+            .is_some_and(|l| l.whole || l.namespaces.contains(namespace))
     }
 
     /// The claim of this name.
     pub fn claim(&self, namespace: &str, name: &str) -> Option<&PersistentVolumeClaim> {
-        self.claims.iter().find(|c| c.metadata.name == name && c.metadata.namespace == namespace)
+        self.claims
+            .iter()
+            .find(|c| c.metadata.name == name && c.metadata.namespace == namespace)
     }
 
     /// The volume of this name.
@@ -247,10 +256,16 @@ impl Cluster {
     }
 
     /// Pods of a namespace whose labels hold all of these.
-    pub fn pods_with<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = &'a Pod> {
+    pub fn pods_with<'a>(
+        &'a self,
+        namespace: &'a str,
+        labels: &'a Labels,
+    ) -> impl Iterator<Item = &'a Pod> {
         self.pods.iter().filter(move |p| {
             p.metadata.namespace == namespace
-                && labels.iter().all(|(k, v)| p.metadata.labels.get(k) == Some(v))
+                && labels
+                    .iter()
+                    .all(|(k, v)| p.metadata.labels.get(k) == Some(v))
         })
     }
 

@@ -177,7 +177,9 @@ pub fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Err
 }
 
 /// A nested object; anything that is not one counts as empty.
-pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    d: D,
+) -> Result<T, D::Error> {
     struct V<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for V<T> {
         type Value = T;

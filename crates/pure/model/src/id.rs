@@ -78,7 +78,13 @@ pub fn short_hash(parts: &[&str]) -> String {
         hasher.update(part.as_bytes());
         hasher.update(&[0]);
     }
-    hasher.finalize().to_hex().as_str().get(..12).unwrap_or_default().to_owned()
+    hasher
+        .finalize()
+        .to_hex()
+        .as_str()
+        .get(..12)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -89,7 +95,10 @@ mod tests {
     fn ids_name_kind_group_namespace_and_name() {
         let id = EntityId::object("Deployment", "apps", "web", "shop");
         assert_eq!(id.as_str(), "deployment.apps/web/shop");
-        assert_eq!((id.kind(), id.namespace(), id.name()), ("deployment", Some("web"), "shop"));
+        assert_eq!(
+            (id.kind(), id.namespace(), id.name()),
+            ("deployment", Some("web"), "shop")
+        );
         let node = EntityId::object("Node", "", "", "n1");
         assert_eq!((node.as_str(), node.namespace()), ("node/n1", None));
     }

@@ -11,9 +11,7 @@ pub fn milli(text: &str) -> Option<i128> {
     let text = text.trim();
     let cut = text
         .char_indices()
-        .find(|(i, c)| {
-            !(c.is_ascii_digit() || *c == '.' || (*i == 0 && (*c == '+' || *c == '-')))
-        })
+        .find(|(i, c)| !(c.is_ascii_digit() || *c == '.' || (*i == 0 && (*c == '+' || *c == '-'))))
         .map_or(text.len(), |(i, _)| i);
     let (number, suffix) = text.split_at(cut);
     let (negative, digits) = match number.strip_prefix('-') {
@@ -25,8 +23,16 @@ pub fn milli(text: &str) -> Option<i128> {
         return None;
     }
     let scale = 10i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let part: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let part: i128 = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse().ok()?
+    };
     let scaled = whole.checked_mul(scale)?.checked_add(part)?;
     // Value = scaled / scale * num / den, in milli-units.
     let (num, den): (i128, i128) = match suffix {
@@ -49,7 +55,11 @@ pub fn milli(text: &str) -> Option<i128> {
         _ => {
             let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
             let power = 10i128.checked_pow(exponent.unsigned_abs())?;
-            if exponent >= 0 { (power.checked_mul(1000)?, 1) } else { (1000, power) }
+            if exponent >= 0 {
+                (power.checked_mul(1000)?, 1)
+            } else {
+                (1000, power)
+            }
         }
     };
     let top = scaled.checked_mul(num)?;

@@ -79,7 +79,9 @@ pub struct Coverage {
 }
 
 /// Something that could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Gap {
     /// Stable id.
     pub id: String,
@@ -98,7 +100,13 @@ impl Gap {
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
         let what = what.into();
         let id = format!("g-{}", crate::id::short_hash(&[&what]));
-        Self { id, what, why: why.into(), entity: None, command: None }
+        Self {
+            id,
+            what,
+            why: why.into(),
+            entity: None,
+            command: None,
+        }
     }
 
     /// The same gap, with the command that would close it.

@@ -93,7 +93,10 @@ impl LabelSelector {
             .map(|(k, v)| format!("{k}={v}"))
             .collect();
         out.extend(
-            self.match_expressions.iter().filter(|r| !r.matches(labels)).map(Requirement::describe),
+            self.match_expressions
+                .iter()
+                .filter(|r| !r.matches(labels))
+                .map(Requirement::describe),
         );
         out
     }
@@ -135,7 +138,9 @@ pub struct NodeSelector {
 impl NodeSelector {
     /// Does a node of this name and these labels meet one of the terms?
     pub fn matches(&self, name: &str, labels: &Labels) -> bool {
-        self.node_selector_terms.iter().any(|t| t.matches(name, labels))
+        self.node_selector_terms
+            .iter()
+            .any(|t| t.matches(name, labels))
     }
 
     /// The demands as people write them, alternatives joined by `or`.
@@ -149,7 +154,11 @@ impl NodeSelector {
                 .collect();
             all.join(", ")
         };
-        self.node_selector_terms.iter().map(term).collect::<Vec<_>>().join(" or ")
+        self.node_selector_terms
+            .iter()
+            .map(term)
+            .collect::<Vec<_>>()
+            .join(" or ")
     }
 }
 
@@ -163,8 +172,14 @@ mod tests {
             r#"{"matchLabels":{"environment":"prod"},"matchExpressions":[{"key":"tier","operator":"In","values":["a","b"]},{"key":"old","operator":"DoesNotExist"}]}"#,
         )
         .unwrap();
-        assert_eq!(s.unmet(&Labels::new()), ["environment=prod", "tier in (a, b)"]);
-        let fits = Labels::from([("environment".into(), "prod".into()), ("tier".into(), "b".into())]);
+        assert_eq!(
+            s.unmet(&Labels::new()),
+            ["environment=prod", "tier in (a, b)"]
+        );
+        let fits = Labels::from([
+            ("environment".into(), "prod".into()),
+            ("tier".into(), "b".into()),
+        ]);
         assert!(s.matches(&fits));
     }
 

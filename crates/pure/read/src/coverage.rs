@@ -67,8 +67,13 @@ pub(crate) fn note(list: &List, listed: &mut BTreeMap<String, Listed>) {
 
 /// Judges the scope "objects".
 pub(crate) fn judge(cluster: &mut Cluster) {
-    let namespaces: BTreeSet<&str> = cluster.namespaces.iter().map(|n| n.metadata.name.as_str()).collect();
-    let names_known = cluster.listed.get("Namespace").is_some_and(|l| l.whole) && !namespaces.is_empty();
+    let namespaces: BTreeSet<&str> = cluster
+        .namespaces
+        .iter()
+        .map(|n| n.metadata.name.as_str())
+        .collect();
+    let names_known =
+        cluster.listed.get("Namespace").is_some_and(|l| l.whole) && !namespaces.is_empty();
     let whole = |kind: &str| {
         cluster.listed.get(kind).is_some_and(|l| {
             l.whole || (names_known && namespaces.iter().all(|n| l.namespaces.contains(*n)))
@@ -76,7 +81,8 @@ pub(crate) fn judge(cluster: &mut Cluster) {
     };
     let core = [whole("Node"), whole("Pod"), whole("Event")];
     let live = cluster.sources.iter().any(|s| s.kind == "kube");
-    cluster.objects_seen = if core.iter().all(|c| *c) && (!live || cluster.api_ready == Some(true)) {
+    cluster.objects_seen = if core.iter().all(|c| *c) && (!live || cluster.api_ready == Some(true))
+    {
         Seen::All
     } else if cluster.objects.is_empty() && cluster.events.is_empty() {
         Seen::None
@@ -89,7 +95,12 @@ pub(crate) fn judge(cluster: &mut Cluster) {
         .filter(|(_, seen)| !seen)
         .map(|(kind, _)| (*kind).to_owned())
         .collect();
-    lacking.extend(WANTED.iter().filter(|k| !cluster.listed.contains_key(**k)).map(|k| (*k).to_owned()));
+    lacking.extend(
+        WANTED
+            .iter()
+            .filter(|k| !cluster.listed.contains_key(**k))
+            .map(|k| (*k).to_owned()),
+    );
     if !whole("EndpointSlice") && !whole("Endpoints") {
         lacking.push("EndpointSlice".to_owned());
     }

@@ -81,7 +81,10 @@ pub fn of_shape(json: &[u8]) -> Option<(&'static str, &'static str)> {
     } else if spec("finalizers") && status("phase") {
         ("Namespace", "v1")
     } else if shape.webhooks.is_some() {
-        ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1")
+        (
+            "ValidatingWebhookConfiguration",
+            "admissionregistration.k8s.io/v1",
+        )
     } else if shape.subsets.is_some() {
         ("Endpoints", "v1")
     } else if shape.endpoints.is_some() {
@@ -99,8 +102,14 @@ mod tests {
     fn fragments_are_known_by_their_fields() {
         let of = |j: &str| of_shape(j.as_bytes()).map(|k| k.0);
         assert_eq!(of(r#"{"spec":{"containers":[]}}"#), Some("Pod"));
-        assert_eq!(of(r#"{"spec":{"accessModes":[],"resources":{}}}"#), Some("PersistentVolumeClaim"));
-        assert_eq!(of(r#"{"spec":{"accessModes":[],"capacity":{}}}"#), Some("PersistentVolume"));
+        assert_eq!(
+            of(r#"{"spec":{"accessModes":[],"resources":{}}}"#),
+            Some("PersistentVolumeClaim")
+        );
+        assert_eq!(
+            of(r#"{"spec":{"accessModes":[],"capacity":{}}}"#),
+            Some("PersistentVolume")
+        );
         assert_eq!(of(r#"{"metadata":{"name":"x"}}"#), None);
         assert_eq!(of_list("PodList", "v1"), Some(("Pod".into(), "v1".into())));
         assert_eq!(of_list("List", "v1"), None);

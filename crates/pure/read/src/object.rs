@@ -3,9 +3,9 @@
 //! Deliberately absent: what objects mean to each other (`edges`).
 
 use defib_model::cluster::{Object, Origin, Other};
+use defib_model::views::event::RawEvent;
 use defib_model::views::network::{NetworkPolicy, RawEndpointSlice, RawEndpoints};
 use defib_model::views::*;
-use defib_model::views::event::RawEvent;
 use defib_model::{EntityId, de};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -92,7 +92,11 @@ pub enum Refused {
 }
 
 /// Reads one object. `list` is the kind and version that its list promises.
-pub fn read(json: &[u8], origin: Origin, list: Option<&(String, String)>) -> Result<Parsed, Refused> {
+pub fn read(
+    json: &[u8],
+    origin: Origin,
+    list: Option<&(String, String)>,
+) -> Result<Parsed, Refused> {
     let json = defib_formats::json::compact(json);
     let head: Head = parse(&json).ok_or(Refused::Invalid)?;
     let (mut kind, mut api_version) = (head.kind, head.api_version);
@@ -162,7 +166,10 @@ fn view(object: &Object, json: &[u8]) -> Option<View> {
         ("networking.k8s.io" | "extensions", "Ingress") => View::Ingress(boxed(json)?),
         ("networking.k8s.io", "NetworkPolicy") => View::Policy(boxed(json)?),
         ("policy", "PodDisruptionBudget") => View::Budget(boxed(json)?),
-        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+        ) => {
             let mut view: Box<WebhookConfiguration> = boxed(json)?;
             view.kind = object.kind.clone();
             View::Webhook(view)

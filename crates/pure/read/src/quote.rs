@@ -14,7 +14,11 @@ fn each(report: &mut Report, mut f: impl FnMut(&mut Evidence)) {
         cause.evidence.iter_mut().for_each(&mut f);
     }
     for candidate in &mut report.candidates {
-        candidate.pro.iter_mut().chain(&mut candidate.con).for_each(&mut f);
+        candidate
+            .pro
+            .iter_mut()
+            .chain(&mut candidate.con)
+            .for_each(&mut f);
     }
     for symptom in &mut report.symptoms {
         symptom.evidence.iter_mut().for_each(&mut f);
@@ -43,14 +47,17 @@ pub fn entries(report: &mut Report) -> BTreeSet<u32> {
 /// the rule wrote from the object.
 pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
     each(report, |e| {
-        let Some(l) = e.locator.as_ref().filter(|l| l.origin.entry == entry) else { return };
+        let Some(l) = e.locator.as_ref().filter(|l| l.origin.entry == entry) else {
+            return;
+        };
         let object = l.origin.start as usize..(l.origin.end as usize).min(bytes.len());
         if object.start >= object.end {
             return;
         }
         match locate::field(bytes, object.clone(), &l.pointer) {
             Some(range) => {
-                let mut said = locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
+                let mut said =
+                    locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
                 if locate::notation(bytes, object.start) == locate::Notation::Json {
                     // People read messages, not JSON strings: an escaped quote is shown as a quote.
                     said = said.replace("\\\"", "\"");

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use defib_formats::json::{self, Value};
 use defib_formats::{sniff, yaml};
+use defib_model::EntityId;
 use defib_model::bundle::{Bundle, Entry};
 use defib_model::cluster::{Cluster, EntryRef, Listed, Origin};
 use defib_model::report::Gap;
-use defib_model::EntityId;
 use rayon::prelude::*;
 
 use crate::object::{self, Parsed, Refused};
@@ -100,7 +100,8 @@ impl<'s> Reader<'s> {
             },
             _ => Owner::default(),
         };
-        self.scanned.push(scan::scan(self.signals, index, bytes, owner));
+        self.scanned
+            .push(scan::scan(self.signals, index, bytes, owner));
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -130,7 +131,10 @@ impl<'s> Reader<'s> {
                     } else {
                         self.gaps.push(Gap::new(
                             format!("the rest of {}", entry.id),
-                            format!("no JSON from line {} on", defib_formats::line_at(bytes, start)),
+                            format!(
+                                "no JSON from line {} on",
+                                defib_formats::line_at(bytes, start)
+                            ),
                         ));
                     }
                     return;
@@ -140,7 +144,15 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn json_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], start: usize, end: usize, whole: bool) {
+    fn json_document(
+        &mut self,
+        index: u32,
+        entry: &Entry,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        whole: bool,
+    ) {
         if bytes.get(start) == Some(&b'[') {
             let items: Vec<Value> = json::elements(bytes, start).collect();
             self.json_items(index, entry, bytes, items, None, whole);
@@ -167,8 +179,9 @@ impl<'s> Reader<'s> {
                 }
                 "metadata" => {
                     if let Value::Whole(r) = &field.value {
-                        more = json::fields(bytes, r.start, r.end)
-                            .any(|f| f.key == "continue" && text(&f.value).is_some_and(|t| !t.is_empty()));
+                        more = json::fields(bytes, r.start, r.end).any(|f| {
+                            f.key == "continue" && text(&f.value).is_some_and(|t| !t.is_empty())
+                        });
                     }
                 }
                 _ => {}
@@ -182,7 +195,11 @@ impl<'s> Reader<'s> {
                 self.json_items(index, entry, bytes, items, typed, whole && !more);
             }
             _ if whole => {
-                let origin = Origin { entry: index, start: start as u64, end: end as u64 };
+                let origin = Origin {
+                    entry: index,
+                    start: start as u64,
+                    end: end as u64,
+                };
                 let one = object::read(bytes.get(start..end).unwrap_or_default(), origin, None);
                 self.take(entry, vec![one]);
             }
@@ -208,13 +225,25 @@ impl<'s> Reader<'s> {
             .take(MAX_OBJECTS)
             .collect();
         let typed = typed.or_else(|| {
-            entry.about.as_ref().filter(|a| !a.kind.is_empty()).map(|a| (a.kind.clone(), a.api_version.clone()))
+            entry
+                .about
+                .as_ref()
+                .filter(|a| !a.kind.is_empty())
+                .map(|a| (a.kind.clone(), a.api_version.clone()))
         });
         let parsed: Vec<_> = ranges
             .par_iter()
             .map(|r| {
-                let origin = Origin { entry: index, start: r.start as u64, end: r.end as u64 };
-                object::read(bytes.get(r.clone()).unwrap_or_default(), origin, typed.as_ref())
+                let origin = Origin {
+                    entry: index,
+                    start: r.start as u64,
+                    end: r.end as u64,
+                };
+                object::read(
+                    bytes.get(r.clone()).unwrap_or_default(),
+                    origin,
+                    typed.as_ref(),
+                )
             })
             .collect();
         self.list(entry, typed.map(|t| t.0), &parsed, complete);
@@ -251,7 +280,11 @@ impl<'s> Reader<'s> {
                     _ => None,
                 })
                 .collect();
-        let text = |k: &str| top.get(k).and_then(|r| json::string_at(&doc.json, r)).unwrap_or_default();
+        let text = |k: &str| {
+            top.get(k)
+                .and_then(|r| json::string_at(&doc.json, r))
+                .unwrap_or_default()
+        };
         let (kind, version) = (text("kind"), text("apiVersion"));
         if top.contains_key("items") && (kind.is_empty() || kind.ends_with("List")) {
             let typed = crate::infer::of_list(&kind, &version);
@@ -259,14 +292,26 @@ impl<'s> Reader<'s> {
                 .items
                 .par_iter()
                 .map(|(j, s)| {
-                    let origin = Origin { entry: index, start: s.start as u64, end: s.end as u64 };
-                    object::read(doc.json.get(j.clone()).unwrap_or_default(), origin, typed.as_ref())
+                    let origin = Origin {
+                        entry: index,
+                        start: s.start as u64,
+                        end: s.end as u64,
+                    };
+                    object::read(
+                        doc.json.get(j.clone()).unwrap_or_default(),
+                        origin,
+                        typed.as_ref(),
+                    )
                 })
                 .collect();
             self.list(entry, typed.map(|t| t.0), &parsed, true);
             self.take(entry, parsed);
         } else if doc.json.first() == Some(&b'{') {
-            let origin = Origin { entry: index, start: doc.source.start as u64, end: doc.source.end as u64 };
+            let origin = Origin {
+                entry: index,
+                start: doc.source.start as u64,
+                end: doc.source.end as u64,
+            };
             let one = object::read(&doc.json, origin, None);
             self.take(entry, vec![one]);
         } else if doc.json.first() == Some(&b'[') {
@@ -274,8 +319,16 @@ impl<'s> Reader<'s> {
             let parsed: Vec<_> = json::elements(&doc.json, 0)
                 .filter_map(|v| match v {
                     Value::Whole(r) => {
-                        let origin = Origin { entry: index, start: doc.source.start as u64, end: doc.source.end as u64 };
-                        Some(object::read(doc.json.get(r).unwrap_or_default(), origin, None))
+                        let origin = Origin {
+                            entry: index,
+                            start: doc.source.start as u64,
+                            end: doc.source.end as u64,
+                        };
+                        Some(object::read(
+                            doc.json.get(r).unwrap_or_default(),
+                            origin,
+                            None,
+                        ))
                     }
                     _ => None,
                 })
@@ -284,7 +337,13 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn list(&mut self, entry: &Entry, typed: Option<String>, parsed: &[Result<Parsed, Refused>], complete: bool) {
+    fn list(
+        &mut self,
+        entry: &Entry,
+        typed: Option<String>,
+        parsed: &[Result<Parsed, Refused>],
+        complete: bool,
+    ) {
         let mut list = List {
             complete,
             asked_whole: entry.about.as_ref().is_some_and(|a| a.whole),
@@ -365,11 +424,21 @@ impl<'s> Reader<'s> {
             cluster.as_of = cluster.as_of.max(scanned.last);
         }
         cluster.hits.sort_by(|a, b| {
-            (a.signal, &a.entity, &a.container, a.entry).cmp(&(b.signal, &b.entity, &b.container, b.entry))
+            (a.signal, &a.entity, &a.container, a.entry).cmp(&(
+                b.signal,
+                &b.entity,
+                &b.container,
+                b.entry,
+            ))
         });
-        let clock = bundle.clocks.iter().filter_map(|c| c.time.parse().ok()).max();
+        let clock = bundle
+            .clocks
+            .iter()
+            .filter_map(|c| c.time.parse().ok())
+            .max();
         cluster.as_of = cluster.as_of.max(clock);
-        cluster.now_known = clock.is_some() || !cluster.events.is_empty() || !cluster.nodes.is_empty();
+        cluster.now_known =
+            clock.is_some() || !cluster.events.is_empty() || !cluster.nodes.is_empty();
         cluster.gaps = bundle.gaps.clone();
         cluster.gaps.append(&mut self.gaps);
         cluster.gaps.sort();

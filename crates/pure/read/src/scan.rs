@@ -27,7 +27,14 @@ impl SignalSet {
     pub fn new(signals: impl IntoIterator<Item = &'static Signal>) -> Self {
         let rows: Vec<_> = signals
             .into_iter()
-            .map(|s| (s, (!s.pattern.is_empty()).then(|| Regex::new(s.pattern).ok()).flatten()))
+            .map(|s| {
+                (
+                    s,
+                    (!s.pattern.is_empty())
+                        .then(|| Regex::new(s.pattern).ok())
+                        .flatten(),
+                )
+            })
             .collect();
         let automaton = AhoCorasick::new(rows.iter().map(|(s, _)| s.anchor)).ok();
         Self { automaton, rows }
@@ -53,11 +60,18 @@ pub struct Scanned {
 /// Reads one log. `owner` is whose it is, where the question said so; marks of `cluster-info dump`
 /// in the text say it otherwise.
 pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned {
-    let mut out = Scanned { lines: memchr::memchr_iter(b'\n', bytes).count() as u64, ..Scanned::default() };
+    let mut out = Scanned {
+        lines: memchr::memchr_iter(b'\n', bytes).count() as u64,
+        ..Scanned::default()
+    };
     if bytes.last().is_some_and(|b| *b != b'\n') {
         out.lines += 1;
     }
-    let marked = memchr::memmem::find(bytes.get(..bytes.len().min(65_536)).unwrap_or_default(), b"==== START logs for container ").is_some();
+    let marked = memchr::memmem::find(
+        bytes.get(..bytes.len().min(65_536)).unwrap_or_default(),
+        b"==== START logs for container ",
+    )
+    .is_some();
     if !marked {
         stretch(set, entry, bytes, 0, bytes.len(), &owner, &mut out);
     } else {
@@ -91,10 +105,21 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
     out
 }
 
-fn stretch(set: &SignalSet, entry: u32, bytes: &[u8], from: usize, to: usize, owner: &Owner, out: &mut Scanned) {
+fn stretch(
+    set: &SignalSet,
+    entry: u32,
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+    owner: &Owner,
+    out: &mut Scanned,
+) {
     let text = bytes.get(from..to).unwrap_or_default();
     if let Some(automaton) = &set.automaton {
-        let mut lines = LineCounter { at: 0, line: defib_formats::line_at(bytes, from) };
+        let mut lines = LineCounter {
+            at: 0,
+            line: defib_formats::line_at(bytes, from),
+        };
         let mut seen = (usize::MAX, Vec::new());
         for found in automaton.find_overlapping_iter(text) {
             let range = line_range(text, found.start());
@@ -106,20 +131,37 @@ fn stretch(set: &SignalSet, entry: u32, bytes: &[u8], from: usize, to: usize, ow
                 continue;
             }
             seen.1.push(row);
-            let Some((signal, pattern)) = set.rows.get(row) else { continue };
+            let Some((signal, pattern)) = set.rows.get(row) else {
+                continue;
+            };
             let line = String::from_utf8_lossy(text.get(range.clone()).unwrap_or_default());
             let plain = log::unescape(line.trim_end_matches('\r'));
             let groups = match pattern {
                 None => Vec::new(),
                 Some(regex) => match regex.captures(&plain) {
                     None => continue,
-                    Some(c) => c.iter().skip(1).map(|g| g.map_or(String::new(), |g| g.as_str().to_owned())).collect(),
+                    Some(c) => c
+                        .iter()
+                        .skip(1)
+                        .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
+                        .collect(),
                 },
             };
             let number = lines.number(text, range.start);
             let time = log::time_of(&line);
             let quoted = around(line.trim_end_matches('\r'), found.start() - range.start);
-            record(out, signal, entry, owner, LogLine { line: number, text: quoted, time, groups });
+            record(
+                out,
+                signal,
+                entry,
+                owner,
+                LogLine {
+                    line: number,
+                    text: quoted,
+                    time,
+                    groups,
+                },
+            );
         }
     }
     if let Some(entity) = &owner.entity {
@@ -133,14 +175,24 @@ fn stretch(set: &SignalSet, entry: u32, bytes: &[u8], from: usize, to: usize, ow
             let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
             let line = String::from_utf8_lossy(body.get(start..).unwrap_or_default());
             if !line.trim().is_empty() {
-                tail.push(LogLine { line: number, text: around(line.trim_end(), 0), time: log::time_of(&line), groups: Vec::new() });
+                tail.push(LogLine {
+                    line: number,
+                    text: around(line.trim_end(), 0),
+                    time: log::time_of(&line),
+                    groups: Vec::new(),
+                });
             }
             number = number.saturating_sub(1);
             end = start;
         }
         tail.reverse();
         if !tail.is_empty() {
-            out.tails.push(LogTail { entity: entity.clone(), container: owner.container.clone(), entry, lines: tail });
+            out.tails.push(LogTail {
+                entity: entity.clone(),
+                container: owner.container.clone(),
+                entry,
+                lines: tail,
+            });
         }
     }
 }
@@ -155,7 +207,11 @@ fn around(line: &str, hit: usize) -> String {
     while !line.is_char_boundary(start) {
         start -= 1;
     }
-    line.get(start..).unwrap_or_default().chars().take(LIMIT).collect()
+    line.get(start..)
+        .unwrap_or_default()
+        .chars()
+        .take(LIMIT)
+        .collect()
 }
 
 /// Line numbers of ever later places, counted once.
@@ -176,7 +232,9 @@ impl LineCounter {
 
 fn record(out: &mut Scanned, signal: &'static Signal, entry: u32, owner: &Owner, line: LogLine) {
     let time = line.time;
-    let known = out.hits.iter_mut().find(|h| h.signal == signal.id && h.entity == owner.entity && h.container == owner.container);
+    let known = out.hits.iter_mut().find(|h| {
+        h.signal == signal.id && h.entity == owner.entity && h.container == owner.container
+    });
     match known {
         Some(hit) => {
             hit.count += 1;
@@ -205,8 +263,24 @@ mod tests {
     use defib_model::signal::Mark;
 
     static SIGNALS: [Signal; 2] = [
-        Signal { id: "t.loop", anchor: "plugin/loop", pattern: r#"Loop \((\S+) ->"#, unit: "coredns", mark: Mark::Cause, versions: "", source: "" },
-        Signal { id: "t.name", anchor: "name resolution", pattern: "", unit: "app", mark: Mark::Symptom, versions: "", source: "" },
+        Signal {
+            id: "t.loop",
+            anchor: "plugin/loop",
+            pattern: r#"Loop \((\S+) ->"#,
+            unit: "coredns",
+            mark: Mark::Cause,
+            versions: "",
+            source: "",
+        },
+        Signal {
+            id: "t.name",
+            anchor: "name resolution",
+            pattern: "",
+            unit: "app",
+            mark: Mark::Symptom,
+            versions: "",
+            source: "",
+        },
     ];
 
     #[test]
@@ -215,10 +289,20 @@ mod tests {
         let got = scan(&SignalSet::new(&SIGNALS), 0, text, Owner::default());
         assert_eq!(got.hits.len(), 2);
         let hit = &got.hits[0];
-        assert_eq!((hit.entity.as_ref().unwrap().as_str(), hit.lines[0].line), ("pod/k/p", 3));
+        assert_eq!(
+            (hit.entity.as_ref().unwrap().as_str(), hit.lines[0].line),
+            ("pod/k/p", 3)
+        );
         assert_eq!(hit.lines[0].groups, ["1.2.3.4:5"]);
         assert_eq!(got.hits[1].lines[0].line, 6);
         assert_eq!(got.tails.len(), 2);
-        assert_eq!(got.tails[0].lines.iter().map(|l| l.line).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            got.tails[0]
+                .lines
+                .iter()
+                .map(|l| l.line)
+                .collect::<Vec<_>>(),
+            [2, 3]
+        );
     }
 }

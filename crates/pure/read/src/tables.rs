@@ -16,11 +16,18 @@ pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
     let mut objects: BTreeMap<EntityId, Parsed> = BTreeMap::new();
     let mut events: BTreeMap<EntityId, Parsed> = BTreeMap::new();
     for one in parsed {
-        let table = if matches!(one.view, View::Event(_)) { &mut events } else { &mut objects };
+        let table = if matches!(one.view, View::Event(_)) {
+            &mut events
+        } else {
+            &mut objects
+        };
         match table.get_mut(&one.object.id) {
             Some(known) => {
                 let newer = (one.object.revision, std::cmp::Reverse(one.object.origin))
-                    > (known.object.revision, std::cmp::Reverse(known.object.origin));
+                    > (
+                        known.object.revision,
+                        std::cmp::Reverse(known.object.origin),
+                    );
                 if newer {
                     *known = one;
                 }
@@ -48,9 +55,15 @@ pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
         cluster.event_origins.push(origin);
         cluster.events.push(raw.into_event(obj));
     }
-    cluster.events.sort_by(|a, b| (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message)));
+    cluster.events.sort_by(|a, b| {
+        (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message))
+    });
     for (i, event) in cluster.events.iter().enumerate() {
-        cluster.events_about.entry(event.about.clone()).or_default().push(i);
+        cluster
+            .events_about
+            .entry(event.about.clone())
+            .or_default()
+            .push(i);
     }
     for (i, pod) in cluster.pods.iter().enumerate() {
         let id = EntityId::object("Pod", "", &pod.metadata.namespace, &pod.metadata.name);
@@ -94,20 +107,37 @@ fn place(c: &mut Cluster, obj: ObjId, view: View) {
             let not_ready = v.subsets.iter().map(|s| s.not_ready_addresses.len()).sum();
             let key = (v.metadata.namespace, v.metadata.name);
             // Slices say more; Endpoints only where there are none.
-            c.endpoints.entry(key).or_insert(Endpoints { obj, ready, not_ready });
+            c.endpoints.entry(key).or_insert(Endpoints {
+                obj,
+                ready,
+                not_ready,
+            });
         }
         View::Slice(v) => {
-            let Some(service) = v.metadata.labels.get("kubernetes.io/service-name") else { return };
+            let Some(service) = v.metadata.labels.get("kubernetes.io/service-name") else {
+                return;
+            };
             let key = (v.metadata.namespace.clone(), service.clone());
-            let ready = v.endpoints.iter().filter(|e| e.conditions.ready != Some(false)).count();
+            let ready = v
+                .endpoints
+                .iter()
+                .filter(|e| e.conditions.ready != Some(false))
+                .count();
             let total = v.endpoints.len();
             let known = c.endpoints.entry(key).or_default();
-            let from_slice = c.objects.get(known.obj.0 as usize).is_some_and(|o| o.kind == "EndpointSlice");
+            let from_slice = c
+                .objects
+                .get(known.obj.0 as usize)
+                .is_some_and(|o| o.kind == "EndpointSlice");
             if from_slice {
                 known.ready += ready;
                 known.not_ready += total - ready;
             } else {
-                *known = Endpoints { obj, ready, not_ready: total - ready };
+                *known = Endpoints {
+                    obj,
+                    ready,
+                    not_ready: total - ready,
+                };
             }
         }
         View::Event(_) => {}
@@ -127,22 +157,43 @@ fn latest(c: &Cluster) -> Option<jiff::Timestamp> {
                 [ended, running]
             });
             let conditions = p.status.conditions.iter().map(|c| c.last_transition_time);
-            states.chain(conditions).chain([p.metadata.creation_timestamp]).collect::<Vec<_>>()
+            states
+                .chain(conditions)
+                .chain([p.metadata.creation_timestamp])
+                .collect::<Vec<_>>()
         })
         .flatten()
         .max();
     let nodes = c
         .nodes
         .iter()
-        .flat_map(|n| n.status.conditions.iter().flat_map(|c| [c.last_heartbeat_time, c.last_transition_time]))
+        .flat_map(|n| {
+            n.status
+                .conditions
+                .iter()
+                .flat_map(|c| [c.last_heartbeat_time, c.last_transition_time])
+        })
         .flatten()
         .max();
     let workloads = c
         .workloads
         .iter()
-        .flat_map(|w| w.status.conditions.iter().map(|c| c.last_transition_time).chain([w.metadata.creation_timestamp]))
+        .flat_map(|w| {
+            w.status
+                .conditions
+                .iter()
+                .map(|c| c.last_transition_time)
+                .chain([w.metadata.creation_timestamp])
+        })
         .flatten()
         .max();
-    let leases = c.others.iter().filter_map(|o| o.metadata.creation_timestamp).max();
-    [events, pods, nodes, workloads, leases].into_iter().flatten().max()
+    let leases = c
+        .others
+        .iter()
+        .filter_map(|o| o.metadata.creation_timestamp)
+        .max();
+    [events, pods, nodes, workloads, leases]
+        .into_iter()
+        .flatten()
+        .max()
 }

@@ -36,7 +36,9 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
     let mut out = Vec::new();
     for shows in SHOWS_IN {
         for c in cx.all(shows) {
-            let Some(ns) = c.entity.namespace() else { continue };
+            let Some(ns) = c.entity.namespace() else {
+                continue;
+            };
             let messages = messages(cx, c);
             for (text, evidence) in messages {
                 if let Some((name, key)) = named(&text, kind, ns) {
@@ -56,14 +58,21 @@ fn messages(cx: &Context<'_>, c: &Condition) -> Vec<(String, Evidence)> {
             if let Some(w) = &status.state.waiting
                 && !w.message.is_empty()
             {
-                let e = cx.field(pod.obj, &format!("{path}/state/waiting/message"), "the kubelet says what is missing");
+                let e = cx.field(
+                    pod.obj,
+                    &format!("{path}/state/waiting/message"),
+                    "the kubelet says what is missing",
+                );
                 out.push((w.message.clone(), e));
             }
         }
     }
     for event in cx.cluster.events_of(&c.entity) {
         if event.warning && matches!(event.reason.as_str(), "Failed" | "FailedMount") {
-            out.push((event.message.clone(), cx.event(event, "the kubelet says what is missing")));
+            out.push((
+                event.message.clone(),
+                cx.event(event, "the kubelet says what is missing"),
+            ));
         }
     }
     out
@@ -92,13 +101,33 @@ fn named(message: &str, kind: &str, ns: &str) -> Option<(String, Option<String>)
     None
 }
 
-fn found(cx: &Context<'_>, c: &Condition, kind: &str, ns: &str, name: &str, key: Option<String>, mut evidence: Vec<Evidence>) -> Missing {
+fn found(
+    cx: &Context<'_>,
+    c: &Condition,
+    kind: &str,
+    ns: &str,
+    name: &str,
+    key: Option<String>,
+    mut evidence: Vec<Evidence>,
+) -> Missing {
     let what = EntityId::object(kind, "", ns, name);
-    let edge_kind = if kind == "Secret" { EdgeKind::ReadsSecret } else { EdgeKind::ReadsConfigMap };
+    let edge_kind = if kind == "Secret" {
+        EdgeKind::ReadsSecret
+    } else {
+        EdgeKind::ReadsConfigMap
+    };
     if let Some(pod) = cx.cluster.pod(&c.entity)
-        && let Some(edge) = cx.cluster.needs(&c.entity).iter().find(|e| e.kind == edge_kind && e.to == what)
+        && let Some(edge) = cx
+            .cluster
+            .needs(&c.entity)
+            .iter()
+            .find(|e| e.kind == edge_kind && e.to == what)
     {
-        evidence.push(cx.field(pod.obj, &edge.field, format!("the pod asks for it here, by the name {name}")));
+        evidence.push(cx.field(
+            pod.obj,
+            &edge.field,
+            format!("the pod asks for it here, by the name {name}"),
+        ));
     }
     Missing {
         pod: c.entity.clone(),
@@ -116,11 +145,41 @@ mod tests {
 
     #[test]
     fn messages_name_what_is_missing() {
-        assert_eq!(named("secret \"a\" not found", "Secret", "n"), Some(("a".into(), None)));
-        assert_eq!(named("MountVolume.SetUp failed for volume \"v\" : configmap \"c\" not found", "ConfigMap", "n"), Some(("c".into(), None)));
-        assert_eq!(named("MountVolume.SetUp failed for volume \"v\" : configmaps \"c\" not found", "ConfigMap", "n"), Some(("c".into(), None)));
-        assert_eq!(named("couldn't find key password in Secret n/db", "Secret", "n"), Some(("db".into(), Some("password".into()))));
-        assert_eq!(named("couldn't find key a in ConfigMap n/db", "Secret", "n"), None);
-        assert_eq!(named("failed to sync configmap cache: timed out waiting for the condition", "ConfigMap", "n"), None);
+        assert_eq!(
+            named("secret \"a\" not found", "Secret", "n"),
+            Some(("a".into(), None))
+        );
+        assert_eq!(
+            named(
+                "MountVolume.SetUp failed for volume \"v\" : configmap \"c\" not found",
+                "ConfigMap",
+                "n"
+            ),
+            Some(("c".into(), None))
+        );
+        assert_eq!(
+            named(
+                "MountVolume.SetUp failed for volume \"v\" : configmaps \"c\" not found",
+                "ConfigMap",
+                "n"
+            ),
+            Some(("c".into(), None))
+        );
+        assert_eq!(
+            named("couldn't find key password in Secret n/db", "Secret", "n"),
+            Some(("db".into(), Some("password".into())))
+        );
+        assert_eq!(
+            named("couldn't find key a in ConfigMap n/db", "Secret", "n"),
+            None
+        );
+        assert_eq!(
+            named(
+                "failed to sync configmap cache: timed out waiting for the condition",
+                "ConfigMap",
+                "n"
+            ),
+            None
+        );
     }
 }

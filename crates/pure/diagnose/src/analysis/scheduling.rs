@@ -52,18 +52,29 @@ pub struct Clause {
 /// The clauses of a scheduler's message.
 pub fn clauses(message: &str) -> Vec<Clause> {
     if message.contains("no nodes available to schedule pods") {
-        return vec![Clause { nodes: 0, reason: Reason::NoNodes }];
+        return vec![Clause {
+            nodes: 0,
+            reason: Reason::NoNodes,
+        }];
     }
     let Some((_, rest)) = message.split_once("nodes are available: ") else {
         return whole(message).into_iter().collect();
     };
     let mut end = rest.len();
-    for mark in [" preemption: ", " no new claims to deallocate", " still not schedulable"] {
+    for mark in [
+        " preemption: ",
+        " no new claims to deallocate",
+        " still not schedulable",
+    ] {
         if let Some(at) = rest.find(mark) {
             end = end.min(at);
         }
     }
-    let body = rest.get(..end).unwrap_or(rest).trim_end().trim_end_matches('.');
+    let body = rest
+        .get(..end)
+        .unwrap_or(rest)
+        .trim_end()
+        .trim_end_matches('.');
     let mut out = Vec::new();
     let mut part = String::new();
     for piece in body.split(", ") {
@@ -92,7 +103,10 @@ fn whole(message: &str) -> Option<Clause> {
 fn clause(text: &str) -> Clause {
     let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
     let rest = text.get(digits.len()..).unwrap_or("").trim_start();
-    Clause { nodes: digits.parse().unwrap_or(0), reason: classify(rest) }
+    Clause {
+        nodes: digits.parse().unwrap_or(0),
+        reason: classify(rest),
+    }
 }
 
 fn classify(text: &str) -> Reason {
@@ -102,10 +116,16 @@ fn classify(text: &str) -> Reason {
     {
         return Reason::ClaimMissing(name.to_owned());
     }
-    if has("unbound immediate PersistentVolumeClaims") || has("didn't find available persistent volumes to bind") || has("did not find available persistent volumes") {
+    if has("unbound immediate PersistentVolumeClaims")
+        || has("didn't find available persistent volumes to bind")
+        || has("did not find available persistent volumes")
+    {
         return Reason::ClaimUnbound;
     }
-    if has("volume node affinity conflict") || has("didn't match PersistentVolume's node affinity") || has("pvc(s) bound to non-existent pv") {
+    if has("volume node affinity conflict")
+        || has("didn't match PersistentVolume's node affinity")
+        || has("pvc(s) bound to non-existent pv")
+    {
         return Reason::VolumeAffinity;
     }
     if has("free ports for the requested pod ports") {
@@ -130,7 +150,10 @@ fn classify(text: &str) -> Reason {
     if has("were unschedulable") {
         return Reason::Cordoned;
     }
-    if has("node affinity/selector") || has("match node selector") || has("match Pod's node affinity") {
+    if has("node affinity/selector")
+        || has("match node selector")
+        || has("match Pod's node affinity")
+    {
         return Reason::NodeSelector;
     }
     if has("pod affinity") || has("anti-affinity") {
@@ -163,12 +186,20 @@ pub fn primary(clauses: &[Clause]) -> Option<&Clause> {
         Reason::NodeSelector => 14,
         Reason::NoNodes => 15,
     };
-    clauses.iter().min_by_key(|c| (rank(&c.reason), std::cmp::Reverse(c.nodes)))
+    clauses
+        .iter()
+        .min_by_key(|c| (rank(&c.reason), std::cmp::Reverse(c.nodes)))
 }
 
 /// Taints that keep ordinary pods off control-plane nodes.
 pub fn is_control_plane(key: &str) -> bool {
-    matches!(key, "node-role.kubernetes.io/control-plane" | "node-role.kubernetes.io/master" | "node-role.kubernetes.io/etcd" | "CriticalAddonsOnly")
+    matches!(
+        key,
+        "node-role.kubernetes.io/control-plane"
+            | "node-role.kubernetes.io/master"
+            | "node-role.kubernetes.io/etcd"
+            | "CriticalAddonsOnly"
+    )
 }
 
 /// Taints that the node controller sets for the node's own troubles.
@@ -189,7 +220,12 @@ pub fn is_health_taint(key: &str) -> bool {
 /// What the scheduler last said about this pod, with the JSON pointer of it.
 pub fn message(pod: &Pod) -> Option<(String, &str)> {
     let (i, c) = defib_model::views::meta::condition(&pod.status.conditions, "PodScheduled")?;
-    (c.status == "False").then(|| (format!("/status/conditions/{i}/message"), c.message.as_str()))
+    (c.status == "False").then(|| {
+        (
+            format!("/status/conditions/{i}/message"),
+            c.message.as_str(),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -198,18 +234,29 @@ mod tests {
 
     #[test]
     fn clauses_are_told_apart() {
-        let got = clauses("0/5 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.");
+        let got = clauses(
+            "0/5 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
+        );
         let reasons: Vec<_> = got.iter().map(|c| (c.nodes, c.reason.clone())).collect();
         assert_eq!(
             reasons,
             [
                 (1, Reason::Insufficient("cpu".into())),
-                (1, Reason::Taint("node-role.kubernetes.io/control-plane".into(), String::new())),
+                (
+                    1,
+                    Reason::Taint(
+                        "node-role.kubernetes.io/control-plane".into(),
+                        String::new()
+                    )
+                ),
                 (1, Reason::Cordoned),
                 (2, Reason::NodeSelector),
             ]
         );
-        assert_eq!(primary(&got).unwrap().reason, Reason::Insufficient("cpu".into()));
+        assert_eq!(
+            primary(&got).unwrap().reason,
+            Reason::Insufficient("cpu".into())
+        );
     }
 
     #[test]
@@ -218,12 +265,27 @@ mod tests {
             "0/1 nodes are available: 1 node(s) had taint {dedicated: gpu}, that the pod didn't tolerate.",
             "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
         ] {
-            assert_eq!(clauses(m), [Clause { nodes: 1, reason: Reason::Taint("dedicated".into(), "gpu".into()) }], "{m}");
+            assert_eq!(
+                clauses(m),
+                [Clause {
+                    nodes: 1,
+                    reason: Reason::Taint("dedicated".into(), "gpu".into())
+                }],
+                "{m}"
+            );
         }
-        assert_eq!(clauses("persistentvolumeclaim \"data\" not found")[0].reason, Reason::ClaimMissing("data".into()));
         assert_eq!(
-            clauses("0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."),
-            [Clause { nodes: 1, reason: Reason::ClaimUnbound }]
+            clauses("persistentvolumeclaim \"data\" not found")[0].reason,
+            Reason::ClaimMissing("data".into())
+        );
+        assert_eq!(
+            clauses(
+                "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+            ),
+            [Clause {
+                nodes: 1,
+                reason: Reason::ClaimUnbound
+            }]
         );
         assert!(clauses("something else").is_empty());
     }

@@ -23,12 +23,17 @@ fn services(cx: &mut Context<'_>) {
             continue;
         }
         let ns = &service.metadata.namespace;
-        if !cluster.is_listed("Pod", ns) || !cx.older_than(service.metadata.creation_timestamp, GRACE) {
+        if !cluster.is_listed("Pod", ns)
+            || !cx.older_than(service.metadata.creation_timestamp, GRACE)
+        {
             continue;
         }
         let id = cluster.id(service.obj);
         let key = (ns.clone(), service.metadata.name.clone());
-        let pods: Vec<_> = cluster.pods_with(ns, &service.spec.selector).filter(|p| !p.is_finished()).collect();
+        let pods: Vec<_> = cluster
+            .pods_with(ns, &service.spec.selector)
+            .filter(|p| !p.is_finished())
+            .collect();
         let ready = match cluster.endpoints.get(&key) {
             Some(e) => e.ready > 0,
             None => pods.iter().any(|p| p.is_ready()),
@@ -43,10 +48,18 @@ fn services(cx: &mut Context<'_>) {
             }
             continue;
         }
-        let troubled = pods.iter().any(|p| cx.conditions.iter().any(|c| c.entity == cluster.id(p.obj)));
-        let stale = pods.iter().all(|p| cx.older_than(p.metadata.creation_timestamp, STUCK));
+        let troubled = pods
+            .iter()
+            .any(|p| cx.conditions.iter().any(|c| c.entity == cluster.id(p.obj)));
+        let stale = pods
+            .iter()
+            .all(|p| cx.older_than(p.metadata.creation_timestamp, STUCK));
         if troubled || stale {
-            let e = cx.field(service.obj, "/spec/selector", format!("none of the {} pods with these labels is ready", pods.len()));
+            let e = cx.field(
+                service.obj,
+                "/spec/selector",
+                format!("none of the {} pods with these labels is ready", pods.len()),
+            );
             cx.observe(one(K::ServiceWithoutEndpoints, &id, "", e, None, 1));
         }
     }
@@ -60,7 +73,11 @@ fn makers<'a>(cx: &'a Context<'_>, service: &'a Service) -> impl Iterator<Item =
         .filter(|w| {
             w.metadata.namespace == service.metadata.namespace
                 && w.desired().is_some_and(|d| d > 0)
-                && service.spec.selector.iter().all(|(k, v)| w.spec.template.metadata.labels.get(k) == Some(v))
+                && service
+                    .spec
+                    .selector
+                    .iter()
+                    .all(|(k, v)| w.spec.template.metadata.labels.get(k) == Some(v))
         })
         .map(|_| ())
 }
@@ -83,8 +100,19 @@ fn ingresses(cx: &mut Context<'_>) {
         }
         for (place, name) in ingress.backends() {
             if !cluster.has("Service", "", ns, name) {
-                let e = cx.field(ingress.obj, &place, format!("there is no Service {name} in namespace {ns}"));
-                cx.observe(one(K::BackendMissing, &cluster.id(ingress.obj), name, e, None, 1));
+                let e = cx.field(
+                    ingress.obj,
+                    &place,
+                    format!("there is no Service {name} in namespace {ns}"),
+                );
+                cx.observe(one(
+                    K::BackendMissing,
+                    &cluster.id(ingress.obj),
+                    name,
+                    e,
+                    None,
+                    1,
+                ));
             }
         }
     }
@@ -97,9 +125,20 @@ fn load_balancers(cx: &mut Context<'_>) {
             && service.status.load_balancer.ingress.is_empty()
             && cx.older_than(service.metadata.creation_timestamp, 5 * GRACE)
         {
-            let e = cx.field(service.obj, "/spec/type", "no address was given to this Service");
+            let e = cx.field(
+                service.obj,
+                "/spec/type",
+                "no address was given to this Service",
+            );
             let since = service.metadata.creation_timestamp;
-            cx.observe(one(K::LoadBalancerPending, &cluster.id(service.obj), "", e, since, 1));
+            cx.observe(one(
+                K::LoadBalancerPending,
+                &cluster.id(service.obj),
+                "",
+                e,
+                since,
+                1,
+            ));
         }
     }
 }

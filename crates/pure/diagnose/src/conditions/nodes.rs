@@ -14,15 +14,27 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         for (i, c) in node.status.conditions.iter().enumerate() {
             let (kind, meaning) = match (c.kind.as_str(), c.status.as_str()) {
                 ("Ready", "False" | "Unknown") => (K::NodeNotReady, "the node is not ready"),
-                ("MemoryPressure" | "DiskPressure" | "PIDPressure", "True") => (K::NodePressure, "the kubelet reports pressure"),
+                ("MemoryPressure" | "DiskPressure" | "PIDPressure", "True") => {
+                    (K::NodePressure, "the kubelet reports pressure")
+                }
                 _ => continue,
             };
             // A node that has just registered is not ready for a short while.
-            if kind == K::NodeNotReady && !cx.older_than(node.metadata.creation_timestamp, super::GRACE) {
+            if kind == K::NodeNotReady
+                && !cx.older_than(node.metadata.creation_timestamp, super::GRACE)
+            {
                 continue;
             }
-            let pointer = if c.message.is_empty() { "reason" } else { "message" };
-            let e = cx.field(node.obj, &format!("/status/conditions/{i}/{pointer}"), meaning);
+            let pointer = if c.message.is_empty() {
+                "reason"
+            } else {
+                "message"
+            };
+            let e = cx.field(
+                node.obj,
+                &format!("/status/conditions/{i}/{pointer}"),
+                meaning,
+            );
             cx.observe(one(kind, &id, &c.kind, e, c.last_transition_time, 1));
         }
     }

@@ -15,11 +15,21 @@ use crate::context::{Context, last_event};
 pub(crate) fn waiting_kind(reason: &str) -> Option<K> {
     Some(match reason {
         "CrashLoopBackOff" => K::ContainerCrashLoop,
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName"
-        | "RegistryUnavailable" | "SignatureValidationFailed" | "ImageInspectError" => K::ImagePullFailing,
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "InvalidImageName"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed"
+        | "ImageInspectError" => K::ImagePullFailing,
         "CreateContainerConfigError" => K::ContainerConfigError,
-        "CreateContainerError" | "RunContainerError" | "StartError" | "ContainerCannotRun"
-        | "PreStartHookError" | "PostStartHookError" | "PreCreateHookError" => K::ContainerStartError,
+        "CreateContainerError"
+        | "RunContainerError"
+        | "StartError"
+        | "ContainerCannotRun"
+        | "PreStartHookError"
+        | "PostStartHookError"
+        | "PreCreateHookError" => K::ContainerStartError,
         _ => return None,
     })
 }
@@ -37,9 +47,18 @@ pub(super) fn observe(cx: &mut Context<'_>) {
             continue;
         }
         if let Some(since) = pod.metadata.deletion_timestamp {
-            let grace = pod.spec.termination_grace_period_seconds.unwrap_or(30).max(0) + 2 * GRACE;
+            let grace = pod
+                .spec
+                .termination_grace_period_seconds
+                .unwrap_or(30)
+                .max(0)
+                + 2 * GRACE;
             if cx.older_than(Some(since), grace) {
-                let e = cx.field(pod.obj, "/metadata/deletionTimestamp", "deletion was asked for, and the pod is still there");
+                let e = cx.field(
+                    pod.obj,
+                    "/metadata/deletionTimestamp",
+                    "deletion was asked for, and the pod is still there",
+                );
                 cx.observe(one(K::PodStuckTerminating, &id, "", e, Some(since), 1));
             }
             continue;
@@ -61,7 +80,9 @@ fn unscheduled(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
     if !pod.spec.node_name.is_empty() {
         return;
     }
-    let Some((i, c)) = condition(&pod.status.conditions, "PodScheduled") else { return };
+    let Some((i, c)) = condition(&pod.status.conditions, "PodScheduled") else {
+        return;
+    };
     if c.status != "False" || c.reason == "SchedulingGated" {
         return;
     }
@@ -69,7 +90,11 @@ fn unscheduled(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
     if !cx.older_than(since, GRACE / 2) {
         return;
     }
-    let e = cx.field(pod.obj, &format!("/status/conditions/{i}/message"), "what the scheduler says about this pod");
+    let e = cx.field(
+        pod.obj,
+        &format!("/status/conditions/{i}/message"),
+        "what the scheduler says about this pod",
+    );
     cx.observe(one(K::PodPending, id, "", e, since, 1));
 }
 
@@ -80,43 +105,99 @@ fn container(cx: &mut Context<'_>, pod: &Pod, id: &EntityId, path: &str, s: &Con
         && let Some(kind) = waiting_kind(&w.reason)
     {
         let e = if w.message.is_empty() || kind == K::ContainerCrashLoop {
-            cx.field(pod.obj, &format!("{path}/state/waiting/reason"), "what the kubelet says about this container")
+            cx.field(
+                pod.obj,
+                &format!("{path}/state/waiting/reason"),
+                "what the kubelet says about this container",
+            )
         } else {
-            cx.field(pod.obj, &format!("{path}/state/waiting/message"), "what the kubelet says about this container")
+            cx.field(
+                pod.obj,
+                &format!("{path}/state/waiting/message"),
+                "what the kubelet says about this container",
+            )
         };
         cx.observe(one(kind, id, &s.name, e, since, restarts));
     }
     // Between two runs the state is "terminated", and only the count shows the loop.
-    let failed_now = s.state.terminated.as_ref().is_some_and(|t| t.exit_code != Some(0));
+    let failed_now = s
+        .state
+        .terminated
+        .as_ref()
+        .is_some_and(|t| t.exit_code != Some(0));
     let keeps_running = pod.spec.restart_policy != "Never";
     if failed_now && keeps_running && restarts >= 1 {
-        let e = cx.field(pod.obj, &format!("{path}/state/terminated/exitCode"), "the container ended with an error, again");
+        let e = cx.field(
+            pod.obj,
+            &format!("{path}/state/terminated/exitCode"),
+            "the container ended with an error, again",
+        );
         cx.observe(one(K::ContainerCrashLoop, id, &s.name, e, since, restarts));
     }
     for (field, state) in [("state", &s.state), ("lastState", &s.last_state)] {
         let Some(t) = &state.terminated else { continue };
-        let recent = field == "state" || s.ready != Some(true) || !cx.older_than(t.finished_at, 3600);
+        let recent =
+            field == "state" || s.ready != Some(true) || !cx.older_than(t.finished_at, 3600);
         if t.reason == "OOMKilled" && recent {
-            let e = cx.field(pod.obj, &format!("{path}/{field}/terminated/reason"), "the kernel killed this container for memory");
-            cx.observe(one(K::ContainerOomKilled, id, &s.name, e, t.finished_at, restarts));
+            let e = cx.field(
+                pod.obj,
+                &format!("{path}/{field}/terminated/reason"),
+                "the kernel killed this container for memory",
+            );
+            cx.observe(one(
+                K::ContainerOomKilled,
+                id,
+                &s.name,
+                e,
+                t.finished_at,
+                restarts,
+            ));
         }
-        if matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun" | "RunContainerError") {
-            let e = cx.field(pod.obj, &format!("{path}/{field}/terminated/message"), "the container could not be started");
-            cx.observe(one(K::ContainerStartError, id, &s.name, e, t.finished_at, restarts));
+        if matches!(
+            t.reason.as_str(),
+            "StartError" | "ContainerCannotRun" | "RunContainerError"
+        ) {
+            let e = cx.field(
+                pod.obj,
+                &format!("{path}/{field}/terminated/message"),
+                "the container could not be started",
+            );
+            cx.observe(one(
+                K::ContainerStartError,
+                id,
+                &s.name,
+                e,
+                t.finished_at,
+                restarts,
+            ));
         }
     }
 }
 
 fn mounts_and_sandbox(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
-    let started = pod.statuses().any(|(_, s)| s.state.running.is_some() || s.restart_count.unwrap_or(0) > 0);
+    let started = pod
+        .statuses()
+        .any(|(_, s)| s.state.running.is_some() || s.restart_count.unwrap_or(0) > 0);
     if started || pod.is_ready() {
         return;
     }
     let cluster = cx.cluster;
     let since = pod.status.start_time.or(pod.metadata.creation_timestamp);
     for (reasons, kind, meaning) in [
-        (&["FailedMount", "FailedAttachVolume", "FailedMapVolume"][..], K::VolumeMountFailing, "a volume of this pod can't be mounted"),
-        (&["FailedCreatePodSandBox", "FailedPodSandBoxStatus", "NetworkNotReady"][..], K::SandboxFailing, "the pod's sandbox can't be made"),
+        (
+            &["FailedMount", "FailedAttachVolume", "FailedMapVolume"][..],
+            K::VolumeMountFailing,
+            "a volume of this pod can't be mounted",
+        ),
+        (
+            &[
+                "FailedCreatePodSandBox",
+                "FailedPodSandBoxStatus",
+                "NetworkNotReady",
+            ][..],
+            K::SandboxFailing,
+            "the pod's sandbox can't be made",
+        ),
     ] {
         if let Some(event) = last_event(cluster, id, reasons) {
             // The kubelet retries: one failure in the first minute of a pod's life is ordinary.
@@ -133,25 +214,43 @@ fn probes(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
     if pod.is_ready() {
         return;
     }
-    let Some(event) = last_event(cx.cluster, id, &["Unhealthy", "ProbeWarning"]) else { return };
-    let restarts: i64 = pod.statuses().map(|(_, s)| s.restart_count.unwrap_or(0)).sum();
+    let Some(event) = last_event(cx.cluster, id, &["Unhealthy", "ProbeWarning"]) else {
+        return;
+    };
+    let restarts: i64 = pod
+        .statuses()
+        .map(|(_, s)| s.restart_count.unwrap_or(0))
+        .sum();
     if event.count < 3 && restarts == 0 {
         return;
     }
     let e = cx.event(event, "a probe of this pod fails");
-    cx.observe(one(K::ProbeFailing, id, event.container.as_deref().unwrap_or(""), e, event.first, event.count));
+    cx.observe(one(
+        K::ProbeFailing,
+        id,
+        event.container.as_deref().unwrap_or(""),
+        e,
+        event.first,
+        event.count,
+    ));
 }
 
 fn not_ready(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
     if pod.spec.node_name.is_empty() || pod.is_ready() {
         return;
     }
-    let Some((i, c)) = condition(&pod.status.conditions, "Ready") else { return };
+    let Some((i, c)) = condition(&pod.status.conditions, "Ready") else {
+        return;
+    };
     let since = c.last_transition_time.or(pod.metadata.creation_timestamp);
     if c.status == "True" || !cx.older_than(since, STUCK) {
         return;
     }
-    let e = cx.field(pod.obj, &format!("/status/conditions/{i}/message"), "not ready for longer than a start takes");
+    let e = cx.field(
+        pod.obj,
+        &format!("/status/conditions/{i}/message"),
+        "not ready for longer than a start takes",
+    );
     cx.observe(one(K::PodNotReady, id, "", e, since, 1));
 }
 
@@ -159,13 +258,27 @@ fn not_ready(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
 fn names(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found: Vec<Condition> = Vec::new();
-    for hit in cluster.hits.iter().filter(|h| h.signal.starts_with("app.name-resolution")) {
+    for hit in cluster
+        .hits
+        .iter()
+        .filter(|h| h.signal.starts_with("app.name-resolution"))
+    {
         let Some(entity) = &hit.entity else { continue };
-        if cluster.pod(entity).is_some_and(|p| p.is_ready() || p.serves_dns()) {
+        if cluster
+            .pod(entity)
+            .is_some_and(|p| p.is_ready() || p.serves_dns())
+        {
             continue;
         }
         let e = cx.log(hit, 0, "this program can't resolve a name");
-        found.push(one(K::NameResolutionFailing, entity, &hit.container, e, hit.first, hit.count as i64));
+        found.push(one(
+            K::NameResolutionFailing,
+            entity,
+            &hit.container,
+            e,
+            hit.first,
+            hit.count as i64,
+        ));
     }
     for c in found {
         cx.observe(c);
@@ -175,18 +288,38 @@ fn names(cx: &mut Context<'_>) {
 /// The cluster's DNS is down when pods should serve it and none is ready.
 fn dns(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
-    let servers: Vec<&Pod> = cluster.pods.iter().filter(|p| p.serves_dns() && !p.is_finished()).collect();
+    let servers: Vec<&Pod> = cluster
+        .pods
+        .iter()
+        .filter(|p| p.serves_dns() && !p.is_finished())
+        .collect();
     if servers.is_empty() || servers.iter().any(|p| p.is_ready()) {
         return;
     }
     let Some(worst) = servers.first() else { return };
-    let young = servers.iter().all(|p| !cx.older_than(p.metadata.creation_timestamp, GRACE));
+    let young = servers
+        .iter()
+        .all(|p| !cx.older_than(p.metadata.creation_timestamp, GRACE));
     if young {
         return;
     }
-    let place = condition(&worst.status.conditions, "Ready").map_or("/status".to_owned(), |(i, _)| format!("/status/conditions/{i}"));
-    let e = cx.field(worst.obj, &place, "no pod that serves the cluster's DNS is ready");
-    cx.observe(one(K::DnsDown, &defib_model::edge::dns(), "", e, None, servers.len() as i64));
+    let place = condition(&worst.status.conditions, "Ready")
+        .map_or("/status".to_owned(), |(i, _)| {
+            format!("/status/conditions/{i}")
+        });
+    let e = cx.field(
+        worst.obj,
+        &place,
+        "no pod that serves the cluster's DNS is ready",
+    );
+    cx.observe(one(
+        K::DnsDown,
+        &defib_model::edge::dns(),
+        "",
+        e,
+        None,
+        servers.len() as i64,
+    ));
 }
 
 /// Evidence may hold events without the pods that they are about.
@@ -198,7 +331,11 @@ fn events_alone(cx: &mut Context<'_>) {
             continue;
         }
         // Where the pods were listed, an event about a pod that is gone is history.
-        if event.about.namespace().is_some_and(|ns| cluster.is_listed("Pod", ns)) {
+        if event
+            .about
+            .namespace()
+            .is_some_and(|ns| cluster.is_listed("Pod", ns))
+        {
             continue;
         }
         let kind = match event.reason.as_str() {
@@ -206,7 +343,9 @@ fn events_alone(cx: &mut Context<'_>) {
             "BackOff" if event.message.contains("restarting failed") => K::ContainerCrashLoop,
             "BackOff" if event.message.contains("pulling image") => K::ImagePullFailing,
             "Failed" if event.message.contains("pull image") => K::ImagePullFailing,
-            "Failed" | "InspectFailed" if event.message.starts_with("Error: ") => K::ContainerConfigError,
+            "Failed" | "InspectFailed" if event.message.starts_with("Error: ") => {
+                K::ContainerConfigError
+            }
             "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => K::VolumeMountFailing,
             "FailedCreatePodSandBox" => K::SandboxFailing,
             "Unhealthy" if event.count >= 3 => K::ProbeFailing,
@@ -214,7 +353,10 @@ fn events_alone(cx: &mut Context<'_>) {
             _ => continue,
         };
         let part = event.container.clone().unwrap_or_default();
-        let e = cx.event(event, "seen in an event only; the pod itself is not in the evidence");
+        let e = cx.event(
+            event,
+            "seen in an event only; the pod itself is not in the evidence",
+        );
         found.push(one(kind, &event.about, &part, e, event.first, event.count));
     }
     for c in found {

@@ -19,17 +19,27 @@ pub(super) fn observe(cx: &mut Context<'_>) {
                     p.metadata.namespace == claim.metadata.namespace
                         && !p.is_finished()
                         && p.spec.volumes.iter().any(|v| {
-                            v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim.metadata.name)
+                            v.persistent_volume_claim
+                                .as_ref()
+                                .is_some_and(|c| c.claim_name == claim.metadata.name)
                         })
                 });
                 let patience = if waits && !used { 5 * GRACE } else { GRACE / 2 };
                 if cx.older_than(since, patience) {
-                    let e = cx.field(claim.obj, "/status/phase", "the claim is not bound to a volume");
+                    let e = cx.field(
+                        claim.obj,
+                        "/status/phase",
+                        "the claim is not bound to a volume",
+                    );
                     cx.observe(one(K::ClaimPending, &id, "", e, since, 1));
                 }
             }
             "Lost" => {
-                let e = cx.field(claim.obj, "/status/phase", "the volume that the claim was bound to is gone");
+                let e = cx.field(
+                    claim.obj,
+                    "/status/phase",
+                    "the volume that the claim was bound to is gone",
+                );
                 cx.observe(one(K::ClaimLost, &id, "", e, since, 1));
             }
             _ => {}
@@ -39,7 +49,14 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         if volume.status.phase == "Failed" {
             let e = cx.field(volume.obj, "/status", "the volume failed");
             let since = volume.status.last_phase_transition_time;
-            cx.observe(one(K::VolumeFailed, &cluster.id(volume.obj), "", e, since, 1));
+            cx.observe(one(
+                K::VolumeFailed,
+                &cluster.id(volume.obj),
+                "",
+                e,
+                since,
+                1,
+            ));
         }
     }
     // Claims that are only known from their events.
@@ -48,11 +65,16 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         let about = &event.about;
         if about.kind() != "persistentvolumeclaim"
             || cluster.find(about).is_some()
-            || about.namespace().is_some_and(|ns| cluster.is_listed("PersistentVolumeClaim", ns))
+            || about
+                .namespace()
+                .is_some_and(|ns| cluster.is_listed("PersistentVolumeClaim", ns))
         {
             continue;
         }
-        if matches!(event.reason.as_str(), "FailedBinding" | "ProvisioningFailed") {
+        if matches!(
+            event.reason.as_str(),
+            "FailedBinding" | "ProvisioningFailed"
+        ) {
             let e = cx.event(event, "the claim can't be bound");
             found.push(one(K::ClaimPending, about, "", e, event.first, event.count));
         }

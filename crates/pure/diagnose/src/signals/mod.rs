@@ -25,10 +25,23 @@ mod tests {
         for s in all() {
             assert!(ids.insert(s.id), "{} stands twice", s.id);
             assert!(s.anchor.len() >= 6, "{}: the anchor is too short", s.id);
-            assert!(!s.anchor.contains(['"', '\\']), "{}: quotes are escaped differently by every logger", s.id);
-            assert!(!s.source.is_empty() && !s.unit.is_empty(), "{}: where does it come from?", s.id);
+            assert!(
+                !s.anchor.contains(['"', '\\']),
+                "{}: quotes are escaped differently by every logger",
+                s.id
+            );
+            assert!(
+                !s.source.is_empty() && !s.unit.is_empty(),
+                "{}: where does it come from?",
+                s.id
+            );
             if !s.pattern.is_empty() {
-                assert!(regex::Regex::new(s.pattern).is_ok(), "{}: {}", s.id, s.pattern);
+                assert!(
+                    regex::Regex::new(s.pattern).is_ok(),
+                    "{}: {}",
+                    s.id,
+                    s.pattern
+                );
             }
         }
     }

@@ -40,7 +40,10 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
     let mut cuts = objects::cuts(bytes);
     cuts.extend(shapes::cuts(bytes));
     if cuts.is_empty() {
-        return Redacted { text: Cow::Borrowed(bytes), taken: BTreeMap::new() };
+        return Redacted {
+            text: Cow::Borrowed(bytes),
+            taken: BTreeMap::new(),
+        };
     }
     cuts.sort_by_key(Cut::key);
     let mut out = Vec::with_capacity(bytes.len());
@@ -66,7 +69,10 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
         at = cut.range.end;
     }
     out.extend_from_slice(bytes.get(at..).unwrap_or_default());
-    Redacted { text: Cow::Owned(out), taken }
+    Redacted {
+        text: Cow::Owned(out),
+        taken,
+    }
 }
 
 #[cfg(test)]
@@ -82,11 +88,18 @@ mod tests {
         let yaml = "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    password: aHVudGVyMg==\n    empty: \"\"\n  kind: Secret\n  metadata:\n    annotations:\n      kubectl.kubernetes.io/last-applied-configuration: |\n        {\"data\":{\"password\":\"aHVudGVyMg==\"}}\n    name: db\n  type: Opaque\n- kind: ConfigMap\n  data:\n    note: stays\nkind: List\n";
         let got = clean(yaml);
         assert!(!got.contains("aHVudGVyMg"), "{got}");
-        assert!(got.contains("password: \"[redacted:secret-data:12]\""), "{got}");
+        assert!(
+            got.contains("password: \"[redacted:secret-data:12]\""),
+            "{got}"
+        );
         assert!(got.contains("note: stays"));
         assert_eq!(got.lines().count(), yaml.lines().count());
-        let json = r#"{"kind":"SecretList","items":[{"data":{"k":"c2VjcmV0"},"metadata":{"name":"a"}}]}"#;
-        assert_eq!(clean(json), r#"{"kind":"SecretList","items":[{"data":{"k":"[redacted:secret-data:10]"},"metadata":{"name":"a"}}]}"#);
+        let json =
+            r#"{"kind":"SecretList","items":[{"data":{"k":"c2VjcmV0"},"metadata":{"name":"a"}}]}"#;
+        assert_eq!(
+            clean(json),
+            r#"{"kind":"SecretList","items":[{"data":{"k":"[redacted:secret-data:10]"},"metadata":{"name":"a"}}]}"#
+        );
     }
 
     #[test]
@@ -94,16 +107,40 @@ mod tests {
         for (text, secret) in [
             ("url: https://bob:hunter2@git.example/x", "hunter2"),
             ("Authorization: Bearer abcdefghijklmnop", "abcdefghijklmnop"),
-            ("token=K10aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa::server:hunter2", "hunter2"),
+            (
+                "token=K10aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa::server:hunter2",
+                "hunter2",
+            ),
             ("--token hunter2hunter2", "hunter2hunter2"),
-            ("AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ", "QQQQQ"),
-            ("x ghp_abcdefghijklmnopqrstuvwxyz0123456789 y", "abcdefghijkl"),
+            (
+                "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ",
+                "QQQQQ",
+            ),
+            (
+                "x ghp_abcdefghijklmnopqrstuvwxyz0123456789 y",
+                "abcdefghijkl",
+            ),
             ("key AKIAABCDEFGHIJKLMNOP end", "ABCDEFGHIJKLMNOP"),
-            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz", "c2lnbmF0dXJl"),
-            ("-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIabc\n-----END EC PRIVATE KEY-----", "MHcCAQEEIabc"),
-            ("\"-----BEGIN PRIVATE KEY-----\\nMHcCAQEEIabc\\n-----END PRIVATE KEY-----\\n\"", "MHcCAQEEIabc"),
-            ("client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=", "BSU0EgUFJJ"),
-            ("{\"name\": \"DB_PASSWORD\",\n \"value\": \"hunter2\"}", "hunter2"),
+            (
+                "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz",
+                "c2lnbmF0dXJl",
+            ),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIabc\n-----END EC PRIVATE KEY-----",
+                "MHcCAQEEIabc",
+            ),
+            (
+                "\"-----BEGIN PRIVATE KEY-----\\nMHcCAQEEIabc\\n-----END PRIVATE KEY-----\\n\"",
+                "MHcCAQEEIabc",
+            ),
+            (
+                "client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=",
+                "BSU0EgUFJJ",
+            ),
+            (
+                "{\"name\": \"DB_PASSWORD\",\n \"value\": \"hunter2\"}",
+                "hunter2",
+            ),
             ("- name: API_TOKEN\n  value: hunter2\n", "hunter2"),
             ("  - value: 'hunter2'\n    name: API_KEY\n", "hunter2"),
             ("password: hunter2", "hunter2"),

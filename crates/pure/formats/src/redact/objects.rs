@@ -60,18 +60,24 @@ fn json_node(bytes: &[u8], start: usize, secret: bool, depth: u8, out: &mut Vec<
             }
         }
         Some(b'{') => {
-            let fields: Vec<json::Field> = json::fields(bytes, start, bytes.len()).take(64).collect();
-            let kind = fields.iter().find(|f| f.key == "kind").and_then(|f| match &f.value {
-                Value::Whole(r) => json::string_at(bytes, r),
-                _ => None,
-            });
+            let fields: Vec<json::Field> =
+                json::fields(bytes, start, bytes.len()).take(64).collect();
+            let kind = fields
+                .iter()
+                .find(|f| f.key == "kind")
+                .and_then(|f| match &f.value {
+                    Value::Whole(r) => json::string_at(bytes, r),
+                    _ => None,
+                });
             let is_secret = match kind.as_deref() {
                 Some("Secret") => true,
                 Some(_) => false,
                 None => secret,
             };
             for field in &fields {
-                let Some(value) = whole_or_cut(&field.value) else { continue };
+                let Some(value) = whole_or_cut(&field.value) else {
+                    continue;
+                };
                 match field.key.as_str() {
                     "items" => {
                         let listed = kind.as_deref() == Some("SecretList");
@@ -82,7 +88,11 @@ fn json_node(bytes: &[u8], start: usize, secret: bool, depth: u8, out: &mut Vec<
                             if let Value::Whole(r) = &entry.value
                                 && r.len() > 2
                             {
-                                out.push(Cut { range: r.clone(), what: "secret-data", quoted: true });
+                                out.push(Cut {
+                                    range: r.clone(),
+                                    what: "secret-data",
+                                    quoted: true,
+                                });
                             }
                         }
                     }
@@ -90,11 +100,18 @@ fn json_node(bytes: &[u8], start: usize, secret: bool, depth: u8, out: &mut Vec<
                         let notes = json::fields(bytes, value, bytes.len())
                             .find(|f| f.key == "annotations")
                             .and_then(|f| whole_or_cut(&f.value));
-                        for note in notes.into_iter().flat_map(|n| json::fields(bytes, n, bytes.len())) {
+                        for note in notes
+                            .into_iter()
+                            .flat_map(|n| json::fields(bytes, n, bytes.len()))
+                        {
                             if note.key == LAST_APPLIED
                                 && let Value::Whole(r) = note.value
                             {
-                                out.push(Cut { range: r, what: "last-applied", quoted: true });
+                                out.push(Cut {
+                                    range: r,
+                                    what: "last-applied",
+                                    quoted: true,
+                                });
                             }
                         }
                     }
@@ -121,7 +138,10 @@ fn in_yaml(bytes: &[u8]) -> Vec<Cut> {
     let text = match std::str::from_utf8(bytes) {
         Ok(t) => t,
         Err(_) => {
-            masked = bytes.iter().map(|b| if b.is_ascii() { *b as char } else { '?' }).collect();
+            masked = bytes
+                .iter()
+                .map(|b| if b.is_ascii() { *b as char } else { '?' })
+                .collect();
             &masked
         }
     };
@@ -139,15 +159,30 @@ fn in_yaml(bytes: &[u8]) -> Vec<Cut> {
         };
         let range = span.byte_range().unwrap_or(0..0);
         match event {
-            Event::MappingStart(..) => stack.push(Frame { map: true, key: None, waiting: Vec::new(), kind: None }),
-            Event::SequenceStart(..) => stack.push(Frame { map: false, key: None, waiting: Vec::new(), kind: None }),
+            Event::MappingStart(..) => stack.push(Frame {
+                map: true,
+                key: None,
+                waiting: Vec::new(),
+                kind: None,
+            }),
+            Event::SequenceStart(..) => stack.push(Frame {
+                map: false,
+                key: None,
+                waiting: Vec::new(),
+                kind: None,
+            }),
             Event::MappingEnd | Event::SequenceEnd => {
                 if let Some(frame) = stack.pop() {
                     close(frame, &mut stack, &mut out);
                 }
             }
             Event::Scalar(value, ..) => {
-                if let Some(Frame { map: true, key: key @ None, .. }) = stack.last_mut() {
+                if let Some(Frame {
+                    map: true,
+                    key: key @ None,
+                    ..
+                }) = stack.last_mut()
+                {
                     *key = Some(value.into_owned());
                 } else {
                     scalar(&value, range, bytes, &mut stack);
@@ -166,7 +201,11 @@ fn in_yaml(bytes: &[u8]) -> Vec<Cut> {
 }
 
 fn key_of(stack: &[Frame], from_top: usize) -> Option<&str> {
-    stack.len().checked_sub(from_top).and_then(|i| stack.get(i)).and_then(|f| f.key.as_deref())
+    stack
+        .len()
+        .checked_sub(from_top)
+        .and_then(|i| stack.get(i))
+        .and_then(|f| f.key.as_deref())
 }
 
 fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
@@ -188,7 +227,11 @@ fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
         let range = range.start..range.start + said.trim_ascii_end().len();
         let what = if data { "secret-data" } else { "last-applied" };
         if let Some(frame) = depth.checked_sub(up).and_then(|i| stack.get_mut(i)) {
-            frame.waiting.push(Cut { range, what, quoted: true });
+            frame.waiting.push(Cut {
+                range,
+                what,
+                quoted: true,
+            });
         }
     }
     if let Some(frame) = stack.last_mut() {

@@ -27,7 +27,11 @@ struct Shape {
 const NAMES: &str = r"(?:[a-z0-9_.\-]*(?:passw(?:or)?d|passphrase|passwd|api[_\-]?key|access[_\-]?key|secret[_\-]?key|private[_\-]?key|encryption[_\-]?key|client[_\-]?secret|auth[_\-]?token|access[_\-]?token|refresh[_\-]?token|bearer[_\-]?token|credentials?)|(?:[a-z0-9.]*[_\-])?(?:token|secret|pwd|psk))";
 
 static SHAPES: LazyLock<Vec<(Shape, Regex)>> = LazyLock::new(|| {
-    table().into_iter().filter_map(|s| Some((Regex::new(s.pattern).ok()?, s))).map(|(r, s)| (s, r)).collect()
+    table()
+        .into_iter()
+        .filter_map(|s| Some((Regex::new(s.pattern).ok()?, s)))
+        .map(|(r, s)| (s, r))
+        .collect()
 });
 
 fn table() -> Vec<Shape> {
@@ -39,24 +43,125 @@ fn table() -> Vec<Shape> {
             before: 48,
             after: 16_100,
         },
-        Shape { what: "private-key", anchors: &["ls0tls1crudjti"], pattern: r"(LS0tLS1CRUdJTi[A-Za-z0-9+/=]{12,})", before: 0, after: 24_000 },
-        Shape { what: "k3s-token", anchors: &["k10"], pattern: r"(K10[0-9a-f]{64}(?:::[A-Za-z0-9_.\-]+(?::[^\s\x22\x27\\,;]+)?)?)", before: 0, after: 400 },
-        Shape { what: "jwt", anchors: &["eyj"], pattern: r"(eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?)", before: 0, after: 8_000 },
-        Shape { what: "age-key", anchors: &["age-secret-key-"], pattern: r"(AGE-SECRET-KEY-[A-Z0-9\-]{10,})", before: 0, after: 300 },
-        Shape { what: "provider-token", anchors: &["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xoxa-", "npm_", "dckr_pat_", "hvs.", "sk_live_", "shpat_"], pattern: r"\b((?:gh[posu]_|github_pat_|glpat-|xox[bpa]-|npm_|dckr_pat_|hvs\.|sk_live_|shpat_)[A-Za-z0-9_\-]{16,})", before: 1, after: 300 },
-        Shape { what: "aws-key", anchors: &["akia", "asia"], pattern: r"\b((?:AKIA|ASIA)[A-Z0-9]{16})\b", before: 1, after: 40 },
-        Shape { what: "url-credentials", anchors: &["://"], pattern: r"://[^\s/@:\x22\x27<>]{0,80}:([^\s/@\x22\x27<>]{1,200})@", before: 0, after: 400 },
-        Shape { what: "authorization", anchors: &["authorization", "bearer "], pattern: r"(?i)(?:authorization\\?[\x22\x27]?\s*[:=]\s*\\?[\x22\x27]?\s*(?:basic|bearer|token)|\bbearer)\s+([A-Za-z0-9._~+/=\-]{12,})", before: 1, after: 8_000 },
-        Shape { what: "docker-auth", anchors: &["\"auth\"", "\\\"auth\\\""], pattern: r"auth\\*\x22\s*:\s*\\*\x22([A-Za-z0-9+/=]{8,})", before: 0, after: 600 },
+        Shape {
+            what: "private-key",
+            anchors: &["ls0tls1crudjti"],
+            pattern: r"(LS0tLS1CRUdJTi[A-Za-z0-9+/=]{12,})",
+            before: 0,
+            after: 24_000,
+        },
+        Shape {
+            what: "k3s-token",
+            anchors: &["k10"],
+            pattern: r"(K10[0-9a-f]{64}(?:::[A-Za-z0-9_.\-]+(?::[^\s\x22\x27\\,;]+)?)?)",
+            before: 0,
+            after: 400,
+        },
+        Shape {
+            what: "jwt",
+            anchors: &["eyj"],
+            pattern: r"(eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?)",
+            before: 0,
+            after: 8_000,
+        },
+        Shape {
+            what: "age-key",
+            anchors: &["age-secret-key-"],
+            pattern: r"(AGE-SECRET-KEY-[A-Z0-9\-]{10,})",
+            before: 0,
+            after: 300,
+        },
+        Shape {
+            what: "provider-token",
+            anchors: &[
+                "ghp_",
+                "gho_",
+                "ghs_",
+                "ghu_",
+                "github_pat_",
+                "glpat-",
+                "xoxb-",
+                "xoxp-",
+                "xoxa-",
+                "npm_",
+                "dckr_pat_",
+                "hvs.",
+                "sk_live_",
+                "shpat_",
+            ],
+            pattern: r"\b((?:gh[posu]_|github_pat_|glpat-|xox[bpa]-|npm_|dckr_pat_|hvs\.|sk_live_|shpat_)[A-Za-z0-9_\-]{16,})",
+            before: 1,
+            after: 300,
+        },
+        Shape {
+            what: "aws-key",
+            anchors: &["akia", "asia"],
+            pattern: r"\b((?:AKIA|ASIA)[A-Z0-9]{16})\b",
+            before: 1,
+            after: 40,
+        },
+        Shape {
+            what: "url-credentials",
+            anchors: &["://"],
+            pattern: r"://[^\s/@:\x22\x27<>]{0,80}:([^\s/@\x22\x27<>]{1,200})@",
+            before: 0,
+            after: 400,
+        },
+        Shape {
+            what: "authorization",
+            anchors: &["authorization", "bearer "],
+            pattern: r"(?i)(?:authorization\\?[\x22\x27]?\s*[:=]\s*\\?[\x22\x27]?\s*(?:basic|bearer|token)|\bbearer)\s+([A-Za-z0-9._~+/=\-]{12,})",
+            before: 1,
+            after: 8_000,
+        },
+        Shape {
+            what: "docker-auth",
+            anchors: &["\"auth\"", "\\\"auth\\\""],
+            pattern: r"auth\\*\x22\s*:\s*\\*\x22([A-Za-z0-9+/=]{8,})",
+            before: 0,
+            after: 600,
+        },
         // `--token VALUE`, `--password=VALUE`
-        Shape { what: "argument", anchors: &["--"], pattern: r"(?i)--(?:[a-z0-9]+-)*(?:token|password|passwd|secret|api-key|secret-key|access-key|private-key)[= ]\x22?([^\s\x22\x27,\]\[]{4,})", before: 0, after: 600 },
+        Shape {
+            what: "argument",
+            anchors: &["--"],
+            pattern: r"(?i)--(?:[a-z0-9]+-)*(?:token|password|passwd|secret|api-key|secret-key|access-key|private-key)[= ]\x22?([^\s\x22\x27,\]\[]{4,})",
+            before: 0,
+            after: 600,
+        },
         // `[ "--token", "VALUE" ]` as lists of arguments are written.
-        Shape { what: "argument", anchors: &["--"], pattern: r"(?i)--(?:[a-z0-9]+-)*(?:token|password|passwd|secret|api-key|secret-key|access-key|private-key)[\x22\x27]?\s*,?\s*(?:-\s+|[\x22\x27])([^\s\x22\x27,\]\[]{4,})", before: 0, after: 600 },
+        Shape {
+            what: "argument",
+            anchors: &["--"],
+            pattern: r"(?i)--(?:[a-z0-9]+-)*(?:token|password|passwd|secret|api-key|secret-key|access-key|private-key)[\x22\x27]?\s*,?\s*(?:-\s+|[\x22\x27])([^\s\x22\x27,\]\[]{4,})",
+            before: 0,
+            after: 600,
+        },
     ]
 }
 
 /// Parts of names that make a value a secret.
-const WORDS: &[&str] = &["passw", "passphrase", "token", "secret", "api_key", "apikey", "api-key", "access_key", "accesskey", "access-key", "private_key", "privatekey", "private-key", "encryption_key", "encryption-key", "encryptionkey", "credential", "pwd", "psk"];
+const WORDS: &[&str] = &[
+    "passw",
+    "passphrase",
+    "token",
+    "secret",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "accesskey",
+    "access-key",
+    "private_key",
+    "privatekey",
+    "private-key",
+    "encryption_key",
+    "encryption-key",
+    "encryptionkey",
+    "credential",
+    "pwd",
+    "psk",
+];
 
 static ENV_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     // name before value, in YAML or JSON, plain or escaped.
@@ -75,7 +180,10 @@ static ENV_BEFORE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 static PAIR: LazyLock<Option<Regex>> = LazyLock::new(|| {
     // `password: x`, `"dbPassword":"x"`, `DB_PASSWORD=x`; not `secretName: x`, `key: password`.
-    Regex::new(&format!(r#"(?i)(?:^|[^a-z0-9_.\-]){NAMES}(?:\\*["'])?[ \t]*(?::[ \t]*|=)(\S[^\r\n]*)"#)).ok()
+    Regex::new(&format!(
+        r#"(?i)(?:^|[^a-z0-9_.\-]){NAMES}(?:\\*["'])?[ \t]*(?::[ \t]*|=)(\S[^\r\n]*)"#
+    ))
+    .ok()
 });
 
 static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| {
@@ -91,7 +199,10 @@ static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| 
         literals.push((*word).to_owned());
         sources.push(Source::Name);
     }
-    let automaton = AhoCorasickBuilder::new().ascii_case_insensitive(true).build(literals).ok()?;
+    let automaton = AhoCorasickBuilder::new()
+        .ascii_case_insensitive(true)
+        .build(literals)
+        .ok()?;
     Some((automaton, sources))
 });
 
@@ -102,7 +213,9 @@ enum Source {
 }
 
 pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
-    let Some((automaton, sources)) = &*ANCHORS else { return Vec::new() };
+    let Some((automaton, sources)) = &*ANCHORS else {
+        return Vec::new();
+    };
     let mut out: Vec<Cut> = Vec::new();
     for hit in automaton.find_overlapping_iter(bytes) {
         match sources.get(hit.pattern().as_usize()) {
@@ -112,11 +225,17 @@ pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
                     let to = (hit.end() + shape.after).min(bytes.len());
                     let window = bytes.get(from..to).unwrap_or_default();
                     if let Some(found) = regex.captures(window)
-                        && found.get(0).is_some_and(|m| from + m.start() <= hit.start())
+                        && found
+                            .get(0)
+                            .is_some_and(|m| from + m.start() <= hit.start())
                         && let Some(group) = found.get(1)
                         && !harmless(group.as_bytes())
                     {
-                        out.push(Cut { range: from + group.start()..from + group.end(), what: shape.what, quoted: false });
+                        out.push(Cut {
+                            range: from + group.start()..from + group.end(),
+                            what: shape.what,
+                            quoted: false,
+                        });
                     }
                 }
             }
@@ -133,8 +252,13 @@ fn named(bytes: &[u8], at: usize, out: &mut Vec<Cut>) {
     let from = line.start.max(at.saturating_sub(512));
     let to = line.end.min(at + 2048);
     let window = bytes.get(from..to).unwrap_or_default();
-    if let Some(found) = PAIR.as_ref().and_then(|r| r.captures(bytes.get(from.max(at.saturating_sub(80))..to).unwrap_or_default()))
-        && let Some(group) = found.get(1)
+    if let Some(found) = PAIR.as_ref().and_then(|r| {
+        r.captures(
+            bytes
+                .get(from.max(at.saturating_sub(80))..to)
+                .unwrap_or_default(),
+        )
+    }) && let Some(group) = found.get(1)
     {
         let base = from.max(at.saturating_sub(80));
         push_value(bytes, base + group.start()..base + group.end(), out);
@@ -151,7 +275,11 @@ fn named(bytes: &[u8], at: usize, out: &mut Vec<Cut>) {
         push_value(bytes, from + group.start()..from + group.end(), out);
     }
     let before = crate::line_range(bytes, line.start.saturating_sub(1));
-    let start = if before.end < line.start { before.start.max(at.saturating_sub(8192)) } else { from };
+    let start = if before.end < line.start {
+        before.start.max(at.saturating_sub(8192))
+    } else {
+        from
+    };
     let both = bytes.get(start..to).unwrap_or_default();
     if let Some(found) = ENV_BEFORE.as_ref().and_then(|r| r.captures(both))
         && let Some(group) = found.get(1)
@@ -188,7 +316,12 @@ fn push_value(bytes: &[u8], range: std::ops::Range<usize>, out: &mut Vec<Cut>) {
             // The first word only, unless the whole line is one plain YAML scalar.
             let end = text
                 .iter()
-                .position(|b| matches!(b, b' ' | b'\t' | b',' | b'"' | b'\'' | b'&' | b';' | b'}' | b']' | b')'))
+                .position(|b| {
+                    matches!(
+                        b,
+                        b' ' | b'\t' | b',' | b'"' | b'\'' | b'&' | b';' | b'}' | b']' | b')'
+                    )
+                })
                 .unwrap_or(text.len());
             0..end
         }
@@ -198,18 +331,44 @@ fn push_value(bytes: &[u8], range: std::ops::Range<usize>, out: &mut Vec<Cut>) {
     if harmless(value) {
         return;
     }
-    out.push(Cut { range: range.start + inside.start..range.start + inside.end, what: "named-value", quoted: false });
+    out.push(Cut {
+        range: range.start + inside.start..range.start + inside.end,
+        what: "named-value",
+        quoted: false,
+    });
 }
 
 /// Values that are no secrets: references, flags, numbers of seconds, block marks, what is already gone.
 fn harmless(value: &[u8]) -> bool {
-    if value.len() < 3 || value.starts_with(b"[redacted") || value.starts_with(b"$(") || value.starts_with(b"${") {
+    if value.len() < 3
+        || value.starts_with(b"[redacted")
+        || value.starts_with(b"$(")
+        || value.starts_with(b"${")
+    {
         return true;
     }
-    if matches!(value.first(), Some(b'{' | b'[' | b'|' | b'>' | b'*' | b'&' | b'<' | b'/' | b'%')) {
+    if matches!(
+        value.first(),
+        Some(b'{' | b'[' | b'|' | b'>' | b'*' | b'&' | b'<' | b'/' | b'%')
+    ) {
         return true;
     }
-    matches!(value, b"true" | b"false" | b"null" | b"nil" | b"none" | b"None" | b"not" | b"the" | b"must" | b"mismatch" | b"invalid" | b"expired" | b"missing")
+    matches!(
+        value,
+        b"true"
+            | b"false"
+            | b"null"
+            | b"nil"
+            | b"none"
+            | b"None"
+            | b"not"
+            | b"the"
+            | b"must"
+            | b"mismatch"
+            | b"invalid"
+            | b"expired"
+            | b"missing"
+    )
 }
 
 #[cfg(test)]

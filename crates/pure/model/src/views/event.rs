@@ -174,13 +174,23 @@ impl RawEvent {
             reason: self.reason,
             message: if note { self.note } else { self.message },
             message_path: if note { "/note" } else { "/message" },
-            count: self.series.count.or(self.count).or(self.deprecated_count).unwrap_or(1).max(1),
+            count: self
+                .series
+                .count
+                .or(self.count)
+                .or(self.deprecated_count)
+                .unwrap_or(1)
+                .max(1),
             first,
             last,
-            component: [self.source.component, self.reporting_component, self.reporting_controller]
-                .into_iter()
-                .find(|c| !c.is_empty())
-                .unwrap_or_default(),
+            component: [
+                self.source.component,
+                self.reporting_component,
+                self.reporting_controller,
+            ]
+            .into_iter()
+            .find(|c| !c.is_empty())
+            .unwrap_or_default(),
         }
     }
 }

@@ -112,7 +112,10 @@ pub struct StatusCondition {
 }
 
 /// The condition of this type, with its index in the list.
-pub fn condition<'a>(list: &'a [StatusCondition], kind: &str) -> Option<(usize, &'a StatusCondition)> {
+pub fn condition<'a>(
+    list: &'a [StatusCondition],
+    kind: &str,
+) -> Option<(usize, &'a StatusCondition)> {
     list.iter().enumerate().find(|(_, c)| c.kind == kind)
 }
 

@@ -318,8 +318,16 @@ impl Ingress {
     /// The names of the Services it sends to, with the JSON path of each.
     pub fn backends(&self) -> Vec<(String, &str)> {
         let mut out = Vec::new();
-        if let Some(s) = self.spec.default_backend.as_ref().and_then(|b| b.service.as_ref()) {
-            out.push(("/spec/defaultBackend/service/name".to_owned(), s.name.as_str()));
+        if let Some(s) = self
+            .spec
+            .default_backend
+            .as_ref()
+            .and_then(|b| b.service.as_ref())
+        {
+            out.push((
+                "/spec/defaultBackend/service/name".to_owned(),
+                s.name.as_str(),
+            ));
         }
         for (r, rule) in self.spec.rules.iter().enumerate() {
             for (p, path) in rule.http.paths.iter().enumerate() {

@@ -136,6 +136,10 @@ impl Toleration {
 impl Node {
     /// The Ready condition's status: True, False, Unknown or nothing.
     pub fn ready(&self) -> Option<&str> {
-        self.status.conditions.iter().find(|c| c.kind == "Ready").map(|c| c.status.as_str())
+        self.status
+            .conditions
+            .iter()
+            .find(|c| c.kind == "Ready")
+            .map(|c| c.status.as_str())
     }
 }

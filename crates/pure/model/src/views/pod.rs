@@ -138,7 +138,10 @@ pub struct Affinity {
 #[serde(default)]
 pub struct NodeAffinity {
     /// What must hold.
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "de::maybe")]
+    #[serde(
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "de::maybe"
+    )]
     pub required: Option<NodeSelector>,
 }
 
@@ -147,7 +150,10 @@ pub struct NodeAffinity {
 #[serde(default)]
 pub struct PodAffinity {
     /// What must hold.
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "de::list")]
+    #[serde(
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "de::list"
+    )]
     pub required: Vec<PodAffinityTerm>,
 }
 
@@ -656,7 +662,8 @@ impl Pod {
         let path = |list: &'static str| move |(i, s)| (format!("/status/{list}/{i}"), s);
         let init = self.status.init_container_statuses.iter().enumerate();
         let main = self.status.container_statuses.iter().enumerate();
-        init.map(path("initContainerStatuses")).chain(main.map(path("containerStatuses")))
+        init.map(path("initContainerStatuses"))
+            .chain(main.map(path("containerStatuses")))
     }
 
     /// Done on purpose: Succeeded, or Failed by a Job that counts its failures itself.
@@ -674,13 +681,19 @@ impl Pod {
             || self.spec.containers.iter().any(|c| {
                 let image = c.image.rsplit('/').next().unwrap_or_default();
                 let name = image.split([':', '@']).next().unwrap_or_default();
-                matches!(name, "coredns" | "kube-dns" | "mirrored-coredns-coredns" | "hardened-coredns")
+                matches!(
+                    name,
+                    "coredns" | "kube-dns" | "mirrored-coredns-coredns" | "hardened-coredns"
+                )
             })
     }
 
     /// True when its Ready condition says so.
     pub fn is_ready(&self) -> bool {
-        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
+        self.status
+            .conditions
+            .iter()
+            .any(|c| c.kind == "Ready" && c.status == "True")
     }
 }
 
@@ -692,8 +705,11 @@ impl PodSpec {
             .iter()
             .enumerate()
             .map(|(i, c)| (format!("initContainers/{i}"), c));
-        let main =
-            self.containers.iter().enumerate().map(|(i, c)| (format!("containers/{i}"), c));
+        let main = self
+            .containers
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (format!("containers/{i}"), c));
         init.chain(main)
     }
 }

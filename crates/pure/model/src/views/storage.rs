@@ -264,7 +264,12 @@ pub struct AttachmentError {
 impl StorageClass {
     /// True when claims without a class get this one.
     pub fn is_default(&self) -> bool {
-        let yes = |key: &str| self.metadata.annotations.get(key).is_some_and(|v| v == "true");
+        let yes = |key: &str| {
+            self.metadata
+                .annotations
+                .get(key)
+                .is_some_and(|v| v == "true")
+        };
         yes("storageclass.kubernetes.io/is-default-class")
             || yes("storageclass.beta.kubernetes.io/is-default-class")
     }
@@ -273,6 +278,10 @@ impl StorageClass {
 impl PersistentVolumeClaim {
     /// The size asked for, as written.
     pub fn request(&self) -> &str {
-        self.spec.resources.requests.get("storage").map_or("", String::as_str)
+        self.spec
+            .resources
+            .requests
+            .get("storage")
+            .map_or("", String::as_str)
     }
 }

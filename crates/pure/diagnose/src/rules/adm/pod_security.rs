@@ -36,7 +36,9 @@ pub static RULE: Rule = Rule {
 /// `staging/src/k8s.io/pod-security-admission/policy/check_*.go` (the text before the bracket).
 fn cure(violation: &str) -> Option<&'static str> {
     Some(match violation {
-        v if v.starts_with("allowPrivilegeEscalation != false") => "allowPrivilegeEscalation: false",
+        v if v.starts_with("allowPrivilegeEscalation != false") => {
+            "allowPrivilegeEscalation: false"
+        }
         v if v.starts_with("unrestricted capabilities") => "capabilities: {drop: [ALL]}",
         v if v.starts_with("runAsNonRoot != true") => "runAsNonRoot: true",
         v if v.starts_with("runAsUser=0") => "runAsUser: 1000",
@@ -56,40 +58,73 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .chain(c.evidence.iter().map(|e| e.text.as_str()))
             .find(|m| m.contains("violates PodSecurity"));
         if let (Some(message), Some(ns)) = (said, c.entity.namespace()) {
-            by_namespace.entry(ns.to_owned()).or_default().push((c, message.to_owned()));
+            by_namespace
+                .entry(ns.to_owned())
+                .or_default()
+                .push((c, message.to_owned()));
         }
     }
     for (ns, refused) in by_namespace {
-        let Some((first, message)) = refused.first() else { continue };
-        let level = between(message, "violates PodSecurity \"", "\"").unwrap_or("its level").to_owned();
-        let violations: Vec<&str> = message.split_once("\": ").map_or("", |m| m.1).split("), ").collect();
+        let Some((first, message)) = refused.first() else {
+            continue;
+        };
+        let level = between(message, "violates PodSecurity \"", "\"")
+            .unwrap_or("its level")
+            .to_owned();
+        let violations: Vec<&str> = message
+            .split_once("\": ")
+            .map_or("", |m| m.1)
+            .split("), ")
+            .collect();
         let cures: Vec<&str> = violations.iter().filter_map(|v| cure(v.trim())).collect();
-        let mut owners: Vec<String> = refused.iter().map(|(c, _)| {
-            let top = cx.top_owner(&c.entity);
-            format!("{} {}", top.kind(), top.name())
-        }).collect();
+        let mut owners: Vec<String> = refused
+            .iter()
+            .map(|(c, _)| {
+                let top = cx.top_owner(&c.entity);
+                format!("{} {}", top.kind(), top.name())
+            })
+            .collect();
         owners.sort();
         owners.dedup();
         let top = cx.top_owner(&first.entity);
         let level_name = level.split(':').next().unwrap_or_default().to_owned();
         let mut finding = RULE
             .on(EntityId::object("Namespace", "", "", &ns))
-            .title(format!("namespace {ns} enforces Pod Security level {level} and refuses the pods of {}", owners.join(", ")))
+            .title(format!(
+                "namespace {ns} enforces Pod Security level {level} and refuses the pods of {}",
+                owners.join(", ")
+            ))
             .why("The refusal shows only on the owner: there is no pod to describe.")
-            .term(85, "the API server names the level and the fields that violate it")
+            .term(
+                85,
+                "the API server names the level and the fields that violate it",
+            )
             .term(10, "the owner has fewer pods than it wants");
         for (c, _) in &refused {
-            finding = finding.cite_all(c.evidence.first().cloned()).explains(K::PodRefused, &c.entity);
+            finding = finding
+                .cite_all(c.evidence.first().cloned())
+                .explains(K::PodRefused, &c.entity);
         }
         if let Some(namespace) = cx.cluster.namespace(&ns)
-            && namespace.metadata.labels.contains_key("pod-security.kubernetes.io/enforce")
+            && namespace
+                .metadata
+                .labels
+                .contains_key("pod-security.kubernetes.io/enforce")
         {
             finding = finding.cite(
-                cx.field(namespace.obj, "/metadata/labels/pod-security.kubernetes.io~1enforce", "the level that the namespace enforces")
-                    .shown_by(format!("kubectl get namespace {ns} --show-labels")),
+                cx.field(
+                    namespace.obj,
+                    "/metadata/labels/pod-security.kubernetes.io~1enforce",
+                    "the level that the namespace enforces",
+                )
+                .shown_by(format!("kubectl get namespace {ns} --show-labels")),
             );
         }
-        let yaml = if cures.is_empty() { String::new() } else { format!(" securityContext: {{{}}}", cures.join(", ")) };
+        let yaml = if cures.is_empty() {
+            String::new()
+        } else {
+            format!(" securityContext: {{{}}}", cures.join(", "))
+        };
         out.push(
             finding
                 .check_first(

@@ -34,7 +34,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("coredns.loop") {
         let pod = hit.entity.as_ref();
         // A loop found before the last good start is history.
-        if pod.and_then(|p| cx.cluster.pod(p)).is_some_and(|p| p.is_ready()) {
+        if pod
+            .and_then(|p| cx.cluster.pod(p))
+            .is_some_and(|p| p.is_ready())
+        {
             continue;
         }
         let mut finding = RULE
@@ -51,11 +54,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .check_first("Then restart CoreDNS.", "kubectl -n kube-system rollout restart deployment coredns")
             .dont("Don't remove the loop plugin from the Corefile: the loop stays and eats the memory.")
             .dont("Don't restart the pods that can't resolve: they come back by themselves.");
-        for map in cx.cluster.config_maps.iter().filter(|m| m.data.get("Corefile").is_some_and(|c| c.contains("forward"))) {
+        for map in cx.cluster.config_maps.iter().filter(|m| {
+            m.data
+                .get("Corefile")
+                .is_some_and(|c| c.contains("forward"))
+        }) {
             finding = finding.cite(cx.field(map.obj, "/data/Corefile", "the Corefile in use"));
         }
         if let Some(id) = pod {
-            finding = finding.term(10, "it is the last word of a pod that serves the cluster's DNS").explains(K::ContainerCrashLoop, id);
+            finding = finding
+                .term(
+                    10,
+                    "it is the last word of a pod that serves the cluster's DNS",
+                )
+                .explains(K::ContainerCrashLoop, id);
         }
         out.push(finding);
     }

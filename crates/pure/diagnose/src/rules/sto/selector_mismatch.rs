@@ -33,13 +33,26 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for claim in &cx.cluster.claims {
         let id = cx.cluster.id(claim.obj);
-        let Some(pending) = cx.has(K::ClaimPending, &id) else { continue };
-        let Verdict::Nearly(volume, Field::Selector) = binding::verdict(cx.cluster, claim) else { continue };
-        let unmet = claim.spec.selector.as_ref().map(|s| s.unmet(&volume.metadata.labels)).unwrap_or_default();
+        let Some(pending) = cx.has(K::ClaimPending, &id) else {
+            continue;
+        };
+        let Verdict::Nearly(volume, Field::Selector) = binding::verdict(cx.cluster, claim) else {
+            continue;
+        };
+        let unmet = claim
+            .spec
+            .selector
+            .as_ref()
+            .map(|s| s.unmet(&volume.metadata.labels))
+            .unwrap_or_default();
         let labels = unmet.join(", ");
         let name = &volume.metadata.name;
         let has_labels = !volume.metadata.labels.is_empty();
-        let volume_side = if has_labels { "/metadata/labels" } else { "/metadata/name" };
+        let volume_side = if has_labels {
+            "/metadata/labels"
+        } else {
+            "/metadata/name"
+        };
         out.push(
             RULE.on(id.clone())
                 .title(format!("claim {} selects {labels}, a label that volume {name} lacks", claim.metadata.name))

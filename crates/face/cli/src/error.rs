@@ -1,0 +1,87 @@
+//! What people see when something fails: who, what, and the next command.
+
+use std::error::Error;
+use std::fmt;
+
+/// A failure with hints.
+#[derive(Debug)]
+pub struct CliError {
+    what: String,
+    hints: Vec<String>,
+    closed_pipe: bool,
+}
+
+impl CliError {
+    /// A failure without hints.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hints: Vec::new(),
+            closed_pipe: false,
+        }
+    }
+
+    /// The same failure with a next step.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// True when whoever read our output went away: no failure at all.
+    pub fn is_closed_pipe(&self) -> bool {
+        self.closed_pipe
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "defib: {}", self.what)?;
+        for hint in &self.hints {
+            write!(f, "\n  {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(e: std::io::Error) -> Self {
+        let closed_pipe = e.kind() == std::io::ErrorKind::BrokenPipe;
+        Self {
+            what: format!("cannot write the result: {e}"),
+            hints: Vec::new(),
+            closed_pipe,
+        }
+    }
+}
+
+impl From<defib_session::SourceError> for CliError {
+    fn from(e: defib_session::SourceError) -> Self {
+        Self::new(e.to_string()).hint("take its evidence along as files instead, and give their folder: defib diagnose FOLDER")
+    }
+}
+
+impl From<defib_session::Error> for CliError {
+    fn from(e: defib_session::Error) -> Self {
+        use defib_session::Error as E;
+        let mut what = e.to_string();
+        let mut at = e.source();
+        while let Some(source) = at {
+            what = format!("{what}: {source}");
+            at = source.source();
+        }
+        let failure = Self::new(what);
+        match e {
+            E::Unreadable { .. } => failure.hint("defib diagnose --help lists what can be read"),
+            E::Cluster { .. } => failure
+                .hint(
+                    "if the API server is dead, give its evidence as files: defib diagnose FOLDER",
+                )
+                .hint("else see whether kubectl reaches it: kubectl get --raw /readyz"),
+            E::NotYet { .. } => {
+                failure.hint("unpack it, and give the folder: defib diagnose FOLDER")
+            }
+            E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
+            E::NewerSchema { .. } | E::Unwritable { .. } => failure,
+        }
+    }
+}

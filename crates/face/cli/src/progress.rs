@@ -1,0 +1,70 @@
+//! Progress on standard error: one line that is written over, on a terminal only.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use defib_session::Event;
+
+/// Shows what happens, and keeps the time of each stage.
+pub struct Progress {
+    terminal: bool,
+    timings: bool,
+    shown: bool,
+    stage: Option<(&'static str, Instant)>,
+}
+
+impl Progress {
+    /// A display; with `timings` the time of each stage is told at the end of it.
+    pub fn new(timings: bool) -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            timings,
+            shown: false,
+            stage: None,
+        }
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Stage(name) => {
+                self.close();
+                self.stage = Some((name, Instant::now()));
+                self.show(name);
+            }
+            Event::Reading(what) => self.show(&format!("reading {what}")),
+        }
+    }
+
+    fn show(&mut self, what: &str) {
+        if self.terminal {
+            let line: String = what.chars().filter(|c| !c.is_control()).take(70).collect();
+            // Progress is talk: if it can't be shown, nothing is lost.
+            let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+            let _ = std::io::stderr().flush();
+            self.shown = true;
+        }
+    }
+
+    fn close(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            self.shown = false;
+        }
+        if let Some((name, since)) = self.stage.take()
+            && self.timings
+        {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{name:<10} {:>8.3} s",
+                since.elapsed().as_secs_f64()
+            );
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

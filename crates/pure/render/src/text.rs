@@ -1,0 +1,385 @@
+//! The report as a compiler would say it: cause, evidence, why, effect, what to do, what not to do.
+//!
+//! Causes first and at most five blocks, unless all are asked for. A command is never wrapped: it is
+//! there to be copied.
+
+use std::fmt::Write as _;
+
+use defib_model::bundle::Seen;
+use defib_model::report::{Evidence, Report, RootCause, Verdict};
+
+use crate::clean;
+use crate::style::{Ink, Style};
+
+/// Blocks on the first screen.
+const BLOCKS: usize = 5;
+/// Columns of a label.
+const LABEL: usize = 11;
+
+/// The whole report.
+pub fn report(r: &Report, style: &Style) -> String {
+    let mut out = String::new();
+    match r.verdict {
+        Verdict::Healthy => healthy(r, style, &mut out),
+        Verdict::Unknown => unknown(r, style, &mut out),
+        Verdict::RootCause => causes(r, style, &mut out),
+    }
+    style.letters(&out)
+}
+
+fn healthy(r: &Report, style: &Style, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "{} healthy: nothing is wrong in what was seen (objects{})",
+        style.mark(Ink::Good),
+        as_of(r)
+    );
+    let unseen: Vec<&str> = r
+        .coverage
+        .iter()
+        .filter(|c| c.seen != Seen::All)
+        .map(|c| c.scope.as_str())
+        .collect();
+    if !unseen.is_empty() {
+        let _ = writeln!(
+            out,
+            "  {}",
+            style.ink(Ink::Dim, &format!("not seen: {}", unseen.join(", ")))
+        );
+    }
+}
+
+fn as_of(r: &Report) -> String {
+    r.as_of
+        .as_deref()
+        .map(|t| format!(", as of {t}"))
+        .unwrap_or_default()
+}
+
+fn causes(r: &Report, style: &Style, out: &mut String) {
+    let shown = if style.all {
+        r.root_causes.len()
+    } else {
+        r.root_causes.len().min(BLOCKS)
+    };
+    for cause in r.root_causes.iter().take(shown) {
+        block(r, cause, style, out);
+        out.push('\n');
+    }
+    let explained = r
+        .symptoms
+        .iter()
+        .filter(|s| !s.explained_by.is_empty())
+        .count();
+    let n = r.root_causes.len();
+    let _ = writeln!(
+        out,
+        "{} independent {} {} {} of {} symptoms{}",
+        n,
+        if n == 1 { "cause" } else { "causes" },
+        if n == 1 { "explains" } else { "explain" },
+        explained,
+        r.symptoms.len(),
+        as_of(r)
+    );
+    if shown < n {
+        let _ = writeln!(out, "{} more: --all shows them", n - shown);
+    }
+    open_symptoms(r, style, out);
+    candidates(r, style, out);
+    gaps(r, style, out);
+}
+
+fn label(style: &Style, name: &str) -> String {
+    style.ink(Ink::Bold, &format!("  {name:<width$}", width = LABEL - 2))
+}
+
+/// A labelled paragraph: the label once, then lines below each other.
+fn paragraph(style: &Style, out: &mut String, name: &str, text: &str) {
+    for (i, line) in style.wrap(&clean::line(text), LABEL).iter().enumerate() {
+        let head = if i == 0 {
+            label(style, name)
+        } else {
+            " ".repeat(LABEL)
+        };
+        let _ = writeln!(out, "{head}{line}");
+    }
+}
+
+fn command(style: &Style, out: &mut String, text: &str) {
+    let _ = writeln!(
+        out,
+        "{}{} {}",
+        " ".repeat(LABEL),
+        style.ink(Ink::Dim, "$"),
+        style.ink(Ink::Command, &clean::line(text))
+    );
+}
+
+fn place(e: &Evidence) -> String {
+    let mut out = e.file.clone();
+    if e.line > 0 {
+        let _ = write!(out, ":{}", e.line);
+    }
+    if let Some(t) = &e.time {
+        let _ = write!(out, "  {t}");
+    }
+    clean::line(&out)
+}
+
+fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
+    let head = format!("{} {}", c.code, clean::line(&c.title));
+    for (i, line) in style.wrap(&head, 2).iter().enumerate() {
+        let mark = if i == 0 {
+            style.mark(Ink::Bad)
+        } else {
+            " ".to_owned()
+        };
+        let _ = writeln!(out, "{mark} {}", style.ink(Ink::Bold, line));
+    }
+    let sure = (c.confidence * 100.0).round() as i64;
+    let _ = writeln!(
+        out,
+        "{}{} {sure} % sure, {}",
+        label(style, "cause"),
+        c.class,
+        clean::line(c.entity.as_str())
+    );
+    if style.all {
+        for t in &c.terms {
+            let _ = writeln!(
+                out,
+                "{}{:+} {}",
+                " ".repeat(LABEL),
+                t.points,
+                clean::line(&t.text)
+            );
+        }
+    }
+    for (i, e) in c.evidence.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            "{}{}",
+            label(style, if i == 0 { "evidence" } else { "" }),
+            style.ink(Ink::Dim, &place(e))
+        );
+        let limit = if style.all { 400 } else { 240 };
+        let mut said: String = clean::line(&e.text).chars().take(limit).collect();
+        if e.text.chars().count() > limit {
+            said.push_str(if style.ascii { "..." } else { "…" });
+        }
+        for line in style.wrap(&said, LABEL + 2) {
+            let _ = writeln!(
+                out,
+                "{}{} {line}",
+                " ".repeat(LABEL),
+                if style.ascii { "|" } else { "│" }
+            );
+        }
+        for line in style.wrap(&format!("= {}", clean::line(&e.meaning)), LABEL) {
+            let _ = writeln!(out, "{}{line}", " ".repeat(LABEL));
+        }
+        if let Some(show) = e.show.as_ref().filter(|_| i == 0 || style.all) {
+            command(style, out, show);
+        }
+    }
+    if !c.why.is_empty() {
+        paragraph(style, out, "why", &c.why);
+    }
+    if !c.path.is_empty() {
+        let mut chain = short(c.path.first().map_or("", |h| h.from.as_str()));
+        for hop in &c.path {
+            if hop.to != hop.from {
+                let _ = write!(chain, " {} {}", style.arrow(), short(hop.to.as_str()));
+            }
+        }
+        paragraph(style, out, "chain", &chain);
+    }
+    paragraph(style, out, "effect", &effect(r, c));
+    for (i, a) in c.todo.iter().enumerate() {
+        paragraph(
+            style,
+            out,
+            if i == 0 { "do" } else { "" },
+            &format!("{} [{}]", a.text, a.danger.word()),
+        );
+        if let Some(cmd) = &a.command {
+            command(style, out, cmd);
+        }
+    }
+    for (i, w) in c.dont.iter().enumerate() {
+        paragraph(style, out, if i == 0 { "don't" } else { "" }, &w.text);
+    }
+    let _ = writeln!(out, "{}defib explain {}", label(style, "more"), c.code);
+}
+
+/// `kind/name` of an id: the namespace is said elsewhere.
+fn short(id: &str) -> String {
+    let mut parts = id.split('/');
+    let kind = parts
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    format!("{kind} {}", parts.next_back().unwrap_or_default())
+}
+
+/// `persistentvolumeclaims` → `persistentvolumeclaim`, `storageclasses` → `storageclass`.
+fn singular(plural: &str) -> String {
+    if let Some(stem) = plural.strip_suffix("ies") {
+        return format!("{stem}y");
+    }
+    let sibilant = plural
+        .strip_suffix("es")
+        .filter(|s| s.ends_with('s') || s.ends_with("ch"));
+    sibilant
+        .or_else(|| plural.strip_suffix('s'))
+        .unwrap_or(plural)
+        .to_owned()
+}
+
+fn effect(r: &Report, c: &RootCause) -> String {
+    let counts: Vec<String> = c
+        .effect
+        .iter()
+        .map(|(k, n)| format!("{n} {}", if *n == 1 { singular(k) } else { k.clone() }))
+        .collect();
+    let pods: Vec<&str> = r
+        .symptoms
+        .iter()
+        .filter(|s| c.explains.contains(&s.id) && s.entity.kind() == "pod")
+        .map(|s| s.condition.as_str())
+        .collect();
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for p in pods {
+        match kinds.iter_mut().find(|k| k.0 == p) {
+            Some(k) => k.1 += 1,
+            None => kinds.push((p, 1)),
+        }
+    }
+    let words: Vec<String> = kinds.iter().map(|(k, n)| format!("{n}× {k}")).collect();
+    match (counts.is_empty(), words.is_empty()) {
+        (true, _) => "nothing else that was observed".to_owned(),
+        (false, true) => counts.join(", "),
+        (false, false) => format!("{} ({})", counts.join(", "), words.join(", ")),
+    }
+}
+
+fn open_symptoms(r: &Report, style: &Style, out: &mut String) {
+    let open: Vec<_> = r
+        .symptoms
+        .iter()
+        .filter(|s| s.explained_by.is_empty())
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{} not explained:", style.mark(Ink::Warn));
+    let shown = if style.all {
+        open.len()
+    } else {
+        open.len().min(8)
+    };
+    for s in open.iter().take(shown) {
+        let _ = writeln!(
+            out,
+            "  {} {}",
+            clean::line(s.entity.as_str()),
+            style.ink(Ink::Dim, &s.condition)
+        );
+        for e in s.evidence.iter().take(if style.all { 3 } else { 1 }) {
+            let said: String = clean::line(&e.text).chars().take(160).collect();
+            for line in style.wrap(&said, 6) {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
+    }
+    if shown < open.len() {
+        let _ = writeln!(out, "  and {} more: --all shows them", open.len() - shown);
+    }
+}
+
+fn candidates(r: &Report, style: &Style, out: &mut String) {
+    if !r.candidates.is_empty() {
+        let _ = writeln!(out, "\n{} it may be:", style.mark(Ink::Dim));
+        let shown = if style.all {
+            r.candidates.len()
+        } else {
+            r.candidates.len().min(BLOCKS)
+        };
+        for c in r.candidates.iter().take(shown) {
+            let title = if c.title.is_empty() {
+                c.class.clone()
+            } else {
+                format!("{}: {}", c.class, c.title)
+            };
+            for (i, line) in style.wrap(&clean::line(&title), 4).iter().enumerate() {
+                let _ = writeln!(out, "{}{line}", if i == 0 { "  - " } else { "    " });
+            }
+            for (sign, list) in [("for", &c.pro), ("against", &c.con)] {
+                for e in list.iter().take(if style.all { 5 } else { 1 }) {
+                    let said: String = clean::line(&e.text).chars().take(160).collect();
+                    for line in style.wrap(&format!("{sign}: {said}"), 6) {
+                        let _ = writeln!(out, "      {line}");
+                    }
+                }
+            }
+        }
+    }
+    if let Some(q) = &r.question {
+        let _ = writeln!(out);
+        paragraph(style, out, "next", &q.text);
+        if let Some(c) = &q.command {
+            command(style, out, c);
+        }
+        if !q.decides.is_empty() {
+            paragraph(
+                style,
+                out,
+                "",
+                &format!("decides between {}", q.decides.join(", ")),
+            );
+        }
+    }
+}
+
+fn gaps(r: &Report, style: &Style, out: &mut String) {
+    if r.gaps.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{} could not be read:", style.mark(Ink::Warn));
+    let shown = if style.all {
+        r.gaps.len()
+    } else {
+        r.gaps.len().min(BLOCKS)
+    };
+    for g in r.gaps.iter().take(shown) {
+        for (i, line) in style
+            .wrap(
+                &format!("{}: {}", clean::line(&g.what), clean::line(&g.why)),
+                4,
+            )
+            .iter()
+            .enumerate()
+        {
+            let _ = writeln!(out, "{}{line}", if i == 0 { "  - " } else { "    " });
+        }
+    }
+    if shown < r.gaps.len() {
+        let _ = writeln!(out, "  and {} more: --all shows them", r.gaps.len() - shown);
+    }
+}
+
+fn unknown(r: &Report, style: &Style, out: &mut String) {
+    let seen_anything = r.coverage.iter().any(|c| c.seen != Seen::None);
+    let what = match (r.symptoms.is_empty(), seen_anything) {
+        (false, _) => "unknown: something is wrong that nothing in the evidence explains",
+        (true, true) => "unknown: nothing wrong was found, but not enough was seen to say healthy",
+        (true, false) => "unknown: no evidence that this version can judge",
+    };
+    let _ = writeln!(out, "{} {what}{}", style.mark(Ink::Dim), as_of(r));
+    open_symptoms(r, style, out);
+    candidates(r, style, out);
+    gaps(r, style, out);
+}
