@@ -9,14 +9,29 @@ type Chore = (&'static str, &'static str, fn(Vec<String>) -> ExitCode);
 /// All chores, in the order `help` shows them.
 const CHORES: &[Chore] = &[
     (
+        "ci",
+        "check (every commit), test (what CI runs), full (everything there is)",
+        xtask::ci::run,
+    ),
+    (
         "codegen",
         "writes the module list and registry of rules; --check only compares",
         xtask::codegen::run,
     ),
     (
+        "docs",
+        "writes the rules' pages and the JSON Schemas; --check only compares",
+        xtask::docs::run,
+    ),
+    (
         "lab",
         "real control planes to test against: build, control-plane, populate, status, down",
         xtask::lab::cli::run,
+    ),
+    (
+        "walls",
+        "compares who depends on whom with who may",
+        xtask::walls::run,
     ),
 ];
 

@@ -1,0 +1,225 @@
+//! `cargo xtask ci check|test|full`: what `make` and CI run, with one count at the end.
+//!
+//! The last line is `N passed, N failed, N skipped`: tests of all binaries together, and every step
+//! that is no test counts as one. Deliberately absent: anything that `cargo test` does not check at home.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+
+#[derive(Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// Crates whose tests need nothing but themselves.
+const PURE: &[&str] = &[
+    "defib-formats",
+    "defib-model",
+    "defib-read",
+    "defib-diagnose",
+    "defib-render",
+];
+
+/// The chore.
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is the command line face of the chore"
+)]
+pub fn run(arguments: Vec<String>) -> ExitCode {
+    let mut count = Count::default();
+    match arguments.first().map(String::as_str) {
+        Some("check") => check(&mut count),
+        Some("test" | "full") => {
+            check(&mut count);
+            lab(&mut count);
+            // Everything, the lab and the binary included; the pure crates' tests run again in a breath.
+            tests(
+                &mut count,
+                &["test", "--workspace", "--locked", "--no-fail-fast"],
+            );
+            score(&mut count);
+        }
+        _ => {
+            eprintln!("cargo xtask ci check|test|full");
+            return ExitCode::FAILURE;
+        }
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        count.passed, count.failed, count.skipped
+    );
+    if count.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn check(count: &mut Count) {
+    step(count, "format", &["fmt", "--all", "--check"]);
+    step(
+        count,
+        "lints",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    );
+    // The walls, the registry of rules and the generated documents are tests of xtask.
+    tests(count, &["test", "--package", "xtask", "--lib", "--locked"]);
+    let mut pure = vec!["test", "--lib", "--locked"];
+    for name in PURE {
+        pure.extend(["--package", name]);
+    }
+    tests(count, &pure);
+    tests(count, &["test", "--package", "defib-session", "--locked"]);
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn step(count: &mut Count, name: &str, arguments: &[&str]) {
+    eprintln!("== {name}");
+    let done = Command::new("cargo")
+        .args(arguments)
+        .current_dir(crate::codegen::root())
+        .stdin(Stdio::null())
+        .status();
+    match done {
+        Ok(status) if status.success() => count.passed += 1,
+        _ => {
+            eprintln!("== {name} failed: cargo {}", arguments.join(" "));
+            count.failed += 1;
+        }
+    }
+}
+
+/// Builds the lab's programs before the tests that need them, so that its time is seen on its own.
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn lab(count: &mut Count) {
+    if let Some(why) = crate::lab::control_plane::unavailable() {
+        eprintln!("== lab skipped: {why}");
+        count.skipped += 1;
+        return;
+    }
+    step(
+        count,
+        "lab build",
+        &["run", "--quiet", "--package", "xtask", "--", "lab", "build"],
+    );
+}
+
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "the output of tests is passed on"
+)]
+fn tests(count: &mut Count, arguments: &[&str]) {
+    eprintln!("== cargo {}", arguments.join(" "));
+    let child = Command::new("cargo")
+        .args(arguments)
+        .current_dir(crate::codegen::root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        count.failed += 1;
+        return;
+    };
+    let mut seen = Count::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // The binaries' own closing lines must not be taken for ours.
+            if let Some(rest) = line.strip_prefix("test result: ") {
+                let number = |word: &str| {
+                    rest.split(';')
+                        .find_map(|p| {
+                            p.trim()
+                                .trim_start_matches("ok. ")
+                                .trim_start_matches("FAILED. ")
+                                .strip_suffix(word)?
+                                .trim()
+                                .parse::<u64>()
+                                .ok()
+                        })
+                        .unwrap_or(0)
+                };
+                seen.passed += number(" passed");
+                seen.failed += number(" failed");
+                seen.skipped += number(" ignored");
+            }
+            println!("{line}");
+        }
+    }
+    let ok = child.wait().is_ok_and(|s| s.success());
+    if !ok && seen.failed == 0 {
+        // It did not build, or a binary died.
+        seen.failed = 1;
+    }
+    count.passed += seen.passed;
+    count.failed += seen.failed;
+    count.skipped += seen.skipped;
+}
+
+/// The score on recorded incidents, where they are: printed, not judged.
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn score(count: &mut Count) {
+    let root = crate::codegen::root();
+    let shared = root.join("../shared");
+    let script = shared.join("score/score.py");
+    if !script.exists() {
+        eprintln!("== score skipped: no recorded incidents beside the project");
+        count.skipped += 1;
+        return;
+    }
+    let Ok(built) = Command::new("cargo")
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "defib",
+            "--locked",
+            "--message-format=json",
+        ])
+        .current_dir(&root)
+        .stderr(Stdio::inherit())
+        .output()
+    else {
+        count.failed += 1;
+        return;
+    };
+    let binary = String::from_utf8_lossy(&built.stdout)
+        .lines()
+        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+        .filter_map(|v| {
+            v.get("executable")
+                .and_then(|e| e.as_str())
+                .map(str::to_owned)
+        })
+        .next_back();
+    let Some(binary) = binary else {
+        count.failed += 1;
+        return;
+    };
+    for (folder, must) in [
+        ("incidents/half-alive-rebuild", Some("1")),
+        ("corpus", None),
+    ] {
+        let mut command = Command::new("python3");
+        command.arg(&script).arg(&binary).arg(shared.join(folder));
+        if let Some(mean) = must {
+            command.args(["--min-mean", mean]);
+        }
+        eprintln!("== score on {folder}");
+        match command.stdin(Stdio::null()).status() {
+            Ok(status) if status.success() => count.passed += 1,
+            _ => count.failed += 1,
+        }
+    }
+}
