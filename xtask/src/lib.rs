@@ -4,5 +4,6 @@
 pub mod ci;
 pub mod codegen;
 pub mod docs;
+pub mod dump;
 pub mod lab;
 pub mod walls;

@@ -24,6 +24,11 @@ const CHORES: &[Chore] = &[
         xtask::docs::run,
     ),
     (
+        "dump",
+        "a large dump to measure with: --out DIR [--pods N] [--yaml]",
+        xtask::dump::run,
+    ),
+    (
         "lab",
         "real control planes to test against: build, control-plane, populate, status, down",
         xtask::lab::cli::run,

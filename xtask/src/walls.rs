@@ -33,7 +33,7 @@ const OURS: &[(&str, &[&str])] = &[
         ],
     ),
     ("defib", &["defib-model", "defib-render", "defib-session"]),
-    ("xtask", &["defib-diagnose", "defib-model"]),
+    ("xtask", &["defib-diagnose", "defib-model", "defib-render"]),
 ];
 
 /// Third-party crates that the pure shelf may use: they read bytes and hold values, nothing else.
