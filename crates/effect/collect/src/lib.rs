@@ -6,12 +6,14 @@
 mod archive;
 mod error;
 mod files;
+#[cfg(feature = "live")]
 mod kube;
 mod store;
 
 pub use archive::{BundleFile, Writer, is_bundle};
 pub use error::CollectError;
 pub use files::{stdin, tree};
+#[cfg(feature = "live")]
 pub use kube::cluster;
 pub use store::Store;
 

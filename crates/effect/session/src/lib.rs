@@ -45,6 +45,7 @@ pub struct Options {
     pub timeout: Option<u64>,
 }
 
+#[cfg(feature = "live")]
 /// Asks a living cluster. The runtime lives as long as the questions do.
 fn kube(
     collection: &mut Collection<'_>,
@@ -75,6 +76,18 @@ fn kube(
         };
         defib_collect::cluster(collection, &api, &uri, |done| events(Event::Reading(done))).await
     })
+}
+
+/// Without the feature `live` a living cluster is a source that is not read.
+#[cfg(not(feature = "live"))]
+fn kube(
+    _: &mut Collection<'_>,
+    source: &Source,
+    _: Option<String>,
+    _: &Options,
+    _: &mut dyn FnMut(Event),
+) -> Result<(), CollectError> {
+    Err(CollectError::NotYet { what: format!("{source} (this build is without living clusters)") })
 }
 
 struct IntoReader<'r, 's>(&'r mut Reader<'s>);

@@ -235,16 +235,14 @@ pub struct Container {
     pub restart_policy: String,
 }
 
-/// One of `env`.
+/// One of `env`. Values given in place are not kept: no rule reads them, and they are the larger half
+/// of many pods.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct EnvVar {
     /// The variable.
     #[serde(deserialize_with = "de::text")]
     pub name: String,
-    /// Its value, if given in place.
-    #[serde(deserialize_with = "de::text")]
-    pub value: String,
     /// Where it comes from otherwise.
     #[serde(deserialize_with = "de::object")]
     pub value_from: EnvSource,
@@ -256,10 +254,10 @@ pub struct EnvVar {
 pub struct EnvSource {
     /// A key of a Secret.
     #[serde(deserialize_with = "de::maybe")]
-    pub secret_key_ref: Option<KeyRef>,
+    pub secret_key_ref: Option<Box<KeyRef>>,
     /// A key of a ConfigMap.
     #[serde(deserialize_with = "de::maybe")]
-    pub config_map_key_ref: Option<KeyRef>,
+    pub config_map_key_ref: Option<Box<KeyRef>>,
 }
 
 /// One of `envFrom`.
