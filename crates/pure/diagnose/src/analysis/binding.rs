@@ -62,7 +62,7 @@ impl Field {
 #[derive(Clone, Debug)]
 pub enum Verdict<'a> {
     /// It names a volume that does not exist.
-    VolumeMissing(&'a str),
+    VolumeMissing,
     /// It names a volume that differs.
     NamedDiffers(&'a PersistentVolume, Vec<Field>),
     /// It names a volume that another claim has.
@@ -76,13 +76,13 @@ pub enum Verdict<'a> {
     /// A volume would fit, but is still kept for a claim that is gone.
     Released(&'a PersistentVolume),
     /// A volume would fit, but another living claim took it.
-    Taken(&'a PersistentVolume),
+    Taken(&'a PersistentVolume, &'a PersistentVolumeClaim),
     /// Only static volumes, and none that comes near.
     NoVolume,
     /// It waits for a pod, and no pod uses it.
     NoConsumer,
     /// A provisioner is to make it.
-    Provisioner(&'a StorageClass),
+    Provisioner,
     /// The evidence lacks what would decide.
     Unknown,
 }
@@ -157,10 +157,19 @@ fn held<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim, volume: &Persis
     }
 }
 
+/// Is the volume kept for this claim by name, and not bound to an earlier one?
+fn reserved(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> bool {
+    volume.spec.claim_ref.as_ref().is_some_and(|r| {
+        r.name == claim.metadata.name
+            && r.namespace == claim.metadata.namespace
+            && (r.uid.is_empty() || r.uid == claim.metadata.uid)
+    })
+}
+
 enum Holder<'a> {
     Nobody,
     Gone,
-    Other(#[expect(dead_code, reason = "kept for rules that name the other claim")] &'a PersistentVolumeClaim),
+    Other(&'a PersistentVolumeClaim),
     Unseen,
 }
 
@@ -180,7 +189,7 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
                 }
             },
             None if cluster.listed.get("PersistentVolume").is_some_and(|l| l.whole) => {
-                Verdict::VolumeMissing(&claim.spec.volume_name)
+                Verdict::VolumeMissing
             }
             None => Verdict::Unknown,
         };
@@ -188,7 +197,13 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     let classes_known = cluster.listed.get("StorageClass").is_some_and(|l| l.whole);
     let class = class_of(cluster, claim);
     match claim.spec.storage_class_name.as_deref() {
-        None if class.is_none() && classes_known => return Verdict::NoDefaultClass,
+        None if class.is_none() && classes_known => {
+            // Without a default it can still be bound to a volume without a class.
+            return match nearest(cluster, claim) {
+                Verdict::NoVolume | Verdict::Nearly(_, Field::Class) => Verdict::NoDefaultClass,
+                other => other,
+            };
+        }
         Some(name)
             if !name.is_empty()
                 && class.is_none()
@@ -207,7 +222,7 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     if let Some(class) = class
         && !is_static(class)
     {
-        return Verdict::Provisioner(class);
+        return Verdict::Provisioner;
     }
     if !volumes_known {
         return Verdict::Unknown;
@@ -229,10 +244,20 @@ fn nearest<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Verdict<'
     for volume in &cluster.volumes {
         let fields = differences(claim, volume);
         let free = matches!(volume.status.phase.as_str(), "Available" | "" | "Pending");
+        if reserved(claim, volume) && free {
+            // A volume that is kept for this claim is asked for less; see `FindMatchingVolume`.
+            let kept: Vec<Field> = fields.iter().copied().filter(|f| !matches!(f, Field::Selector | Field::Class)).collect();
+            if !kept.is_empty() {
+                offer(0, Verdict::NamedDiffers(volume, kept));
+                continue;
+            }
+        }
         match (held(cluster, claim, volume), fields.as_slice()) {
             (Holder::Gone, []) => offer(1, Verdict::Released(volume)),
-            (Holder::Other(_), []) => offer(3, Verdict::Taken(volume)),
+            (Holder::Other(other), []) => offer(3, Verdict::Taken(volume, other)),
             (Holder::Nobody, []) if volume.status.phase == "Released" => offer(1, Verdict::Released(volume)),
+            // It fits and is free: the binder has not come to it yet.
+            (Holder::Nobody, []) if free => offer(0, Verdict::Unknown),
             (Holder::Nobody, [one]) if free => {
                 let rank = match one {
                     Field::Selector => 0,

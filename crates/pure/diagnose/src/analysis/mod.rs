@@ -4,8 +4,10 @@
 //! question exclude each other. Deliberately absent: findings.
 
 pub mod binding;
+pub mod placement;
 pub mod references;
 pub mod scheduling;
+pub mod storage;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.
 ///

@@ -10,9 +10,31 @@ pub mod adm {
 pub mod dns {
     pub mod forward_loop;
 }
+/// Scheduling.
+pub mod sch {
+    pub mod anti_affinity;
+    pub mod control_plane_taint;
+    pub mod cordoned;
+    pub mod host_port;
+    pub mod insufficient_resources;
+    pub mod pod_limit;
+    pub mod selector_mismatch;
+    pub mod untolerated_taint;
+}
 /// Storage.
 pub mod sto {
+    pub mod access_mode_mismatch;
+    pub mod bound_to_wrong_claim;
+    pub mod claim_missing;
+    pub mod class_missing;
+    pub mod no_default_class;
+    pub mod no_matching_volume;
+    pub mod node_affinity;
     pub mod selector_mismatch;
+    pub mod stale_claim_ref;
+    pub mod volume_differs;
+    pub mod volume_missing;
+    pub mod waits_for_consumer;
 }
 /// Workloads' own configuration.
 pub mod wrk {
@@ -34,6 +56,25 @@ pub struct Registered {
 pub static RULES: &[Registered] = &[
     Registered { rule: &adm::pod_security::RULE, source: include_str!("adm/pod_security.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
+    Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
+    Registered { rule: &sch::selector_mismatch::RULE, source: include_str!("sch/selector_mismatch.rs") },
+    Registered { rule: &sch::untolerated_taint::RULE, source: include_str!("sch/untolerated_taint.rs") },
+    Registered { rule: &sch::control_plane_taint::RULE, source: include_str!("sch/control_plane_taint.rs") },
+    Registered { rule: &sch::pod_limit::RULE, source: include_str!("sch/pod_limit.rs") },
+    Registered { rule: &sch::host_port::RULE, source: include_str!("sch/host_port.rs") },
+    Registered { rule: &sch::cordoned::RULE, source: include_str!("sch/cordoned.rs") },
+    Registered { rule: &sch::anti_affinity::RULE, source: include_str!("sch/anti_affinity.rs") },
     Registered { rule: &sto::selector_mismatch::RULE, source: include_str!("sto/selector_mismatch.rs") },
+    Registered { rule: &sto::class_missing::RULE, source: include_str!("sto/class_missing.rs") },
+    Registered { rule: &sto::no_default_class::RULE, source: include_str!("sto/no_default_class.rs") },
+    Registered { rule: &sto::volume_missing::RULE, source: include_str!("sto/volume_missing.rs") },
+    Registered { rule: &sto::volume_differs::RULE, source: include_str!("sto/volume_differs.rs") },
+    Registered { rule: &sto::access_mode_mismatch::RULE, source: include_str!("sto/access_mode_mismatch.rs") },
+    Registered { rule: &sto::no_matching_volume::RULE, source: include_str!("sto/no_matching_volume.rs") },
+    Registered { rule: &sto::stale_claim_ref::RULE, source: include_str!("sto/stale_claim_ref.rs") },
+    Registered { rule: &sto::bound_to_wrong_claim::RULE, source: include_str!("sto/bound_to_wrong_claim.rs") },
+    Registered { rule: &sto::waits_for_consumer::RULE, source: include_str!("sto/waits_for_consumer.rs") },
+    Registered { rule: &sto::claim_missing::RULE, source: include_str!("sto/claim_missing.rs") },
+    Registered { rule: &sto::node_affinity::RULE, source: include_str!("sto/node_affinity.rs") },
     Registered { rule: &wrk::secret_missing::RULE, source: include_str!("wrk/secret_missing.rs") },
 ];
