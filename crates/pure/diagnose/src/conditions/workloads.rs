@@ -21,7 +21,7 @@ pub(super) fn observe(cx: &mut Context<'_>) {
 fn refused(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found: Vec<Condition> = Vec::new();
-    for (about, _) in &cluster.events_about {
+    for about in cluster.events_about.keys() {
         let Some(event) = last_event(cluster, about, &["FailedCreate"]) else { continue };
         if !event.warning {
             continue;

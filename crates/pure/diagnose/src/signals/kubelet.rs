@@ -17,6 +17,27 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: pkg/kubelet/eviction/eviction_manager.go",
     ),
     signal(
+        "kubelet.nfs-helper-missing",
+        "helper program",
+        r"(?:nfs.*|/sbin/mount\.<type> )helper program",
+        "kubelet",
+        "util-linux: libmount/src/context_mount.c, quoted by kubernetes pkg/volume/nfs",
+    ),
+    signal(
+        "kubelet.nfs-refused",
+        "by server while mounting ",
+        r"access denied by server while mounting (\S+)",
+        "kubelet",
+        "nfs-utils: utils/mount/error.c",
+    ),
+    signal(
+        "cni.range-exhausted",
+        "no IP addresses available in range set",
+        "",
+        "kubelet, containerd",
+        "containernetworking/plugins: plugins/ipam/host-local/backend/allocator/allocator.go",
+    ),
+    signal(
         "kcm.all-nodes-not-ready",
         "Entering master disruption mode",
         "",

@@ -52,4 +52,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the reservations of living pods: two pods would share one address."),
         );
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        for hit in cx.hits("cni.range-exhausted").take(1) {
+            out.push(
+                RULE.on(EntityId::other("nodes", "cluster"))
+                    .title("a node has no pod address left")
+                    .why("Every new pod of the node fails until an address is given back.")
+                    .term(85, "the address plugin says so, in the log")
+                    .cite(cx.log(hit, 0, "the address plugin finds no free address"))
+                    .safe("Compare reservations with pods, on that node.", "ls /var/lib/cni/networks/cbr0 | wc -l; k3s crictl pods -q | wc -l")
+                    .dont("Don't delete the reservations of living pods: two pods would share one address."),
+            );
+        }
+    }
 }

@@ -70,7 +70,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let node = cx.cluster.node(name);
         let over = node.is_some_and(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure" && c.status == "False"));
         if told && !over {
-            out.push(found(name).term(80, "the kubelet reclaims disk").cite(cx.event(event, "the kubelet's words")).explains(K::NodePressure, &event.about));
+            out.push(found(name).term(80, "the kubelet reclaims disk").cite(cx.event(event, "the kubelet's words")));
         }
     }
     for hit in cx.hits("kubelet.reclaims-disk") {

@@ -18,6 +18,7 @@
 //! Do not count these pods as alive when you plan a restart or a drain elsewhere.
 
 use defib_model::cluster::ObjId;
+use defib_model::report::Evidence;
 use jiff::Timestamp;
 use crate::rules::prelude::*;
 
@@ -40,17 +41,40 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if name.is_empty() || cx.cluster.node(name).is_some() {
             continue;
         }
+        // Pods and nodes may have been listed from two clusters or at two times: the node must have
+        // left another trace that it was one of these.
+        let Some(trace) = trace(cx, name) else { continue };
         let mut finding = found(name, format!("pods are shown as running on node {name}, which does not exist any more"))
             .term(80, "all nodes were listed, and it is not among them")
             .cite(cx.field(pod.obj, "/spec/nodeName", "the node that the pod ran on"))
-            .cite(cx.field(pod.obj, "/status/phase", "the last thing that its kubelet wrote"));
+            .cite(cx.field(pod.obj, "/status/phase", "the last thing that its kubelet wrote"))
+            .cite(trace);
         let id = cx.cluster.id(pod.obj);
         for kind in [K::PodNotReady, K::ContainerCrashLoop, K::ProbeFailing] {
-            finding = finding.explains(kind, &id);
+            if cx.has(kind, &id).is_some() {
+                finding = finding.explains(kind, &id);
+            }
         }
         out.push(finding);
     }
     leases(cx, out);
+}
+
+/// What a node that is gone leaves behind: its lease, its password, attachments, events.
+fn trace(cx: &Context<'_>, node: &str) -> Option<Evidence> {
+    let lease = cx.cluster.others.iter().map(|o| o.obj).find(|o| {
+        cx.cluster.object(*o).is_some_and(|o| o.kind == "Lease" && o.namespace == "kube-node-lease" && o.name == node)
+    });
+    let password = format!("{node}.node-password.k3s");
+    let secret = cx.cluster.secrets.iter().find(|s| s.metadata.name == password).map(|s| s.obj);
+    if let Some(obj) = lease.or(secret) {
+        return Some(cx.field(obj, "/metadata/name", "the node was a member of this cluster"));
+    }
+    if let Some(a) = cx.cluster.attachments.iter().find(|a| a.spec.node_name == node) {
+        return Some(cx.field(a.obj, "/spec/nodeName", "the node was a member of this cluster"));
+    }
+    let event = cx.cluster.events_of(&EntityId::object("Node", "", "", node)).last()?;
+    Some(cx.event(event, "the node was a member of this cluster"))
 }
 
 fn found(node: &str, title: String) -> Finding {

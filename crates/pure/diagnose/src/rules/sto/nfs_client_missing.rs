@@ -52,4 +52,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't look for the fault in the server's exports: the request never left the node."),
         );
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        for hit in cx.hits("kubelet.nfs-helper-missing").take(1) {
+            out.push(
+                RULE.on(EntityId::other("nodes", "cluster"))
+                    .title("the node has no NFS client: a share can't be mounted there")
+                    .why("The kubelet mounts NFS with the node's own tools.")
+                    .term(82, "mount says, in the log, that it finds no helper for nfs")
+                    .cite(cx.log(hit, 0, "mount finds no helper for nfs"))
+                    .check_first("Install it on every node that may run such pods.", "apt-get install nfs-common   # or: dnf install nfs-utils, apk add nfs-utils")
+                    .dont("Don't look for the fault in the server's exports: the request never left the node."),
+            );
+        }
+    }
 }

@@ -53,4 +53,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't open the export to everybody to try: any machine could then write as root."),
         );
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        for hit in cx.hits("kubelet.nfs-refused").take(1) {
+            let export = hit.lines.first().and_then(|l| l.groups.first()).cloned().unwrap_or_default();
+            let server = export.split(':').next().unwrap_or_default();
+            out.push(
+                RULE.on(EntityId::other("nfs-server", server))
+                    .title(format!("the NFS server refuses {export} to the node"))
+                    .why("The server was reached and said no: the path is not exported, or not to this node.")
+                    .term(88, "the server's own answer, in the log")
+                    .cite(cx.log(hit, 0, "the server's answer"))
+                    .safe("What does the server export, and to whom?", format!("showmount -e {server}"))
+                    .dont("Don't open the export to everybody to try: any machine could then write as root."),
+            );
+        }
+    }
 }
