@@ -49,6 +49,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(cx.field(node.obj, &format!("/status/conditions/{i}/message"), "the node controller's words"))
                 .cite(cx.field(node.obj, &format!("/status/conditions/{i}/status"), "its Ready condition"))
                 .explains(K::NodeNotReady, &id)
+                // What the host's own logs say about it is nearer to the cause.
+                .weak()
                 .safe("Does the machine answer?", format!("ping -c3 {name}; ssh {name} systemctl status k3s k3s-agent --no-pager"))
                 .safe("What ran there, and what can't move?", format!("kubectl get pods -A -o wide --field-selector spec.nodeName={name}"))
                 .check_first("If it is off for good, let its volumes go.", format!("kubectl taint node {name} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"))

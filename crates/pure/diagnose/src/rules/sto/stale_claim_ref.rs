@@ -19,6 +19,9 @@
 //! Do not delete the volume to make it Available, and do not remove the whole claimRef while other
 //! claims wait: the first that fits takes the data.
 
+use defib_model::report::Evidence;
+use defib_model::views::PersistentVolumeClaim;
+
 use crate::analysis::binding::{self, Verdict};
 use crate::rules::prelude::*;
 
@@ -59,6 +62,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if again && !claim.metadata.uid.is_empty() {
             finding = finding.cite(cx.field(claim.obj, "/metadata/uid", "the uid of the present claim"));
         }
+        finding = finding.cite_all(stranger(cx, claim));
         out.push(
             finding
                 .cite_all(c.evidence.first().cloned())
@@ -71,4 +75,24 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the volume to make it free, and don't clear the whole claimRef while other claims wait: the first that fits takes the data."),
         );
     }
+}
+
+/// A claim that another program made than its siblings: somebody made it again by hand.
+fn stranger(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> Option<Evidence> {
+    let maker = |c: &PersistentVolumeClaim| {
+        // The controllers write into every claim; who made it is anybody else.
+        let i = c.metadata.managed_fields.iter().position(|m| !matches!(m.manager.as_str(), "kube-controller-manager" | "k3s" | "kubelet"))?;
+        Some((i, c.metadata.managed_fields.get(i)?.manager.clone()))
+    };
+    let (i, own) = maker(claim)?;
+    let siblings: Vec<String> = cx
+        .cluster
+        .claims
+        .iter()
+        .filter(|c| c.metadata.namespace == claim.metadata.namespace && c.obj != claim.obj)
+        .filter_map(|c| maker(c).map(|m| m.1))
+        .collect();
+    let alone = !siblings.is_empty() && siblings.iter().all(|m| *m != own);
+    let usual = siblings.first().cloned().unwrap_or_default();
+    alone.then(|| cx.field(claim.obj, &format!("/metadata/managedFields/{i}/manager"), format!("its siblings were made by {usual}: this claim was made again by hand")))
 }
