@@ -52,6 +52,13 @@ pub static SIGNALS: &[Signal] = &[
         "Linux: mm/oom_kill.c",
     ),
     signal(
+        "kernel.oom-machine",
+        "oom-kill:constraint=",
+        r"oom-kill:constraint=CONSTRAINT_NONE\b.*\bglobal_oom\b",
+        "kernel",
+        "Linux: mm/oom_kill.c (dump_oom_summary)",
+    ),
+    signal(
         "kernel.oom-pod",
         "oom-kill:constraint=",
         r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*oom_memcg=\S*kubepods",

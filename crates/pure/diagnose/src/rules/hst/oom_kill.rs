@@ -32,8 +32,10 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut system: Vec<Finding> = Vec::new();
-    for hit in cx.hits("kernel.oom-global") {
-        let victim = hit.lines.first().and_then(|l| l.groups.first()).cloned().unwrap_or_default();
+    // The kernel's summary says that the shortage was the machine's; the next line names the victim.
+    for hit in cx.hits("kernel.oom-machine").chain(cx.hits("kernel.oom-global")) {
+        let victims = cx.hits("kernel.oom-global").filter(|h| h.entry == hit.entry);
+        let victim = victims.filter_map(|h| h.lines.first()?.groups.first().cloned()).next().unwrap_or_default();
         let entity = hit.entity.clone().unwrap_or_else(|| EntityId::other("nodes", "cluster"));
         system.push(found(entity, &victim).term(90, "the kernel says so").cite(cx.log(hit, 0, "the kernel's words")));
     }
