@@ -174,8 +174,10 @@ fn waits_for_nodes(
         return Vec::new();
     };
     let clauses = scheduling::clauses(message);
-    let health = scheduling::primary(&clauses)
-        .is_some_and(|p| matches!(&p.reason, scheduling::Reason::Taint(key, _) if scheduling::is_health_taint(key) || key.is_empty()));
+    // Any node that is out for its own troubles counts: the others may only be full because of it.
+    let health = clauses
+        .iter()
+        .any(|c| matches!(&c.reason, scheduling::Reason::Taint(key, _) if scheduling::is_health_taint(key) || key.is_empty()));
     if !health {
         return Vec::new();
     }

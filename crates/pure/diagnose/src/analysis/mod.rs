@@ -3,9 +3,15 @@
 //! A rule that needs one of these only looks whether the answer is its own; so rules about the same
 //! question exclude each other. Deliberately absent: findings.
 
+pub mod attach;
 pub mod binding;
+pub mod longhorn;
+pub mod nodes;
+pub mod oom;
+pub mod placement;
 pub mod references;
 pub mod scheduling;
+pub mod storage;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.
 ///

@@ -6,13 +6,57 @@ pub mod prelude;
 pub mod adm {
     pub mod pod_security;
 }
+/// Pod networks.
+pub mod cni {
+    pub mod config_missing;
+    pub mod pool_exhausted;
+}
 /// Name resolution.
 pub mod dns {
     pub mod forward_loop;
 }
+/// Hosts and nodes.
+pub mod hst {
+    pub mod disk_pressure;
+    pub mod eviction_suspended;
+    pub mod host_down;
+    pub mod limit_too_low;
+    pub mod oom_kill;
+    pub mod stale_pod_status;
+}
+/// Scheduling.
+pub mod sch {
+    pub mod anti_affinity;
+    pub mod control_plane_taint;
+    pub mod cordoned;
+    pub mod host_port;
+    pub mod insufficient_resources;
+    pub mod pod_limit;
+    pub mod selector_mismatch;
+    pub mod untolerated_taint;
+}
 /// Storage.
 pub mod sto {
+    pub mod access_mode_mismatch;
+    pub mod bound_to_wrong_claim;
+    pub mod claim_missing;
+    pub mod class_missing;
+    pub mod local_path_helper;
+    pub mod longhorn_minimal;
+    pub mod longhorn_uuid;
+    pub mod multipathd;
+    pub mod nfs_client_missing;
+    pub mod nfs_export_refused;
+    pub mod no_default_class;
+    pub mod no_matching_volume;
+    pub mod node_affinity;
+    pub mod rwo_rolling_update;
     pub mod selector_mismatch;
+    pub mod stale_attachment;
+    pub mod stale_claim_ref;
+    pub mod volume_differs;
+    pub mod volume_missing;
+    pub mod waits_for_consumer;
 }
 /// Workloads' own configuration.
 pub mod wrk {
@@ -33,7 +77,42 @@ pub struct Registered {
 #[rustfmt::skip]
 pub static RULES: &[Registered] = &[
     Registered { rule: &adm::pod_security::RULE, source: include_str!("adm/pod_security.rs") },
+    Registered { rule: &cni::config_missing::RULE, source: include_str!("cni/config_missing.rs") },
+    Registered { rule: &cni::pool_exhausted::RULE, source: include_str!("cni/pool_exhausted.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
+    Registered { rule: &hst::host_down::RULE, source: include_str!("hst/host_down.rs") },
+    Registered { rule: &hst::eviction_suspended::RULE, source: include_str!("hst/eviction_suspended.rs") },
+    Registered { rule: &hst::stale_pod_status::RULE, source: include_str!("hst/stale_pod_status.rs") },
+    Registered { rule: &hst::disk_pressure::RULE, source: include_str!("hst/disk_pressure.rs") },
+    Registered { rule: &hst::oom_kill::RULE, source: include_str!("hst/oom_kill.rs") },
+    Registered { rule: &hst::limit_too_low::RULE, source: include_str!("hst/limit_too_low.rs") },
+    Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
+    Registered { rule: &sch::selector_mismatch::RULE, source: include_str!("sch/selector_mismatch.rs") },
+    Registered { rule: &sch::untolerated_taint::RULE, source: include_str!("sch/untolerated_taint.rs") },
+    Registered { rule: &sch::control_plane_taint::RULE, source: include_str!("sch/control_plane_taint.rs") },
+    Registered { rule: &sch::pod_limit::RULE, source: include_str!("sch/pod_limit.rs") },
+    Registered { rule: &sch::host_port::RULE, source: include_str!("sch/host_port.rs") },
+    Registered { rule: &sch::cordoned::RULE, source: include_str!("sch/cordoned.rs") },
+    Registered { rule: &sch::anti_affinity::RULE, source: include_str!("sch/anti_affinity.rs") },
     Registered { rule: &sto::selector_mismatch::RULE, source: include_str!("sto/selector_mismatch.rs") },
+    Registered { rule: &sto::class_missing::RULE, source: include_str!("sto/class_missing.rs") },
+    Registered { rule: &sto::no_default_class::RULE, source: include_str!("sto/no_default_class.rs") },
+    Registered { rule: &sto::volume_missing::RULE, source: include_str!("sto/volume_missing.rs") },
+    Registered { rule: &sto::volume_differs::RULE, source: include_str!("sto/volume_differs.rs") },
+    Registered { rule: &sto::access_mode_mismatch::RULE, source: include_str!("sto/access_mode_mismatch.rs") },
+    Registered { rule: &sto::no_matching_volume::RULE, source: include_str!("sto/no_matching_volume.rs") },
+    Registered { rule: &sto::stale_claim_ref::RULE, source: include_str!("sto/stale_claim_ref.rs") },
+    Registered { rule: &sto::bound_to_wrong_claim::RULE, source: include_str!("sto/bound_to_wrong_claim.rs") },
+    Registered { rule: &sto::waits_for_consumer::RULE, source: include_str!("sto/waits_for_consumer.rs") },
+    Registered { rule: &sto::claim_missing::RULE, source: include_str!("sto/claim_missing.rs") },
+    Registered { rule: &sto::node_affinity::RULE, source: include_str!("sto/node_affinity.rs") },
+    Registered { rule: &sto::stale_attachment::RULE, source: include_str!("sto/stale_attachment.rs") },
+    Registered { rule: &sto::rwo_rolling_update::RULE, source: include_str!("sto/rwo_rolling_update.rs") },
+    Registered { rule: &sto::nfs_client_missing::RULE, source: include_str!("sto/nfs_client_missing.rs") },
+    Registered { rule: &sto::nfs_export_refused::RULE, source: include_str!("sto/nfs_export_refused.rs") },
+    Registered { rule: &sto::multipathd::RULE, source: include_str!("sto/multipathd.rs") },
+    Registered { rule: &sto::longhorn_minimal::RULE, source: include_str!("sto/longhorn_minimal.rs") },
+    Registered { rule: &sto::longhorn_uuid::RULE, source: include_str!("sto/longhorn_uuid.rs") },
+    Registered { rule: &sto::local_path_helper::RULE, source: include_str!("sto/local_path_helper.rs") },
     Registered { rule: &wrk::secret_missing::RULE, source: include_str!("wrk/secret_missing.rs") },
 ];

@@ -5,12 +5,14 @@
 
 mod app;
 mod coredns;
+mod kubelet;
+mod storage;
 
 use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [coredns::SIGNALS, app::SIGNALS].into_iter().flatten()
+    [coredns::SIGNALS, app::SIGNALS, kubelet::SIGNALS, storage::SIGNALS].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -1,0 +1,27 @@
+//! Nodes that answer and nodes that don't, for the rules about dead hosts.
+//!
+//! Source: kubernetes `pkg/controller/nodelifecycle/node_lifecycle_controller.go` (NodeStatusUnknown).
+//! Deliberately absent: why a node that answers is not ready; its own message says that.
+
+use defib_model::views::Node;
+use jiff::Timestamp;
+
+use crate::context::Context;
+
+/// Is at least one node ready?
+pub fn someone_ready(cx: &Context<'_>) -> bool {
+    cx.cluster.nodes.iter().any(|n| n.ready() == Some("True"))
+}
+
+/// Nodes that do not report: with the place of their Ready condition, and since when.
+pub fn silent<'a>(cx: &Context<'a>) -> Vec<(&'a Node, usize, Option<Timestamp>)> {
+    let mut out = Vec::new();
+    for node in &cx.cluster.nodes {
+        for (i, c) in node.status.conditions.iter().enumerate() {
+            if c.kind == "Ready" && c.status == "Unknown" {
+                out.push((node, i, c.last_transition_time));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,68 @@
+//! # HST001 A host does not answer, while its neighbours do
+//!
+//! class: host-down
+//!
+//! ## What it sees
+//! A node whose Ready condition is Unknown (`Kubelet stopped posting node status.`) while at least
+//! one other node is Ready.
+//!
+//! ## Why it matters
+//! The machine, its network, or k3s on it is gone. After five minutes its pods are marked for
+//! deletion and made elsewhere; those with local or ReadWriteOnce volumes wait.
+//!
+//! ## What to do
+//! Look at the machine: power, hypervisor, disk, network, then `systemctl status k3s` or `k3s-agent`
+//! on it. When it comes back its pods are cleaned up by themselves.
+//!
+//! ## What not to do
+//! Do not force-delete its pods while you do not know that the machine is off: two copies may write
+//! to one volume. Do not delete the Node object of a server to tidy up: that removes its etcd
+//! member.
+
+use crate::analysis::nodes;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST001",
+    class: "host-down",
+    needs: &["Node"],
+    leads_to: &[K::NodeNotReady],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let neighbours = nodes::someone_ready(cx);
+    // With several nodes and none ready, the fault may be the observer's own.
+    if !neighbours && cx.cluster.nodes.len() > 1 {
+        return;
+    }
+    for (node, i, since) in nodes::silent(cx) {
+        let id = cx.cluster.id(node.obj);
+        let name = &node.metadata.name;
+        let mut finding =
+            RULE.on(id.clone())
+                .title(if neighbours { format!("node {name} does not answer, while other nodes do") } else { format!("node {name} does not answer; it is the only one in the evidence") })
+                .why("The machine, its network, or k3s on it is gone; nothing that ran there is known to be alive.")
+                .term(if neighbours { 70 } else { 40 }, "its kubelet stopped reporting")
+                .term(if neighbours { 15 } else { 0 }, since.map(|t| format!("it is silent since {t}")).unwrap_or_else(|| "its neighbours are ready".to_owned()))
+                .cite(cx.field(node.obj, &format!("/status/conditions/{i}/message"), "the node controller's words"))
+                .cite(cx.field(node.obj, &format!("/status/conditions/{i}/status"), "its Ready condition"))
+                .explains(K::NodeNotReady, &id)
+                // What the host's own logs say about it is nearer to the cause.
+                .weak()
+                .safe("Does the machine answer?", format!("ping -c3 {name}; ssh {name} systemctl status k3s k3s-agent --no-pager"))
+                .safe("What ran there, and what can't move?", format!("kubectl get pods -A -o wide --field-selector spec.nodeName={name}"))
+                .check_first("If it is off for good, let its volumes go.", format!("kubectl taint node {name} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"))
+                .dont("Don't force-delete its pods while you don't know that the machine is off: two copies may write to one volume.")
+                .dont("Don't delete the Node object of a server to tidy up: that removes its etcd member.");
+        if !neighbours {
+            finding = finding.undecided(
+                format!("Does the machine {name} answer, and is k3s running on it?"),
+                format!("ping -c3 {name}; ssh {name} systemctl status k3s k3s-agent --no-pager"),
+                &["host-down"],
+            );
+        }
+        out.push(finding);
+    }
+}

@@ -1,0 +1,76 @@
+//! # HST005 The kernel killed a process because the machine ran out of memory
+//!
+//! class: oom-kill
+//!
+//! ## What it sees
+//! The kernel's `Out of memory: Killed process` (not that of one container's cgroup), the kubelet's
+//! event SystemOOM, or a container OOMKilled that has no memory limit of its own.
+//!
+//! ## Why it matters
+//! When the machine as a whole has no memory left, the kernel chooses the victim: it may be a
+//! database, k3s itself, or the VM on a hypervisor, and not the one that ate the memory.
+//!
+//! ## What to do
+//! Find who holds the memory (the kernel's table before the kill lists all processes). Give
+//! workloads limits, keep a reserve for the system (`system-reserved`), or add memory.
+//!
+//! ## What not to do
+//! Do not just restart the victim: the next kill comes at the same level. Do not put swap under etcd
+//! to get by.
+
+use crate::analysis::oom;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST005",
+    class: "oom-kill",
+    needs: &["Node", "Pod"],
+    leads_to: &[K::ContainerOomKilled, K::ContainerCrashLoop],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut system: Vec<Finding> = Vec::new();
+    // The kernel's summary says that the shortage was the machine's; the next line names the victim.
+    for hit in cx.hits("kernel.oom-machine").chain(cx.hits("kernel.oom-global")) {
+        let victims = cx.hits("kernel.oom-global").filter(|h| h.entry == hit.entry);
+        let victim = victims.filter_map(|h| h.lines.first()?.groups.first().cloned()).next().unwrap_or_default();
+        let entity = hit.entity.clone().unwrap_or_else(|| EntityId::other("nodes", "cluster"));
+        system.push(found(entity, &victim).term(90, "the kernel says so").cite(cx.log(hit, 0, "the kernel's words")));
+    }
+    for event in cx.cluster.events.iter().filter(|e| e.message.contains("OOM encountered") && e.about.kind() == "node") {
+        let victim = crate::analysis::between(&event.message, "victim process: ", ",").unwrap_or("").to_owned();
+        system.push(found(event.about.clone(), &victim).term(88, "the kubelet reports it").cite(cx.event(event, "the kubelet saw a kill by the kernel")));
+    }
+    if system.is_empty() {
+        for (entity, part, e, pod) in oom::containers(cx) {
+            if oom::limit(pod, &part).is_some() {
+                continue;
+            }
+            let node = if pod.spec.node_name.is_empty() { entity.clone() } else { EntityId::object("Node", "", "", &pod.spec.node_name) };
+            out.push(found(node, &part).term(60, "a container was killed for memory").term(15, "it has no memory limit of its own").cite(e).explains(K::ContainerOomKilled, &entity));
+        }
+        return;
+    }
+    // Containers without a limit were hit by the same shortage.
+    for mut finding in system {
+        for (entity, part, e, pod) in oom::containers(cx) {
+            let same_node = finding.entity.kind() != "node" || finding.entity.name() == pod.spec.node_name;
+            if oom::limit(pod, &part).is_none() && same_node {
+                finding = finding.cite(e).explains(K::ContainerOomKilled, &entity);
+            }
+        }
+        out.push(finding);
+    }
+}
+
+fn found(entity: EntityId, victim: &str) -> Finding {
+    let who = if victim.is_empty() { "a process".to_owned() } else { victim.to_owned() };
+    RULE.on(entity)
+        .title(format!("the machine ran out of memory and the kernel killed {who}"))
+        .why("The kernel chooses the victim; it need not be the one that ate the memory.")
+        .safe("Who holds the memory?", "journalctl -k | grep -B60 'Out of memory' | tail -80; free -h; kubectl top pods -A --sort-by=memory | head")
+        .advice("Give workloads memory limits, keep a reserve for the system (kubelet-arg system-reserved), or add memory.")
+        .dont("Don't just restart the victim: the next kill comes at the same level.")
+}

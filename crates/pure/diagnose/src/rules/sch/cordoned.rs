@@ -1,0 +1,63 @@
+//! # SCH007 Every node that fits is cordoned
+//!
+//! class: nodes-cordoned
+//!
+//! ## What it sees
+//! A pod that is not placed because the nodes that it may use are marked unschedulable.
+//!
+//! ## Why it matters
+//! A drain cordons a node and does not take the cordon back. After an interrupted maintenance
+//! nothing new is placed, while everything that runs goes on: it shows only at the next restart.
+//!
+//! ## What to do
+//! Find out whether the maintenance is over, then uncordon.
+//!
+//! ## What not to do
+//! Do not uncordon a node that somebody is working on (a disk, an upgrade): ask first.
+
+use crate::analysis::scheduling::Reason;
+use crate::analysis::{placement, storage};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "SCH007",
+    class: "nodes-cordoned",
+    needs: &["Pod", "Node"],
+    leads_to: &[K::PodPending],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for p in placement::all(cx) {
+        if p.reason != Reason::Cordoned {
+            continue;
+        }
+        let cordoned: Vec<_> = cx.cluster.nodes.iter().filter(|n| n.spec.unschedulable == Some(true)).collect();
+        let names = cordoned.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>();
+        let mut finding = RULE
+            .on(EntityId::other("nodes", "cluster"))
+            .title(if names.is_empty() { "every node that fits is cordoned".to_owned() } else { format!("every node that fits is cordoned: {}", names.join(", ")) })
+            .why("A drain cordons, and nobody took it back: nothing new is placed.")
+            .term(85, "the scheduler says that the nodes are unschedulable")
+            .cite(p.said).cite_all(p.background)
+            .explains(K::PodPending, &p.id);
+        for node in cordoned.iter().take(3) {
+            finding = finding.cite(cx.field(node.obj, "/spec/unschedulable", "this node is cordoned"));
+        }
+        if !cordoned.is_empty() {
+            finding = finding.term(10, "the nodes say so themselves");
+        }
+        if let Some(pod) = p.pod {
+            for claim in storage::waiting_claims(cx, pod) {
+                finding = finding.explains(K::ClaimPending, &claim);
+            }
+        }
+        out.push(
+            finding
+                .safe("See which nodes are cordoned.", "kubectl get nodes")
+                .check_first("When the maintenance is over, take the cordon back.", format!("kubectl uncordon {}", if names.is_empty() { "NODE".to_owned() } else { names.join(" ") }))
+                .dont("Don't uncordon a node that somebody is working on: ask first."),
+        );
+    }
+}

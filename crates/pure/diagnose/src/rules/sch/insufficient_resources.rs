@@ -1,0 +1,73 @@
+//! # SCH001 The requests leave no room on any node
+//!
+//! class: insufficient-node-resources
+//!
+//! ## What it sees
+//! A pod that the scheduler can not place because a resource (cpu, memory, ephemeral-storage, a
+//! device) is fully requested on the nodes that it may use.
+//!
+//! ## Why it matters
+//! The scheduler counts requests, not use: nodes that idle at 10 % are full when the sum of requests
+//! says so. A pod that asks for more than any node has never fits.
+//!
+//! ## What to do
+//! Compare the pod's requests with what the nodes have left; lower requests that are far above use,
+//! scale something down, or add a node.
+//!
+//! ## What not to do
+//! Do not remove requests to squeeze the pod in: the node then runs out in earnest, and the kernel
+//! chooses what dies.
+
+use crate::analysis::scheduling::Reason;
+use crate::analysis::{placement, storage};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "SCH001",
+    class: "insufficient-node-resources",
+    needs: &["Pod"],
+    leads_to: &[K::PodPending],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for p in placement::all(cx) {
+        let Reason::Insufficient(resource) = &p.reason else { continue };
+        let owner = cx.top_owner(&p.id);
+        let mut finding = RULE
+            .on(EntityId::other("nodes", "cluster"))
+            .key(resource.clone())
+            .title(format!("{} {} asks for more {resource} than the nodes have left", owner.kind(), owner.name()))
+            .why("The scheduler adds up requests, whatever is really used.")
+            .term(85, "the scheduler says so")
+            .cite(p.said).cite_all(p.background)
+            .explains(K::PodPending, &p.id);
+        if let Some(pod) = p.pod {
+            let asks = pod.spec.all_containers().find(|(_, c)| c.resources.requests.contains_key(resource));
+            if let Some((path, _)) = asks {
+                let key = resource.replace('~', "~0").replace('/', "~1");
+                finding = finding.term(5, "the pod states the request").cite(cx.field(pod.obj, &format!("/spec/{path}/resources/requests/{key}"), "what the pod asks for"));
+            }
+            for claim in storage::waiting_claims(cx, pod) {
+                finding = finding.explains(K::ClaimPending, &claim);
+            }
+        }
+        if let Some(node) = p.nodes.first()
+            && node.status.allocatable.contains_key(resource)
+        {
+            let key = resource.replace('~', "~0").replace('/', "~1");
+            finding = finding.cite(cx.field(node.obj, &format!("/status/allocatable/{key}"), "what this node has for all its pods together"));
+        }
+        if p.sick_nodes {
+            // Room is short because a node is missing: that comes first.
+            finding = finding.weak();
+        }
+        out.push(
+            finding
+                .safe("See what is requested where.", "kubectl describe nodes | grep -A8 'Allocated resources'")
+                .check_first("Lower requests that are far above use, scale something down, or add a node.", format!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), owner.namespace().unwrap_or_default()))
+                .dont("Don't remove requests to squeeze the pod in: the node then runs out in earnest."),
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! The kubelet, the node controllers and the kernel, about memory and disk of a node.
+//! Source: kubernetes `pkg/kubelet/eviction/`, `pkg/controller/nodelifecycle/`, Linux `mm/oom_kill.c`.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn signal(id: &'static str, anchor: &'static str, pattern: &'static str, unit: &'static str, source: &'static str) -> Signal {
+    Signal { id, anchor, pattern, unit, mark: Mark::Cause, versions: "", source }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    signal(
+        "kubelet.reclaims-disk",
+        "to reclaim",
+        r"must evict pod\(s\) to reclaim.{0,4} resourceName=.{0,2}(ephemeral-storage|nodefs|imagefs|inodes)",
+        "kubelet",
+        "kubernetes: pkg/kubelet/eviction/eviction_manager.go",
+    ),
+    signal(
+        "kubelet.nfs-helper-missing",
+        "helper program",
+        r"(?:nfs.*|/sbin/mount\.<type> )helper program",
+        "kubelet",
+        "util-linux: libmount/src/context_mount.c, quoted by kubernetes pkg/volume/nfs",
+    ),
+    signal(
+        "kubelet.nfs-refused",
+        "by server while mounting ",
+        r"access denied by server while mounting (\S+)",
+        "kubelet",
+        "nfs-utils: utils/mount/error.c",
+    ),
+    signal(
+        "cni.range-exhausted",
+        "no IP addresses available in range set",
+        "",
+        "kubelet, containerd",
+        "containernetworking/plugins: plugins/ipam/host-local/backend/allocator/allocator.go",
+    ),
+    signal(
+        "kcm.all-nodes-not-ready",
+        "Entering master disruption mode",
+        "",
+        "kube-controller-manager",
+        "kubernetes: pkg/controller/nodelifecycle/node_lifecycle_controller.go",
+    ),
+    signal(
+        "kernel.oom-global",
+        "ut of memory: Kill",
+        r"Out of memory: Kill(?:ed)? process \d+ \(([^)]+)\)",
+        "kernel",
+        "Linux: mm/oom_kill.c",
+    ),
+    signal(
+        "kernel.oom-machine",
+        "oom-kill:constraint=",
+        r"oom-kill:constraint=CONSTRAINT_NONE\b.*\bglobal_oom\b",
+        "kernel",
+        "Linux: mm/oom_kill.c (dump_oom_summary)",
+    ),
+    signal(
+        "kernel.oom-pod",
+        "oom-kill:constraint=",
+        r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*oom_memcg=\S*kubepods",
+        "kernel",
+        "Linux: mm/oom_kill.c",
+    ),
+];

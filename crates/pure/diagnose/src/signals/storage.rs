@@ -1,0 +1,34 @@
+//! Storage provisioners: Longhorn and local-path.
+
+use defib_model::signal::{Mark, Signal};
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    Signal {
+        id: "longhorn.disk-below-minimal",
+        anchor: "to schedule more replicas",
+        pattern: r"available, but requires reserved .* minimal .* to schedule more replicas",
+        unit: "longhorn-manager",
+        mark: Mark::Cause,
+        versions: "",
+        source: "longhorn-manager: controller/node_controller.go",
+    },
+    Signal {
+        id: "longhorn.disk-uuid",
+        anchor: "record diskUUID",
+        pattern: r"record diskUUID doesn't match",
+        unit: "longhorn-manager",
+        mark: Mark::Cause,
+        versions: "",
+        source: "longhorn-manager: controller/monitor/disk_monitor.go",
+    },
+    Signal {
+        id: "local-path.helper-usage",
+        anchor: "Usage: ",
+        pattern: r"Usage: (mkdir|rm) \[",
+        unit: "local-path helper pod",
+        mark: Mark::Cause,
+        versions: "",
+        source: "busybox: coreutils/mkdir.c, rm.c; rancher/local-path-provisioner: deploy/local-path-storage.yaml",
+    },
+];
