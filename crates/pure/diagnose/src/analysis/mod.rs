@@ -4,7 +4,10 @@
 //! question exclude each other. Deliberately absent: findings.
 
 pub mod binding;
+pub mod image;
+pub mod probes;
 pub mod references;
+pub mod said;
 pub mod scheduling;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.

@@ -4,13 +4,15 @@
 //! mark of the line; rules name the signals that they use.
 
 mod app;
+mod cloudflared;
 mod coredns;
+mod gpu;
 
 use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [coredns::SIGNALS, app::SIGNALS].into_iter().flatten()
+    [coredns::SIGNALS, app::SIGNALS, cloudflared::SIGNALS, gpu::SIGNALS].into_iter().flatten()
 }
 
 #[cfg(test)]
