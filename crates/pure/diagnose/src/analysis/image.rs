@@ -12,7 +12,7 @@ use defib_model::Evidence;
 use defib_model::id::EntityId;
 use defib_model::views::Pod;
 
-use super::said::said;
+use super::said::{loose, said};
 use crate::context::Context;
 
 /// An image reference in its parts.
@@ -173,6 +173,12 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
             evidence.extend(others.into_iter().map(|m| m.evidence));
             evidence.dedup();
             out.push(Pull { pod: c.entity.clone(), image, why, because, points, evidence });
+        }
+    }
+    for m in loose(cx, "said.pull-failed", "what came of the pull").into_iter().chain(loose(cx, "said.never-pull", "what came of the pull")) {
+        let image = parse(super::between(&m.text, "image \"", "\"").unwrap_or_default());
+        if let Some((why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
+            out.push(Pull { pod: m.pod, image, why, because, points, evidence: vec![m.evidence] });
         }
     }
     out

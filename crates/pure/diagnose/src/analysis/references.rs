@@ -48,6 +48,18 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
             }
         }
     }
+    for m in super::said::loose(cx, "said.missing.", "the kubelet says what is missing") {
+        // Without the object nobody knows the namespace, unless the message or the pod says it.
+        let ns = m.pod.namespace().unwrap_or_default().to_owned();
+        let full = m.text.split_once(" in ").and_then(|(_, r)| r.split(' ').nth(1)).and_then(|f| f.split_once('/')).map(|f| f.0.to_owned());
+        let ns = if ns.is_empty() { full.unwrap_or_default() } else { ns };
+        if let Some((name, key)) = named(&m.text, kind, &ns)
+            && name != "kube-root-ca.crt"
+        {
+            let what = if ns.is_empty() { EntityId::other(&kind.to_ascii_lowercase(), &name) } else { EntityId::object(kind, "", &ns, &name) };
+            out.push(Missing { pod: m.pod, condition: K::ContainerConfigError, what, key, evidence: vec![m.evidence], looked: false });
+        }
+    }
     out
 }
 

@@ -7,12 +7,13 @@ mod app;
 mod cloudflared;
 mod coredns;
 mod gpu;
+mod said;
 
 use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [coredns::SIGNALS, app::SIGNALS, cloudflared::SIGNALS, gpu::SIGNALS].into_iter().flatten()
+    [coredns::SIGNALS, app::SIGNALS, cloudflared::SIGNALS, gpu::SIGNALS, said::SIGNALS].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("The registry was asked and answered; trying again changes nothing.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
-            .explains(K::ImagePullFailing, &pull.pod)
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
             .safe("See which tags the registry has.", format!("crane ls {}/{}", pull.image.host, pull.image.repository))
             .check_first("Correct the reference.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
             .dont("Don't delete the pod: the next one asks for the same image.");

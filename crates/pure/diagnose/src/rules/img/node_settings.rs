@@ -42,7 +42,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("Each node has registry settings of its own, read when k3s starts.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
-            .explains(K::ImagePullFailing, &pull.pod)
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
             .safe("Compare the settings of this node with those of one that works.", "cat /etc/rancher/k3s/registries.yaml; ls /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
             .check_first("Copy them over, with the CA file that they name, and restart k3s there.", "systemctl restart k3s-agent || systemctl restart k3s")
             .dont("Don't pin the pods to nodes that work: the next new node fails again.");

@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .why("imagePullPolicy Never means that somebody brings the image to the node by hand.")
                 .term(pull.points, pull.because.clone())
                 .cite_all(pull.evidence)
-                .explains(K::ImagePullFailing, &pull.pod)
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
                 .safe("See what the node has.", "k3s ctr images ls -q")
                 .check_first("Import it on every node where the pod may run.", "k3s ctr -n k8s.io images import IMAGE.tar")
                 .dont("Don't import it into ctr's default namespace: the kubelet looks in k8s.io."),

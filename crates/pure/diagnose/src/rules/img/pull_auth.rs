@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("The registry answered, and said no: network, name resolution and node are in order.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
-            .explains(K::ImagePullFailing, &pull.pod);
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod);
         if let Some(pod) = cx.cluster.pod(&pull.pod)
             && !pod.spec.image_pull_secrets.is_empty()
         {

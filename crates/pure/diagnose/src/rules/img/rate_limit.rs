@@ -37,7 +37,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .why("Everything behind one address shares the count; it is given back with time.")
                 .term(pull.points, pull.because.clone())
                 .cite_all(pull.evidence)
-                .explains(K::ImagePullFailing, &pull.pod)
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
                 .safe("Wait: the kubelet tries again by itself.", "kubectl get pods -A --field-selector status.phase=Pending")
                 .check_first("Log in to the registry, or pull through a mirror, on every node.", "vi /etc/rancher/k3s/registries.yaml && systemctl restart k3s")
                 .dont("Don't restart the pods: each try counts."),

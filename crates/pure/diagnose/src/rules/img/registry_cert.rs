@@ -36,7 +36,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("Every client refuses such a certificate, whatever CA it trusts.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
-            .explains(K::ImagePullFailing, &pull.pod)
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
             .safe("Look at the certificate.", format!("openssl s_client -connect {host} -servername {host} </dev/null | openssl x509 -noout -dates -ext subjectAltName"))
             .advice("Renew it, with a subjectAltName for every name and address that clients use.")
             .dont("Don't set insecure_skip_verify: whoever sits between can then hand out images.");

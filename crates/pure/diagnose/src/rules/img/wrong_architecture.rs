@@ -19,7 +19,7 @@
 
 use crate::analysis::between;
 use crate::analysis::image::{self, Why};
-use crate::analysis::said::said;
+use crate::analysis::said::{loose, said};
 use crate::rules::prelude::*;
 use defib_model::Evidence;
 
@@ -33,11 +33,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    alone(cx, out);
     for pull in image::pulls(cx).into_iter().filter(|p| p.why == Why::Platform) {
         let finding = found(cx, &pull.pod, &pull.image.written)
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
-            .explains(K::ImagePullFailing, &pull.pod);
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod);
         out.push(with_node(cx, &pull.pod, finding));
     }
     for kind in [K::ContainerCrashLoop, K::ContainerStartError] {
@@ -72,6 +73,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 );
             }
             out.push(with_node(cx, &c.entity, finding));
+        }
+    }
+}
+
+/// A log by itself, without the pod that wrote it.
+fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for m in loose(cx, "app.exec-format-error", "the kernel refuses to run the program") {
+        if m.text.contains("exec user process caused") || !script(&m.text) {
+            out.push(
+                found(cx, &m.pod, "of this log")
+                    .term(76, "the kernel does not know the format of the program")
+                    .cite(m.evidence),
+            );
         }
     }
 }

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not look for a log: there is none.
 
-use crate::analysis::said::said;
+use crate::analysis::said::{loose, said};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -74,5 +74,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 out.push(finding);
             }
         }
+    }
+    for m in loose(cx, "said.exec-not-found", "the runtime did not find the program") {
+        // Probes and hooks run programs too; only a container that is not started is meant here.
+        if m.text.contains("probe") {
+            continue;
+        }
+        let Some(program) = program(&m.text) else { continue };
+        out.push(
+            RULE.on(m.pod.clone())
+                .key(program)
+                .title(format!("pod {} starts {program}, which its image does not have", m.pod.name()))
+                .why("The container never ran: there is no log to read.")
+                .term(88, "the runtime names the program that it did not find")
+                .cite(m.evidence)
+                .safe("See what the image starts by itself.", "crane config IMAGE")
+                .advice("Correct command or args in the template.")
+                .dont("Don't look for the reason in the program: it never ran."),
+        );
     }
 }

@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("The kubelet starts the pod as soon as the ConfigMap is there.")
             .term(85, "the kubelet names the ConfigMap that it did not find")
             .cite_all(m.evidence)
-            .explains(m.condition, &m.pod)
+            .explains_observed(cx, &[m.condition], &m.pod)
             .safe("See whether it is there under another name or in another namespace.", format!("kubectl get configmaps -A | grep -i {name}; kubectl get configmaps -n {ns}"))
             .check_first("Apply the manifest that makes it.", format!("kubectl apply -n {ns} -f MANIFEST"))
             .dont("Don't make an empty ConfigMap: the pod starts and fails somewhere harder to see.");

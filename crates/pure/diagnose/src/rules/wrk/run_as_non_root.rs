@@ -18,7 +18,7 @@
 //! altogether.
 
 use crate::analysis::between;
-use crate::analysis::said::said;
+use crate::analysis::said::{loose, said};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -67,5 +67,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
             out.push(finding);
         }
+    }
+    for m in loose(cx, "said.non-root", "the kubelet refuses the image's user") {
+        let Some(user) = user(&m.text) else { continue };
+        out.push(
+            RULE.on(m.pod.clone())
+                .title(format!("pod {} demands runAsNonRoot, and its image {user}", m.pod.name()))
+                .why("The kubelet decides before the container is made; there is no log.")
+                .term(90, "the kubelet says so")
+                .cite(m.evidence)
+                .safe("See which user the image has.", "crane config IMAGE | jq .config.User")
+                .advice("Set securityContext.runAsUser to that user's number.")
+                .dont("Don't take runAsNonRoot away where the namespace enforces restricted: the pod is then refused altogether."),
+        );
     }
 }

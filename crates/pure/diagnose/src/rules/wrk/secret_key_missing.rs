@@ -41,7 +41,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("The Secret is there, so everything looks right until one compares the keys.")
             .term(88, "the kubelet names the key that it did not find")
             .cite_all(m.evidence)
-            .explains(m.condition, &m.pod)
+            .explains_observed(cx, &[m.condition], &m.pod)
             .safe("See which keys there are.", format!("kubectl describe secret {name} -n {ns}"))
             .check_first("Add the key where the Secret is made, or correct the name in the pod template.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
             .dont("Don't delete and re-make the Secret: other pods read its other keys.");

@@ -41,7 +41,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("The kubelet starts the pod as soon as the Secret is there.")
             .term(85, "the kubelet names the Secret that it did not find")
             .cite_all(m.evidence)
-            .explains(m.condition, &m.pod)
+            .explains_observed(cx, &[m.condition], &m.pod)
             .safe("See what is there, and who might make it.", format!("kubectl get secrets,sealedsecrets,externalsecrets -n {ns}"))
             .check_first("Make the Secret from its real source, with the keys that the pod asks for.", format!("kubectl create secret generic {name} -n {ns} --from-file=KEY=FILE"))
             .dont("Don't make an empty Secret: the pod starts and fails somewhere harder to see.");
