@@ -149,6 +149,14 @@ impl Finding {
         self
     }
 
+    /// Claims those of these conditions that are observed.
+    pub fn explains_observed(mut self, cx: &Context<'_>, kinds: &[ConditionKind], entity: &EntityId) -> Self {
+        for kind in cx.observed(kinds, entity) {
+            self = self.explains(kind, entity);
+        }
+        self
+    }
+
     fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<String>) -> Self {
         self.todo.push(Advice {
             text: text.into(),

@@ -5,11 +5,14 @@
 
 pub mod attach;
 pub mod binding;
+pub mod image;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;
 pub mod placement;
+pub mod probes;
 pub mod references;
+pub mod said;
 pub mod scheduling;
 pub mod storage;
 

@@ -13,7 +13,9 @@ pub mod cni {
 }
 /// Name resolution.
 pub mod dns {
+    pub mod corefile_broken;
     pub mod forward_loop;
+    pub mod upstream_unreachable;
 }
 /// Hosts and nodes.
 pub mod hst {
@@ -23,6 +25,16 @@ pub mod hst {
     pub mod limit_too_low;
     pub mod oom_kill;
     pub mod stale_pod_status;
+}
+/// Images and registries.
+pub mod img {
+    pub mod name_wrong;
+    pub mod node_settings;
+    pub mod not_present;
+    pub mod pull_auth;
+    pub mod rate_limit;
+    pub mod registry_cert;
+    pub mod wrong_architecture;
 }
 /// Scheduling.
 pub mod sch {
@@ -60,7 +72,21 @@ pub mod sto {
 }
 /// Workloads' own configuration.
 pub mod wrk {
+    pub mod cloudflared_credentials;
+    pub mod command_not_found;
+    pub mod configmap_key_missing;
+    pub mod configmap_missing;
+    pub mod env_missing;
+    pub mod ingress_backend;
+    pub mod nvidia_not_used;
+    pub mod nvidia_runtime;
+    pub mod probe_early;
+    pub mod probe_endpoint;
+    pub mod restart_storm;
+    pub mod run_as_non_root;
+    pub mod secret_key_missing;
     pub mod secret_missing;
+    pub mod service_selector;
 }
 
 use crate::rule::Rule;
@@ -80,12 +106,21 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &cni::config_missing::RULE, source: include_str!("cni/config_missing.rs") },
     Registered { rule: &cni::pool_exhausted::RULE, source: include_str!("cni/pool_exhausted.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
+    Registered { rule: &dns::upstream_unreachable::RULE, source: include_str!("dns/upstream_unreachable.rs") },
+    Registered { rule: &dns::corefile_broken::RULE, source: include_str!("dns/corefile_broken.rs") },
     Registered { rule: &hst::host_down::RULE, source: include_str!("hst/host_down.rs") },
     Registered { rule: &hst::eviction_suspended::RULE, source: include_str!("hst/eviction_suspended.rs") },
     Registered { rule: &hst::stale_pod_status::RULE, source: include_str!("hst/stale_pod_status.rs") },
     Registered { rule: &hst::disk_pressure::RULE, source: include_str!("hst/disk_pressure.rs") },
     Registered { rule: &hst::oom_kill::RULE, source: include_str!("hst/oom_kill.rs") },
     Registered { rule: &hst::limit_too_low::RULE, source: include_str!("hst/limit_too_low.rs") },
+    Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
+    Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
+    Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },
+    Registered { rule: &img::wrong_architecture::RULE, source: include_str!("img/wrong_architecture.rs") },
+    Registered { rule: &img::registry_cert::RULE, source: include_str!("img/registry_cert.rs") },
+    Registered { rule: &img::node_settings::RULE, source: include_str!("img/node_settings.rs") },
+    Registered { rule: &img::not_present::RULE, source: include_str!("img/not_present.rs") },
     Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
     Registered { rule: &sch::selector_mismatch::RULE, source: include_str!("sch/selector_mismatch.rs") },
     Registered { rule: &sch::untolerated_taint::RULE, source: include_str!("sch/untolerated_taint.rs") },
@@ -115,4 +150,18 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &sto::longhorn_uuid::RULE, source: include_str!("sto/longhorn_uuid.rs") },
     Registered { rule: &sto::local_path_helper::RULE, source: include_str!("sto/local_path_helper.rs") },
     Registered { rule: &wrk::secret_missing::RULE, source: include_str!("wrk/secret_missing.rs") },
+    Registered { rule: &wrk::configmap_missing::RULE, source: include_str!("wrk/configmap_missing.rs") },
+    Registered { rule: &wrk::secret_key_missing::RULE, source: include_str!("wrk/secret_key_missing.rs") },
+    Registered { rule: &wrk::configmap_key_missing::RULE, source: include_str!("wrk/configmap_key_missing.rs") },
+    Registered { rule: &wrk::env_missing::RULE, source: include_str!("wrk/env_missing.rs") },
+    Registered { rule: &wrk::command_not_found::RULE, source: include_str!("wrk/command_not_found.rs") },
+    Registered { rule: &wrk::run_as_non_root::RULE, source: include_str!("wrk/run_as_non_root.rs") },
+    Registered { rule: &wrk::probe_early::RULE, source: include_str!("wrk/probe_early.rs") },
+    Registered { rule: &wrk::probe_endpoint::RULE, source: include_str!("wrk/probe_endpoint.rs") },
+    Registered { rule: &wrk::restart_storm::RULE, source: include_str!("wrk/restart_storm.rs") },
+    Registered { rule: &wrk::service_selector::RULE, source: include_str!("wrk/service_selector.rs") },
+    Registered { rule: &wrk::ingress_backend::RULE, source: include_str!("wrk/ingress_backend.rs") },
+    Registered { rule: &wrk::nvidia_runtime::RULE, source: include_str!("wrk/nvidia_runtime.rs") },
+    Registered { rule: &wrk::nvidia_not_used::RULE, source: include_str!("wrk/nvidia_not_used.rs") },
+    Registered { rule: &wrk::cloudflared_credentials::RULE, source: include_str!("wrk/cloudflared_credentials.rs") },
 ];

@@ -4,15 +4,20 @@
 //! mark of the line; rules name the signals that they use.
 
 mod app;
+mod cloudflared;
 mod coredns;
+mod gpu;
 mod kubelet;
+mod said;
 mod storage;
 
 use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [coredns::SIGNALS, app::SIGNALS, kubelet::SIGNALS, storage::SIGNALS].into_iter().flatten()
+    [app::SIGNALS, cloudflared::SIGNALS, coredns::SIGNALS, gpu::SIGNALS, kubelet::SIGNALS, said::SIGNALS, storage::SIGNALS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

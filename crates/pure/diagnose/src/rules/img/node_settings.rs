@@ -1,0 +1,71 @@
+//! # IMG006 The node lacks the settings for this registry
+//!
+//! class: registry-config-missing-on-node
+//!
+//! ## What it sees
+//! A registry that this node can't use (unknown CA, HTTP where it expects HTTPS, no such host, no
+//! answer), while images of the same registry run on another node.
+//!
+//! ## Why it matters
+//! k3s reads `/etc/rancher/k3s/registries.yaml` on each node by itself, at start; a node that was added
+//! or made again later lacks it, and only pods that land there fail.
+//!
+//! ## What to do
+//! Copy `registries.yaml` (and the CA file it names) from a node that works, and restart k3s or
+//! k3s-agent on this one.
+//!
+//! ## What not to do
+//! Do not pin the pods to the nodes that work: the next new node fails again.
+
+use crate::analysis::image::{self, Why};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "IMG006",
+    class: "registry-config-missing-on-node",
+    needs: &["Pod"],
+    leads_to: &[K::ImagePullFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let wanted = |w: &Why| matches!(w, Why::NodeSettings | Why::Settings | Why::Unreachable);
+    for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
+        let host = &pull.image.host;
+        let node = cx.cluster.pod(&pull.pod).map(|p| p.spec.node_name.clone()).unwrap_or_default();
+        let on = if node.is_empty() { "the node".to_owned() } else { format!("node {node}") };
+        let mut finding = RULE
+            .on(if node.is_empty() { EntityId::other("registry", host) } else { EntityId::object("Node", "", "", &node) })
+            .key(host.clone())
+            .title(format!("{on} can't use registry {host}: {}", pull.because))
+            .why("Each node has registry settings of its own, read when k3s starts.")
+            .term(pull.points, pull.because.clone())
+            .cite_all(pull.evidence)
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
+            .safe("Compare the settings of this node with those of one that works.", "cat /etc/rancher/k3s/registries.yaml; ls /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
+            .check_first("Copy them over, with the CA file that they name, and restart k3s there.", "systemctl restart k3s-agent || systemctl restart k3s")
+            .dont("Don't pin the pods to nodes that work: the next new node fails again.");
+        if let Some(pod) = cx.cluster.pod(&pull.pod) {
+            finding = finding.cite(cx.field(pod.obj, "/spec/nodeName", "the node that tries"));
+        }
+        match pull.why {
+            Why::Settings => {
+                finding = finding.undecided(
+                    format!("Do other nodes pull from {host}, and does registries.yaml on this one name it?"),
+                    "cat /etc/rancher/k3s/registries.yaml",
+                    &["registry-config-missing-on-node", "registry-config-key-mismatch", "registry-config-file-not-read", "registry-config-wrong-runtime", "registry-cert-invalid"],
+                );
+            }
+            Why::Unreachable => {
+                finding = finding.undecided(
+                    format!("Does the node reach {host} at all, and is the name right?"),
+                    format!("getent hosts {host}; curl -v https://{host}/v2/"),
+                    &["registry-config-missing-on-node", "image-name-wrong", "no-default-route"],
+                );
+            }
+            _ => {}
+        }
+        out.push(finding);
+    }
+}

@@ -1,0 +1,59 @@
+//! # WRK008 The probe gives up before the program is up
+//!
+//! class: liveness-probe-too-aggressive
+//!
+//! ## What it sees
+//! A container that the kubelet kills for its liveness or startup probe, although the probe asks the right
+//! port: the program just does not listen yet, or answers too slowly.
+//!
+//! ## Why it matters
+//! Each kill throws away what the start had done, so the program never gets there; under load or on a slow
+//! disk a healthy program is killed, which adds to the load.
+//!
+//! ## What to do
+//! Give it a `startupProbe` with `failureThreshold × periodSeconds` above its slowest start; raise
+//! `timeoutSeconds` where answers are slow.
+//!
+//! ## What not to do
+//! Do not take the probe away: give it patience.
+
+use crate::analysis::probes::{self, Fault};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "WRK008",
+    class: "liveness-probe-too-aggressive",
+    needs: &["Pod", "Event"],
+    leads_to: &[K::ContainerCrashLoop, K::ProbeFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for k in probes::killed(cx).into_iter().filter(|k| matches!(k.fault, Fault::Early | Fault::Either)) {
+        let owner = cx.top_owner(&k.pod);
+        let ns = k.pod.namespace().unwrap_or_default();
+        let mut finding = RULE
+            .on(owner.clone())
+            .key(k.container.clone())
+            .title(format!("the probe of container {} gives up after {} s: {}", k.container, k.patience, k.because))
+            .why("The kubelet ends the container on purpose; the program did not fail by itself.")
+            .term(k.points, k.because.clone())
+            .cite_all(k.evidence)
+            .explains_observed(cx, &[K::ContainerCrashLoop, K::ProbeFailing, K::PodNotReady], &k.pod)
+            .safe("See what it says until it is killed.", format!("kubectl logs {} -n {ns} -c {} --previous", k.pod.name(), k.container))
+            .check_first("Give it a startupProbe with time enough, or raise initialDelaySeconds and timeoutSeconds.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+            .dont("Don't take the probe away: give it patience.");
+        if k.weak {
+            finding = finding.weak();
+        }
+        if k.fault == Fault::Either {
+            finding = finding.undecided(
+                "Does the program ever listen on the port that the probe asks?",
+                format!("kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn", k.pod.name(), k.container, k.pod.name()),
+                &["liveness-probe-too-aggressive", "liveness-probe-wrong-endpoint"],
+            );
+        }
+        out.push(finding);
+    }
+}
