@@ -4,8 +4,15 @@
 //! question exclude each other. Deliberately absent: findings.
 
 pub mod binding;
+pub mod gitops;
+pub mod aggregation;
+pub mod kinds;
+pub mod quota;
 pub mod references;
+pub mod said;
 pub mod scheduling;
+pub mod sealed;
+pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.
 ///

@@ -29,16 +29,17 @@ fn api_services(cx: &mut Context<'_>) {
     }
 }
 
-/// Webhook failures show in the events and statuses of whoever was refused.
+/// Webhook failures show in the events, statuses and logs of whoever was refused.
 fn webhooks(cx: &mut Context<'_>) {
-    let cluster = cx.cluster;
     let mut found = Vec::new();
-    for event in &cluster.events {
-        let Some(name) = crate::analysis::webhook_in(&event.message) else { continue };
-        let config = cluster.webhooks.iter().find(|c| c.webhooks.iter().any(|w| w.name == name));
-        let entity = config.map_or_else(|| EntityId::other("webhook", name), |c| cluster.id(c.obj));
-        let e = cx.event(event, "a call to this webhook failed");
-        found.push(one(K::WebhookFailing, &entity, name, e, event.first, event.count));
+    for failing in crate::analysis::webhook::failing(cx) {
+        let served = failing.pods.as_ref().is_some_and(|pods| pods.iter().any(|p| p.is_ready()));
+        if failing.verdict == crate::analysis::webhook::Verdict::Nothing && served {
+            continue;
+        }
+        for s in &failing.said {
+            found.push(one(K::WebhookFailing, &failing.entity, &failing.name, s.evidence.clone(), s.first, s.count));
+        }
     }
     for c in found {
         cx.observe(c);

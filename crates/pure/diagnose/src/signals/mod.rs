@@ -3,14 +3,17 @@
 //! Each table names the file that its texts come from. Deliberately absent: any judgement beyond the
 //! mark of the line; rules name the signals that they use.
 
+mod apiserver;
 mod app;
 mod coredns;
+mod gitops;
+mod metrics_server;
 
 use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [coredns::SIGNALS, app::SIGNALS].into_iter().flatten()
+    [coredns::SIGNALS, app::SIGNALS, apiserver::SIGNALS, metrics_server::SIGNALS, gitops::SIGNALS].into_iter().flatten()
 }
 
 #[cfg(test)]
