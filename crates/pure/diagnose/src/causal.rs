@@ -146,9 +146,9 @@ fn refused_by_webhook(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMa
     }
     c.evidence
         .iter()
-        .filter_map(|e| crate::analysis::webhook_in(&e.text))
-        .filter_map(|name| {
-            let webhook = crate::analysis::webhook::entity_of(cx, name);
+        .filter_map(|e| {
+            let plain = e.text.replace("\\\"", "\"");
+            let webhook = crate::analysis::webhook::entity_of(cx, crate::analysis::webhook_in(&plain)?);
             at.get(&(K::WebhookFailing, &webhook)).map(|i| (*i, "is refused by"))
         })
         .collect()

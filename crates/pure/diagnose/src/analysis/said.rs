@@ -65,6 +65,10 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
         if cx.cluster.age_seconds(hit.last).is_some_and(|age| age > HISTORY) {
             continue;
         }
+        // What a pod said that has done its work is history too.
+        if hit.entity.as_ref().and_then(|e| cluster.pod(e)).is_some_and(|p| p.status.phase == "Succeeded") {
+            continue;
+        }
         let mut seen = BTreeSet::new();
         for (i, line) in hit.lines.iter().enumerate() {
             let text = line.groups.first().cloned().unwrap_or_else(|| line.text.clone());

@@ -35,7 +35,10 @@ const WORDS: &[&str] = &["authentication required", "Repository not found", "rep
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for s in said(cx, "rpc error: code = ", "argocd.repo-credentials", "Argo CD can't read the repository") {
         let about_app = s.who.as_ref().is_none_or(|w| w.kind() == "application" || w.kind() == "appproject");
-        if !about_app || !WORDS.iter().any(|w| s.text.contains(w)) {
+        // Image pulls and other gRPC services say the same of registries.
+        let line = &s.evidence.text;
+        let of_argo = s.who.is_some() || ["target state", "manifest", "ls-remote", "git ", "repo"].iter().any(|w| line.contains(w));
+        if !about_app || !of_argo || line.contains("pull") || line.contains("image") || !WORDS.iter().any(|w| s.text.contains(w)) {
             continue;
         }
         let id = s.who.clone().unwrap_or_else(|| EntityId::other("argocd", "repository"));
