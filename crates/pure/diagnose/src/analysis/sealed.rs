@@ -22,8 +22,11 @@ pub enum Verdict {
     Open,
 }
 
-/// SealedSecrets that do not open, what they say, the verdict, and one that opens (if any).
-pub fn closed(cx: &Context<'_>) -> Option<(Verdict, Vec<(EntityId, Said)>, Option<EntityId>)> {
+/// The verdict, SealedSecrets that do not open with what they say, and one that opens (if any).
+pub type Closed = (Verdict, Vec<(EntityId, Said)>, Option<EntityId>);
+
+/// What does not open, if anything.
+pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     let mut all: Vec<(EntityId, Said)> = Vec::new();
     for s in said(cx, "no key could decrypt secret", "sealed-secrets.no-key", "the controller has no key that opens it") {
         let id = match &s.who {

@@ -2,6 +2,10 @@
 
 pub mod prelude;
 
+/// Access paths.
+pub mod acc {
+    pub mod network_policy;
+}
 /// Admission: Pod Security, quotas, webhooks, API services, CRDs, namespaces.
 pub mod adm {
     pub mod aggregated_api;
@@ -9,6 +13,7 @@ pub mod adm {
     pub mod apiserver_proxy;
     pub mod crd_missing;
     pub mod drain_blocked;
+    pub mod hpa_foreign_pod;
     pub mod metrics_certificate;
     pub mod metrics_name;
     pub mod namespace_dead_api;
@@ -67,6 +72,7 @@ pub struct Registered {
 /// All rules, sorted by code.
 #[rustfmt::skip]
 pub static RULES: &[Registered] = &[
+    Registered { rule: &acc::network_policy::RULE, source: include_str!("acc/network_policy.rs") },
     Registered { rule: &adm::pod_security::RULE, source: include_str!("adm/pod_security.rs") },
     Registered { rule: &adm::quota_exceeded::RULE, source: include_str!("adm/quota_exceeded.rs") },
     Registered { rule: &adm::quota_must_specify::RULE, source: include_str!("adm/quota_must_specify.rs") },
@@ -84,6 +90,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &adm::api_removed::RULE, source: include_str!("adm/api_removed.rs") },
     Registered { rule: &adm::release_removed_api::RULE, source: include_str!("adm/release_removed_api.rs") },
     Registered { rule: &adm::drain_blocked::RULE, source: include_str!("adm/drain_blocked.rs") },
+    Registered { rule: &adm::hpa_foreign_pod::RULE, source: include_str!("adm/hpa_foreign_pod.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },

@@ -19,6 +19,7 @@ pub static SIGNALS: &[Signal] = &[
     row("flux.git-auth-failed", "unable to authenticate", r"(.*(?:failed to checkout|unable to clone|failed to list remote|unable to list remote|clone|handshake).*unable to authenticate.*)", "golang.org/x/crypto/ssh/client_auth.go"),
     row("flux.sops-data-key", "cannot get sops data key", r"(.*cannot get sops data key.*)", "kustomize-controller: internal/decryptor/decryptor.go"),
     row("sops.get-data-key", "Error getting data key: ", r"(Error getting data key: 0 successful groups required, got 0)", "getsops/sops: sops.go"),
+    row("sops.age-identities", "identit", r"(age: no identit\S+ .*|failed to load age identities.*|failed to create reader for decrypting sops data key.*)", "getsops/sops: age/keysource.go; filippo.io/age"),
     row("git.host-key-mismatch", "knownhosts: key mismatch", r"(.*knownhosts: key mismatch.*)", "golang.org/x/crypto/ssh/knownhosts/knownhosts.go"),
     row("git.host-key-changed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "", "openssh: sshconnect.c"),
     row("git.host-key-mismatch-flux", "hostkey could not be verified", r"(.*hostkey could not be verified.*)", "fluxcd/pkg: ssh/knownhosts"),

@@ -47,6 +47,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't commit the values in plain text to get on.")
                 .dont("Don't make a new key before you have looked for the old one: what it encrypted is lost without it.");
             f = claim(cx, f, &[&s]);
+            if s.who.is_none() {
+                f = f.cite_all(cx.hits("sops.age-identities").map(|h| cx.log(h, 0, "why no key could be used")).take(2));
+            }
             if let Some(object) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == id) {
                 f = why(cx, f, object.obj, &ns);
             }
