@@ -11,7 +11,7 @@ use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
 use defib_model::id::EntityId;
 
-use crate::analysis::scheduling;
+use crate::analysis::{gitops, scheduling};
 use crate::context::Context;
 use crate::rule::Finding;
 
@@ -152,6 +152,10 @@ fn upstream(cx: &Context<'_>) -> Vec<Vec<(usize, &'static str)>> {
             }
         }
         list.extend(waits_for_nodes(cx, c, &at));
+        list.extend(refused_by_webhook(cx, c, &at));
+        for needed in gitops::waits_for(cx, c) {
+            list.extend(gitops::KINDS.iter().filter_map(|k| at.get(&(*k, &needed))).map(|i| (*i, "waits for")));
+        }
         out.push(list);
     }
     out
@@ -184,6 +188,21 @@ fn waits_for_nodes(
     at.iter()
         .filter(|((kind, _), _)| matches!(kind, K::NodeNotReady | K::NodePressure))
         .map(|(_, i)| (*i, "could only be placed on"))
+        .collect()
+}
+
+/// Pods, and custom resources, that a failing webhook refuses.
+fn refused_by_webhook(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMap<(K, &EntityId), usize>) -> Vec<(usize, &'static str)> {
+    if !matches!(c.kind, K::PodRefused | K::ResourceNotReady) {
+        return Vec::new();
+    }
+    c.evidence
+        .iter()
+        .filter_map(|e| {
+            let plain = e.text.replace("\\\"", "\"");
+            let webhook = crate::analysis::webhook::entity_of(cx, crate::analysis::webhook_in(&plain)?);
+            at.get(&(K::WebhookFailing, &webhook)).map(|i| (*i, "is refused by"))
+        })
         .collect()
 }
 

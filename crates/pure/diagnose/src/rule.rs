@@ -157,6 +157,11 @@ impl Finding {
         self
     }
 
+    /// Claims a condition, if it is observed.
+    pub fn explains_if(self, cx: &Context<'_>, kind: ConditionKind, entity: &EntityId) -> Self {
+        if cx.has(kind, entity).is_some() { self.explains(kind, entity) } else { self }
+    }
+
     fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<String>) -> Self {
         self.todo.push(Advice {
             text: text.into(),

@@ -12,7 +12,7 @@ use defib_model::Evidence;
 use defib_model::id::EntityId;
 use defib_model::views::Pod;
 
-use super::said::{loose, said};
+use super::kubelet_words::{loose, said};
 use crate::context::Context;
 
 /// An image reference in its parts.

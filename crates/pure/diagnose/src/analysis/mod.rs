@@ -5,16 +5,23 @@
 
 pub mod attach;
 pub mod binding;
+pub mod aggregation;
+pub mod gitops;
 pub mod image;
+pub mod kubelet_words;
+pub mod kinds;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;
 pub mod placement;
 pub mod probes;
+pub mod quota;
 pub mod references;
 pub mod said;
 pub mod scheduling;
+pub mod sealed;
 pub mod storage;
+pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.
 ///

@@ -48,7 +48,7 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
             }
         }
     }
-    for m in super::said::loose(cx, "said.missing.", "the kubelet says what is missing") {
+    for m in super::kubelet_words::loose(cx, "said.missing.", "the kubelet says what is missing") {
         // Without the object nobody knows the namespace, unless the message or the pod says it.
         let ns = m.pod.namespace().unwrap_or_default().to_owned();
         let full = m.text.split_once(" in ").and_then(|(_, r)| r.split(' ').nth(1)).and_then(|f| f.split_once('/')).map(|f| f.0.to_owned());

@@ -1,105 +1,181 @@
-//! What was said about one pod: the kubelet's words in its status, and events about it.
+//! Everything that was said with certain words: events, statuses and logs, in one list.
 //!
-//! Deliberately absent: the meaning of the words. Rules and the other files here read them.
+//! The same refusal stands in an event, in a status and in a controller's log, and evidence often
+//! holds only one of the three. Deliberately absent: what the words mean.
 
-use defib_model::Evidence;
+use std::collections::BTreeSet;
+
+use defib_model::condition::ConditionKind as K;
 use defib_model::id::EntityId;
+use defib_model::report::Evidence;
+use defib_model::views::meta::{StatusCondition, condition};
+use jiff::Timestamp;
 
 use crate::context::Context;
+use crate::rule::Finding;
 
-/// One message about a pod.
+/// A log line this much older than the evidence is history: what still fails is said again.
+const HISTORY: i64 = 7200;
+
+/// One message.
 #[derive(Clone, Debug)]
 pub struct Said {
-    /// The container that is meant; empty when the message does not say.
-    pub container: String,
-    /// The message.
+    /// About what; nothing for a line of a log.
+    pub who: Option<EntityId>,
+    /// Whose log, if it is a line of one and that is known.
+    pub speaker: Option<EntityId>,
+    /// The message, unescaped, from the words on or whole.
     pub text: String,
     /// Where it stands.
     pub evidence: Evidence,
+    /// How often.
+    pub count: i64,
+    /// First time.
+    pub first: Option<Timestamp>,
+    /// Last time.
+    pub last: Option<Timestamp>,
 }
 
-/// Messages about this pod: of containers that are not ready, and events with one of these reasons.
-pub fn said(cx: &Context<'_>, entity: &EntityId, reasons: &[&str], meaning: &str) -> Vec<Said> {
-    let mut out = Vec::new();
-    if let Some(pod) = cx.cluster.pod(entity) {
-        for (path, status) in pod.statuses().filter(|(_, s)| s.ready != Some(true)) {
-            let mut put = |pointer: &str, text: &str| {
-                if !text.is_empty() {
-                    out.push(Said {
-                        container: status.name.clone(),
-                        text: text.to_owned(),
-                        evidence: cx.field(pod.obj, &format!("{path}/{pointer}"), meaning),
-                    });
-                }
-            };
-            if let Some(w) = &status.state.waiting {
-                put("state/waiting/message", &w.message);
-            }
-            // Only of a container that never ran is the termination message the kubelet's own.
-            for (at, state) in [("state", &status.state), ("lastState", &status.last_state)] {
-                if let Some(t) = &state.terminated
-                    && matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun" | "RunContainerError")
-                {
-                    put(&format!("{at}/terminated/message"), &t.message);
-                }
-            }
+/// All messages that hold these words and are not history: `signal` is their name in logs.
+pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<Said> {
+    let cluster = cx.cluster;
+    let mut out: Vec<Said> = Vec::new();
+    for event in &cluster.events {
+        if !event.message.contains(words) || past(cx, &event.about) {
+            continue;
         }
+        // The last refusal counts: an owner may have been refused for another reason before.
+        if event.reason == "FailedCreate"
+            && crate::context::last_event(cluster, &event.about, &["FailedCreate"]).is_some_and(|e| !e.message.contains(words))
+        {
+            continue;
+        }
+        out.push(Said {
+            who: Some(event.about.clone()),
+            speaker: None,
+            text: event.message.clone(),
+            evidence: cx.event(event, meaning),
+            count: event.count,
+            first: event.first,
+            last: event.last,
+        });
     }
-    for event in cx.cluster.events_of(entity) {
-        if reasons.contains(&event.reason.as_str()) {
+    statuses(cx, words, meaning, &mut out);
+    for hit in cx.hits(signal) {
+        if cx.cluster.age_seconds(hit.last).is_some_and(|age| age > HISTORY) {
+            continue;
+        }
+        // What a pod said that has done its work is history too.
+        if hit.entity.as_ref().and_then(|e| cluster.pod(e)).is_some_and(|p| p.status.phase == "Succeeded") {
+            continue;
+        }
+        let mut seen = BTreeSet::new();
+        for (i, line) in hit.lines.iter().enumerate() {
+            let text = line.groups.first().cloned().unwrap_or_else(|| line.text.clone());
+            if !seen.insert(text.clone()) {
+                continue;
+            }
             out.push(Said {
-                container: event.container.clone().unwrap_or_default(),
-                text: event.message.clone(),
-                evidence: cx.event(event, meaning),
+                who: None,
+                speaker: hit.entity.clone(),
+                text,
+                evidence: cx.log(hit, i, meaning),
+                count: hit.count as i64,
+                first: hit.first,
+                last: hit.last,
             });
         }
     }
     out
 }
 
-/// One message of a table or journal, with the pod that it is about (`pod/unnamed` if it does not say).
-#[derive(Clone, Debug)]
-pub struct Loose {
-    /// The pod.
-    pub pod: EntityId,
-    /// The line, unescaped.
-    pub text: String,
-    /// Where it stands.
-    pub evidence: Evidence,
-}
-
-/// Seconds before the end of the evidence after which a message that did not come again is history.
-const HISTORY: i64 = 600;
-
-/// Messages of tables and journals, where no list of pods and no event objects say more, and no pod
-/// in the evidence is in trouble. What was said once, with a time, is not taken: a start is full of
-/// such messages.
-pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
-    let better = cx.cluster.listed.contains_key("Pod") || !cx.cluster.events.is_empty();
-    if better || cx.conditions.iter().any(|c| c.entity.kind() == "pod") {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
-    for hit in cx.cluster.hits.iter().filter(|h| h.signal.starts_with(signal)) {
-        let age = hit.last.zip(cx.cluster.as_of).map(|(last, now)| now.as_second() - last.as_second());
-        let once = hit.last.is_some() && hit.count < 2;
-        if once || age.is_some_and(|a| a > HISTORY) {
-            continue;
-        }
-        for (i, line) in hit.lines.iter().enumerate() {
-            let text = line.text.replace("\\\"", "\"").replace("\\\\\"", "\"");
-            let pod = hit.entity.clone().unwrap_or_else(|| pod_in(&text));
-            out.push(Loose { pod, text, evidence: cx.log(hit, i, meaning) });
+fn statuses(cx: &Context<'_>, words: &str, meaning: &str, out: &mut Vec<Said>) {
+    let cluster = cx.cluster;
+    let lists = cluster
+        .workloads
+        .iter()
+        .map(|w| (w.obj, &w.status.conditions))
+        .chain(cluster.others.iter().map(|o| (o.obj, &o.status.conditions)))
+        .chain(cluster.namespaces.iter().map(|n| (n.obj, &n.status.conditions)))
+        .chain(cluster.api_services.iter().map(|a| (a.obj, &a.status.conditions)));
+    for (obj, list) in lists {
+        for (i, c) in list.iter().enumerate() {
+            let id = cluster.id(obj);
+            if c.message.contains(words) && !past(cx, &id) {
+                out.push(Said {
+                    who: Some(id),
+                    speaker: None,
+                    text: c.message.clone(),
+                    evidence: cx.field(obj, &format!("/status/conditions/{i}/message"), meaning),
+                    count: 1,
+                    first: c.last_transition_time,
+                    last: c.last_transition_time,
+                });
+                break;
+            }
         }
     }
-    out
 }
 
-/// `pod="ns/name"` of the kubelet's journal, `pod/name` of `kubectl get events`.
-fn pod_in(text: &str) -> EntityId {
-    if let Some((ns, name)) = super::between(text, "pod=\"", "\"").and_then(|p| p.split_once('/')) {
-        return EntityId::object("Pod", "", ns, name);
+fn well(list: &[StatusCondition]) -> bool {
+    ["Ready", "Available", "Synced", "Complete"].iter().any(|k| condition(list, k).is_some_and(|(_, c)| c.status == "True"))
+}
+
+/// What was said about this is history: it is well by now, or gone.
+pub fn past(cx: &Context<'_>, id: &EntityId) -> bool {
+    let cluster = cx.cluster;
+    if let Some(pod) = cluster.pod(id) {
+        return pod.is_ready() || pod.status.phase == "Succeeded";
     }
-    let named = text.split_whitespace().find_map(|w| w.strip_prefix("pod/"));
-    EntityId::other("pod", named.unwrap_or("unnamed"))
+    if let Some(w) = cluster.workloads.iter().find(|w| cluster.id(w.obj) == *id) {
+        let all_there = w.desired().is_some_and(|d| w.existing() >= d && w.kind != "Deployment")
+            || (w.kind == "Deployment" && w.desired().is_some_and(|d| w.ready() >= d && condition(&w.status.conditions, "ReplicaFailure").is_none()));
+        let done = condition(&w.status.conditions, "Complete").is_some_and(|(_, c)| c.status == "True");
+        return all_there || done || w.status.active.unwrap_or(0) > 0;
+    }
+    if let Some(o) = cluster.others.iter().find(|o| cluster.id(o.obj) == *id) {
+        return well(&o.status.conditions);
+    }
+    cluster.find(id).is_none() && known_gone(cx, id)
+}
+
+/// The kind was listed there, and this is not among it.
+pub fn known_gone(cx: &Context<'_>, id: &EntityId) -> bool {
+    cx.cluster.find(id).is_none()
+        && cx.cluster.listed.iter().any(|(kind, l)| {
+            kind.eq_ignore_ascii_case(id.kind()) && (l.whole || id.namespace().is_some_and(|ns| l.namespaces.contains(ns)))
+        })
+}
+
+/// Cites messages and claims the conditions of what they are about.
+pub fn claim(cx: &Context<'_>, mut finding: Finding, said: &[&Said]) -> Finding {
+    for s in said {
+        finding = finding.cite(s.evidence.clone());
+        let Some(who) = &s.who else { continue };
+        for kind in [K::PodRefused, K::ReplicasMissing, K::ResourceNotReady, K::NamespaceTerminating, K::ApiServiceUnavailable, K::DrainBlocked] {
+            let missing_below = kind == K::ReplicasMissing && cx.has(K::PodRefused, who).is_some();
+            if cx.has(kind, who).is_some() && !missing_below {
+                finding = finding.explains(kind, who);
+            }
+        }
+    }
+    finding
+}
+
+/// Name and namespace that a structured line of a controller names (`"name":"x","namespace":"y"`,
+/// `name=x namespace=y`, `Kustomization/x.y`).
+pub fn subject(line: &str) -> Option<(String, String)> {
+    let field = |key: &str| {
+        let plain = line.replace("\\\"", "\"");
+        for mark in [format!("\"{key}\":\""), format!("\"{key}\": \""), format!("\"{key}\"=\""), format!(" {key}=\""), format!(" {key}=")] {
+            if let Some((_, rest)) = plain.split_once(&mark) {
+                let value: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
+                if !value.is_empty() {
+                    return Some(value);
+                }
+            }
+        }
+        None
+    };
+    Some((field("namespace")?, field("name")?))
 }

@@ -2,20 +2,60 @@
 
 pub mod prelude;
 
+/// Access paths.
+pub mod acc {
+    pub mod network_policy;
+}
 /// Admission: Pod Security, quotas, webhooks, API services, CRDs, namespaces.
 pub mod adm {
+    pub mod aggregated_api;
+    pub mod api_removed;
+    pub mod apiserver_proxy;
+    pub mod crd_missing;
+    pub mod drain_blocked;
+    pub mod hpa_foreign_pod;
+    pub mod metrics_certificate;
+    pub mod metrics_name;
+    pub mod namespace_dead_api;
+    pub mod namespace_finalizer;
     pub mod pod_security;
+    pub mod quota_exceeded;
+    pub mod quota_must_specify;
+    pub mod release_removed_api;
+    pub mod service_account;
+    pub mod webhook_down;
+    pub mod webhook_not_ready;
+    pub mod webhook_orphaned;
 }
 /// Pod networks.
 pub mod cni {
     pub mod config_missing;
     pub mod pool_exhausted;
 }
+/// Certificates and CAs.
+pub mod crt {
+    pub mod expired;
+    pub mod self_check;
+}
 /// Name resolution.
 pub mod dns {
     pub mod corefile_broken;
     pub mod forward_loop;
     pub mod upstream_unreachable;
+}
+/// GitOps and sealed or encrypted secrets.
+pub mod git {
+    pub mod argocd_repo;
+    pub mod dependency_order;
+    pub mod flux_dependency;
+    pub mod flux_git_auth;
+    pub mod flux_sops;
+    pub mod helm_pending;
+    pub mod helm_wait_lb;
+    pub mod host_key;
+    pub mod sealed_key;
+    pub mod sealed_scope;
+    pub mod too_large;
 }
 /// Hosts and nodes.
 pub mod hst {
@@ -102,12 +142,43 @@ pub struct Registered {
 /// All rules, sorted by code.
 #[rustfmt::skip]
 pub static RULES: &[Registered] = &[
+    Registered { rule: &acc::network_policy::RULE, source: include_str!("acc/network_policy.rs") },
     Registered { rule: &adm::pod_security::RULE, source: include_str!("adm/pod_security.rs") },
+    Registered { rule: &adm::quota_exceeded::RULE, source: include_str!("adm/quota_exceeded.rs") },
+    Registered { rule: &adm::quota_must_specify::RULE, source: include_str!("adm/quota_must_specify.rs") },
+    Registered { rule: &adm::service_account::RULE, source: include_str!("adm/service_account.rs") },
+    Registered { rule: &adm::webhook_down::RULE, source: include_str!("adm/webhook_down.rs") },
+    Registered { rule: &adm::webhook_orphaned::RULE, source: include_str!("adm/webhook_orphaned.rs") },
+    Registered { rule: &adm::webhook_not_ready::RULE, source: include_str!("adm/webhook_not_ready.rs") },
+    Registered { rule: &adm::namespace_finalizer::RULE, source: include_str!("adm/namespace_finalizer.rs") },
+    Registered { rule: &adm::namespace_dead_api::RULE, source: include_str!("adm/namespace_dead_api.rs") },
+    Registered { rule: &adm::aggregated_api::RULE, source: include_str!("adm/aggregated_api.rs") },
+    Registered { rule: &adm::apiserver_proxy::RULE, source: include_str!("adm/apiserver_proxy.rs") },
+    Registered { rule: &adm::metrics_certificate::RULE, source: include_str!("adm/metrics_certificate.rs") },
+    Registered { rule: &adm::metrics_name::RULE, source: include_str!("adm/metrics_name.rs") },
+    Registered { rule: &adm::crd_missing::RULE, source: include_str!("adm/crd_missing.rs") },
+    Registered { rule: &adm::api_removed::RULE, source: include_str!("adm/api_removed.rs") },
+    Registered { rule: &adm::release_removed_api::RULE, source: include_str!("adm/release_removed_api.rs") },
+    Registered { rule: &adm::drain_blocked::RULE, source: include_str!("adm/drain_blocked.rs") },
+    Registered { rule: &adm::hpa_foreign_pod::RULE, source: include_str!("adm/hpa_foreign_pod.rs") },
     Registered { rule: &cni::config_missing::RULE, source: include_str!("cni/config_missing.rs") },
     Registered { rule: &cni::pool_exhausted::RULE, source: include_str!("cni/pool_exhausted.rs") },
+    Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
+    Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
     Registered { rule: &dns::upstream_unreachable::RULE, source: include_str!("dns/upstream_unreachable.rs") },
     Registered { rule: &dns::corefile_broken::RULE, source: include_str!("dns/corefile_broken.rs") },
+    Registered { rule: &git::helm_pending::RULE, source: include_str!("git/helm_pending.rs") },
+    Registered { rule: &git::helm_wait_lb::RULE, source: include_str!("git/helm_wait_lb.rs") },
+    Registered { rule: &git::flux_git_auth::RULE, source: include_str!("git/flux_git_auth.rs") },
+    Registered { rule: &git::flux_sops::RULE, source: include_str!("git/flux_sops.rs") },
+    Registered { rule: &git::flux_dependency::RULE, source: include_str!("git/flux_dependency.rs") },
+    Registered { rule: &git::host_key::RULE, source: include_str!("git/host_key.rs") },
+    Registered { rule: &git::argocd_repo::RULE, source: include_str!("git/argocd_repo.rs") },
+    Registered { rule: &git::dependency_order::RULE, source: include_str!("git/dependency_order.rs") },
+    Registered { rule: &git::too_large::RULE, source: include_str!("git/too_large.rs") },
+    Registered { rule: &git::sealed_key::RULE, source: include_str!("git/sealed_key.rs") },
+    Registered { rule: &git::sealed_scope::RULE, source: include_str!("git/sealed_scope.rs") },
     Registered { rule: &hst::host_down::RULE, source: include_str!("hst/host_down.rs") },
     Registered { rule: &hst::eviction_suspended::RULE, source: include_str!("hst/eviction_suspended.rs") },
     Registered { rule: &hst::stale_pod_status::RULE, source: include_str!("hst/stale_pod_status.rs") },

@@ -73,6 +73,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "java.net.UnknownHostException",
     },
     Signal {
+        id: "app.connect-timeout",
+        anchor: "i/o timeout",
+        pattern: r"dial tcp (\d+\.\d+\.\d+\.\d+):\d+: (?:connect: )?i/o timeout",
+        unit: "any program",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "Go net.OpError",
+    },
+    Signal {
         id: "app.exec-format-error",
         anchor: "exec format error",
         pattern: "",

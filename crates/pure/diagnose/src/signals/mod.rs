@@ -3,11 +3,14 @@
 //! Each table names the file that its texts come from. Deliberately absent: any judgement beyond the
 //! mark of the line; rules name the signals that they use.
 
+mod apiserver;
 mod app;
 mod cloudflared;
 mod coredns;
+mod gitops;
 mod gpu;
 mod kubelet;
+mod metrics_server;
 mod said;
 mod storage;
 
@@ -15,7 +18,7 @@ use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [app::SIGNALS, cloudflared::SIGNALS, coredns::SIGNALS, gpu::SIGNALS, kubelet::SIGNALS, said::SIGNALS, storage::SIGNALS]
+    [apiserver::SIGNALS, app::SIGNALS, cloudflared::SIGNALS, coredns::SIGNALS, gitops::SIGNALS, gpu::SIGNALS, kubelet::SIGNALS, metrics_server::SIGNALS, said::SIGNALS, storage::SIGNALS]
         .into_iter()
         .flatten()
 }

@@ -19,7 +19,7 @@
 
 use crate::analysis::between;
 use crate::analysis::image::{self, Why};
-use crate::analysis::said::{loose, said};
+use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 use defib_model::Evidence;
 

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not look for a log: there is none.
 
-use crate::analysis::said::{loose, said};
+use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 
 /// The rule.

@@ -18,7 +18,7 @@
 //! altogether.
 
 use crate::analysis::between;
-use crate::analysis::said::{loose, said};
+use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 
 /// The rule.

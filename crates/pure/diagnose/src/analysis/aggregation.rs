@@ -1,0 +1,116 @@
+//! Why an aggregated API is not available: the proxy, its own pods, or simply unreachable.
+//!
+//! Source: kubernetes kube-aggregator `pkg/controllers/status/remote/remote_available_controller.go`
+//! (reasons ServiceNotFound, EndpointsNotFound, MissingEndpoints, ServicePortError, FailedDiscoveryCheck).
+//! Deliberately absent: APIs that the API server serves itself.
+
+use std::collections::BTreeMap;
+
+use defib_model::id::EntityId;
+use defib_model::report::Evidence;
+use defib_model::views::ApiService;
+use defib_model::views::meta::condition;
+
+use super::said::{Said, said};
+use crate::context::Context;
+
+/// What the evidence says about one unavailable API.
+pub struct Unavailable<'a> {
+    /// The APIService.
+    pub entity: EntityId,
+    /// `v1beta1.metrics.k8s.io`.
+    pub name: String,
+    /// The object, if it is in the evidence.
+    pub api: Option<&'a ApiService>,
+    /// Why, in one word of the aggregator; empty when only a log says so.
+    pub reason: String,
+    /// The messages.
+    pub evidence: Vec<Evidence>,
+    /// The messages as text.
+    pub text: String,
+    /// Evidence that the API server's calls go through a proxy.
+    pub proxy: Vec<Evidence>,
+    /// Namespaces that wait for this API before they can be deleted.
+    pub holds: Vec<(EntityId, Evidence)>,
+}
+
+/// All APIs that are not available.
+pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
+    let mut out: BTreeMap<String, Unavailable<'a>> = BTreeMap::new();
+    let new = |name: &str| Unavailable {
+        entity: EntityId::object("APIService", "apiregistration.k8s.io", "", name),
+        name: name.to_owned(),
+        api: None,
+        reason: String::new(),
+        evidence: Vec::new(),
+        text: String::new(),
+        proxy: Vec::new(),
+        holds: Vec::new(),
+    };
+    for api in &cx.cluster.api_services {
+        let id = cx.cluster.id(api.obj);
+        if cx.has(defib_model::condition::ConditionKind::ApiServiceUnavailable, &id).is_none() {
+            continue;
+        }
+        let Some((i, c)) = condition(&api.status.conditions, "Available") else { continue };
+        let mut u = new(&api.metadata.name);
+        u.api = Some(api);
+        u.reason = c.reason.clone();
+        u.text = c.message.clone();
+        u.evidence.push(cx.field(api.obj, &format!("/status/conditions/{i}/message"), "why the API server can't use this API"));
+        u.evidence.push(cx.field(api.obj, &format!("/status/conditions/{i}/status"), "the API server counts it as unavailable"));
+        out.insert(api.metadata.name.clone(), u);
+    }
+    let well = |name: &str| {
+        cx.cluster.api_services.iter().any(|a| a.metadata.name == name && condition(&a.status.conditions, "Available").is_some_and(|(_, c)| c.status == "True"))
+    };
+    for (words, signal) in [
+        (" failed with: failing or missing response from ", "apiserver.aggregated-unavailable"),
+        ("loading OpenAPI spec for ", "apiserver.aggregated-openapi"),
+    ] {
+        for s in said(cx, words, signal, "the API server can't reach this API") {
+            let Some(name) = named(&s.text).filter(|n| !well(n)) else { continue };
+            let u = out.entry(name.clone()).or_insert_with(|| new(&name));
+            u.text.push_str(&s.text);
+            u.evidence.push(s.evidence);
+        }
+    }
+    let environment: Vec<Evidence> = ["apiserver.proxy-env", "apiserver.proxy-env-lower"]
+        .iter()
+        .flat_map(|signal| cx.hits(signal))
+        .map(|h| cx.log(h, 0, "the environment sends calls through a proxy"))
+        .collect();
+    let held: Vec<Said> = discovery_failures(cx);
+    for u in out.values_mut() {
+        if u.text.contains("proxyconnect") {
+            u.proxy.extend(u.evidence.first().cloned());
+        } else if u.reason == "FailedDiscoveryCheck" || u.reason.is_empty() {
+            u.proxy.extend(environment.iter().cloned());
+        }
+        for s in &held {
+            if let (Some(ns), true) = (&s.who, mentions(&s.text, &u.name)) {
+                u.holds.push((ns.clone(), s.evidence.clone()));
+            }
+        }
+    }
+    out.into_values().collect()
+}
+
+/// What namespaces say that can't be emptied because discovery fails.
+pub fn discovery_failures(cx: &Context<'_>) -> Vec<Said> {
+    said(cx, "Discovery failed for some groups, ", "apiserver.namespace-discovery", "the namespace can't be emptied while discovery fails")
+}
+
+/// `metrics.k8s.io/v1beta1` in the message means APIService `v1beta1.metrics.k8s.io`.
+pub fn mentions(message: &str, api: &str) -> bool {
+    api.split_once('.').is_some_and(|(version, group)| message.contains(&format!("{group}/{version}")))
+}
+
+/// `v1beta1.metrics.k8s.io failed with: …`, `loading OpenAPI spec for "v1beta1.metrics.k8s.io" …`.
+fn named(text: &str) -> Option<String> {
+    let name = match text.split_once("loading OpenAPI spec for ") {
+        Some((_, rest)) => rest.trim_start_matches('"').split(['"', ' ']).next()?,
+        None => text.split_once(" failed with: ")?.0.rsplit([' ', '"']).next()?,
+    };
+    (name.starts_with('v') && name.contains('.')).then(|| name.to_owned())
+}

@@ -1,0 +1,127 @@
+//! "No matches for kind": the CRD is missing, or the version is gone.
+//!
+//! Source: kubernetes `apimachinery/pkg/api/meta/errors.go` and the list of removed APIs (the
+//! deprecated API migration guide). Deliberately absent: who applies; rules look at that.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::said::{Said, said};
+use crate::context::Context;
+
+/// One kind that is not known to the API server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unknown {
+    /// Kind.
+    pub kind: String,
+    /// Group and version.
+    pub version: String,
+}
+
+/// What it comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A built-in version that was removed, or one that its CRD does not serve any more.
+    Removed,
+    /// The same, in a stored Helm release.
+    RemovedInRelease,
+    /// A custom resource without its definition.
+    NoCrd,
+    /// A definition is there by now: applied in the wrong order.
+    Order,
+}
+
+/// Built-in API versions that are gone, and the Kubernetes version without them.
+const REMOVED: &[(&str, &str)] = &[
+    ("extensions/v1beta1", "1.22"),
+    ("apps/v1beta1", "1.16"),
+    ("apps/v1beta2", "1.16"),
+    ("networking.k8s.io/v1beta1", "1.22"),
+    ("policy/v1beta1", "1.25"),
+    ("batch/v1beta1", "1.25"),
+    ("batch/v2alpha1", "1.21"),
+    ("rbac.authorization.k8s.io/v1beta1", "1.22"),
+    ("rbac.authorization.k8s.io/v1alpha1", "1.22"),
+    ("apiextensions.k8s.io/v1beta1", "1.22"),
+    ("admissionregistration.k8s.io/v1beta1", "1.22"),
+    ("apiregistration.k8s.io/v1beta1", "1.22"),
+    ("authentication.k8s.io/v1beta1", "1.22"),
+    ("authorization.k8s.io/v1beta1", "1.22"),
+    ("certificates.k8s.io/v1beta1", "1.22"),
+    ("coordination.k8s.io/v1beta1", "1.22"),
+    ("scheduling.k8s.io/v1beta1", "1.22"),
+    ("storage.k8s.io/v1beta1", "1.27"),
+    ("node.k8s.io/v1beta1", "1.25"),
+    ("discovery.k8s.io/v1beta1", "1.25"),
+    ("events.k8s.io/v1beta1", "1.25"),
+    ("autoscaling/v2beta1", "1.25"),
+    ("autoscaling/v2beta2", "1.26"),
+    ("flowcontrol.apiserver.k8s.io/v1beta1", "1.26"),
+    ("flowcontrol.apiserver.k8s.io/v1beta2", "1.29"),
+    ("flowcontrol.apiserver.k8s.io/v1beta3", "1.32"),
+];
+
+/// Since when a built-in version is gone.
+pub fn removed_in(version: &str) -> Option<&'static str> {
+    REMOVED.iter().find(|(v, _)| *v == version).map(|(_, k)| *k)
+}
+
+/// Every pair in a message.
+fn pairs(text: &str) -> Vec<Unknown> {
+    let plain = text.replace("\\\"", "\"");
+    let mut out = Vec::new();
+    for part in plain.split("no matches for kind \"").skip(1) {
+        let (Some(kind), Some(version)) = (part.split('"').next(), super::between(part, "in version \"", "\"")) else { continue };
+        let one = Unknown { kind: kind.to_owned(), version: version.to_owned() };
+        if !out.contains(&one) {
+            out.push(one);
+        }
+    }
+    out
+}
+
+/// All kinds that somebody asked for and the API server does not know, with what said so.
+pub fn unknown(cx: &Context<'_>) -> BTreeMap<Unknown, (Verdict, Vec<Said>)> {
+    let mut out: BTreeMap<Unknown, (Verdict, Vec<Said>)> = BTreeMap::new();
+    for s in said(cx, "no matches for kind ", "apiserver.no-matches", "the API server does not know this kind in this version") {
+        // A controller that runs now has found its kinds since.
+        if s.speaker.as_ref().is_some_and(|p| cx.cluster.pod(p).is_some_and(|p| p.is_ready())) && crate::analysis::said::subject(&s.evidence.text).is_none() {
+            continue;
+        }
+        let stored = s.text.contains("current release manifest");
+        for one in pairs(&s.text) {
+            let verdict = verdict(cx, &one, stored);
+            let Some(verdict) = verdict else { continue };
+            let entry = out.entry(one).or_insert_with(|| (verdict, Vec::new()));
+            entry.1.push(s.clone());
+        }
+    }
+    out
+}
+
+fn verdict(cx: &Context<'_>, one: &Unknown, stored: bool) -> Option<Verdict> {
+    if stored {
+        return Some(Verdict::RemovedInRelease);
+    }
+    if removed_in(&one.version).is_some() {
+        return Some(Verdict::Removed);
+    }
+    let (group, version) = one.version.split_once('/')?;
+    let crd = cx.cluster.crds.iter().find(|c| c.spec.group == group && c.spec.names.kind == one.kind);
+    match crd {
+        None => Some(Verdict::NoCrd),
+        Some(c) if c.spec.versions.iter().any(|v| v.name == version && v.served == Some(true)) => Some(Verdict::Order),
+        Some(_) => Some(Verdict::Removed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_kind_and_version() {
+        let text = "[unable to recognize \"\": no matches for kind \"A\" in version \"x.io/v1\", no matches for kind \"B\" in version \"y.io/v1\"]";
+        assert_eq!(pairs(text).len(), 2);
+        assert_eq!(removed_in("policy/v1beta1"), Some("1.25"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Sealed secrets that do not open: the key is gone, or the seal is for another name or namespace.
+//!
+//! Source: bitnami-labs/sealed-secrets `pkg/crypto/crypto.go` (HybridDecrypt says "no key could decrypt
+//! secret" in both cases: the label is part of what is authenticated). So the words decide nothing;
+//! what decides is whether others open. Deliberately absent: looking into the sealed values.
+
+use std::collections::BTreeSet;
+
+use defib_model::id::EntityId;
+
+use super::said::{Said, said};
+use crate::context::Context;
+
+/// What it comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// None opens.
+    KeyLost,
+    /// Others open.
+    Scope,
+    /// Nothing tells.
+    Open,
+}
+
+/// The verdict, SealedSecrets that do not open with what they say, and one that opens (if any).
+pub type Closed = (Verdict, Vec<(EntityId, Said)>, Option<EntityId>);
+
+/// What does not open, if anything.
+pub fn closed(cx: &Context<'_>) -> Option<Closed> {
+    let mut all: Vec<(EntityId, Said)> = Vec::new();
+    for s in said(cx, "no key could decrypt secret", "sealed-secrets.no-key", "the controller has no key that opens it") {
+        let id = match &s.who {
+            Some(who) => who.clone(),
+            None => named(&s.evidence.text).unwrap_or_else(|| EntityId::object("SealedSecret", "bitnami.com", "", "unnamed")),
+        };
+        if !super::said::past(cx, &id) {
+            all.push((id, s));
+        }
+    }
+    if all.is_empty() {
+        return None;
+    }
+    let failing: BTreeSet<&EntityId> = all.iter().map(|(id, _)| id).filter(|id| id.name() != "unnamed").collect();
+    let others: Vec<EntityId> = cx
+        .cluster
+        .others
+        .iter()
+        .filter_map(|o| Some((o, cx.cluster.object(o.obj)?)))
+        .filter(|(_, object)| object.kind == "SealedSecret" && !failing.contains(&object.id))
+        .map(|(_, object)| object.id.clone())
+        .collect();
+    let opened = others.iter().find(|id| super::said::past(cx, id)).cloned();
+    let verdict = match (&opened, failing.len()) {
+        (Some(_), _) => Verdict::Scope,
+        (None, n) if n >= 3 && others.is_empty() => Verdict::KeyLost,
+        (None, n) if n >= 2 && others.is_empty() && cx.cluster.listed.get("SealedSecret").is_some_and(|l| l.whole) => Verdict::KeyLost,
+        _ => Verdict::Open,
+    };
+    Some((verdict, all, opened))
+}
+
+/// `Error updating NS/NAME, giving up: …` and the older `Updating NS/NAME`.
+fn named(line: &str) -> Option<EntityId> {
+    let rest = line.split_once("updating ").or_else(|| line.split_once("Updating ")).map(|r| r.1)?;
+    let (ns, name) = rest.split([',', ' ', '"']).next()?.split_once('/')?;
+    Some(EntityId::object("SealedSecret", "bitnami.com", ns, name))
+}

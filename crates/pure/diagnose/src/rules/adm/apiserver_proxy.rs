@@ -1,0 +1,48 @@
+//! # ADM011 The API server's proxy settings catch calls to aggregated APIs
+//!
+//! class: apiserver-proxy-env
+//!
+//! ## What it sees
+//! An aggregated API that fails its discovery check with `proxyconnect` in the message, or while the
+//! evidence shows `HTTP_PROXY`/`HTTPS_PROXY` set for the server.
+//!
+//! ## Why it matters
+//! The proxy does not know Service and pod addresses. Everything else works, because only the
+//! aggregator (and webhooks) dial such addresses by HTTP from the server's process.
+//!
+//! ## What to do
+//! Put the cluster and Service ranges, `.svc` and `.cluster.local` into `NO_PROXY` of the server (k3s:
+//! /etc/systemd/system/k3s.service.env), and restart it.
+//!
+//! ## What not to do
+//! Do not delete the APIService, and do not turn off certificate checks: neither is the cause.
+
+use crate::analysis::aggregation::unavailable;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ADM011",
+    class: "apiserver-proxy-env",
+    needs: &["APIService"],
+    leads_to: &[K::ApiServiceUnavailable],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for u in unavailable(cx).into_iter().filter(|u| !u.proxy.is_empty()) {
+        let said_so = u.text.contains("proxyconnect");
+        out.push(
+            RULE.on(u.entity.clone())
+                .title(format!("calls to API {} go through the server's HTTP proxy, which can't reach it", u.name))
+                .why("Service and pod addresses must not go through a proxy; NO_PROXY lacks them.")
+                .term(if said_so { 90 } else { 65 }, if said_so { "the error comes from connecting to a proxy" } else { "the discovery check fails while a proxy is set in the environment" })
+                .cite_all(u.evidence.first().cloned())
+                .cite_all(u.proxy.iter().skip(usize::from(said_so)).take(3).cloned())
+                .explains_if(cx, K::ApiServiceUnavailable, &u.entity)
+                .safe("See the server's environment.", "grep -i proxy /etc/systemd/system/k3s.service.env /etc/default/k3s; systemctl show k3s -p Environment")
+                .check_first("Add the pod and Service ranges, .svc and .cluster.local to NO_PROXY, then restart the server.", "systemctl restart k3s")
+                .dont("Don't delete the APIService or switch off certificate checks: neither is the cause."),
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! # ADM018 The autoscaler counts pods that are not of its workload
+//!
+//! class: hpa-selector-matches-foreign-pod
+//!
+//! ## What it sees
+//! A HorizontalPodAutoscaler that can't compute its metric (`missing request for … of Pod x`), where a
+//! pod with the labels of the workload's selector belongs to another owner.
+//!
+//! ## Why it matters
+//! The autoscaler asks for pods by the selector's labels, not by owner. One Job or sibling with the
+//! same labels and without requests stops all scaling.
+//!
+//! ## What to do
+//! Give the other pods labels of their own, or make the workload's labels and selector narrower (a
+//! selector can't be changed in place).
+//!
+//! ## What not to do
+//! Do not delete the autoscaler, and do not raise its limits: the numbers that it misses are not its own.
+
+use crate::analysis::gitops::{text, value};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ADM018",
+    class: "hpa-selector-matches-foreign-pod",
+    needs: &["HorizontalPodAutoscaler", "Pod"],
+    leads_to: &[],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for hpa in &cx.cluster.others {
+        let Some(object) = cx.cluster.object(hpa.obj).filter(|o| o.kind == "HorizontalPodAutoscaler") else { continue };
+        // Source: kubernetes `pkg/controller/podautoscaler/replica_calculator.go` (calculatePodRequests).
+        let said = hpa.status.conditions.iter().enumerate().find(|(_, c)| c.kind == "ScalingActive" && c.status == "False" && c.message.contains("missing request for "));
+        let Some((i, c)) = said else { continue };
+        let v = value(cx, hpa.obj);
+        let (kind, name) = (text(&v, "/spec/scaleTargetRef/kind"), text(&v, "/spec/scaleTargetRef/name"));
+        let Some(w) = cx.cluster.workloads.iter().find(|w| w.kind == kind && w.metadata.name == name && w.metadata.namespace == object.namespace) else { continue };
+        let target = cx.cluster.id(w.obj);
+        let foreign = cx.cluster.pods.iter().find(|p| {
+            let id = cx.cluster.id(p.obj);
+            p.metadata.namespace == object.namespace
+                && w.spec.selector.unmet(&p.metadata.labels).is_empty()
+                && cx.top_owner(&id) != target
+                && (c.message.contains(&format!("Pod {}", p.metadata.name)) || p.spec.containers.iter().any(|c| c.resources.requests.is_empty() && c.resources.limits.is_empty()))
+        });
+        let Some(pod) = foreign else { continue };
+        let named = c.message.contains(&pod.metadata.name);
+        out.push(
+            RULE.on(object.id.clone())
+                .title(format!("autoscaler {} counts pod {}, which is not of {kind} {name}", object.name, pod.metadata.name))
+                .why("It asks for pods by the selector's labels, not by their owner; one without requests stops all scaling.")
+                .term(if named { 85 } else { 65 }, if named { "its message names a pod of another owner" } else { "a pod of another owner carries the selector's labels and states no requests" })
+                .cite(cx.field(hpa.obj, &format!("/status/conditions/{i}/message"), "what it can't compute"))
+                .cite(cx.field(pod.obj, "/metadata/labels", "the other owner's pod carries the same labels"))
+                .safe("See which pods the selector finds.", format!("kubectl get pods -n {} -l {} -o custom-columns=NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name", object.namespace, w.spec.selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")))
+                .advice("Give the other pods labels of their own.")
+                .dont("Don't raise the autoscaler's limits: the numbers that it misses are not its own."),
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! # ADM005 A fail-closed webhook has nothing ready behind it
+//!
+//! class: webhook-backend-down-fail-closed
+//!
+//! ## What it sees
+//! `failed calling webhook "NAME": …` with no endpoints, a refused connection or no answer, for a
+//! webhook whose failure policy is Fail, while no pod behind its Service is ready.
+//!
+//! ## Why it matters
+//! Whatever the webhook looks at is refused, often the pods that would bring the webhook itself back:
+//! then nothing heals by itself.
+//!
+//! ## What to do
+//! Bring its pods back; if the webhook refuses them, let it fail open (or exempt its namespace) until
+//! they are ready, then put it back.
+//!
+//! ## What not to do
+//! Do not delete the webhook configuration without keeping a copy: the operator may not make it
+//! again, and the checks are gone without a word.
+
+use crate::analysis::said::claim;
+use crate::analysis::webhook::{Failing, Verdict, failing};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ADM005",
+    class: "webhook-backend-down-fail-closed",
+    needs: &["Event"],
+    leads_to: &[K::WebhookFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for w in failing(cx) {
+        if matches!(w.verdict, Verdict::Down | Verdict::DownOrNotYet) {
+            out.push(finding(cx, &w));
+        }
+    }
+}
+
+fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
+    let name = &w.name;
+    let service = w.service.as_ref().map_or("its Service".to_owned(), |(ns, s)| format!("Service {ns}/{s}"));
+    let kind = w.config.map_or("validatingwebhookconfigurations,mutatingwebhookconfigurations", |(c, _)| if c.kind.starts_with("Mut") { "mutatingwebhookconfiguration" } else { "validatingwebhookconfiguration" });
+    let config = w.config.map_or("", |(c, _)| c.metadata.name.as_str());
+    let mut f = RULE
+        .on(w.entity.clone())
+        .title(format!("webhook {name} fails closed and nothing ready serves it behind {service}"))
+        .why("Everything that this webhook looks at is refused until it answers again.")
+        .term(70, "the API server names the webhook and why the call failed")
+        .explains_if(cx, K::WebhookFailing, &w.entity);
+    let said: Vec<_> = w.said.iter().collect();
+    // What it refuses is explained by the graph; here only the call itself is claimed.
+    for s in &said {
+        f = f.cite(s.evidence.clone());
+    }
+    if said.iter().all(|s| s.who.is_none()) {
+        f = claim(cx, f, &[]);
+    }
+    if let Some((c, i)) = w.config
+        && c.webhooks.get(i).is_some_and(|h| !h.failure_policy.is_empty())
+    {
+        f = f.cite(cx.field(c.obj, &format!("/webhooks/{i}/failurePolicy"), "it refuses when it can't be asked")).term(5, "its failure policy is Fail");
+    }
+    match &w.pods {
+        Some(pods) => {
+            f = f.term(15, format!("{} pods stand behind {service}, none ready", pods.len()));
+        }
+        None if w.verdict == Verdict::Down => f = f.term(10, "the message says that nothing is behind it, or it has failed for long"),
+        None => {}
+    }
+    match &w.blocks_itself {
+        Some(owner) => {
+            f = f.term(5, format!("it refuses the pods of {} {} in its own namespace", owner.kind(), owner.name()));
+        }
+        None => f = f.weak(),
+    }
+    f = f
+        .safe("See what is behind it.", w.service.as_ref().map_or("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations".to_owned(), |(ns, s)| format!("kubectl get service,endpointslices,deployments,pods -n {ns}; kubectl describe service {s} -n {ns}")))
+        .safe("Keep a copy of the configuration.", format!("kubectl get {kind} {config} -o yaml > webhook-copy.yaml"))
+        .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", format!("kubectl edit {kind} {config}  # failurePolicy: Ignore"))
+        .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
+    if w.verdict == Verdict::DownOrNotYet {
+        f = f.undecided("Is a pod behind the webhook's Service ready by now?", w.service.as_ref().map_or("kubectl get pods -A".to_owned(), |(ns, _)| format!("kubectl get pods,endpointslices -n {ns}")), &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"]);
+    }
+    f
+}

@@ -1,0 +1,60 @@
+//! # GIT011 A sealed secret is used under another name or namespace than it was sealed for
+//!
+//! class: sealed-secret-scope-mismatch
+//!
+//! ## What it sees
+//! `no key could decrypt secret` for one SealedSecret while others in the same cluster open.
+//!
+//! ## Why it matters
+//! By default name and namespace are sealed in. A SealedSecret that was renamed, copied or moved does
+//! not open, and the message is the same as for a lost key.
+//!
+//! ## What to do
+//! Seal it again for the name and namespace where it is used, or seal it with a wider scope.
+//!
+//! ## What not to do
+//! Do not touch the keys: they are in order, as the others show.
+
+use crate::analysis::said::claim;
+use crate::analysis::sealed::{self, Verdict};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "GIT011",
+    class: "sealed-secret-scope-mismatch",
+    needs: &[],
+    leads_to: &[K::ResourceNotReady],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let Some((verdict, all, opened)) = sealed::closed(cx) else { return };
+    if verdict == Verdict::KeyLost {
+        return;
+    }
+    for (id, s) in &all {
+        let ns = id.namespace().unwrap_or_default();
+        let mut f = RULE
+            .on(id.clone())
+            .title(format!("SealedSecret {} was sealed for another name or namespace than {ns}/{}", id.name(), id.name()))
+            .why("Name and namespace are part of the seal; the message is the same as for a lost key.")
+            .term(45, "the controller has no key that opens it under this name")
+            .safe("Compare with where it was sealed.", format!("kubectl get sealedsecret {} -n {ns} -o yaml; git log --follow -- PATH", id.name()))
+            .check_first("Seal it again for this name and namespace.", format!("kubeseal --name {} --namespace {ns} --format yaml < SECRET.yaml", id.name()))
+            .dont("Don't touch the keys before you know that they are at fault.");
+        f = claim(cx, f, &[s]);
+        match &opened {
+            Some(other) => {
+                if let Some(o) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == *other) {
+                    f = f.cite(cx.field(o.obj, "/status/conditions", "this one opens with the same keys"));
+                }
+                f = f.term(37, format!("others open, {} for one: the keys are there", other.name()));
+            }
+            None => {
+                f = f.undecided("Do other SealedSecrets open? If they do, this one is sealed for another name or namespace; if none does, the key is gone.", "kubectl get sealedsecrets -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,SYNCED:.status.conditions[*].status,SAYS:.status.conditions[*].message", &["sealed-secret-key-lost", "sealed-secret-scope-mismatch"]);
+            }
+        }
+        out.push(f);
+    }
+}
