@@ -62,7 +62,10 @@ fn event(i: usize) -> Value {
     let ns = format!("team-{}", p % 40);
     let name = format!("app-{}-{p:08x}", p % 400);
     let (reason, message) = if i % 2 == 0 {
-        ("Scheduled", format!("Successfully assigned {ns}/{name} to node-{}", p % 50))
+        (
+            "Scheduled",
+            format!("Successfully assigned {ns}/{name} to node-{}", p % 50),
+        )
     } else {
         ("Started", "Container started".to_owned())
     };
@@ -102,41 +105,63 @@ fn write(path: PathBuf, count: usize, yaml: bool, make: fn(usize) -> Value) -> R
                 writeln!(out, "{}{line}", if n == 0 { "- " } else { "  " }).map_err(fail)?;
             }
         }
-        out.write_all(b"kind: List\nmetadata:\n  resourceVersion: \"\"\n").map_err(fail)?;
+        out.write_all(b"kind: List\nmetadata:\n  resourceVersion: \"\"\n")
+            .map_err(fail)?;
     } else {
-        out.write_all(b"{\n    \"apiVersion\": \"v1\",\n    \"items\": [\n").map_err(fail)?;
+        out.write_all(b"{\n    \"apiVersion\": \"v1\",\n    \"items\": [\n")
+            .map_err(fail)?;
         for i in 0..count {
             let text = serde_json::to_string_pretty(&make(i)).map_err(|e| e.to_string())?;
             let comma = if i + 1 < count { "," } else { "" };
             writeln!(out, "{text}{comma}").map_err(fail)?;
         }
-        out.write_all(b"    ],\n    \"kind\": \"List\"\n}\n").map_err(fail)?;
+        out.write_all(b"    ],\n    \"kind\": \"List\"\n}\n")
+            .map_err(fail)?;
     }
     out.flush().map_err(fail)?;
     std::fs::metadata(&path).map(|m| m.len()).map_err(fail)
 }
 
 /// The chore.
-#[expect(clippy::print_stderr, reason = "this is the command line face of the chore")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the command line face of the chore"
+)]
 pub fn run(arguments: Vec<String>) -> ExitCode {
-    let value = |flag: &str| arguments.iter().position(|a| a == flag).and_then(|i| arguments.get(i + 1));
+    let value = |flag: &str| {
+        arguments
+            .iter()
+            .position(|a| a == flag)
+            .and_then(|i| arguments.get(i + 1))
+    };
     let pods: usize = value("--pods").and_then(|n| n.parse().ok()).unwrap_or(5000);
     let yaml = arguments.iter().any(|a| a == "--yaml");
     let Some(out) = value("--out").map(PathBuf::from) else {
         eprintln!("cargo xtask dump --out DIR [--pods N] [--yaml]");
         return ExitCode::FAILURE;
     };
-    let made = std::fs::create_dir_all(&out).map_err(|e| e.to_string()).and_then(|()| {
-        let end = if yaml { "yaml" } else { "json" };
-        let mut bytes = write(out.join(format!("pods.{end}")), pods, yaml, pod)?;
-        bytes += write(out.join(format!("events.{end}")), pods * 2, yaml, event)?;
-        bytes += write(out.join(format!("configmaps.{end}")), pods * 3 / 10, yaml, other)?;
-        bytes += write(out.join(format!("nodes.{end}")), 50, yaml, node)?;
-        Ok(bytes)
-    });
+    let made = std::fs::create_dir_all(&out)
+        .map_err(|e| e.to_string())
+        .and_then(|()| {
+            let end = if yaml { "yaml" } else { "json" };
+            let mut bytes = write(out.join(format!("pods.{end}")), pods, yaml, pod)?;
+            bytes += write(out.join(format!("events.{end}")), pods * 2, yaml, event)?;
+            bytes += write(
+                out.join(format!("configmaps.{end}")),
+                pods * 3 / 10,
+                yaml,
+                other,
+            )?;
+            bytes += write(out.join(format!("nodes.{end}")), 50, yaml, node)?;
+            Ok(bytes)
+        });
     match made {
         Ok(bytes) => {
-            eprintln!("{}: {pods} pods, {:.1} MB", out.display(), bytes as f64 / 1e6);
+            eprintln!(
+                "{}: {pods} pods, {:.1} MB",
+                out.display(),
+                bytes as f64 / 1e6
+            );
             ExitCode::SUCCESS
         }
         Err(why) => {

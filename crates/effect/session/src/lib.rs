@@ -87,7 +87,9 @@ fn kube(
     _: &Options,
     _: &mut dyn FnMut(Event),
 ) -> Result<(), CollectError> {
-    Err(CollectError::NotYet { what: format!("{source} (this build is without living clusters)") })
+    Err(CollectError::NotYet {
+        what: format!("{source} (this build is without living clusters)"),
+    })
 }
 
 struct IntoReader<'r, 's>(&'r mut Reader<'s>);

@@ -154,7 +154,12 @@ fn upstream(cx: &Context<'_>) -> Vec<Vec<(usize, &'static str)>> {
         list.extend(waits_for_nodes(cx, c, &at));
         list.extend(refused_by_webhook(cx, c, &at));
         for needed in gitops::waits_for(cx, c) {
-            list.extend(gitops::KINDS.iter().filter_map(|k| at.get(&(*k, &needed))).map(|i| (*i, "waits for")));
+            list.extend(
+                gitops::KINDS
+                    .iter()
+                    .filter_map(|k| at.get(&(*k, &needed)))
+                    .map(|i| (*i, "waits for")),
+            );
         }
         out.push(list);
     }
@@ -192,7 +197,11 @@ fn waits_for_nodes(
 }
 
 /// Pods, and custom resources, that a failing webhook refuses.
-fn refused_by_webhook(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMap<(K, &EntityId), usize>) -> Vec<(usize, &'static str)> {
+fn refused_by_webhook(
+    cx: &Context<'_>,
+    c: &defib_model::Condition,
+    at: &BTreeMap<(K, &EntityId), usize>,
+) -> Vec<(usize, &'static str)> {
     if !matches!(c.kind, K::PodRefused | K::ResourceNotReady) {
         return Vec::new();
     }
@@ -200,8 +209,10 @@ fn refused_by_webhook(cx: &Context<'_>, c: &defib_model::Condition, at: &BTreeMa
         .iter()
         .filter_map(|e| {
             let plain = e.text.replace("\\\"", "\"");
-            let webhook = crate::analysis::webhook::entity_of(cx, crate::analysis::webhook_in(&plain)?);
-            at.get(&(K::WebhookFailing, &webhook)).map(|i| (*i, "is refused by"))
+            let webhook =
+                crate::analysis::webhook::entity_of(cx, crate::analysis::webhook_in(&plain)?);
+            at.get(&(K::WebhookFailing, &webhook))
+                .map(|i| (*i, "is refused by"))
         })
         .collect()
 }

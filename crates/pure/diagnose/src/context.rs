@@ -76,8 +76,15 @@ impl<'a> Context<'a> {
 
     /// Those of these conditions that are observed on this entity. A finding that claims only what is
     /// not observed would explain nothing, and be dropped.
-    pub fn observed<'b>(&'b self, kinds: &'b [ConditionKind], entity: &'b EntityId) -> impl Iterator<Item = ConditionKind> + 'b {
-        kinds.iter().copied().filter(move |k| self.has(*k, entity).is_some())
+    pub fn observed<'b>(
+        &'b self,
+        kinds: &'b [ConditionKind],
+        entity: &'b EntityId,
+    ) -> impl Iterator<Item = ConditionKind> + 'b {
+        kinds
+            .iter()
+            .copied()
+            .filter(move |k| self.has(*k, entity).is_some())
     }
 
     /// All conditions of this kind.

@@ -150,7 +150,12 @@ impl Finding {
     }
 
     /// Claims those of these conditions that are observed.
-    pub fn explains_observed(mut self, cx: &Context<'_>, kinds: &[ConditionKind], entity: &EntityId) -> Self {
+    pub fn explains_observed(
+        mut self,
+        cx: &Context<'_>,
+        kinds: &[ConditionKind],
+        entity: &EntityId,
+    ) -> Self {
         for kind in cx.observed(kinds, entity) {
             self = self.explains(kind, entity);
         }
@@ -159,7 +164,11 @@ impl Finding {
 
     /// Claims a condition, if it is observed.
     pub fn explains_if(self, cx: &Context<'_>, kind: ConditionKind, entity: &EntityId) -> Self {
-        if cx.has(kind, entity).is_some() { self.explains(kind, entity) } else { self }
+        if cx.has(kind, entity).is_some() {
+            self.explains(kind, entity)
+        } else {
+            self
+        }
     }
 
     fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<String>) -> Self {

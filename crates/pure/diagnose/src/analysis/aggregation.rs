@@ -49,27 +49,52 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
     };
     for api in &cx.cluster.api_services {
         let id = cx.cluster.id(api.obj);
-        if cx.has(defib_model::condition::ConditionKind::ApiServiceUnavailable, &id).is_none() {
+        if cx
+            .has(
+                defib_model::condition::ConditionKind::ApiServiceUnavailable,
+                &id,
+            )
+            .is_none()
+        {
             continue;
         }
-        let Some((i, c)) = condition(&api.status.conditions, "Available") else { continue };
+        let Some((i, c)) = condition(&api.status.conditions, "Available") else {
+            continue;
+        };
         let mut u = new(&api.metadata.name);
         u.api = Some(api);
         u.reason = c.reason.clone();
         u.text = c.message.clone();
-        u.evidence.push(cx.field(api.obj, &format!("/status/conditions/{i}/message"), "why the API server can't use this API"));
-        u.evidence.push(cx.field(api.obj, &format!("/status/conditions/{i}/status"), "the API server counts it as unavailable"));
+        u.evidence.push(cx.field(
+            api.obj,
+            &format!("/status/conditions/{i}/message"),
+            "why the API server can't use this API",
+        ));
+        u.evidence.push(cx.field(
+            api.obj,
+            &format!("/status/conditions/{i}/status"),
+            "the API server counts it as unavailable",
+        ));
         out.insert(api.metadata.name.clone(), u);
     }
     let well = |name: &str| {
-        cx.cluster.api_services.iter().any(|a| a.metadata.name == name && condition(&a.status.conditions, "Available").is_some_and(|(_, c)| c.status == "True"))
+        cx.cluster.api_services.iter().any(|a| {
+            a.metadata.name == name
+                && condition(&a.status.conditions, "Available")
+                    .is_some_and(|(_, c)| c.status == "True")
+        })
     };
     for (words, signal) in [
-        (" failed with: failing or missing response from ", "apiserver.aggregated-unavailable"),
+        (
+            " failed with: failing or missing response from ",
+            "apiserver.aggregated-unavailable",
+        ),
         ("loading OpenAPI spec for ", "apiserver.aggregated-openapi"),
     ] {
         for s in said(cx, words, signal, "the API server can't reach this API") {
-            let Some(name) = named(&s.text).filter(|n| !well(n)) else { continue };
+            let Some(name) = named(&s.text).filter(|n| !well(n)) else {
+                continue;
+            };
             let u = out.entry(name.clone()).or_insert_with(|| new(&name));
             u.text.push_str(&s.text);
             u.evidence.push(s.evidence);
@@ -98,19 +123,29 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
 
 /// What namespaces say that can't be emptied because discovery fails.
 pub fn discovery_failures(cx: &Context<'_>) -> Vec<Said> {
-    said(cx, "Discovery failed for some groups, ", "apiserver.namespace-discovery", "the namespace can't be emptied while discovery fails")
+    said(
+        cx,
+        "Discovery failed for some groups, ",
+        "apiserver.namespace-discovery",
+        "the namespace can't be emptied while discovery fails",
+    )
 }
 
 /// `metrics.k8s.io/v1beta1` in the message means APIService `v1beta1.metrics.k8s.io`.
 pub fn mentions(message: &str, api: &str) -> bool {
-    api.split_once('.').is_some_and(|(version, group)| message.contains(&format!("{group}/{version}")))
+    api.split_once('.')
+        .is_some_and(|(version, group)| message.contains(&format!("{group}/{version}")))
 }
 
 /// `v1beta1.metrics.k8s.io failed with: …`, `loading OpenAPI spec for "v1beta1.metrics.k8s.io" …`.
 fn named(text: &str) -> Option<String> {
     let name = match text.split_once("loading OpenAPI spec for ") {
         Some((_, rest)) => rest.trim_start_matches('"').split(['"', ' ']).next()?,
-        None => text.split_once(" failed with: ")?.0.rsplit([' ', '"']).next()?,
+        None => text
+            .split_once(" failed with: ")?
+            .0
+            .rsplit([' ', '"'])
+            .next()?,
     };
     (name.starts_with('v') && name.contains('.')).then(|| name.to_owned())
 }

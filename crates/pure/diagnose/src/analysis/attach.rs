@@ -50,18 +50,34 @@ pub struct Case {
 pub fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut out = Vec::new();
     for c in cx.all(K::VolumeMountFailing) {
-        let words = storage::said(cx, &c.entity, &["Multi-Attach error for volume"], "the volume is attached to another node");
+        let words = storage::said(
+            cx,
+            &c.entity,
+            &["Multi-Attach error for volume"],
+            "the volume is attached to another node",
+        );
         let Some(first) = words.first() else { continue };
-        let volume = super::between(&first.text, "Multi-Attach error for volume \"", "\"").map(str::to_owned);
+        let volume = super::between(&first.text, "Multi-Attach error for volume \"", "\"")
+            .map(str::to_owned);
         let users: Vec<String> = first
             .text
             .split_once("already used by pod(s) ")
-            .map(|r| r.1.split([',', ' ']).filter(|w| w.contains('-') || w.len() > 3).map(|w| w.trim_end_matches('.').to_owned()).collect())
+            .map(|r| {
+                r.1.split([',', ' '])
+                    .filter(|w| w.contains('-') || w.len() > 3)
+                    .map(|w| w.trim_end_matches('.').to_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         let answer = dead_node(cx, &c.entity, volume.as_deref(), &users)
             .or_else(|| living(cx, &c.entity, &users))
             .unwrap_or(Answer::Unknown);
-        out.push(Case { pod: c.entity.clone(), volume, words, answer });
+        out.push(Case {
+            pod: c.entity.clone(),
+            volume,
+            words,
+            answer,
+        });
     }
     out
 }
@@ -77,26 +93,60 @@ fn is_dead(cx: &Context<'_>, node: &str) -> bool {
 fn node_words(cx: &Context<'_>, node: &str) -> Option<Evidence> {
     let n = cx.cluster.node(node)?;
     let i = n.status.conditions.iter().position(|c| c.kind == "Ready")?;
-    Some(cx.field(n.obj, &format!("/status/conditions/{i}/status"), "that node is not ready"))
+    Some(cx.field(
+        n.obj,
+        &format!("/status/conditions/{i}/status"),
+        "that node is not ready",
+    ))
 }
 
-fn dead_node(cx: &Context<'_>, pod: &EntityId, volume: Option<&str>, users: &[String]) -> Option<Answer> {
-    let own = cx.cluster.pod(pod).map(|p| p.spec.node_name.as_str()).unwrap_or_default();
+fn dead_node(
+    cx: &Context<'_>,
+    pod: &EntityId,
+    volume: Option<&str>,
+    users: &[String],
+) -> Option<Answer> {
+    let own = cx
+        .cluster
+        .pod(pod)
+        .map(|p| p.spec.node_name.as_str())
+        .unwrap_or_default();
     for a in &cx.cluster.attachments {
         let node = &a.spec.node_name;
-        if Some(a.spec.source.persistent_volume_name.as_str()) == volume && node != own && is_dead(cx, node) {
-            let mut evidence = vec![cx.field(a.obj, "/spec/nodeName", "the node that the volume is attached to")];
+        if Some(a.spec.source.persistent_volume_name.as_str()) == volume
+            && node != own
+            && is_dead(cx, node)
+        {
+            let mut evidence = vec![cx.field(
+                a.obj,
+                "/spec/nodeName",
+                "the node that the volume is attached to",
+            )];
             evidence.extend(node_words(cx, node));
-            return Some(Answer::DeadNode { node: node.clone(), attachment: Some(a.metadata.name.clone()), evidence });
+            return Some(Answer::DeadNode {
+                node: node.clone(),
+                attachment: Some(a.metadata.name.clone()),
+                evidence,
+            });
         }
     }
     let ns = pod.namespace().unwrap_or_default();
     for user in users {
-        let Some(other) = cx.cluster.pod(&EntityId::object("Pod", "", ns, user)) else { continue };
+        let Some(other) = cx.cluster.pod(&EntityId::object("Pod", "", ns, user)) else {
+            continue;
+        };
         if is_dead(cx, &other.spec.node_name) {
-            let mut evidence = vec![cx.field(other.obj, "/spec/nodeName", "the pod that has the volume ran on this node")];
+            let mut evidence = vec![cx.field(
+                other.obj,
+                "/spec/nodeName",
+                "the pod that has the volume ran on this node",
+            )];
             evidence.extend(node_words(cx, &other.spec.node_name));
-            return Some(Answer::DeadNode { node: other.spec.node_name.clone(), attachment: None, evidence });
+            return Some(Answer::DeadNode {
+                node: other.spec.node_name.clone(),
+                attachment: None,
+                evidence,
+            });
         }
     }
     None
@@ -112,22 +162,42 @@ fn living(cx: &Context<'_>, pod: &EntityId, users: &[String]) -> Option<Answer> 
         if known.is_some_and(|p| p.metadata.deletion_timestamp.is_some()) {
             continue;
         }
-        let workload = cx.cluster.workloads.iter().find(|w| cx.cluster.id(w.obj) == owner);
+        let workload = cx
+            .cluster
+            .workloads
+            .iter()
+            .find(|w| cx.cluster.id(w.obj) == owner);
         if workload.is_some_and(|w| w.kind != "Deployment" || w.spec.strategy.kind == "Recreate") {
             continue;
         }
         // Pods of one Deployment share its name: NAME-HASH-ID.
         let stem = |name: &str| name.rsplitn(3, '-').nth(2).map(str::to_owned);
-        let same = if owner != *pod { owner == theirs } else { stem(user).is_some() && stem(user) == stem(pod.name()) };
+        let same = if owner != *pod {
+            owner == theirs
+        } else {
+            stem(user).is_some() && stem(user) == stem(pod.name())
+        };
         if !same {
             continue;
         }
-        let owner = if owner == *pod { EntityId::object("Deployment", "apps", ns, &stem(user)?) } else { owner };
+        let owner = if owner == *pod {
+            EntityId::object("Deployment", "apps", ns, &stem(user)?)
+        } else {
+            owner
+        };
         let mut evidence = Vec::new();
         if let Some(w) = workload {
-            evidence.push(cx.field(w.obj, "/spec/strategy/type", "the new pod is started before the old one is stopped"));
+            evidence.push(cx.field(
+                w.obj,
+                "/spec/strategy/type",
+                "the new pod is started before the old one is stopped",
+            ));
         }
-        return Some(Answer::LivingPod { old: user.clone(), owner, evidence });
+        return Some(Answer::LivingPod {
+            old: user.clone(),
+            owner,
+            evidence,
+        });
     }
     None
 }

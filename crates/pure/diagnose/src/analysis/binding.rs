@@ -88,7 +88,10 @@ pub enum Verdict<'a> {
 }
 
 /// The class that the claim ends up with, if it exists.
-pub fn class_of<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Option<&'a StorageClass> {
+pub fn class_of<'a>(
+    cluster: &'a Cluster,
+    claim: &PersistentVolumeClaim,
+) -> Option<&'a StorageClass> {
     match claim.spec.storage_class_name.as_deref() {
         Some("") => None,
         Some(name) => cluster.class(name),
@@ -112,7 +115,9 @@ pub fn has_consumer(cluster: &Cluster, claim: &PersistentVolumeClaim) -> bool {
         p.metadata.namespace == claim.metadata.namespace
             && !p.is_finished()
             && p.spec.volumes.iter().any(|v| {
-                v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == claim.metadata.name)
+                v.persistent_volume_claim
+                    .as_ref()
+                    .is_some_and(|c| c.claim_name == claim.metadata.name)
             })
     })
 }
@@ -124,14 +129,29 @@ pub fn differences(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> 
     if wanted != volume.spec.storage_class_name {
         out.push(Field::Class);
     }
-    let mode = |m: &str| if m.is_empty() { "Filesystem".to_owned() } else { m.to_owned() };
+    let mode = |m: &str| {
+        if m.is_empty() {
+            "Filesystem".to_owned()
+        } else {
+            m.to_owned()
+        }
+    };
     if mode(&claim.spec.volume_mode) != mode(&volume.spec.volume_mode) {
         out.push(Field::VolumeMode);
     }
-    if !claim.spec.access_modes.iter().all(|m| volume.spec.access_modes.contains(m)) {
+    if !claim
+        .spec
+        .access_modes
+        .iter()
+        .all(|m| volume.spec.access_modes.contains(m))
+    {
         out.push(Field::AccessModes);
     }
-    let have = volume.spec.capacity.get("storage").map_or("", String::as_str);
+    let have = volume
+        .spec
+        .capacity
+        .get("storage")
+        .map_or("", String::as_str);
     if quantity::at_least(have, claim.request()) == Some(false) {
         out.push(Field::Capacity);
     }
@@ -144,8 +164,14 @@ pub fn differences(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> 
 }
 
 /// Who holds the volume, as seen from this claim.
-fn held<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Holder<'a> {
-    let Some(r) = &volume.spec.claim_ref else { return Holder::Nobody };
+fn held<'a>(
+    cluster: &'a Cluster,
+    claim: &PersistentVolumeClaim,
+    volume: &PersistentVolume,
+) -> Holder<'a> {
+    let Some(r) = &volume.spec.claim_ref else {
+        return Holder::Nobody;
+    };
     if r.name == claim.metadata.name && r.namespace == claim.metadata.namespace {
         let same = r.uid.is_empty() || claim.metadata.uid.is_empty() || r.uid == claim.metadata.uid;
         return if same { Holder::Nobody } else { Holder::Gone };
@@ -175,7 +201,11 @@ enum Holder<'a> {
 
 /// Why this claim is not bound.
 pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Verdict<'a> {
-    let volumes_known = cluster.listed.get("PersistentVolume").is_some_and(|l| l.whole) || !cluster.volumes.is_empty();
+    let volumes_known = cluster
+        .listed
+        .get("PersistentVolume")
+        .is_some_and(|l| l.whole)
+        || !cluster.volumes.is_empty();
     if !claim.spec.volume_name.is_empty() {
         return match cluster.volume(&claim.spec.volume_name) {
             Some(volume) => match held(cluster, claim, volume) {
@@ -185,10 +215,18 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
                     let mut fields = differences(claim, volume);
                     // A claim that names its volume is not asked for its selector.
                     fields.retain(|f| *f != Field::Selector);
-                    if fields.is_empty() { Verdict::Unknown } else { Verdict::NamedDiffers(volume, fields) }
+                    if fields.is_empty() {
+                        Verdict::Unknown
+                    } else {
+                        Verdict::NamedDiffers(volume, fields)
+                    }
                 }
             },
-            None if cluster.listed.get("PersistentVolume").is_some_and(|l| l.whole) => {
+            None if cluster
+                .listed
+                .get("PersistentVolume")
+                .is_some_and(|l| l.whole) =>
+            {
                 Verdict::VolumeMissing
             }
             None => Verdict::Unknown,
@@ -208,7 +246,10 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
             if !name.is_empty()
                 && class.is_none()
                 && classes_known
-                && !cluster.volumes.iter().any(|v| v.spec.storage_class_name == name) =>
+                && !cluster
+                    .volumes
+                    .iter()
+                    .any(|v| v.spec.storage_class_name == name) =>
         {
             return Verdict::ClassMissing(name);
         }
@@ -217,7 +258,11 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     let wants_pod = class.is_some_and(|c| c.volume_binding_mode == "WaitForFirstConsumer");
     if wants_pod && !has_consumer(cluster, claim) {
         let known = cluster.is_listed("Pod", &claim.metadata.namespace) || !cluster.pods.is_empty();
-        return if known { Verdict::NoConsumer } else { Verdict::Unknown };
+        return if known {
+            Verdict::NoConsumer
+        } else {
+            Verdict::Unknown
+        };
     }
     if let Some(class) = class
         && !is_static(class)
@@ -227,7 +272,12 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     if !volumes_known {
         return Verdict::Unknown;
     }
-    if class.is_none() && !classes_known && !cluster.volumes.iter().any(|v| Some(v.spec.storage_class_name.as_str()) == claim.spec.storage_class_name.as_deref()) {
+    if class.is_none()
+        && !classes_known
+        && !cluster.volumes.iter().any(|v| {
+            Some(v.spec.storage_class_name.as_str()) == claim.spec.storage_class_name.as_deref()
+        })
+    {
         return Verdict::Unknown;
     }
     nearest(cluster, claim)
@@ -246,7 +296,11 @@ fn nearest<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Verdict<'
         let free = matches!(volume.status.phase.as_str(), "Available" | "" | "Pending");
         if reserved(claim, volume) && free {
             // A volume that is kept for this claim is asked for less; see `FindMatchingVolume`.
-            let kept: Vec<Field> = fields.iter().copied().filter(|f| !matches!(f, Field::Selector | Field::Class)).collect();
+            let kept: Vec<Field> = fields
+                .iter()
+                .copied()
+                .filter(|f| !matches!(f, Field::Selector | Field::Class))
+                .collect();
             if !kept.is_empty() {
                 offer(0, Verdict::NamedDiffers(volume, kept));
                 continue;
@@ -255,7 +309,9 @@ fn nearest<'a>(cluster: &'a Cluster, claim: &PersistentVolumeClaim) -> Verdict<'
         match (held(cluster, claim, volume), fields.as_slice()) {
             (Holder::Gone, []) => offer(1, Verdict::Released(volume)),
             (Holder::Other(other), []) => offer(3, Verdict::Taken(volume, other)),
-            (Holder::Nobody, []) if volume.status.phase == "Released" => offer(1, Verdict::Released(volume)),
+            (Holder::Nobody, []) if volume.status.phase == "Released" => {
+                offer(1, Verdict::Released(volume))
+            }
             // It fits and is free: the binder has not come to it yet.
             (Holder::Nobody, []) if free => offer(0, Verdict::Unknown),
             (Holder::Nobody, [one]) if free => {

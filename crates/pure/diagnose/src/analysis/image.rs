@@ -82,10 +82,24 @@ pub fn parse(written: &str) -> Image {
         Some((repository, tag)) if !tag.contains('/') => repository,
         _ => rest,
     };
-    let hub = matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
-    let repository =
-        if hub && !repository.contains('/') { format!("library/{repository}") } else { repository.to_owned() };
-    Image { written: written.to_owned(), host: if hub { "docker.io".to_owned() } else { host.to_owned() }, repository }
+    let hub = matches!(
+        host,
+        "docker.io" | "index.docker.io" | "registry-1.docker.io"
+    );
+    let repository = if hub && !repository.contains('/') {
+        format!("library/{repository}")
+    } else {
+        repository.to_owned()
+    };
+    Image {
+        written: written.to_owned(),
+        host: if hub {
+            "docker.io".to_owned()
+        } else {
+            host.to_owned()
+        },
+        repository,
+    }
 }
 
 /// A name that somebody meant to replace.
@@ -94,9 +108,28 @@ pub fn placeholder(written: &str) -> bool {
     let words: Vec<&str> = low.split(['/', ':', '-', '_', '.', '@']).collect();
     written.contains(['<', '>', '{', '}', '$'])
         || words.iter().any(|w| {
-            matches!(*w, "changeme" | "placeholder" | "fixme" | "replaceme" | "yourname" | "yourusername" | "yourrepo" | "yourorg" | "xxx")
+            matches!(
+                *w,
+                "changeme"
+                    | "placeholder"
+                    | "fixme"
+                    | "replaceme"
+                    | "yourname"
+                    | "yourusername"
+                    | "yourrepo"
+                    | "yourorg"
+                    | "xxx"
+            )
         })
-        || words.windows(2).any(|w| matches!(w, ["replace", "me"] | ["change", "me"] | ["your", _] | ["example", "com" | "org" | "net" | "io"]))
+        || words.windows(2).any(|w| {
+            matches!(
+                w,
+                ["replace", "me"]
+                    | ["change", "me"]
+                    | ["your", _]
+                    | ["example", "com" | "org" | "net" | "io"]
+            )
+        })
 }
 
 /// What one message says by itself; smaller is more specific.
@@ -123,19 +156,57 @@ fn word(message: &str) -> Option<Word> {
     let has = |s: &str| low.contains(s);
     Some(match () {
         () if has("is not present with pull policy of never") => Word::NeverPull,
-        () if has("invalid reference format") || has("couldn't parse image name") || has("couldn't parse image reference") || has("invalidimagename") => Word::Invalid,
-        () if has("no match for platform in manifest") || has("no matching manifest for linux/") => Word::Platform,
+        () if has("invalid reference format")
+            || has("couldn't parse image name")
+            || has("couldn't parse image reference")
+            || has("invalidimagename") =>
+        {
+            Word::Invalid
+        }
+        () if has("no match for platform in manifest")
+            || has("no matching manifest for linux/") =>
+        {
+            Word::Platform
+        }
         () if has("toomanyrequests") || has("429 too many requests") => Word::RateLimit,
         () if has("x509:") && has("is before") => Word::NotYetValid,
         () if has("x509: certificate has expired") => Word::CertExpired,
-        () if has("x509: certificate is valid for") || has("x509: cannot validate certificate for") || has("x509: certificate relies on legacy common name") || has("x509: certificate is not valid for any names") => Word::CertName,
+        () if has("x509: certificate is valid for")
+            || has("x509: cannot validate certificate for")
+            || has("x509: certificate relies on legacy common name")
+            || has("x509: certificate is not valid for any names") =>
+        {
+            Word::CertName
+        }
         () if has("x509: certificate signed by unknown authority") => Word::UnknownAuthority,
         () if has("server gave http response to https client") => Word::PlainHttp,
         () if has("no basic auth credentials") => Word::NoCredentials,
         () if has("pull access denied") || has("insufficient_scope") => Word::HubDenied,
-        () if has("401 unauthorized") || has("403 forbidden") || has("unauthorized:") || has(": denied") || has("denied:") || has("authentication required") => Word::Denied,
-        () if has("dial tcp") || has("no such host") || has("i/o timeout") || has("tls handshake timeout") || has("connection reset by peer") => Word::Unreachable,
-        () if has("manifest unknown") || has("name unknown") || has("repository not found") || has(": not found") || has("404 not found") => Word::NotFound,
+        () if has("401 unauthorized")
+            || has("403 forbidden")
+            || has("unauthorized:")
+            || has(": denied")
+            || has("denied:")
+            || has("authentication required") =>
+        {
+            Word::Denied
+        }
+        () if has("dial tcp")
+            || has("no such host")
+            || has("i/o timeout")
+            || has("tls handshake timeout")
+            || has("connection reset by peer") =>
+        {
+            Word::Unreachable
+        }
+        () if has("manifest unknown")
+            || has("name unknown")
+            || has("repository not found")
+            || has(": not found")
+            || has("404 not found") =>
+        {
+            Word::NotFound
+        }
         () => return None,
     })
 }
@@ -144,10 +215,19 @@ fn word(message: &str) -> Option<Word> {
 pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
     let mut out = Vec::new();
     for c in cx.all(K::ImagePullFailing) {
-        let messages = said(cx, &c.entity, &["Failed", "BackOff", "InspectFailed", "ErrImageNeverPull"], "what came of the pull");
+        let messages = said(
+            cx,
+            &c.entity,
+            &["Failed", "BackOff", "InspectFailed", "ErrImageNeverPull"],
+            "what came of the pull",
+        );
         let pod = cx.cluster.pod(&c.entity);
         let waits = |name: &str| {
-            pod.is_none_or(|p| p.statuses().any(|(_, s)| s.name == name && s.state.running.is_none() && s.state.terminated.is_none()))
+            pod.is_none_or(|p| {
+                p.statuses().any(|(_, s)| {
+                    s.name == name && s.state.running.is_none() && s.state.terminated.is_none()
+                })
+            })
         };
         let mut by_container: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for m in messages {
@@ -160,37 +240,80 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
             let spec = pod.and_then(|p| p.spec.all_containers().find(|(_, c)| c.name == name));
             let written = match &spec {
                 Some((_, c)) => c.image.clone(),
-                None => messages.iter().find_map(|m| super::between(&m.text, "image \"", "\"")).unwrap_or_default().to_owned(),
+                None => messages
+                    .iter()
+                    .find_map(|m| super::between(&m.text, "image \"", "\""))
+                    .unwrap_or_default()
+                    .to_owned(),
             };
             let image = parse(&written);
             let strongest = messages.iter().filter_map(|m| word(&m.text)).min();
-            let Some((why, points, because)) = verdict(cx, pod, &image, strongest) else { continue };
-            let (decisive, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|m| word(&m.text) == strongest && strongest.is_some());
+            let Some((why, points, because)) = verdict(cx, pod, &image, strongest) else {
+                continue;
+            };
+            let (decisive, others): (Vec<_>, Vec<_>) = messages
+                .into_iter()
+                .partition(|m| word(&m.text) == strongest && strongest.is_some());
             let mut evidence: Vec<Evidence> = decisive.into_iter().map(|m| m.evidence).collect();
             if let (Some(pod), Some((path, _))) = (pod, &spec) {
-                evidence.insert(evidence.len().min(1), cx.field(pod.obj, &format!("/spec/{path}/image"), "the image that the pod asks for"));
+                evidence.insert(
+                    evidence.len().min(1),
+                    cx.field(
+                        pod.obj,
+                        &format!("/spec/{path}/image"),
+                        "the image that the pod asks for",
+                    ),
+                );
             }
             evidence.extend(others.into_iter().map(|m| m.evidence));
             evidence.dedup();
-            out.push(Pull { pod: c.entity.clone(), image, why, because, points, evidence });
+            out.push(Pull {
+                pod: c.entity.clone(),
+                image,
+                why,
+                because,
+                points,
+                evidence,
+            });
         }
     }
-    for m in loose(cx, "said.pull-failed", "what came of the pull").into_iter().chain(loose(cx, "said.never-pull", "what came of the pull")) {
+    for m in loose(cx, "said.pull-failed", "what came of the pull")
+        .into_iter()
+        .chain(loose(cx, "said.never-pull", "what came of the pull"))
+    {
         let image = parse(super::between(&m.text, "image \"", "\"").unwrap_or_default());
         if let Some((why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
-            out.push(Pull { pod: m.pod, image, why, because, points, evidence: vec![m.evidence] });
+            out.push(Pull {
+                pod: m.pod,
+                image,
+                why,
+                because,
+                points,
+                evidence: vec![m.evidence],
+            });
         }
     }
     out
 }
 
-fn verdict(cx: &Context<'_>, pod: Option<&Pod>, image: &Image, word: Option<Word>) -> Option<(Why, i32, String)> {
+fn verdict(
+    cx: &Context<'_>,
+    pod: Option<&Pod>,
+    image: &Image,
+    word: Option<Word>,
+) -> Option<(Why, i32, String)> {
     let fake = placeholder(&image.written);
     let say = |why, points, because: &str| Some((why, points, because.to_owned()));
     match word {
         Some(Word::NeverPull) => return say(Why::NotPresent, 95, "the kubelet says so"),
         Some(Word::Invalid) => return say(Why::Name, 95, "it is no valid image reference"),
-        Some(Word::Platform) => return say(Why::Platform, 92, "the registry has the image, but not for this node's platform"),
+        Some(Word::Platform) => {
+            return say(
+                Why::Platform,
+                92,
+                "the registry has the image, but not for this node's platform",
+            );
+        }
         Some(Word::RateLimit) => return say(Why::RateLimit, 95, "the registry answers 429"),
         None if fake => return say(Why::Name, 75, "it is a name that was meant to be replaced"),
         None => return None,
@@ -201,34 +324,80 @@ fn verdict(cx: &Context<'_>, pod: Option<&Pod>, image: &Image, word: Option<Word
     let secrets = pod.is_some_and(|p| !p.spec.image_pull_secrets.is_empty());
     match word? {
         Word::CertExpired => say(Why::Certificate, 85, "its certificate has expired"),
-        Word::CertName => say(Why::Certificate, 92, "its certificate does not carry the name that is called"),
-        Word::NotYetValid => say(Why::NotYetValid, 50, "by this node's clock its certificate is not valid yet"),
-        Word::UnknownAuthority | Word::PlainHttp | Word::Unreachable if elsewhere.host => {
-            say(Why::NodeSettings, 82, "images of the same registry run on another node, and on this one none")
-        }
-        Word::UnknownAuthority => say(Why::Settings, 50, "this node does not know the CA of the registry"),
-        Word::PlainHttp => say(Why::Settings, 50, "this node speaks HTTPS to a registry that speaks plain HTTP"),
+        Word::CertName => say(
+            Why::Certificate,
+            92,
+            "its certificate does not carry the name that is called",
+        ),
+        Word::NotYetValid => say(
+            Why::NotYetValid,
+            50,
+            "by this node's clock its certificate is not valid yet",
+        ),
+        Word::UnknownAuthority | Word::PlainHttp | Word::Unreachable if elsewhere.host => say(
+            Why::NodeSettings,
+            82,
+            "images of the same registry run on another node, and on this one none",
+        ),
+        Word::UnknownAuthority => say(
+            Why::Settings,
+            50,
+            "this node does not know the CA of the registry",
+        ),
+        Word::PlainHttp => say(
+            Why::Settings,
+            50,
+            "this node speaks HTTPS to a registry that speaks plain HTTP",
+        ),
         Word::Unreachable => say(Why::Unreachable, 45, "the registry did not answer"),
         Word::NotFound => say(Why::Name, 90, "the registry has no such repository or tag"),
         Word::NoCredentials => say(Why::Auth, 92, "no credentials were sent"),
         Word::HubDenied if image.host == "docker.io" => {
             if image.repository.starts_with("library/") {
-                say(Why::Name, 90, "names without an owner are Docker Hub's own images: they are all public, so the name is wrong")
+                say(
+                    Why::Name,
+                    90,
+                    "names without an owner are Docker Hub's own images: they are all public, so the name is wrong",
+                )
             } else if pull_secret_missing(cx, pod) {
-                say(Why::Auth, 92, "the pod's imagePullSecrets name a Secret that does not exist")
+                say(
+                    Why::Auth,
+                    92,
+                    "the pod's imagePullSecrets name a Secret that does not exist",
+                )
             } else if elsewhere.repository {
-                say(Why::Auth, 85, "the same repository runs elsewhere in the cluster, so it exists")
+                say(
+                    Why::Auth,
+                    85,
+                    "the same repository runs elsewhere in the cluster, so it exists",
+                )
             } else if secrets {
-                say(Why::Auth, 72, "the pod brings imagePullSecrets, so the image is meant to be private (a wrong name gives the same answer)")
+                say(
+                    Why::Auth,
+                    72,
+                    "the pod brings imagePullSecrets, so the image is meant to be private (a wrong name gives the same answer)",
+                )
             } else {
-                say(Why::NameOrAuth, 50, "Docker Hub gives the same answer for a private repository and for one that does not exist")
+                say(
+                    Why::NameOrAuth,
+                    50,
+                    "Docker Hub gives the same answer for a private repository and for one that does not exist",
+                )
             }
         }
         Word::HubDenied | Word::Denied => {
             if pull_secret_missing(cx, pod) {
-                say(Why::Auth, 92, "the pod's imagePullSecrets name a Secret that does not exist")
+                say(
+                    Why::Auth,
+                    92,
+                    "the pod's imagePullSecrets name a Secret that does not exist",
+                )
             } else {
-                say(Why::Auth, 80, "the registry refuses (some registries answer so for names that do not exist, too)")
+                say(
+                    Why::Auth,
+                    80,
+                    "the registry refuses (some registries answer so for names that do not exist, too)",
+                )
             }
         }
         Word::NeverPull | Word::Invalid | Word::Platform | Word::RateLimit => None,
@@ -242,12 +411,24 @@ struct Elsewhere {
 
 /// Does an image of this registry (this repository) run on another node, while none runs here?
 fn runs_elsewhere(cx: &Context<'_>, pod: Option<&Pod>, image: &Image) -> Elsewhere {
-    let mut out = Elsewhere { host: false, repository: false };
-    let Some(here) = pod.map(|p| p.spec.node_name.as_str()).filter(|n| !n.is_empty()) else { return out };
+    let mut out = Elsewhere {
+        host: false,
+        repository: false,
+    };
+    let Some(here) = pod
+        .map(|p| p.spec.node_name.as_str())
+        .filter(|n| !n.is_empty())
+    else {
+        return out;
+    };
     let mut host_here = false;
     for other in &cx.cluster.pods {
         for (_, c) in other.spec.all_containers() {
-            let running = other.status.container_statuses.iter().any(|s| s.name == c.name && s.state.running.is_some());
+            let running = other
+                .status
+                .container_statuses
+                .iter()
+                .any(|s| s.name == c.name && s.state.running.is_some());
             if !running {
                 continue;
             }
@@ -271,7 +452,10 @@ fn pull_secret_missing(cx: &Context<'_>, pod: Option<&Pod>) -> bool {
         let ns = &p.metadata.namespace;
         cx.cluster.is_listed("Secret", ns)
             && !p.spec.image_pull_secrets.is_empty()
-            && p.spec.image_pull_secrets.iter().all(|s| !cx.cluster.has("Secret", "", ns, &s.name))
+            && p.spec
+                .image_pull_secrets
+                .iter()
+                .all(|s| !cx.cluster.has("Secret", "", ns, &s.name))
     })
 }
 
@@ -286,16 +470,34 @@ mod tests {
             (i.host, i.repository)
         };
         assert_eq!(got("nginx:1"), ("docker.io".into(), "library/nginx".into()));
-        assert_eq!(got("me/app@sha256:00"), ("docker.io".into(), "me/app".into()));
-        assert_eq!(got("reg.lan:5000/a/b:2"), ("reg.lan:5000".into(), "a/b".into()));
+        assert_eq!(
+            got("me/app@sha256:00"),
+            ("docker.io".into(), "me/app".into())
+        );
+        assert_eq!(
+            got("reg.lan:5000/a/b:2"),
+            ("reg.lan:5000".into(), "a/b".into())
+        );
     }
 
     #[test]
     fn placeholders_are_known_and_names_are_not() {
-        for bad in ["your-registry/app:1", "registry.example.com/app", "<image>", "${IMAGE}", "REPLACE_ME", "changeme/app"] {
+        for bad in [
+            "your-registry/app:1",
+            "registry.example.com/app",
+            "<image>",
+            "${IMAGE}",
+            "REPLACE_ME",
+            "changeme/app",
+        ] {
             assert!(placeholder(bad), "{bad}");
         }
-        for good in ["nginx:1.27", "ghcr.io/owner/tool:v1", "example/app", "docker.io/yourls:1"] {
+        for good in [
+            "nginx:1.27",
+            "ghcr.io/owner/tool:v1",
+            "example/app",
+            "docker.io/yourls:1",
+        ] {
             assert!(!placeholder(good), "{good}");
         }
     }
@@ -303,9 +505,22 @@ mod tests {
     #[test]
     fn the_most_specific_word_wins() {
         let of = |s| word(s);
-        assert_eq!(of("failed to pull and unpack image \"docker.io/x/y:1\": no match for platform in manifest: not found"), Some(Word::Platform));
-        assert_eq!(of("failed to resolve reference \"docker.io/x/y:1\": docker.io/x/y:1: not found"), Some(Word::NotFound));
-        assert_eq!(of("pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"), Some(Word::HubDenied));
+        assert_eq!(
+            of(
+                "failed to pull and unpack image \"docker.io/x/y:1\": no match for platform in manifest: not found"
+            ),
+            Some(Word::Platform)
+        );
+        assert_eq!(
+            of("failed to resolve reference \"docker.io/x/y:1\": docker.io/x/y:1: not found"),
+            Some(Word::NotFound)
+        );
+        assert_eq!(
+            of(
+                "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"
+            ),
+            Some(Word::HubDenied)
+        );
         assert_eq!(of("Back-off pulling image \"a\""), None);
     }
 }

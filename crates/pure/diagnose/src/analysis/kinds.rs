@@ -70,8 +70,16 @@ fn pairs(text: &str) -> Vec<Unknown> {
     let plain = text.replace("\\\"", "\"");
     let mut out = Vec::new();
     for part in plain.split("no matches for kind \"").skip(1) {
-        let (Some(kind), Some(version)) = (part.split('"').next(), super::between(part, "in version \"", "\"")) else { continue };
-        let one = Unknown { kind: kind.to_owned(), version: version.to_owned() };
+        let (Some(kind), Some(version)) = (
+            part.split('"').next(),
+            super::between(part, "in version \"", "\""),
+        ) else {
+            continue;
+        };
+        let one = Unknown {
+            kind: kind.to_owned(),
+            version: version.to_owned(),
+        };
         if !out.contains(&one) {
             out.push(one);
         }
@@ -82,9 +90,18 @@ fn pairs(text: &str) -> Vec<Unknown> {
 /// All kinds that somebody asked for and the API server does not know, with what said so.
 pub fn unknown(cx: &Context<'_>) -> BTreeMap<Unknown, (Verdict, Vec<Said>)> {
     let mut out: BTreeMap<Unknown, (Verdict, Vec<Said>)> = BTreeMap::new();
-    for s in said(cx, "no matches for kind ", "apiserver.no-matches", "the API server does not know this kind in this version") {
+    for s in said(
+        cx,
+        "no matches for kind ",
+        "apiserver.no-matches",
+        "the API server does not know this kind in this version",
+    ) {
         // A controller that runs now has found its kinds since.
-        if s.speaker.as_ref().is_some_and(|p| cx.cluster.pod(p).is_some_and(|p| p.is_ready())) && crate::analysis::said::subject(&s.evidence.text).is_none() {
+        if s.speaker
+            .as_ref()
+            .is_some_and(|p| cx.cluster.pod(p).is_some_and(|p| p.is_ready()))
+            && crate::analysis::said::subject(&s.evidence.text).is_none()
+        {
             continue;
         }
         let stored = s.text.contains("current release manifest");
@@ -106,10 +123,21 @@ fn verdict(cx: &Context<'_>, one: &Unknown, stored: bool) -> Option<Verdict> {
         return Some(Verdict::Removed);
     }
     let (group, version) = one.version.split_once('/')?;
-    let crd = cx.cluster.crds.iter().find(|c| c.spec.group == group && c.spec.names.kind == one.kind);
+    let crd = cx
+        .cluster
+        .crds
+        .iter()
+        .find(|c| c.spec.group == group && c.spec.names.kind == one.kind);
     match crd {
         None => Some(Verdict::NoCrd),
-        Some(c) if c.spec.versions.iter().any(|v| v.name == version && v.served == Some(true)) => Some(Verdict::Order),
+        Some(c)
+            if c.spec
+                .versions
+                .iter()
+                .any(|v| v.name == version && v.served == Some(true)) =>
+        {
+            Some(Verdict::Order)
+        }
         Some(_) => Some(Verdict::Removed),
     }
 }

@@ -38,7 +38,10 @@ pub fn said(cx: &Context<'_>, entity: &EntityId, reasons: &[&str], meaning: &str
             // Only of a container that never ran is the termination message the kubelet's own.
             for (at, state) in [("state", &status.state), ("lastState", &status.last_state)] {
                 if let Some(t) = &state.terminated
-                    && matches!(t.reason.as_str(), "StartError" | "ContainerCannotRun" | "RunContainerError")
+                    && matches!(
+                        t.reason.as_str(),
+                        "StartError" | "ContainerCannotRun" | "RunContainerError"
+                    )
                 {
                     put(&format!("{at}/terminated/message"), &t.message);
                 }
@@ -80,8 +83,16 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
         return Vec::new();
     }
     let mut out = Vec::new();
-    for hit in cx.cluster.hits.iter().filter(|h| h.signal.starts_with(signal)) {
-        let age = hit.last.zip(cx.cluster.as_of).map(|(last, now)| now.as_second() - last.as_second());
+    for hit in cx
+        .cluster
+        .hits
+        .iter()
+        .filter(|h| h.signal.starts_with(signal))
+    {
+        let age = hit
+            .last
+            .zip(cx.cluster.as_of)
+            .map(|(last, now)| now.as_second() - last.as_second());
         let once = hit.last.is_some() && hit.count < 2;
         if once || age.is_some_and(|a| a > HISTORY) {
             continue;
@@ -89,7 +100,11 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
         for (i, line) in hit.lines.iter().enumerate() {
             let text = line.text.replace("\\\"", "\"").replace("\\\\\"", "\"");
             let pod = hit.entity.clone().unwrap_or_else(|| pod_in(&text));
-            out.push(Loose { pod, text, evidence: cx.log(hit, i, meaning) });
+            out.push(Loose {
+                pod,
+                text,
+                evidence: cx.log(hit, i, meaning),
+            });
         }
     }
     out

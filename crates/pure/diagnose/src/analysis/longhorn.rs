@@ -29,21 +29,48 @@ pub struct Disk {
 pub fn disks(cx: &Context<'_>, kind: &str) -> Vec<Disk> {
     let mut out = Vec::new();
     for other in &cx.cluster.others {
-        let Some(object) = cx.cluster.object(other.obj).filter(|o| o.kind == "Node" && o.api_version.starts_with("longhorn.io/")) else { continue };
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.json) else { continue };
-        let Some(disks) = value.pointer("/status/diskStatus").and_then(|d| d.as_object()) else { continue };
+        let Some(object) = cx
+            .cluster
+            .object(other.obj)
+            .filter(|o| o.kind == "Node" && o.api_version.starts_with("longhorn.io/"))
+        else {
+            continue;
+        };
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.json) else {
+            continue;
+        };
+        let Some(disks) = value
+            .pointer("/status/diskStatus")
+            .and_then(|d| d.as_object())
+        else {
+            continue;
+        };
         for (name, disk) in disks {
-            let Some(conditions) = disk.get("conditions") else { continue };
+            let Some(conditions) = disk.get("conditions") else {
+                continue;
+            };
             // A list since v1beta2, before that a map by type.
             let list: Vec<(String, &serde_json::Value)> = match conditions {
-                serde_json::Value::Array(a) => a.iter().enumerate().map(|(i, c)| (i.to_string(), c)).collect(),
+                serde_json::Value::Array(a) => a
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| (i.to_string(), c))
+                    .collect(),
                 serde_json::Value::Object(o) => o.iter().map(|(k, c)| (k.clone(), c)).collect(),
                 _ => Vec::new(),
             };
             for (key, c) in list {
-                let text = |k: &str| c.get(k).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+                let text = |k: &str| {
+                    c.get(k)
+                        .and_then(|v| v.as_str())
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 if text("type") == kind && text("status") == "False" {
-                    let at = format!("/status/diskStatus/{}/conditions/{key}", name.replace('~', "~0").replace('/', "~1"));
+                    let at = format!(
+                        "/status/diskStatus/{}/conditions/{key}",
+                        name.replace('~', "~0").replace('/', "~1")
+                    );
                     out.push(Disk {
                         obj: other.obj,
                         node: object.name.clone(),
@@ -62,7 +89,11 @@ pub fn disks(cx: &Context<'_>, kind: &str) -> Vec<Disk> {
 /// Pods whose mount of a Longhorn volume fails.
 pub fn hurt(cx: &Context<'_>) -> Vec<EntityId> {
     cx.all(K::VolumeMountFailing)
-        .filter(|c| cx.cluster.events_of(&c.entity).any(|e| e.message.contains("longhorn") || e.message.contains("AttachVolume.Attach failed")))
+        .filter(|c| {
+            cx.cluster.events_of(&c.entity).any(|e| {
+                e.message.contains("longhorn") || e.message.contains("AttachVolume.Attach failed")
+            })
+        })
         .map(|c| c.entity.clone())
         .collect()
 }

@@ -3,13 +3,13 @@
 //! A rule that needs one of these only looks whether the answer is its own; so rules about the same
 //! question exclude each other. Deliberately absent: findings.
 
+pub mod aggregation;
 pub mod attach;
 pub mod binding;
-pub mod aggregation;
 pub mod gitops;
 pub mod image;
-pub mod kubelet_words;
 pub mod kinds;
+pub mod kubelet_words;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;

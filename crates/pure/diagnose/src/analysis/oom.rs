@@ -15,8 +15,16 @@ pub fn containers<'a>(cx: &Context<'a>) -> Vec<(EntityId, String, Evidence, &'a 
     for (c, pod) in cx.pods(K::ContainerOomKilled) {
         for (path, s) in pod.statuses() {
             for (field, state) in [("state", &s.state), ("lastState", &s.last_state)] {
-                if state.terminated.as_ref().is_some_and(|t| t.reason == "OOMKilled") {
-                    let e = cx.field(pod.obj, &format!("{path}/{field}/terminated/reason"), "the kernel killed this container for memory");
+                if state
+                    .terminated
+                    .as_ref()
+                    .is_some_and(|t| t.reason == "OOMKilled")
+                {
+                    let e = cx.field(
+                        pod.obj,
+                        &format!("{path}/{field}/terminated/reason"),
+                        "the kernel killed this container for memory",
+                    );
                     out.push((c.entity.clone(), s.name.clone(), e, pod));
                 }
             }
@@ -30,5 +38,10 @@ pub fn limit(pod: &Pod, container: &str) -> Option<(String, String)> {
     pod.spec
         .all_containers()
         .find(|(_, c)| c.name == container)
-        .and_then(|(path, c)| Some((format!("/spec/{path}/resources/limits/memory"), c.resources.limits.get("memory")?.clone())))
+        .and_then(|(path, c)| {
+            Some((
+                format!("/spec/{path}/resources/limits/memory"),
+                c.resources.limits.get("memory")?.clone(),
+            ))
+        })
 }

@@ -48,28 +48,61 @@ fn one<'a>(cx: &Context<'a>, c: &Condition) -> Option<Placement<'a>> {
     let primary = scheduling::primary(&clauses)?.reason.clone();
     let meant: Vec<&Node> = pod.map(|p| meant_for(cx, p)).unwrap_or_default();
     let counted = total(&message);
-    let nodes_known = !cx.cluster.nodes.is_empty() && counted.is_none_or(|n| cx.cluster.nodes.len() as u64 >= n);
-    let sick_nodes = clauses.iter().any(|c| matches!(&c.reason, Reason::Taint(k, _) if scheduling::is_health_taint(k)))
+    let nodes_known =
+        !cx.cluster.nodes.is_empty() && counted.is_none_or(|n| cx.cluster.nodes.len() as u64 >= n);
+    let sick_nodes = clauses
+        .iter()
+        .any(|c| matches!(&c.reason, Reason::Taint(k, _) if scheduling::is_health_taint(k)))
         || meant.iter().any(|n| n.ready().is_some_and(|r| r != "True"));
     let mut sure = true;
     let mut background = Vec::new();
     if let Some(pod) = pod.filter(|_| primary == Reason::VolumeAffinity)
-        && let Some(volume) = volumes(cx, pod).into_iter().find(|v| v.spec.node_affinity.required.is_some())
+        && let Some(volume) = volumes(cx, pod)
+            .into_iter()
+            .find(|v| v.spec.node_affinity.required.is_some())
     {
-        background.push(cx.field(volume.obj, "/spec/nodeAffinity/required", "the node that the pod's volume is pinned to"));
-        let claim = cx.cluster.claims.iter().find(|c| c.spec.volume_name == volume.metadata.name);
-        background.extend(claim.map(|c| cx.field(c.obj, "/spec/volumeName", "the claim that is bound to it")));
+        background.push(cx.field(
+            volume.obj,
+            "/spec/nodeAffinity/required",
+            "the node that the pod's volume is pinned to",
+        ));
+        let claim = cx
+            .cluster
+            .claims
+            .iter()
+            .find(|c| c.spec.volume_name == volume.metadata.name);
+        background.extend(
+            claim.map(|c| cx.field(c.obj, "/spec/volumeName", "the claim that is bound to it")),
+        );
     }
     let reason = match primary {
         Reason::VolumeAffinity => volume(cx, pod, &clauses, nodes_known, &mut sure),
-        Reason::Taint(..) | Reason::Cordoned | Reason::NodeSelector => match pod.filter(|_| nodes_known) {
-            Some(pod) if meant.is_empty() => if demands(pod) { Reason::NodeSelector } else { primary },
-            Some(pod) => obstacle(pod, &meant).unwrap_or(primary),
-            None => from_words(&clauses, primary, &mut sure),
-        },
+        Reason::Taint(..) | Reason::Cordoned | Reason::NodeSelector => {
+            match pod.filter(|_| nodes_known) {
+                Some(pod) if meant.is_empty() => {
+                    if demands(pod) {
+                        Reason::NodeSelector
+                    } else {
+                        primary
+                    }
+                }
+                Some(pod) => obstacle(pod, &meant).unwrap_or(primary),
+                None => from_words(&clauses, primary, &mut sure),
+            }
+        }
         other => other,
     };
-    Some(Placement { id: c.entity.clone(), pod, said, message, reason, nodes: meant, background, sure, sick_nodes })
+    Some(Placement {
+        id: c.entity.clone(),
+        pod,
+        said,
+        message,
+        reason,
+        nodes: meant,
+        background,
+        sure,
+        sick_nodes,
+    })
 }
 
 /// The scheduler's latest words about a pod.
@@ -78,10 +111,20 @@ fn words(cx: &Context<'_>, pod: Option<&Pod>, id: &EntityId) -> Option<(String, 
         && let Some((pointer, message)) = scheduling::message(pod)
         && !message.is_empty()
     {
-        return Some((message.to_owned(), cx.field(pod.obj, &pointer, "what keeps the scheduler from placing the pod")));
+        return Some((
+            message.to_owned(),
+            cx.field(
+                pod.obj,
+                &pointer,
+                "what keeps the scheduler from placing the pod",
+            ),
+        ));
     }
     let event = last_event(cx.cluster, id, &["FailedScheduling"])?;
-    Some((event.message.clone(), cx.event(event, "what keeps the scheduler from placing the pod")))
+    Some((
+        event.message.clone(),
+        cx.event(event, "what keeps the scheduler from placing the pod"),
+    ))
 }
 
 /// The number of nodes that the scheduler counted: `0/3 nodes are available`.
@@ -98,8 +141,17 @@ pub fn demands(pod: &Pod) -> bool {
 /// Does the node carry what the pod's selector and affinity ask for?
 pub fn selects(pod: &Pod, node: &Node) -> bool {
     let labels = &node.metadata.labels;
-    pod.spec.node_selector.iter().all(|(k, v)| labels.get(k) == Some(v))
-        && pod.spec.affinity.node_affinity.required.as_ref().is_none_or(|r| r.matches(&node.metadata.name, labels))
+    pod.spec
+        .node_selector
+        .iter()
+        .all(|(k, v)| labels.get(k) == Some(v))
+        && pod
+            .spec
+            .affinity
+            .node_affinity
+            .required
+            .as_ref()
+            .is_none_or(|r| r.matches(&node.metadata.name, labels))
 }
 
 /// The volumes that the pod's claims are bound to.
@@ -115,13 +167,22 @@ pub fn volumes<'a>(cx: &Context<'a>, pod: &Pod) -> Vec<&'a PersistentVolume> {
 
 /// Can the volume be reached from the node?
 pub fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
-    volume.spec.node_affinity.required.as_ref().is_none_or(|r| r.matches(&node.metadata.name, &node.metadata.labels))
+    volume
+        .spec
+        .node_affinity
+        .required
+        .as_ref()
+        .is_none_or(|r| r.matches(&node.metadata.name, &node.metadata.labels))
 }
 
 /// Nodes that the pod selects and that reach its volumes.
 fn meant_for<'a>(cx: &Context<'a>, pod: &Pod) -> Vec<&'a Node> {
     let volumes = volumes(cx, pod);
-    cx.cluster.nodes.iter().filter(|n| selects(pod, n) && volumes.iter().all(|v| reaches(v, n))).collect()
+    cx.cluster
+        .nodes
+        .iter()
+        .filter(|n| selects(pod, n) && volumes.iter().all(|v| reaches(v, n)))
+        .collect()
 }
 
 /// What keeps the pod off the nodes that it selects.
@@ -133,7 +194,10 @@ fn obstacle(pod: &Pod, nodes: &[&Node]) -> Option<Reason> {
         }
         for taint in &node.spec.taints {
             let blocks = matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute" | "");
-            if blocks && taint.key != "node.kubernetes.io/unschedulable" && !pod.spec.tolerations.iter().any(|t| t.covers(taint)) {
+            if blocks
+                && taint.key != "node.kubernetes.io/unschedulable"
+                && !pod.spec.tolerations.iter().any(|t| t.covers(taint))
+            {
                 found.push(Reason::Taint(taint.key.clone(), taint.value.clone()));
             }
         }
@@ -147,18 +211,35 @@ fn obstacle(pod: &Pod, nodes: &[&Node]) -> Option<Reason> {
 }
 
 /// A pinned volume: the nodes that it can't be reached from are only the background, if its node is there.
-fn volume(cx: &Context<'_>, pod: Option<&Pod>, clauses: &[Clause], nodes_known: bool, sure: &mut bool) -> Reason {
-    let rest: Vec<Clause> = clauses.iter().filter(|c| c.reason != Reason::VolumeAffinity).cloned().collect();
+fn volume(
+    cx: &Context<'_>,
+    pod: Option<&Pod>,
+    clauses: &[Clause],
+    nodes_known: bool,
+    sure: &mut bool,
+) -> Reason {
+    let rest: Vec<Clause> = clauses
+        .iter()
+        .filter(|c| c.reason != Reason::VolumeAffinity)
+        .cloned()
+        .collect();
     let other = scheduling::primary(&rest).map(|c| c.reason.clone());
     if let Some(pod) = pod.filter(|_| nodes_known) {
         let volumes = volumes(cx, pod);
-        let home: Vec<&Node> = cx.cluster.nodes.iter().filter(|n| volumes.iter().all(|v| reaches(v, n))).collect();
+        let home: Vec<&Node> = cx
+            .cluster
+            .nodes
+            .iter()
+            .filter(|n| volumes.iter().all(|v| reaches(v, n)))
+            .collect();
         if !volumes.is_empty() && !home.is_empty() {
             let there: Vec<&Node> = home.iter().copied().filter(|n| selects(pod, n)).collect();
             if there.is_empty() {
                 return Reason::VolumeAffinity;
             }
-            return obstacle(pod, &there).or(other).unwrap_or(Reason::VolumeAffinity);
+            return obstacle(pod, &there)
+                .or(other)
+                .unwrap_or(Reason::VolumeAffinity);
         }
         if !volumes.is_empty() {
             return Reason::VolumeAffinity;
@@ -167,7 +248,9 @@ fn volume(cx: &Context<'_>, pod: Option<&Pod>, clauses: &[Clause], nodes_known: 
     match other {
         None | Some(Reason::NodeSelector) => {}
         Some(Reason::Taint(key, _)) if scheduling::is_control_plane(&key) => {}
-        Some(Reason::Taint(key, value)) if scheduling::is_health_taint(&key) => return Reason::Taint(key, value),
+        Some(Reason::Taint(key, value)) if scheduling::is_health_taint(&key) => {
+            return Reason::Taint(key, value);
+        }
         Some(_) => *sure = false,
     }
     Reason::VolumeAffinity
@@ -188,7 +271,9 @@ fn from_words(clauses: &[Clause], primary: Reason, sure: &mut bool) -> Reason {
     if only_control_plane && clauses.iter().any(|c| c.reason == Reason::NodeSelector) {
         return Reason::NodeSelector;
     }
-    if matches!(&primary, Reason::Taint(key, _) if scheduling::is_control_plane(key)) && clauses.iter().any(|c| c.reason == Reason::Cordoned) {
+    if matches!(&primary, Reason::Taint(key, _) if scheduling::is_control_plane(key))
+        && clauses.iter().any(|c| c.reason == Reason::Cordoned)
+    {
         return Reason::Cordoned;
     }
     primary

@@ -8,8 +8,8 @@
 
 use defib_model::Evidence;
 use defib_model::id::EntityId;
-use defib_model::views::pod::{Container, ContainerStatus, Pod, Probe};
 use defib_model::views::Event;
+use defib_model::views::pod::{Container, ContainerStatus, Pod, Probe};
 
 use crate::context::Context;
 
@@ -51,15 +51,35 @@ pub struct Killed {
 /// All of them.
 pub fn killed(cx: &Context<'_>) -> Vec<Killed> {
     let mut out = Vec::new();
-    for pod in cx.cluster.pods.iter().filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none()) {
+    for pod in cx
+        .cluster
+        .pods
+        .iter()
+        .filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none())
+    {
         for (i, container) in pod.spec.containers.iter().enumerate() {
-            let Some(status) = pod.status.container_statuses.iter().find(|s| s.name == container.name) else { continue };
+            let Some(status) = pod
+                .status
+                .container_statuses
+                .iter()
+                .find(|s| s.name == container.name)
+            else {
+                continue;
+            };
             for (field, probe, word) in [
                 ("livenessProbe", &container.liveness_probe, "iveness probe"),
                 ("startupProbe", &container.startup_probe, "tartup probe"),
             ] {
                 if let Some(probe) = probe
-                    && let Some(found) = one(cx, pod, container, status, probe, word, &format!("/spec/containers/{i}/{field}"))
+                    && let Some(found) = one(
+                        cx,
+                        pod,
+                        container,
+                        status,
+                        probe,
+                        word,
+                        &format!("/spec/containers/{i}/{field}"),
+                    )
                 {
                     out.push(found);
                 }
@@ -69,17 +89,33 @@ pub fn killed(cx: &Context<'_>) -> Vec<Killed> {
     out
 }
 
-fn one(cx: &Context<'_>, pod: &Pod, container: &Container, status: &ContainerStatus, probe: &Probe, word: &str, at: &str) -> Option<Killed> {
+fn one(
+    cx: &Context<'_>,
+    pod: &Pod,
+    container: &Container,
+    status: &ContainerStatus,
+    probe: &Probe,
+    word: &str,
+    at: &str,
+) -> Option<Killed> {
     let id = cx.cluster.id(pod.obj);
     let mine = |e: &&Event| e.container.as_deref().is_none_or(|c| c == container.name);
     let kills: Vec<&Event> = cx
         .cluster
         .events_of(&id)
         .filter(mine)
-        .filter(|e| e.reason == "Killing" && e.message.contains(word) && e.message.contains(&format!("ontainer {} ", container.name)))
+        .filter(|e| {
+            e.reason == "Killing"
+                && e.message.contains(word)
+                && e.message.contains(&format!("ontainer {} ", container.name))
+        })
         .collect();
-    let fails: Vec<&Event> =
-        cx.cluster.events_of(&id).filter(mine).filter(|e| e.reason == "Unhealthy" && e.message.contains(word)).collect();
+    let fails: Vec<&Event> = cx
+        .cluster
+        .events_of(&id)
+        .filter(mine)
+        .filter(|e| e.reason == "Unhealthy" && e.message.contains(word))
+        .collect();
     if status.restart_count.unwrap_or(0) < 1 || (kills.is_empty() && fails.is_empty()) {
         return None;
     }
@@ -90,24 +126,53 @@ fn one(cx: &Context<'_>, pod: &Pod, container: &Container, status: &ContainerSta
     if !killed_by_it(status, probe, !kills.is_empty()) {
         return None;
     }
-    let (fault, points, because, weak, mut evidence) = judge(cx, pod, container, status, probe, &fails)?;
-    evidence.insert(0, cx.field(pod.obj, at, format!("the probe: it gives up after {} s", probe.patience_seconds())));
+    let (fault, points, because, weak, mut evidence) =
+        judge(cx, pod, container, status, probe, &fails)?;
+    evidence.insert(
+        0,
+        cx.field(
+            pod.obj,
+            at,
+            format!(
+                "the probe: it gives up after {} s",
+                probe.patience_seconds()
+            ),
+        ),
+    );
     let said = fails.iter().map(|e| cx.event(e, "what the probe got"));
-    let ended = kills.iter().map(|e| cx.event(e, "the kubelet kills the container for it"));
+    let ended = kills
+        .iter()
+        .map(|e| cx.event(e, "the kubelet kills the container for it"));
     evidence.splice(0..0, said.chain(ended));
-    Some(Killed { pod: id, container: container.name.clone(), fault, points, because, weak, patience: probe.patience_seconds(), evidence })
+    Some(Killed {
+        pod: id,
+        container: container.name.clone(),
+        fault,
+        points,
+        because,
+        weak,
+        patience: probe.patience_seconds(),
+        evidence,
+    })
 }
 
 /// Was it the kubelet that ended the container? A program that fails by itself ends with a code of its
 /// own, or sooner than the probe can give up.
 fn killed_by_it(status: &ContainerStatus, probe: &Probe, said_so: bool) -> bool {
-    let ended = status.last_state.terminated.as_ref().or(status.state.terminated.as_ref());
+    let ended = status
+        .last_state
+        .terminated
+        .as_ref()
+        .or(status.state.terminated.as_ref());
     let Some(t) = ended else { return said_so };
     if t.reason == "OOMKilled" {
         return false;
     }
     let earliest = probe.patience_seconds() - probe.period_seconds.unwrap_or(10).max(1);
-    let ran = t.started_at.zip(t.finished_at).map(|(a, b)| b.as_second() - a.as_second());
+    let ran = t
+        .started_at
+        .zip(t.finished_at)
+        .map(|(a, b)| b.as_second() - a.as_second());
     let by_signal = matches!(t.exit_code, Some(137 | 143));
     let clean = t.exit_code == Some(0);
     match ran {
@@ -119,12 +184,29 @@ fn killed_by_it(status: &ContainerStatus, probe: &Probe, said_so: bool) -> bool 
 
 type Judgement = (Fault, i32, String, bool, Vec<Evidence>);
 
-fn judge(cx: &Context<'_>, pod: &Pod, container: &Container, status: &ContainerStatus, probe: &Probe, fails: &[&Event]) -> Option<Judgement> {
-    let says = |words: &[&str]| fails.iter().any(|e| words.iter().any(|w| e.message.contains(w)));
-    let plain = |fault, points, because: String, weak| Some((fault, points, because, weak, Vec::new()));
+fn judge(
+    cx: &Context<'_>,
+    pod: &Pod,
+    container: &Container,
+    status: &ContainerStatus,
+    probe: &Probe,
+    fails: &[&Event],
+) -> Option<Judgement> {
+    let says = |words: &[&str]| {
+        fails
+            .iter()
+            .any(|e| words.iter().any(|w| e.message.contains(w)))
+    };
+    let plain =
+        |fault, points, because: String, weak| Some((fault, points, because, weak, Vec::new()));
     if says(&["statuscode: 404", "statuscode: 405", "statuscode: 410"]) {
         let path = probe.http_get.as_ref().map_or("/", |h| h.path.as_str());
-        return plain(Fault::Endpoint, 90, format!("the program answers, and has nothing at {path}"), false);
+        return plain(
+            Fault::Endpoint,
+            90,
+            format!("the program answers, and has nothing at {path}"),
+            false,
+        );
     }
     // The program answers that it is not well: the reason is its own.
     if says(&["statuscode: "]) {
@@ -133,25 +215,55 @@ fn judge(cx: &Context<'_>, pod: &Pod, container: &Container, status: &ContainerS
     if says(&["connection refused", "connect: no route"]) {
         return refused(cx, pod, container, status, probe);
     }
-    if says(&["context deadline exceeded", "Client.Timeout", "command timed out", "timed out after"]) && !says(&["dial tcp"]) {
+    if says(&[
+        "context deadline exceeded",
+        "Client.Timeout",
+        "command timed out",
+        "timed out after",
+    ]) && !says(&["dial tcp"])
+    {
         let allowed = probe.timeout_seconds.unwrap_or(1);
-        return plain(Fault::Early, 74, format!("the program is there, but takes longer than {allowed} s to answer"), true);
+        return plain(
+            Fault::Early,
+            74,
+            format!("the program is there, but takes longer than {allowed} s to answer"),
+            true,
+        );
     }
     if fails.is_empty() {
-        return plain(Fault::Either, 40, "the kubelet kills it for the probe; what the probe got is not in the evidence".to_owned(), true);
+        return plain(
+            Fault::Either,
+            40,
+            "the kubelet kills it for the probe; what the probe got is not in the evidence"
+                .to_owned(),
+            true,
+        );
     }
     None
 }
 
 /// Nobody listens on the port: not yet, or not there?
-fn refused(cx: &Context<'_>, pod: &Pod, container: &Container, status: &ContainerStatus, probe: &Probe) -> Option<Judgement> {
+fn refused(
+    cx: &Context<'_>,
+    pod: &Pod,
+    container: &Container,
+    status: &ContainerStatus,
+    probe: &Probe,
+) -> Option<Judgement> {
     let written = probe.port()?;
-    let named = container.ports.iter().find(|p| p.name == written).and_then(|p| p.container_port);
+    let named = container
+        .ports
+        .iter()
+        .find(|p| p.name == written)
+        .and_then(|p| p.container_port);
     let port = written.parse::<i64>().ok().or(named)?;
     let id = cx.cluster.id(pod.obj);
     let mut listens: Vec<i64> = Vec::new();
     let mut lines = Vec::new();
-    for hit in cx.hits_of(&id, "app.listening").filter(|h| h.container.is_empty() || h.container == container.name) {
+    for hit in cx
+        .hits_of(&id, "app.listening")
+        .filter(|h| h.container.is_empty() || h.container == container.name)
+    {
         for (i, line) in hit.lines.iter().enumerate() {
             if let Some(p) = line.groups.iter().find_map(|g| g.parse().ok()) {
                 listens.push(p);
@@ -160,26 +272,60 @@ fn refused(cx: &Context<'_>, pod: &Pod, container: &Container, status: &Containe
         }
     }
     if listens.contains(&port) {
-        return Some((Fault::Early, 88, format!("the program does listen on port {port}, only later"), false, lines));
+        return Some((
+            Fault::Early,
+            88,
+            format!("the program does listen on port {port}, only later"),
+            false,
+            lines,
+        ));
     }
     if let Some(other) = listens.first() {
-        return Some((Fault::Endpoint, 92, format!("the probe asks port {port}, and the program listens on {other}"), false, lines));
+        return Some((
+            Fault::Endpoint,
+            92,
+            format!("the probe asks port {port}, and the program listens on {other}"),
+            false,
+            lines,
+        ));
     }
-    let declared: Vec<i64> = container.ports.iter().filter_map(|p| p.container_port).collect();
+    let declared: Vec<i64> = container
+        .ports
+        .iter()
+        .filter_map(|p| p.container_port)
+        .collect();
     let readiness = container.readiness_probe.as_ref().and_then(Probe::port);
     if status.ready == Some(true) && readiness.is_some_and(|r| r != written) {
-        let because = format!("the readiness probe, on port {}, succeeds: the program is up, and not on port {port}", readiness.unwrap_or_default());
+        let because = format!(
+            "the readiness probe, on port {}, succeeds: the program is up, and not on port {port}",
+            readiness.unwrap_or_default()
+        );
         return Some((Fault::Endpoint, 88, because, false, Vec::new()));
     }
     if !declared.is_empty() && !declared.contains(&port) {
-        let because = format!("the probe asks port {port}, and the container declares only {}", declared.iter().map(i64::to_string).collect::<Vec<_>>().join(", "));
+        let because = format!(
+            "the probe asks port {port}, and the container declares only {}",
+            declared
+                .iter()
+                .map(i64::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
         return Some((Fault::Endpoint, 82, because, false, Vec::new()));
     }
     let patience = probe.patience_seconds();
     let same_port = declared.contains(&port) || readiness == Some(written);
     if same_port && patience <= SHORT {
-        let because = format!("the port is right, and {patience} s after its start the program does not listen yet");
+        let because = format!(
+            "the port is right, and {patience} s after its start the program does not listen yet"
+        );
         return Some((Fault::Early, 76, because, true, Vec::new()));
     }
-    Some((Fault::Either, 45, format!("nobody listens on port {port} {patience} s after the start"), true, Vec::new()))
+    Some((
+        Fault::Either,
+        45,
+        format!("nobody listens on port {port} {patience} s after the start"),
+        true,
+        Vec::new(),
+    ))
 }

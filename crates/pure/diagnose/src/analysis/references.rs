@@ -36,7 +36,9 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
     let mut out = Vec::new();
     for shows in SHOWS_IN {
         for c in cx.all(shows) {
-            let Some(ns) = c.entity.namespace() else { continue };
+            let Some(ns) = c.entity.namespace() else {
+                continue;
+            };
             let messages = messages(cx, c);
             for (text, evidence) in messages {
                 let in_volume = || named_in_volume(cx, &c.entity, &text, kind);
@@ -51,13 +53,33 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
     for m in super::kubelet_words::loose(cx, "said.missing.", "the kubelet says what is missing") {
         // Without the object nobody knows the namespace, unless the message or the pod says it.
         let ns = m.pod.namespace().unwrap_or_default().to_owned();
-        let full = m.text.split_once(" in ").and_then(|(_, r)| r.split(' ').nth(1)).and_then(|f| f.split_once('/')).map(|f| f.0.to_owned());
-        let ns = if ns.is_empty() { full.unwrap_or_default() } else { ns };
+        let full = m
+            .text
+            .split_once(" in ")
+            .and_then(|(_, r)| r.split(' ').nth(1))
+            .and_then(|f| f.split_once('/'))
+            .map(|f| f.0.to_owned());
+        let ns = if ns.is_empty() {
+            full.unwrap_or_default()
+        } else {
+            ns
+        };
         if let Some((name, key)) = named(&m.text, kind, &ns)
             && name != "kube-root-ca.crt"
         {
-            let what = if ns.is_empty() { EntityId::other(&kind.to_ascii_lowercase(), &name) } else { EntityId::object(kind, "", &ns, &name) };
-            out.push(Missing { pod: m.pod, condition: K::ContainerConfigError, what, key, evidence: vec![m.evidence], looked: false });
+            let what = if ns.is_empty() {
+                EntityId::other(&kind.to_ascii_lowercase(), &name)
+            } else {
+                EntityId::object(kind, "", &ns, &name)
+            };
+            out.push(Missing {
+                pod: m.pod,
+                condition: K::ContainerConfigError,
+                what,
+                key,
+                evidence: vec![m.evidence],
+                looked: false,
+            });
         }
     }
     out
@@ -71,14 +93,21 @@ fn messages(cx: &Context<'_>, c: &Condition) -> Vec<(String, Evidence)> {
             if let Some(w) = &status.state.waiting
                 && !w.message.is_empty()
             {
-                let e = cx.field(pod.obj, &format!("{path}/state/waiting/message"), "the kubelet says what is missing");
+                let e = cx.field(
+                    pod.obj,
+                    &format!("{path}/state/waiting/message"),
+                    "the kubelet says what is missing",
+                );
                 out.push((w.message.clone(), e));
             }
         }
     }
     for event in cx.cluster.events_of(&c.entity) {
         if event.warning && matches!(event.reason.as_str(), "Failed" | "FailedMount") {
-            out.push((event.message.clone(), cx.event(event, "the kubelet says what is missing")));
+            out.push((
+                event.message.clone(),
+                cx.event(event, "the kubelet says what is missing"),
+            ));
         }
     }
     out
@@ -109,9 +138,23 @@ fn named(message: &str, kind: &str, ns: &str) -> Option<(String, Option<String>)
 /// A volume picks keys out: `MountVolume.SetUp failed for volume "v" : references non-existent secret
 /// key: k`. The message names the key and the volume; the pod says which object that is (empty when the
 /// pod is not in the evidence). Source: kubernetes `pkg/volume/{secret,configmap,projected}`.
-fn named_in_volume(cx: &Context<'_>, pod: &EntityId, message: &str, kind: &str) -> Option<(String, Option<String>)> {
-    let mark = if kind == "Secret" { "references non-existent secret key: " } else { "references non-existent config key: " };
-    let key = message.split_once(mark)?.1.split([' ', ',', '"', ']']).next()?.to_owned();
+fn named_in_volume(
+    cx: &Context<'_>,
+    pod: &EntityId,
+    message: &str,
+    kind: &str,
+) -> Option<(String, Option<String>)> {
+    let mark = if kind == "Secret" {
+        "references non-existent secret key: "
+    } else {
+        "references non-existent config key: "
+    };
+    let key = message
+        .split_once(mark)?
+        .1
+        .split([' ', ',', '"', ']'])
+        .next()?
+        .to_owned();
     let volume = super::between(message, "for volume \"", "\"").unwrap_or_default();
     let asks = |items: &[defib_model::views::pod::KeyRef]| items.iter().any(|i| i.key == key);
     let name = cx.cluster.pod(pod).and_then(|p| {
@@ -119,10 +162,23 @@ fn named_in_volume(cx: &Context<'_>, pod: &EntityId, message: &str, kind: &str) 
         let sources = v.projected.iter().flat_map(|p| &p.sources);
         if kind == "Secret" {
             let parts = sources.filter_map(|s| s.secret.as_ref());
-            v.secret.as_ref().map(|s| s.secret_name.clone()).or_else(|| parts.into_iter().find(|s| asks(&s.items)).map(|s| s.name.clone()))
+            v.secret
+                .as_ref()
+                .map(|s| s.secret_name.clone())
+                .or_else(|| {
+                    parts
+                        .into_iter()
+                        .find(|s| asks(&s.items))
+                        .map(|s| s.name.clone())
+                })
         } else {
             let parts = sources.filter_map(|s| s.config_map.as_ref());
-            v.config_map.as_ref().map(|s| s.name.clone()).or_else(|| parts.into_iter().find(|s| asks(&s.items)).map(|s| s.name.clone()))
+            v.config_map.as_ref().map(|s| s.name.clone()).or_else(|| {
+                parts
+                    .into_iter()
+                    .find(|s| asks(&s.items))
+                    .map(|s| s.name.clone())
+            })
         }
     });
     Some((name.unwrap_or_default(), Some(key)))
@@ -131,8 +187,16 @@ fn named_in_volume(cx: &Context<'_>, pod: &EntityId, message: &str, kind: &str) 
 /// The evidence holds what an older message misses.
 fn there_by_now(cx: &Context<'_>, kind: &str, ns: &str, name: &str, key: Option<&str>) -> bool {
     let has = |k: &str| match kind {
-        "Secret" => cx.cluster.secrets.iter().any(|s| s.metadata.name == name && s.metadata.namespace == ns && s.has_key(k)),
-        _ => cx.cluster.config_maps.iter().any(|m| m.metadata.name == name && m.metadata.namespace == ns && m.has_key(k)),
+        "Secret" => cx
+            .cluster
+            .secrets
+            .iter()
+            .any(|s| s.metadata.name == name && s.metadata.namespace == ns && s.has_key(k)),
+        _ => cx
+            .cluster
+            .config_maps
+            .iter()
+            .any(|m| m.metadata.name == name && m.metadata.namespace == ns && m.has_key(k)),
     };
     match key {
         Some(k) => has(k),
@@ -140,14 +204,38 @@ fn there_by_now(cx: &Context<'_>, kind: &str, ns: &str, name: &str, key: Option<
     }
 }
 
-fn found(cx: &Context<'_>, c: &Condition, kind: &str, ns: &str, name: &str, key: Option<String>, mut evidence: Vec<Evidence>) -> Missing {
+fn found(
+    cx: &Context<'_>,
+    c: &Condition,
+    kind: &str,
+    ns: &str,
+    name: &str,
+    key: Option<String>,
+    mut evidence: Vec<Evidence>,
+) -> Missing {
     // Without the pod nobody knows which object the volume means: the pod itself stands for it.
-    let what = if name.is_empty() { c.entity.clone() } else { EntityId::object(kind, "", ns, name) };
-    let edge_kind = if kind == "Secret" { EdgeKind::ReadsSecret } else { EdgeKind::ReadsConfigMap };
+    let what = if name.is_empty() {
+        c.entity.clone()
+    } else {
+        EntityId::object(kind, "", ns, name)
+    };
+    let edge_kind = if kind == "Secret" {
+        EdgeKind::ReadsSecret
+    } else {
+        EdgeKind::ReadsConfigMap
+    };
     if let Some(pod) = cx.cluster.pod(&c.entity)
-        && let Some(edge) = cx.cluster.needs(&c.entity).iter().find(|e| e.kind == edge_kind && e.to == what)
+        && let Some(edge) = cx
+            .cluster
+            .needs(&c.entity)
+            .iter()
+            .find(|e| e.kind == edge_kind && e.to == what)
     {
-        evidence.push(cx.field(pod.obj, &edge.field, format!("the pod asks for it here, by the name {name}")));
+        evidence.push(cx.field(
+            pod.obj,
+            &edge.field,
+            format!("the pod asks for it here, by the name {name}"),
+        ));
     }
     Missing {
         pod: c.entity.clone(),
@@ -165,11 +253,41 @@ mod tests {
 
     #[test]
     fn messages_name_what_is_missing() {
-        assert_eq!(named("secret \"a\" not found", "Secret", "n"), Some(("a".into(), None)));
-        assert_eq!(named("MountVolume.SetUp failed for volume \"v\" : configmap \"c\" not found", "ConfigMap", "n"), Some(("c".into(), None)));
-        assert_eq!(named("MountVolume.SetUp failed for volume \"v\" : configmaps \"c\" not found", "ConfigMap", "n"), Some(("c".into(), None)));
-        assert_eq!(named("couldn't find key password in Secret n/db", "Secret", "n"), Some(("db".into(), Some("password".into()))));
-        assert_eq!(named("couldn't find key a in ConfigMap n/db", "Secret", "n"), None);
-        assert_eq!(named("failed to sync configmap cache: timed out waiting for the condition", "ConfigMap", "n"), None);
+        assert_eq!(
+            named("secret \"a\" not found", "Secret", "n"),
+            Some(("a".into(), None))
+        );
+        assert_eq!(
+            named(
+                "MountVolume.SetUp failed for volume \"v\" : configmap \"c\" not found",
+                "ConfigMap",
+                "n"
+            ),
+            Some(("c".into(), None))
+        );
+        assert_eq!(
+            named(
+                "MountVolume.SetUp failed for volume \"v\" : configmaps \"c\" not found",
+                "ConfigMap",
+                "n"
+            ),
+            Some(("c".into(), None))
+        );
+        assert_eq!(
+            named("couldn't find key password in Secret n/db", "Secret", "n"),
+            Some(("db".into(), Some("password".into())))
+        );
+        assert_eq!(
+            named("couldn't find key a in ConfigMap n/db", "Secret", "n"),
+            None
+        );
+        assert_eq!(
+            named(
+                "failed to sync configmap cache: timed out waiting for the condition",
+                "ConfigMap",
+                "n"
+            ),
+            None
+        );
     }
 }

@@ -46,7 +46,8 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
         }
         // The last refusal counts: an owner may have been refused for another reason before.
         if event.reason == "FailedCreate"
-            && crate::context::last_event(cluster, &event.about, &["FailedCreate"]).is_some_and(|e| !e.message.contains(words))
+            && crate::context::last_event(cluster, &event.about, &["FailedCreate"])
+                .is_some_and(|e| !e.message.contains(words))
         {
             continue;
         }
@@ -62,16 +63,29 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
     }
     statuses(cx, words, meaning, &mut out);
     for hit in cx.hits(signal) {
-        if cx.cluster.age_seconds(hit.last).is_some_and(|age| age > HISTORY) {
+        if cx
+            .cluster
+            .age_seconds(hit.last)
+            .is_some_and(|age| age > HISTORY)
+        {
             continue;
         }
         // What a pod said that has done its work is history too.
-        if hit.entity.as_ref().and_then(|e| cluster.pod(e)).is_some_and(|p| p.status.phase == "Succeeded") {
+        if hit
+            .entity
+            .as_ref()
+            .and_then(|e| cluster.pod(e))
+            .is_some_and(|p| p.status.phase == "Succeeded")
+        {
             continue;
         }
         let mut seen = BTreeSet::new();
         for (i, line) in hit.lines.iter().enumerate() {
-            let text = line.groups.first().cloned().unwrap_or_else(|| line.text.clone());
+            let text = line
+                .groups
+                .first()
+                .cloned()
+                .unwrap_or_else(|| line.text.clone());
             if !seen.insert(text.clone()) {
                 continue;
             }
@@ -96,8 +110,18 @@ fn statuses(cx: &Context<'_>, words: &str, meaning: &str, out: &mut Vec<Said>) {
         .iter()
         .map(|w| (w.obj, &w.status.conditions))
         .chain(cluster.others.iter().map(|o| (o.obj, &o.status.conditions)))
-        .chain(cluster.namespaces.iter().map(|n| (n.obj, &n.status.conditions)))
-        .chain(cluster.api_services.iter().map(|a| (a.obj, &a.status.conditions)));
+        .chain(
+            cluster
+                .namespaces
+                .iter()
+                .map(|n| (n.obj, &n.status.conditions)),
+        )
+        .chain(
+            cluster
+                .api_services
+                .iter()
+                .map(|a| (a.obj, &a.status.conditions)),
+        );
     for (obj, list) in lists {
         for (i, c) in list.iter().enumerate() {
             let id = cluster.id(obj);
@@ -118,7 +142,9 @@ fn statuses(cx: &Context<'_>, words: &str, meaning: &str, out: &mut Vec<Said>) {
 }
 
 fn well(list: &[StatusCondition]) -> bool {
-    ["Ready", "Available", "Synced", "Complete"].iter().any(|k| condition(list, k).is_some_and(|(_, c)| c.status == "True"))
+    ["Ready", "Available", "Synced", "Complete"]
+        .iter()
+        .any(|k| condition(list, k).is_some_and(|(_, c)| c.status == "True"))
 }
 
 /// What was said about this is history: it is well by now, or gone.
@@ -128,9 +154,15 @@ pub fn past(cx: &Context<'_>, id: &EntityId) -> bool {
         return pod.is_ready() || pod.status.phase == "Succeeded";
     }
     if let Some(w) = cluster.workloads.iter().find(|w| cluster.id(w.obj) == *id) {
-        let all_there = w.desired().is_some_and(|d| w.existing() >= d && w.kind != "Deployment")
-            || (w.kind == "Deployment" && w.desired().is_some_and(|d| w.ready() >= d && condition(&w.status.conditions, "ReplicaFailure").is_none()));
-        let done = condition(&w.status.conditions, "Complete").is_some_and(|(_, c)| c.status == "True");
+        let all_there = w
+            .desired()
+            .is_some_and(|d| w.existing() >= d && w.kind != "Deployment")
+            || (w.kind == "Deployment"
+                && w.desired().is_some_and(|d| {
+                    w.ready() >= d && condition(&w.status.conditions, "ReplicaFailure").is_none()
+                }));
+        let done =
+            condition(&w.status.conditions, "Complete").is_some_and(|(_, c)| c.status == "True");
         return all_there || done || w.status.active.unwrap_or(0) > 0;
     }
     if let Some(o) = cluster.others.iter().find(|o| cluster.id(o.obj) == *id) {
@@ -143,7 +175,8 @@ pub fn past(cx: &Context<'_>, id: &EntityId) -> bool {
 pub fn known_gone(cx: &Context<'_>, id: &EntityId) -> bool {
     cx.cluster.find(id).is_none()
         && cx.cluster.listed.iter().any(|(kind, l)| {
-            kind.eq_ignore_ascii_case(id.kind()) && (l.whole || id.namespace().is_some_and(|ns| l.namespaces.contains(ns)))
+            kind.eq_ignore_ascii_case(id.kind())
+                && (l.whole || id.namespace().is_some_and(|ns| l.namespaces.contains(ns)))
         })
 }
 
@@ -152,7 +185,14 @@ pub fn claim(cx: &Context<'_>, mut finding: Finding, said: &[&Said]) -> Finding 
     for s in said {
         finding = finding.cite(s.evidence.clone());
         let Some(who) = &s.who else { continue };
-        for kind in [K::PodRefused, K::ReplicasMissing, K::ResourceNotReady, K::NamespaceTerminating, K::ApiServiceUnavailable, K::DrainBlocked] {
+        for kind in [
+            K::PodRefused,
+            K::ReplicasMissing,
+            K::ResourceNotReady,
+            K::NamespaceTerminating,
+            K::ApiServiceUnavailable,
+            K::DrainBlocked,
+        ] {
             let missing_below = kind == K::ReplicasMissing && cx.has(K::PodRefused, who).is_some();
             if cx.has(kind, who).is_some() && !missing_below {
                 finding = finding.explains(kind, who);
@@ -167,9 +207,18 @@ pub fn claim(cx: &Context<'_>, mut finding: Finding, said: &[&Said]) -> Finding 
 pub fn subject(line: &str) -> Option<(String, String)> {
     let field = |key: &str| {
         let plain = line.replace("\\\"", "\"");
-        for mark in [format!("\"{key}\":\""), format!("\"{key}\": \""), format!("\"{key}\"=\""), format!(" {key}=\""), format!(" {key}=")] {
+        for mark in [
+            format!("\"{key}\":\""),
+            format!("\"{key}\": \""),
+            format!("\"{key}\"=\""),
+            format!(" {key}=\""),
+            format!(" {key}="),
+        ] {
             if let Some((_, rest)) = plain.split_once(&mark) {
-                let value: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
+                let value: String = rest
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+                    .collect();
                 if !value.is_empty() {
                     return Some(value);
                 }

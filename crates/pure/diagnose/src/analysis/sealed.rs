@@ -28,10 +28,16 @@ pub type Closed = (Verdict, Vec<(EntityId, Said)>, Option<EntityId>);
 /// What does not open, if anything.
 pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     let mut all: Vec<(EntityId, Said)> = Vec::new();
-    for s in said(cx, "no key could decrypt secret", "sealed-secrets.no-key", "the controller has no key that opens it") {
+    for s in said(
+        cx,
+        "no key could decrypt secret",
+        "sealed-secrets.no-key",
+        "the controller has no key that opens it",
+    ) {
         let id = match &s.who {
             Some(who) => who.clone(),
-            None => named(&s.evidence.text).unwrap_or_else(|| EntityId::object("SealedSecret", "bitnami.com", "", "unnamed")),
+            None => named(&s.evidence.text)
+                .unwrap_or_else(|| EntityId::object("SealedSecret", "bitnami.com", "", "unnamed")),
         };
         if !super::said::past(cx, &id) {
             all.push((id, s));
@@ -40,7 +46,11 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     if all.is_empty() {
         return None;
     }
-    let failing: BTreeSet<&EntityId> = all.iter().map(|(id, _)| id).filter(|id| id.name() != "unnamed").collect();
+    let failing: BTreeSet<&EntityId> = all
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| id.name() != "unnamed")
+        .collect();
     let others: Vec<EntityId> = cx
         .cluster
         .others
@@ -53,7 +63,17 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     let verdict = match (&opened, failing.len()) {
         (Some(_), _) => Verdict::Scope,
         (None, n) if n >= 3 && others.is_empty() => Verdict::KeyLost,
-        (None, n) if n >= 2 && others.is_empty() && cx.cluster.listed.get("SealedSecret").is_some_and(|l| l.whole) => Verdict::KeyLost,
+        (None, n)
+            if n >= 2
+                && others.is_empty()
+                && cx
+                    .cluster
+                    .listed
+                    .get("SealedSecret")
+                    .is_some_and(|l| l.whole) =>
+        {
+            Verdict::KeyLost
+        }
         _ => Verdict::Open,
     };
     Some((verdict, all, opened))
@@ -61,7 +81,10 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
 
 /// `Error updating NS/NAME, giving up: …` and the older `Updating NS/NAME`.
 fn named(line: &str) -> Option<EntityId> {
-    let rest = line.split_once("updating ").or_else(|| line.split_once("Updating ")).map(|r| r.1)?;
+    let rest = line
+        .split_once("updating ")
+        .or_else(|| line.split_once("Updating "))
+        .map(|r| r.1)?;
     let (ns, name) = rest.split([',', ' ', '"']).next()?.split_once('/')?;
     Some(EntityId::object("SealedSecret", "bitnami.com", ns, name))
 }

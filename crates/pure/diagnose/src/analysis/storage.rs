@@ -37,12 +37,24 @@ pub fn waiting_claims(cx: &Context<'_>, pod: &Pod) -> Vec<EntityId> {
 /// Words of a name: `pv-media-data` → media, data. Short and general words say nothing.
 pub fn words(name: &str) -> Vec<&str> {
     name.split(['-', '.', '_', '/'])
-        .filter(|w| w.len() > 2 && !matches!(*w, "pvc" | "vol" | "volume" | "data" | "storage" | "claim" | "local" | "nfs"))
+        .filter(|w| {
+            w.len() > 2
+                && !matches!(
+                    *w,
+                    "pvc" | "vol" | "volume" | "data" | "storage" | "claim" | "local" | "nfs"
+                )
+        })
         .collect()
 }
 
 /// How many words of the volume's name are words of the claim (namespace and name).
 pub fn kinship(volume: &str, claim: &PersistentVolumeClaim) -> usize {
-    let own: Vec<&str> = words(&claim.metadata.name).into_iter().chain(words(&claim.metadata.namespace)).collect();
-    words(volume).into_iter().filter(|w| own.contains(w)).count()
+    let own: Vec<&str> = words(&claim.metadata.name)
+        .into_iter()
+        .chain(words(&claim.metadata.namespace))
+        .collect();
+    words(volume)
+        .into_iter()
+        .filter(|w| own.contains(w))
+        .count()
 }

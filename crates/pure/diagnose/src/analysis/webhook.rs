@@ -56,20 +56,37 @@ pub struct Failing<'a> {
 
 /// The configuration that holds a webhook of this name.
 pub fn config_of<'a>(cx: &Context<'a>, name: &str) -> Option<(&'a WebhookConfiguration, usize)> {
-    cx.cluster.webhooks.iter().find_map(|c| Some((c, c.webhooks.iter().position(|w| w.name == name)?)))
+    cx.cluster
+        .webhooks
+        .iter()
+        .find_map(|c| Some((c, c.webhooks.iter().position(|w| w.name == name)?)))
 }
 
 /// The entity of a webhook: its configuration where that is known.
 pub fn entity_of(cx: &Context<'_>, name: &str) -> EntityId {
-    config_of(cx, name).map_or_else(|| EntityId::other("webhook", name), |(c, _)| cx.cluster.id(c.obj))
+    config_of(cx, name).map_or_else(
+        || EntityId::other("webhook", name),
+        |(c, _)| cx.cluster.id(c.obj),
+    )
 }
 
 /// All failures of webhooks that are no history.
 pub fn failures(cx: &Context<'_>) -> BTreeMap<String, Vec<Said>> {
     let mut out: BTreeMap<String, Vec<Said>> = BTreeMap::new();
-    for s in said(cx, "failed calling webhook", "apiserver.webhook-failed", "the API server refuses because this webhook does not answer") {
-        if let Some(name) = super::webhook_in(&s.text).or_else(|| super::between(&s.text, "failed calling webhook \"\"", "\"\"")) {
-            let name = if name.is_empty() { super::between(&s.text, "\"\"", "\"\"").unwrap_or_default() } else { name };
+    for s in said(
+        cx,
+        "failed calling webhook",
+        "apiserver.webhook-failed",
+        "the API server refuses because this webhook does not answer",
+    ) {
+        if let Some(name) = super::webhook_in(&s.text)
+            .or_else(|| super::between(&s.text, "failed calling webhook \"\"", "\"\""))
+        {
+            let name = if name.is_empty() {
+                super::between(&s.text, "\"\"", "\"\"").unwrap_or_default()
+            } else {
+                name
+            };
             out.entry(name.to_owned()).or_default().push(s);
         }
     }
@@ -78,7 +95,10 @@ pub fn failures(cx: &Context<'_>) -> BTreeMap<String, Vec<Said>> {
 
 /// Judges every failing webhook.
 pub fn failing<'a>(cx: &Context<'a>) -> Vec<Failing<'a>> {
-    failures(cx).into_iter().map(|(name, said)| judge(cx, name, said)).collect()
+    failures(cx)
+        .into_iter()
+        .map(|(name, said)| judge(cx, name, said))
+        .collect()
 }
 
 fn judge<'a>(cx: &Context<'a>, name: String, said: Vec<Said>) -> Failing<'a> {
@@ -90,42 +110,87 @@ fn judge<'a>(cx: &Context<'a>, name: String, said: Vec<Said>) -> Failing<'a> {
         .or_else(|| said.iter().find_map(|s| service_in(&s.text)));
     let pods = service.as_ref().and_then(|(ns, name)| pods(cx, ns, name));
     let blocks_itself = service.as_ref().and_then(|(ns, _)| {
-        said.iter().filter_map(|s| s.who.clone()).find(|w| w.namespace() == Some(ns) && cx.has(K::PodRefused, w).is_some())
+        said.iter()
+            .filter_map(|s| s.who.clone())
+            .find(|w| w.namespace() == Some(ns) && cx.has(K::PodRefused, w).is_some())
     });
-    let open = hook.is_some_and(|h| h.failure_policy == "Ignore") || said.iter().all(|s| s.evidence.text.contains("failing open"));
-    let verdict = if open { Verdict::Nothing } else { verdict(cx, service.as_ref(), pods.as_deref(), &said) };
-    Failing { entity: entity_of(cx, &name), name, config, service, said, verdict, blocks_itself, pods }
+    let open = hook.is_some_and(|h| h.failure_policy == "Ignore")
+        || said
+            .iter()
+            .all(|s| s.evidence.text.contains("failing open"));
+    let verdict = if open {
+        Verdict::Nothing
+    } else {
+        verdict(cx, service.as_ref(), pods.as_deref(), &said)
+    };
+    Failing {
+        entity: entity_of(cx, &name),
+        name,
+        config,
+        service,
+        said,
+        verdict,
+        blocks_itself,
+        pods,
+    }
 }
 
-fn verdict(cx: &Context<'_>, service: Option<&(String, String)>, pods: Option<&[&Pod]>, said: &[Said]) -> Verdict {
+fn verdict(
+    cx: &Context<'_>,
+    service: Option<&(String, String)>,
+    pods: Option<&[&Pod]>,
+    said: &[Said],
+) -> Verdict {
     let any = |words: &str| said.iter().any(|s| s.text.contains(words));
     let id = service.map(|(ns, name)| EntityId::object("Service", "", ns, name));
     let exists = id.as_ref().is_some_and(|i| cx.cluster.find(i).is_some());
     if any("x509: ") || any("tls: ") {
         return Verdict::Nothing;
     }
-    let not_found = service.is_some_and(|(_, name)| any(&format!("service \"{name}\" not found")) || any(&format!("service \"\"{name}\"\" not found")));
+    let not_found = service.is_some_and(|(_, name)| {
+        any(&format!("service \"{name}\" not found"))
+            || any(&format!("service \"\"{name}\"\" not found"))
+    });
     if !exists && (not_found || id.as_ref().is_some_and(|i| known_gone(cx, i))) {
         return Verdict::Orphaned;
     }
     let reached = any("connection refused") || any("no endpoints available") || not_found;
-    let slow = any("context deadline exceeded") || any("i/o timeout") || any("no route to host") || any("EOF") || any("Client.Timeout");
+    let slow = any("context deadline exceeded")
+        || any("i/o timeout")
+        || any("no route to host")
+        || any("EOF")
+        || any("Client.Timeout");
     if !reached && !slow {
         return Verdict::Nothing;
     }
     let last = said.iter().filter_map(|s| s.last).max();
     if let Some(pods) = pods {
-        if let Some(since) = pods.iter().filter(|p| p.is_ready()).map(|p| ready_since(p)).min() {
+        if let Some(since) = pods
+            .iter()
+            .filter(|p| p.is_ready())
+            .map(|p| ready_since(p))
+            .min()
+        {
             let before = matches!((last, since), (Some(l), Some(s)) if l <= s);
-            return if reached && before && said.iter().any(|s| s.who.is_some()) { Verdict::NotYet } else { Verdict::Nothing };
+            return if reached && before && said.iter().any(|s| s.who.is_some()) {
+                Verdict::NotYet
+            } else {
+                Verdict::Nothing
+            };
         }
         let starting = !pods.is_empty()
             && pods.iter().all(|p| {
                 let id = cx.cluster.id(p.obj);
-                cx.cluster.age_seconds(p.metadata.creation_timestamp).is_some_and(|age| age < STARTING)
+                cx.cluster
+                    .age_seconds(p.metadata.creation_timestamp)
+                    .is_some_and(|age| age < STARTING)
                     && !cx.conditions.iter().any(|c| c.entity == id)
             });
-        return if starting { Verdict::NotYet } else { Verdict::Down };
+        return if starting {
+            Verdict::NotYet
+        } else {
+            Verdict::Down
+        };
     }
     if any("no endpoints available") {
         return Verdict::Down;
@@ -137,8 +202,14 @@ fn verdict(cx: &Context<'_>, service: Option<&(String, String)>, pods: Option<&[
             return Verdict::Down;
         }
         // A client that has just installed the thing and applies the next one.
-        let client = said.iter().all(|s| s.who.is_none() && s.speaker.is_none() && s.count <= 2);
-        return if client { Verdict::NotYet } else { Verdict::DownOrNotYet };
+        let client = said
+            .iter()
+            .all(|s| s.who.is_none() && s.speaker.is_none() && s.count <= 2);
+        return if client {
+            Verdict::NotYet
+        } else {
+            Verdict::DownOrNotYet
+        };
     }
     Verdict::DownOrNotYet
 }
@@ -150,19 +221,34 @@ fn ready_since(pod: &Pod) -> Option<Timestamp> {
 /// The pods behind a Service, if the evidence can tell.
 fn pods<'a>(cx: &Context<'a>, ns: &str, name: &str) -> Option<Vec<&'a Pod>> {
     let cluster = cx.cluster;
-    let service = cluster.services.iter().find(|s| s.metadata.namespace == ns && s.metadata.name == name)?;
-    let found: Vec<&Pod> = cluster.pods.iter().filter(|p| {
-        p.metadata.namespace == ns
-            && !p.is_finished()
-            && !service.spec.selector.is_empty()
-            && service.spec.selector.iter().all(|(k, v)| p.metadata.labels.get(k) == Some(v))
-    }).collect();
+    let service = cluster
+        .services
+        .iter()
+        .find(|s| s.metadata.namespace == ns && s.metadata.name == name)?;
+    let found: Vec<&Pod> = cluster
+        .pods
+        .iter()
+        .filter(|p| {
+            p.metadata.namespace == ns
+                && !p.is_finished()
+                && !service.spec.selector.is_empty()
+                && service
+                    .spec
+                    .selector
+                    .iter()
+                    .all(|(k, v)| p.metadata.labels.get(k) == Some(v))
+        })
+        .collect();
     (!found.is_empty() || cluster.is_listed("Pod", ns)).then_some(found)
 }
 
 /// Namespace and name of the Service in `Post "https://NAME.NS.svc:443/…"`.
 fn service_in(message: &str) -> Option<(String, String)> {
-    let host = message.split_once("https://")?.1.split([':', '/', '?', '"']).next()?;
+    let host = message
+        .split_once("https://")?
+        .1
+        .split([':', '/', '?', '"'])
+        .next()?;
     let mut parts = host.split('.');
     let (name, ns, svc) = (parts.next()?, parts.next()?, parts.next()?);
     (svc == "svc").then(|| (ns.to_owned(), name.to_owned()))

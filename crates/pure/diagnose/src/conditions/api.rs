@@ -23,8 +23,19 @@ fn api_services(cx: &mut Context<'_>) {
             && c.status == "False"
             && cx.older_than(c.last_transition_time, GRACE / 2)
         {
-            let e = cx.field(api.obj, &format!("/status/conditions/{i}/message"), "the API server can't reach this API service");
-            cx.observe(one(K::ApiServiceUnavailable, &cluster.id(api.obj), "", e, c.last_transition_time, 1));
+            let e = cx.field(
+                api.obj,
+                &format!("/status/conditions/{i}/message"),
+                "the API server can't reach this API service",
+            );
+            cx.observe(one(
+                K::ApiServiceUnavailable,
+                &cluster.id(api.obj),
+                "",
+                e,
+                c.last_transition_time,
+                1,
+            ));
         }
     }
 }
@@ -33,12 +44,22 @@ fn api_services(cx: &mut Context<'_>) {
 fn webhooks(cx: &mut Context<'_>) {
     let mut found = Vec::new();
     for failing in crate::analysis::webhook::failing(cx) {
-        let served = failing.pods.as_ref().is_some_and(|pods| pods.iter().any(|p| p.is_ready()));
+        let served = failing
+            .pods
+            .as_ref()
+            .is_some_and(|pods| pods.iter().any(|p| p.is_ready()));
         if failing.verdict == crate::analysis::webhook::Verdict::Nothing && served {
             continue;
         }
         for s in &failing.said {
-            found.push(one(K::WebhookFailing, &failing.entity, &failing.name, s.evidence.clone(), s.first, s.count));
+            found.push(one(
+                K::WebhookFailing,
+                &failing.entity,
+                &failing.name,
+                s.evidence.clone(),
+                s.first,
+                s.count,
+            ));
         }
     }
     for c in found {
@@ -51,14 +72,27 @@ fn namespaces(cx: &mut Context<'_>) {
     for ns in &cluster.namespaces {
         let since = ns.metadata.deletion_timestamp;
         if ns.status.phase == "Terminating" && cx.older_than(since, 2 * GRACE) {
-            let remaining = ns.status.conditions.iter().position(|c| {
-                c.status == "True" && c.kind.starts_with("Namespace")
-            });
+            let remaining = ns
+                .status
+                .conditions
+                .iter()
+                .position(|c| c.status == "True" && c.kind.starts_with("Namespace"));
             let e = match remaining {
-                Some(i) => cx.field(ns.obj, &format!("/status/conditions/{i}/message"), "what keeps the namespace"),
+                Some(i) => cx.field(
+                    ns.obj,
+                    &format!("/status/conditions/{i}/message"),
+                    "what keeps the namespace",
+                ),
                 None => cx.field(ns.obj, "/status/phase", "the namespace does not go away"),
             };
-            cx.observe(one(K::NamespaceTerminating, &cluster.id(ns.obj), "", e, since, 1));
+            cx.observe(one(
+                K::NamespaceTerminating,
+                &cluster.id(ns.obj),
+                "",
+                e,
+                since,
+                1,
+            ));
         }
     }
 }
@@ -77,8 +111,19 @@ fn leftovers(cx: &mut Context<'_>) {
             && !meta.finalizers.is_empty()
             && cx.older_than(meta.deletion_timestamp, 2 * GRACE)
         {
-            let e = cx.field(obj, "/metadata/finalizers", "deletion was asked for; these finalizers hold the object");
-            cx.observe(one(K::ObjectTerminating, &cluster.id(obj), "", e, meta.deletion_timestamp, 1));
+            let e = cx.field(
+                obj,
+                "/metadata/finalizers",
+                "deletion was asked for; these finalizers hold the object",
+            );
+            cx.observe(one(
+                K::ObjectTerminating,
+                &cluster.id(obj),
+                "",
+                e,
+                meta.deletion_timestamp,
+                1,
+            ));
         }
     }
 }
@@ -87,7 +132,9 @@ fn leftovers(cx: &mut Context<'_>) {
 fn custom(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     for other in &cluster.others {
-        let Some(object) = cluster.object(other.obj) else { continue };
+        let Some(object) = cluster.object(other.obj) else {
+            continue;
+        };
         // Built-in kinds without a view say other things with their conditions.
         if !object.api_version.contains('.') || object.api_version.contains(".k8s.io/") {
             continue;
@@ -96,14 +143,29 @@ fn custom(cx: &mut Context<'_>) {
             continue;
         }
         let bad = other.status.conditions.iter().position(|c| {
-            c.status == "False" && matches!(c.kind.as_str(), "Ready" | "Available" | "Synced" | "Healthy")
+            c.status == "False"
+                && matches!(
+                    c.kind.as_str(),
+                    "Ready" | "Available" | "Synced" | "Healthy"
+                )
         });
         if let Some(i) = bad
             && let Some(c) = other.status.conditions.get(i)
             && cx.older_than(c.last_transition_time, 5 * GRACE)
         {
-            let e = cx.field(other.obj, &format!("/status/conditions/{i}/message"), "its controller says that it is not ready");
-            cx.observe(one(K::ResourceNotReady, &object.id, "", e, c.last_transition_time, 1));
+            let e = cx.field(
+                other.obj,
+                &format!("/status/conditions/{i}/message"),
+                "its controller says that it is not ready",
+            );
+            cx.observe(one(
+                K::ResourceNotReady,
+                &object.id,
+                "",
+                e,
+                c.last_transition_time,
+                1,
+            ));
         }
     }
 }
@@ -117,6 +179,13 @@ fn readyz(cx: &mut Context<'_>) {
             show: Some("kubectl get --raw '/readyz?verbose'".to_owned()),
             ..Default::default()
         };
-        cx.observe(one(K::ControlPlaneUnhealthy, &entity, "", evidence, None, 1));
+        cx.observe(one(
+            K::ControlPlaneUnhealthy,
+            &entity,
+            "",
+            evidence,
+            None,
+            1,
+        ));
     }
 }

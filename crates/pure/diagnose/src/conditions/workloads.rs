@@ -22,11 +22,16 @@ fn refused(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found: Vec<Condition> = Vec::new();
     for about in cluster.events_about.keys() {
-        let Some(event) = last_event(cluster, about, &["FailedCreate"]) else { continue };
+        let Some(event) = last_event(cluster, about, &["FailedCreate"]) else {
+            continue;
+        };
         if !event.warning {
             continue;
         }
-        let workload = cluster.workloads.iter().find(|w| cluster.id(w.obj) == *about);
+        let workload = cluster
+            .workloads
+            .iter()
+            .find(|w| cluster.id(w.obj) == *about);
         if let Some(w) = workload
             && w.desired().is_some_and(|d| w.existing() >= d)
         {
@@ -41,8 +46,19 @@ fn refused(cx: &mut Context<'_>) {
             && c.reason == "FailedCreate"
             && w.kind == "ReplicaSet"
         {
-            let e = cx.field(w.obj, &format!("/status/conditions/{i}/message"), "the API server refuses the pods of this owner");
-            found.push(one(K::PodRefused, &cluster.id(w.obj), "", e, c.last_transition_time, 1));
+            let e = cx.field(
+                w.obj,
+                &format!("/status/conditions/{i}/message"),
+                "the API server refuses the pods of this owner",
+            );
+            found.push(one(
+                K::PodRefused,
+                &cluster.id(w.obj),
+                "",
+                e,
+                c.last_transition_time,
+                1,
+            ));
         }
     }
     for c in found {
@@ -56,8 +72,19 @@ fn jobs(cx: &mut Context<'_>) {
         if let Some((i, c)) = condition(&w.status.conditions, "Failed")
             && c.status == "True"
         {
-            let e = cx.field(w.obj, &format!("/status/conditions/{i}/message"), "the job gave up");
-            cx.observe(one(K::JobFailed, &cluster.id(w.obj), "", e, c.last_transition_time, 1));
+            let e = cx.field(
+                w.obj,
+                &format!("/status/conditions/{i}/message"),
+                "the job gave up",
+            );
+            cx.observe(one(
+                K::JobFailed,
+                &cluster.id(w.obj),
+                "",
+                e,
+                c.last_transition_time,
+                1,
+            ));
         }
     }
 }
@@ -72,7 +99,11 @@ fn missing(cx: &mut Context<'_>) {
             if steps > 10_000 {
                 break;
             }
-            for edge in cluster.needs(&at).iter().filter(|e| e.kind == EdgeKind::Owns) {
+            for edge in cluster
+                .needs(&at)
+                .iter()
+                .filter(|e| e.kind == EdgeKind::Owns)
+            {
                 if cx.conditions.iter().any(|c| c.entity == edge.to) {
                     return true;
                 }
@@ -92,12 +123,20 @@ fn missing(cx: &mut Context<'_>) {
             && c.status == "False"
             && c.reason == "ProgressDeadlineExceeded"
         {
-            let e = cx.field(w.obj, &format!("/status/conditions/{i}/message"), "the new pods did not become ready in time");
+            let e = cx.field(
+                w.obj,
+                &format!("/status/conditions/{i}/message"),
+                "the new pods did not become ready in time",
+            );
             cx.observe(one(K::RolloutStuck, &id, "", e, c.last_transition_time, 1));
         }
         let refused = cx.has(K::PodRefused, &id).is_some();
         if refused || has_trouble_below(cx, &id) || overdue(cx, w) {
-            let place = if w.kind == "DaemonSet" { "/status/desiredNumberScheduled" } else { "/spec/replicas" };
+            let place = if w.kind == "DaemonSet" {
+                "/status/desiredNumberScheduled"
+            } else {
+                "/spec/replicas"
+            };
             let e = cx.field(w.obj, place, format!("{ready} of {desired} pods are ready"));
             cx.observe(one(K::ReplicasMissing, &id, "", e, None, desired - ready));
         }
@@ -107,8 +146,9 @@ fn missing(cx: &mut Context<'_>) {
 /// Without any trouble below, pods count as missing only when the roll-out is past its time.
 fn overdue(cx: &Context<'_>, w: &Workload) -> bool {
     if w.kind == "Deployment" {
-        return condition(&w.status.conditions, "Available")
-            .is_some_and(|(_, c)| c.status == "False" && cx.older_than(c.last_transition_time, STUCK));
+        return condition(&w.status.conditions, "Available").is_some_and(|(_, c)| {
+            c.status == "False" && cx.older_than(c.last_transition_time, STUCK)
+        });
     }
     let desired = w.desired().unwrap_or(0);
     w.existing() < desired

@@ -6,26 +6,119 @@
 
 use defib_model::signal::{Mark, Signal};
 
-const fn row(id: &'static str, anchor: &'static str, pattern: &'static str, source: &'static str) -> Signal {
-    Signal { id, anchor, pattern, unit: "any client of the API", mark: Mark::Cause, versions: "", source }
+const fn row(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "any client of the API",
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
 }
 
 /// The table.
 pub static SIGNALS: &[Signal] = &[
-    row("apiserver.quota-exceeded", "exceeded quota: ", r"((?:\S+ )?\S* ?is forbidden: exceeded quota: .*)", "kubernetes: resourcequota/controller.go"),
-    row("apiserver.quota-must-specify", "failed quota: ", r"(failed quota: \S+: must specify .*)", "kubernetes: resourcequota/controller.go"),
-    row("apiserver.no-service-account", "error looking up service account ", r"(error looking up service account [^/\s]+/\S+: serviceaccounts? .*not found)", "kubernetes: plugin/pkg/admission/serviceaccount/admission.go"),
-    row("apiserver.webhook-failed", "failed calling webhook ", r"(failed calling webhook .*)", "kubernetes: webhook/errors/statuserror.go"),
-    row("apiserver.namespace-finalizers", "Some content in the namespace has finalizers remaining: ", r"(Some content in the namespace has finalizers remaining: .*)", "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go"),
-    row("apiserver.namespace-discovery", "Discovery failed for some groups, ", r"(Discovery failed for some groups, .*)", "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go"),
-    row("apiserver.aggregated-unavailable", " failed with: failing or missing response from ", r"(v\S+ failed with: failing or missing response from .*)", "kubernetes: kube-aggregator pkg/controllers/status/remote/remote_available_controller.go"),
-    row("apiserver.aggregated-openapi", "loading OpenAPI spec for ", r"(loading OpenAPI spec for \S+ failed with: .*(?:503|service unavailable).*)", "kubernetes: kube-aggregator pkg/controllers/openapi/controller.go"),
-    row("apiserver.proxyconnect", "proxyconnect tcp", r"(.*proxyconnect tcp.*)", "Go net/http/transport.go"),
-    row("apiserver.proxy-env", "_PROXY=", r"(\bHTTPS?_PROXY=\S+)", "Go golang.org/x/net/http/httpproxy"),
-    row("apiserver.proxy-env-lower", "_proxy=", r"(\bhttps?_proxy=\S+)", "Go golang.org/x/net/http/httpproxy"),
-    row("apiserver.no-matches", "no matches for kind ", r"(.*no matches for kind .* in version .*)", "kubernetes: apimachinery pkg/api/meta/errors.go"),
-    row("apiserver.no-matches-started", "if kind is a CRD, it should be installed before calling Start", r"(.*if kind is a CRD, it should be installed before calling Start.*)", "controller-runtime: pkg/internal/source/kind.go"),
-    row("apiserver.annotation-too-long", "metadata.annotations: Too long", r"(.*metadata\.annotations: Too long: .*)", "kubernetes: apimachinery pkg/api/validation/objectmeta.go"),
-    row("apiserver.eviction-blocked", "would violate the pod's disruption budget", r"(.*annot evict pod as it would violate the pod's disruption budget.*)", "kubernetes: pkg/registry/core/pod/storage/eviction.go"),
-    row("tls.expired", "certificate has expired or is not yet valid", r"(x509: certificate has expired or is not yet valid.*)", "Go crypto/x509/verify.go"),
+    row(
+        "apiserver.quota-exceeded",
+        "exceeded quota: ",
+        r"((?:\S+ )?\S* ?is forbidden: exceeded quota: .*)",
+        "kubernetes: resourcequota/controller.go",
+    ),
+    row(
+        "apiserver.quota-must-specify",
+        "failed quota: ",
+        r"(failed quota: \S+: must specify .*)",
+        "kubernetes: resourcequota/controller.go",
+    ),
+    row(
+        "apiserver.no-service-account",
+        "error looking up service account ",
+        r"(error looking up service account [^/\s]+/\S+: serviceaccounts? .*not found)",
+        "kubernetes: plugin/pkg/admission/serviceaccount/admission.go",
+    ),
+    row(
+        "apiserver.webhook-failed",
+        "failed calling webhook ",
+        r"(failed calling webhook .*)",
+        "kubernetes: webhook/errors/statuserror.go",
+    ),
+    row(
+        "apiserver.namespace-finalizers",
+        "Some content in the namespace has finalizers remaining: ",
+        r"(Some content in the namespace has finalizers remaining: .*)",
+        "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
+    ),
+    row(
+        "apiserver.namespace-discovery",
+        "Discovery failed for some groups, ",
+        r"(Discovery failed for some groups, .*)",
+        "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
+    ),
+    row(
+        "apiserver.aggregated-unavailable",
+        " failed with: failing or missing response from ",
+        r"(v\S+ failed with: failing or missing response from .*)",
+        "kubernetes: kube-aggregator pkg/controllers/status/remote/remote_available_controller.go",
+    ),
+    row(
+        "apiserver.aggregated-openapi",
+        "loading OpenAPI spec for ",
+        r"(loading OpenAPI spec for \S+ failed with: .*(?:503|service unavailable).*)",
+        "kubernetes: kube-aggregator pkg/controllers/openapi/controller.go",
+    ),
+    row(
+        "apiserver.proxyconnect",
+        "proxyconnect tcp",
+        r"(.*proxyconnect tcp.*)",
+        "Go net/http/transport.go",
+    ),
+    row(
+        "apiserver.proxy-env",
+        "_PROXY=",
+        r"(\bHTTPS?_PROXY=\S+)",
+        "Go golang.org/x/net/http/httpproxy",
+    ),
+    row(
+        "apiserver.proxy-env-lower",
+        "_proxy=",
+        r"(\bhttps?_proxy=\S+)",
+        "Go golang.org/x/net/http/httpproxy",
+    ),
+    row(
+        "apiserver.no-matches",
+        "no matches for kind ",
+        r"(.*no matches for kind .* in version .*)",
+        "kubernetes: apimachinery pkg/api/meta/errors.go",
+    ),
+    row(
+        "apiserver.no-matches-started",
+        "if kind is a CRD, it should be installed before calling Start",
+        r"(.*if kind is a CRD, it should be installed before calling Start.*)",
+        "controller-runtime: pkg/internal/source/kind.go",
+    ),
+    row(
+        "apiserver.annotation-too-long",
+        "metadata.annotations: Too long",
+        r"(.*metadata\.annotations: Too long: .*)",
+        "kubernetes: apimachinery pkg/api/validation/objectmeta.go",
+    ),
+    row(
+        "apiserver.eviction-blocked",
+        "would violate the pod's disruption budget",
+        r"(.*annot evict pod as it would violate the pod's disruption budget.*)",
+        "kubernetes: pkg/registry/core/pod/storage/eviction.go",
+    ),
+    row(
+        "tls.expired",
+        "certificate has expired or is not yet valid",
+        r"(x509: certificate has expired or is not yet valid.*)",
+        "Go crypto/x509/verify.go",
+    ),
 ];

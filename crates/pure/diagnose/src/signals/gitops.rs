@@ -5,26 +5,119 @@
 
 use defib_model::signal::{Mark, Signal};
 
-const fn row(id: &'static str, anchor: &'static str, pattern: &'static str, source: &'static str) -> Signal {
-    Signal { id, anchor, pattern, unit: "GitOps controllers and clients", mark: Mark::Cause, versions: "", source }
+const fn row(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "GitOps controllers and clients",
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
 }
 
 /// The table.
 pub static SIGNALS: &[Signal] = &[
-    row("helm.pending", "another operation (install/upgrade/rollback) is in progress", "", "helm: pkg/action/upgrade.go"),
-    row("helm.wait-load-balancer", "does not have load balancer ingress IP address", r"(Service does not have load balancer ingress IP address: \S+)", "helm: pkg/kube/ready.go"),
-    row("helm.current-manifest", "unable to build kubernetes objects from current release manifest", r"(unable to build kubernetes objects from current release manifest.*)", "helm: pkg/action/upgrade.go"),
-    row("flux.dependency", "dependency '", r"(dependency '\S+' is not ready)", "kustomize-controller: internal/controller/kustomization_controller.go"),
-    row("flux.git-auth-required", "authentication required", r"(.*(?:failed to checkout|unable to clone|failed to list remote|unable to list remote|clone).*authentication required.*)", "go-git: plumbing/transport/common.go"),
-    row("flux.git-auth-failed", "unable to authenticate", r"(.*(?:failed to checkout|unable to clone|failed to list remote|unable to list remote|clone|handshake).*unable to authenticate.*)", "golang.org/x/crypto/ssh/client_auth.go"),
-    row("flux.sops-data-key", "cannot get sops data key", r"(.*cannot get sops data key.*)", "kustomize-controller: internal/decryptor/decryptor.go"),
-    row("sops.get-data-key", "Error getting data key: ", r"(Error getting data key: 0 successful groups required, got 0)", "getsops/sops: sops.go"),
-    row("sops.age-identities", "identit", r"(age: no identit\S+ .*|failed to load age identities.*|failed to create reader for decrypting sops data key.*)", "getsops/sops: age/keysource.go; filippo.io/age"),
-    row("git.host-key-mismatch", "knownhosts: key mismatch", r"(.*knownhosts: key mismatch.*)", "golang.org/x/crypto/ssh/knownhosts/knownhosts.go"),
-    row("git.host-key-changed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "", "openssh: sshconnect.c"),
-    row("git.host-key-mismatch-flux", "hostkey could not be verified", r"(.*hostkey could not be verified.*)", "fluxcd/pkg: ssh/knownhosts"),
-    row("argocd.repo-credentials", "rpc error: code = ", r"(rpc error: code = .*(?:authentication required|Repository not found|repository not found|unable to authenticate|could not read Username).*)", "argo-cd: util/git/client.go"),
-    row("sealed-secrets.no-key", "no key could decrypt secret", r"(no key could decrypt secret.*)", "sealed-secrets: pkg/apis/sealedsecrets/v1alpha1/sealedsecret_expansion.go"),
-    row("cert-manager.self-check", "failed to perform self check GET request", r"(failed to perform self check GET request .*)", "cert-manager: pkg/issuer/acme/http/http.go"),
-    row("gitops.namespace-missing", "not found", r#"((?:dry-run failed|apply failed|failed to create|one or more objects failed to apply).*namespaces "\S+" not found.*)"#, "kubernetes: namespace lifecycle admission"),
+    row(
+        "helm.pending",
+        "another operation (install/upgrade/rollback) is in progress",
+        "",
+        "helm: pkg/action/upgrade.go",
+    ),
+    row(
+        "helm.wait-load-balancer",
+        "does not have load balancer ingress IP address",
+        r"(Service does not have load balancer ingress IP address: \S+)",
+        "helm: pkg/kube/ready.go",
+    ),
+    row(
+        "helm.current-manifest",
+        "unable to build kubernetes objects from current release manifest",
+        r"(unable to build kubernetes objects from current release manifest.*)",
+        "helm: pkg/action/upgrade.go",
+    ),
+    row(
+        "flux.dependency",
+        "dependency '",
+        r"(dependency '\S+' is not ready)",
+        "kustomize-controller: internal/controller/kustomization_controller.go",
+    ),
+    row(
+        "flux.git-auth-required",
+        "authentication required",
+        r"(.*(?:failed to checkout|unable to clone|failed to list remote|unable to list remote|clone).*authentication required.*)",
+        "go-git: plumbing/transport/common.go",
+    ),
+    row(
+        "flux.git-auth-failed",
+        "unable to authenticate",
+        r"(.*(?:failed to checkout|unable to clone|failed to list remote|unable to list remote|clone|handshake).*unable to authenticate.*)",
+        "golang.org/x/crypto/ssh/client_auth.go",
+    ),
+    row(
+        "flux.sops-data-key",
+        "cannot get sops data key",
+        r"(.*cannot get sops data key.*)",
+        "kustomize-controller: internal/decryptor/decryptor.go",
+    ),
+    row(
+        "sops.get-data-key",
+        "Error getting data key: ",
+        r"(Error getting data key: 0 successful groups required, got 0)",
+        "getsops/sops: sops.go",
+    ),
+    row(
+        "sops.age-identities",
+        "identit",
+        r"(age: no identit\S+ .*|failed to load age identities.*|failed to create reader for decrypting sops data key.*)",
+        "getsops/sops: age/keysource.go; filippo.io/age",
+    ),
+    row(
+        "git.host-key-mismatch",
+        "knownhosts: key mismatch",
+        r"(.*knownhosts: key mismatch.*)",
+        "golang.org/x/crypto/ssh/knownhosts/knownhosts.go",
+    ),
+    row(
+        "git.host-key-changed",
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "",
+        "openssh: sshconnect.c",
+    ),
+    row(
+        "git.host-key-mismatch-flux",
+        "hostkey could not be verified",
+        r"(.*hostkey could not be verified.*)",
+        "fluxcd/pkg: ssh/knownhosts",
+    ),
+    row(
+        "argocd.repo-credentials",
+        "rpc error: code = ",
+        r"(rpc error: code = .*(?:authentication required|Repository not found|repository not found|unable to authenticate|could not read Username).*)",
+        "argo-cd: util/git/client.go",
+    ),
+    row(
+        "sealed-secrets.no-key",
+        "no key could decrypt secret",
+        r"(no key could decrypt secret.*)",
+        "sealed-secrets: pkg/apis/sealedsecrets/v1alpha1/sealedsecret_expansion.go",
+    ),
+    row(
+        "cert-manager.self-check",
+        "failed to perform self check GET request",
+        r"(failed to perform self check GET request .*)",
+        "cert-manager: pkg/issuer/acme/http/http.go",
+    ),
+    row(
+        "gitops.namespace-missing",
+        "not found",
+        r#"((?:dry-run failed|apply failed|failed to create|one or more objects failed to apply).*namespaces "\S+" not found.*)"#,
+        "kubernetes: namespace lifecycle admission",
+    ),
 ];

@@ -3,8 +3,22 @@
 
 use defib_model::signal::{Mark, Signal};
 
-const fn signal(id: &'static str, anchor: &'static str, pattern: &'static str, unit: &'static str, source: &'static str) -> Signal {
-    Signal { id, anchor, pattern, unit, mark: Mark::Cause, versions: "", source }
+const fn signal(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    unit: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit,
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
 }
 
 /// The table.

@@ -18,9 +18,20 @@ use defib_model::signal::Signal;
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {
-    [apiserver::SIGNALS, app::SIGNALS, cloudflared::SIGNALS, coredns::SIGNALS, gitops::SIGNALS, gpu::SIGNALS, kubelet::SIGNALS, metrics_server::SIGNALS, said::SIGNALS, storage::SIGNALS]
-        .into_iter()
-        .flatten()
+    [
+        apiserver::SIGNALS,
+        app::SIGNALS,
+        cloudflared::SIGNALS,
+        coredns::SIGNALS,
+        gitops::SIGNALS,
+        gpu::SIGNALS,
+        kubelet::SIGNALS,
+        metrics_server::SIGNALS,
+        said::SIGNALS,
+        storage::SIGNALS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

@@ -35,12 +35,25 @@ fn rules<'a>(cx: &Context<'a>, pod: &Pod, direction: &str) -> Vec<(&'a NetworkPo
     cx.cluster
         .policies
         .iter()
-        .filter(|p| p.metadata.namespace == pod.metadata.namespace && p.spec.pod_selector.matches(&pod.metadata.labels))
+        .filter(|p| {
+            p.metadata.namespace == pod.metadata.namespace
+                && p.spec.pod_selector.matches(&pod.metadata.labels)
+        })
         // Without policyTypes a policy rules ingress; egress only when it has rules for it.
-        .filter(|p| p.spec.policy_types.iter().any(|t| t == direction) || (p.spec.policy_types.is_empty() && direction == "Ingress"))
+        .filter(|p| {
+            p.spec.policy_types.iter().any(|t| t == direction)
+                || (p.spec.policy_types.is_empty() && direction == "Ingress")
+        })
         .map(|p| {
-            let list = if direction == "Ingress" { "/spec/ingress" } else { "/spec/egress" };
-            let none = value(cx, p.obj).pointer(list).and_then(|l| l.as_array()).is_none_or(Vec::is_empty);
+            let list = if direction == "Ingress" {
+                "/spec/ingress"
+            } else {
+                "/spec/egress"
+            };
+            let none = value(cx, p.obj)
+                .pointer(list)
+                .and_then(|l| l.as_array())
+                .is_none_or(Vec::is_empty);
             (p, none)
         })
         .collect()
@@ -48,19 +61,44 @@ fn rules<'a>(cx: &Context<'a>, pod: &Pod, direction: &str) -> Vec<(&'a NetworkPo
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("app.connect-timeout") {
-        let Some(from) = hit.entity.clone() else { continue };
+        let Some(from) = hit.entity.clone() else {
+            continue;
+        };
         let source = cx.cluster.pod(&from);
-        let Some((i, ip)) = hit.lines.iter().enumerate().find_map(|(i, l)| Some((i, l.groups.first()?))) else { continue };
-        let service = cx.cluster.services.iter().find(|s| s.spec.cluster_ip == *ip);
+        let Some((i, ip)) = hit
+            .lines
+            .iter()
+            .enumerate()
+            .find_map(|(i, l)| Some((i, l.groups.first()?)))
+        else {
+            continue;
+        };
+        let service = cx
+            .cluster
+            .services
+            .iter()
+            .find(|s| s.spec.cluster_ip == *ip);
         let targets: Vec<&Pod> = match service {
-            Some(s) if !s.spec.selector.is_empty() => cx.cluster.pods_with(&s.metadata.namespace, &s.spec.selector).collect(),
-            _ => cx.cluster.pods.iter().filter(|p| p.status.pod_ip == *ip).collect(),
+            Some(s) if !s.spec.selector.is_empty() => cx
+                .cluster
+                .pods_with(&s.metadata.namespace, &s.spec.selector)
+                .collect(),
+            _ => cx
+                .cluster
+                .pods
+                .iter()
+                .filter(|p| p.status.pod_ip == *ip)
+                .collect(),
         };
         // Where nothing ready is behind the address, a policy is not needed to explain the silence.
-        let Some(target) = targets.iter().find(|p| p.is_ready()) else { continue };
+        let Some(target) = targets.iter().find(|p| p.is_ready()) else {
+            continue;
+        };
         let mut policies = rules(cx, target, "Ingress");
         // Policies add up: one that allows something may allow this.
-        let closed = |list: &[(&NetworkPolicy, bool)]| !list.is_empty() && list.iter().all(|(_, none)| *none);
+        let closed = |list: &[(&NetworkPolicy, bool)]| {
+            !list.is_empty() && list.iter().all(|(_, none)| *none)
+        };
         let mut sure = closed(&policies);
         if !sure {
             let egress = source.map(|s| rules(cx, s, "Egress")).unwrap_or_default();
@@ -69,7 +107,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 policies = egress;
             }
         }
-        let Some((policy, _)) = policies.first() else { continue };
+        let Some((policy, _)) = policies.first() else {
+            continue;
+        };
         let (ns, name) = (&policy.metadata.namespace, &policy.metadata.name);
         let mut f = RULE
             .on(cx.cluster.id(policy.obj))
@@ -87,7 +127,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .check_first("Allow exactly this connection.", format!("kubectl edit networkpolicy {name} -n {ns}"))
             .dont("Don't delete the policy: it may be all that keeps others out.");
         if !sure {
-            f = f.undecided("Does one of the policies allow this connection?", format!("kubectl get networkpolicy -n {ns} -o yaml"), &["networkpolicy-blocks-traffic"]);
+            f = f.undecided(
+                "Does one of the policies allow this connection?",
+                format!("kubectl get networkpolicy -n {ns} -o yaml"),
+                &["networkpolicy-blocks-traffic"],
+            );
         }
         out.push(f);
     }

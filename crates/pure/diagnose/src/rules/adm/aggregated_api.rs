@@ -32,12 +32,22 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for u in unavailable(cx) {
         // Another rule has the more exact word for it.
-        let scrape_fails = u.name.ends_with("metrics.k8s.io") && cx.cluster.hits.iter().any(|h| h.signal.starts_with("metrics-server."));
+        let scrape_fails = u.name.ends_with("metrics.k8s.io")
+            && cx
+                .cluster
+                .hits
+                .iter()
+                .any(|h| h.signal.starts_with("metrics-server."));
         if !u.proxy.is_empty() || !u.holds.is_empty() || scrape_fails {
             continue;
         }
-        let place = u.api.and_then(|a| a.spec.service.as_ref()).map(|s| (s.namespace.clone(), s.name.clone()));
-        let behind = place.as_ref().map_or("its Service".to_owned(), |(ns, s)| format!("Service {ns}/{s}"));
+        let place = u
+            .api
+            .and_then(|a| a.spec.service.as_ref())
+            .map(|s| (s.namespace.clone(), s.name.clone()));
+        let behind = place.as_ref().map_or("its Service".to_owned(), |(ns, s)| {
+            format!("Service {ns}/{s}")
+        });
         let mut f = RULE
             .on(u.entity.clone())
             .title(format!("API {} can't be reached behind {behind}{}", u.name, if u.reason.is_empty() { String::new() } else { format!(" ({})", u.reason) }))
@@ -50,7 +60,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .check_first("Bring its pods back, or open the way from the server's host to the pod network.", format!("kubectl get --raw /apis/{}", u.name.split_once('.').map_or(String::new(), |(v, g)| format!("{g}/{v}"))))
             .dont("Don't restart the API server: it only repeats what it can't reach.");
         if u.reason == "ServiceNotFound" {
-            f = f.term(10, "its Service does not exist").destructive("If the product is gone for good: delete its APIService.", format!("kubectl delete apiservice {}", u.name));
+            f = f.term(10, "its Service does not exist").destructive(
+                "If the product is gone for good: delete its APIService.",
+                format!("kubectl delete apiservice {}", u.name),
+            );
         }
         out.push(f);
     }

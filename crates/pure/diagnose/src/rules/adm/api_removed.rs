@@ -34,7 +34,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if verdict != Verdict::Removed {
             continue;
         }
-        let when = kinds::removed_in(&one.version).map_or("its CRD does not serve it any more".to_owned(), |v| format!("Kubernetes {v} is without it"));
+        let when = kinds::removed_in(&one.version)
+            .map_or("its CRD does not serve it any more".to_owned(), |v| {
+                format!("Kubernetes {v} is without it")
+            });
         let f = RULE
             .on(EntityId::other("api-version", &format!("{}:{}", one.version.replace('/', ":"), one.kind)))
             .title(format!("a manifest asks for {} in version {}, which is gone ({when})", one.kind, one.version))

@@ -36,7 +36,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         let group = one.version.split('/').next().unwrap_or_default().to_owned();
-        let listed = cx.cluster.listed.get("CustomResourceDefinition").is_some_and(|l| l.whole);
+        let listed = cx
+            .cluster
+            .listed
+            .get("CustomResourceDefinition")
+            .is_some_and(|l| l.whole);
         let mut f = RULE
             .on(EntityId::other("api-group", &group))
             .title(format!("kind {} ({}) is asked for, but its definition is not installed", one.kind, one.version))

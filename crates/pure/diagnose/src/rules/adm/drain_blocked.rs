@@ -29,7 +29,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = said(cx, "would violate the pod's disruption budget", "apiserver.eviction-blocked", "the eviction is refused for a disruption budget");
+    let all = said(
+        cx,
+        "would violate the pod's disruption budget",
+        "apiserver.eviction-blocked",
+        "the eviction is refused for a disruption budget",
+    );
     if all.is_empty() {
         return;
     }
@@ -37,11 +42,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .on(EntityId::other("drain", "cluster"))
         .title("a drain can't finish, because a disruption budget allows no eviction")
         .why("The node stays cordoned and the upgrade waits for it, without an end.")
-        .term(80, "the eviction is refused for a disruption budget, again and again")
+        .term(
+            80,
+            "the eviction is refused for a disruption budget, again and again",
+        )
         .cite_all(all.iter().take(3).map(|s| s.evidence.clone()));
     for b in &cx.cluster.budgets {
         if b.status.disruptions_allowed == Some(0) {
-            f = f.term(5, format!("budget {}/{} allows no disruption", b.metadata.namespace, b.metadata.name)).cite(cx.field(b.obj, "/status/disruptionsAllowed", "no pod of this budget may go now"));
+            f = f
+                .term(
+                    5,
+                    format!(
+                        "budget {}/{} allows no disruption",
+                        b.metadata.namespace, b.metadata.name
+                    ),
+                )
+                .cite(cx.field(
+                    b.obj,
+                    "/status/disruptionsAllowed",
+                    "no pod of this budget may go now",
+                ));
         }
     }
     out.push(

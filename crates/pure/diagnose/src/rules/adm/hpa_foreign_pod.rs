@@ -31,20 +31,41 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hpa in &cx.cluster.others {
-        let Some(object) = cx.cluster.object(hpa.obj).filter(|o| o.kind == "HorizontalPodAutoscaler") else { continue };
+        let Some(object) = cx
+            .cluster
+            .object(hpa.obj)
+            .filter(|o| o.kind == "HorizontalPodAutoscaler")
+        else {
+            continue;
+        };
         // Source: kubernetes `pkg/controller/podautoscaler/replica_calculator.go` (calculatePodRequests).
-        let said = hpa.status.conditions.iter().enumerate().find(|(_, c)| c.kind == "ScalingActive" && c.status == "False" && c.message.contains("missing request for "));
+        let said = hpa.status.conditions.iter().enumerate().find(|(_, c)| {
+            c.kind == "ScalingActive"
+                && c.status == "False"
+                && c.message.contains("missing request for ")
+        });
         let Some((i, c)) = said else { continue };
         let v = value(cx, hpa.obj);
-        let (kind, name) = (text(&v, "/spec/scaleTargetRef/kind"), text(&v, "/spec/scaleTargetRef/name"));
-        let Some(w) = cx.cluster.workloads.iter().find(|w| w.kind == kind && w.metadata.name == name && w.metadata.namespace == object.namespace) else { continue };
+        let (kind, name) = (
+            text(&v, "/spec/scaleTargetRef/kind"),
+            text(&v, "/spec/scaleTargetRef/name"),
+        );
+        let Some(w) = cx.cluster.workloads.iter().find(|w| {
+            w.kind == kind && w.metadata.name == name && w.metadata.namespace == object.namespace
+        }) else {
+            continue;
+        };
         let target = cx.cluster.id(w.obj);
         let foreign = cx.cluster.pods.iter().find(|p| {
             let id = cx.cluster.id(p.obj);
             p.metadata.namespace == object.namespace
                 && w.spec.selector.unmet(&p.metadata.labels).is_empty()
                 && cx.top_owner(&id) != target
-                && (c.message.contains(&format!("Pod {}", p.metadata.name)) || p.spec.containers.iter().any(|c| c.resources.requests.is_empty() && c.resources.limits.is_empty()))
+                && (c.message.contains(&format!("Pod {}", p.metadata.name))
+                    || p.spec
+                        .containers
+                        .iter()
+                        .any(|c| c.resources.requests.is_empty() && c.resources.limits.is_empty()))
         });
         let Some(pod) = foreign else { continue };
         let named = c.message.contains(&pod.metadata.name);

@@ -28,8 +28,16 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for hit in cx.hits("metrics-server.certificate").chain(cx.hits("metrics-server.certificate-unknown")) {
-        if hit.entity.as_ref().and_then(|e| cx.cluster.pod(e)).is_some_and(|p| p.is_ready()) {
+    for hit in cx
+        .hits("metrics-server.certificate")
+        .chain(cx.hits("metrics-server.certificate-unknown"))
+    {
+        if hit
+            .entity
+            .as_ref()
+            .and_then(|e| cx.cluster.pod(e))
+            .is_some_and(|p| p.is_ready())
+        {
             continue;
         }
         let f = RULE

@@ -35,7 +35,12 @@ pub(crate) fn claims(cx: &Context<'_>, mut f: Finding, hit: &Hit) -> Finding {
             f = f.explains_if(cx, kind, pod);
         }
     }
-    let api = EntityId::object("APIService", "apiregistration.k8s.io", "", "v1beta1.metrics.k8s.io");
+    let api = EntityId::object(
+        "APIService",
+        "apiregistration.k8s.io",
+        "",
+        "v1beta1.metrics.k8s.io",
+    );
     f.explains_if(cx, K::ApiServiceUnavailable, &api)
 }
 
@@ -45,7 +50,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for hit in cx.hits("metrics-server.name") {
-        if hit.entity.as_ref().and_then(|e| cx.cluster.pod(e)).is_some_and(|p| p.is_ready()) {
+        if hit
+            .entity
+            .as_ref()
+            .and_then(|e| cx.cluster.pod(e))
+            .is_some_and(|p| p.is_ready())
+        {
             continue;
         }
         let f = RULE

@@ -31,15 +31,26 @@ pub static RULE: Rule = Rule {
 /// `metrics.k8s.io/v1beta1` of `…: metrics.k8s.io/v1beta1: the server is currently unable …`.
 fn group(message: &str) -> Option<&str> {
     let list = message.split_once("server APIs: ").map_or(message, |m| m.1);
-    list.split([':', ',', ' ']).map(str::trim).find(|w| w.contains('.') && w.contains("/v"))
+    list.split([':', ',', ' '])
+        .map(str::trim)
+        .find(|w| w.contains('.') && w.contains("/v"))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let apis = unavailable(cx);
     for s in discovery_failures(cx) {
-        let Some(group) = group(&s.text) else { continue };
-        let name = group.split_once('/').map(|(g, v)| format!("{v}.{g}")).unwrap_or_default();
-        let ns = s.who.as_ref().map_or("a namespace", |w| w.name()).to_owned();
+        let Some(group) = group(&s.text) else {
+            continue;
+        };
+        let name = group
+            .split_once('/')
+            .map(|(g, v)| format!("{v}.{g}"))
+            .unwrap_or_default();
+        let ns = s
+            .who
+            .as_ref()
+            .map_or("a namespace", |w| w.name())
+            .to_owned();
         let mut f = RULE
             .on(EntityId::object("APIService", "apiregistration.k8s.io", "", &name))
             .title(format!("API {group} does not answer, so {ns} can't be emptied and stays in deletion"))
@@ -55,7 +66,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             f = f.explains_if(cx, K::NamespaceTerminating, who);
         }
         if let Some(u) = apis.iter().find(|u| u.name == name) {
-            f = f.term(15, "the APIService is not available").cite_all(u.evidence.clone()).explains_if(cx, K::ApiServiceUnavailable, &u.entity);
+            f = f
+                .term(15, "the APIService is not available")
+                .cite_all(u.evidence.clone())
+                .explains_if(cx, K::ApiServiceUnavailable, &u.entity);
         }
         out.push(f);
     }

@@ -33,22 +33,54 @@ pub static RULE: Rule = Rule {
 
 /// Finalizers that Kubernetes serves itself. Source: kubernetes `pkg/util/finalizers` and the controllers.
 fn built_in(finalizer: &str) -> bool {
-    !finalizer.contains('.') || finalizer.starts_with("kubernetes.io/") || (finalizer.contains(".kubernetes.io/") && !finalizer.contains("x-k8s"))
+    !finalizer.contains('.')
+        || finalizer.starts_with("kubernetes.io/")
+        || (finalizer.contains(".kubernetes.io/") && !finalizer.contains("x-k8s"))
 }
 
 /// `a.io/x in 1 resource instances, b.io/y in 2 resource instances` names the finalizers.
 fn remaining(message: &str) -> Vec<&str> {
-    let Some((_, list)) = message.split_once("finalizers remaining: ") else { return Vec::new() };
-    list.split(", ").filter_map(|p| p.split_once(" in ").map(|x| x.0.trim())).filter(|f| !built_in(f)).collect()
+    let Some((_, list)) = message.split_once("finalizers remaining: ") else {
+        return Vec::new();
+    };
+    list.split(", ")
+        .filter_map(|p| p.split_once(" in ").map(|x| x.0.trim()))
+        .filter(|f| !built_in(f))
+        .collect()
 }
 
 /// A living pod that looks like the controller of a finalizer: its name, namespace or image carries
 /// the finalizer's domain name.
 fn controller<'a>(cx: &Context<'a>, finalizer: &str) -> Option<&'a defib_model::views::Pod> {
     let domain = finalizer.split('/').next().unwrap_or_default();
-    let words: Vec<&str> = domain.split(['.', '-']).filter(|w| w.len() > 3 && !matches!(*w, "finalizer" | "finalizers" | "k8s" | "kubernetes" | "operator" | "controller" | "cluster")).collect();
+    let words: Vec<&str> = domain
+        .split(['.', '-'])
+        .filter(|w| {
+            w.len() > 3
+                && !matches!(
+                    *w,
+                    "finalizer"
+                        | "finalizers"
+                        | "k8s"
+                        | "kubernetes"
+                        | "operator"
+                        | "controller"
+                        | "cluster"
+                )
+        })
+        .collect();
     cx.cluster.pods.iter().find(|p| {
-        let text = format!("{} {} {}", p.metadata.namespace, p.metadata.name, p.spec.containers.iter().map(|c| c.image.as_str()).collect::<Vec<_>>().join(" "));
+        let text = format!(
+            "{} {} {}",
+            p.metadata.namespace,
+            p.metadata.name,
+            p.spec
+                .containers
+                .iter()
+                .map(|c| c.image.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
         p.is_ready() && words.iter().any(|w| text.contains(w))
     })
 }
@@ -65,8 +97,18 @@ fn finding(ns: &str, finalizer: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let messages = said(cx, "finalizers remaining: ", "apiserver.namespace-finalizers", "the namespace names the finalizers that it waits for");
-    for ns in cx.cluster.namespaces.iter().filter(|n| n.metadata.deletion_timestamp.is_some() || n.status.phase == "Terminating") {
+    let messages = said(
+        cx,
+        "finalizers remaining: ",
+        "apiserver.namespace-finalizers",
+        "the namespace names the finalizers that it waits for",
+    );
+    for ns in cx
+        .cluster
+        .namespaces
+        .iter()
+        .filter(|n| n.metadata.deletion_timestamp.is_some() || n.status.phase == "Terminating")
+    {
         let name = &ns.metadata.name;
         let id = cx.cluster.id(ns.obj);
         if cx.has(K::NamespaceTerminating, &id).is_none() {
@@ -77,24 +119,63 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for s in messages.iter().filter(|s| s.who.as_ref() == Some(&id)) {
             for finalizer in remaining(&s.text) {
                 finalizers.push(finalizer.to_owned());
-                f = Some(f.take().unwrap_or_else(|| finding(name, finalizer)).term(70, "the namespace itself names the finalizer that it waits for").cite(s.evidence.clone()));
+                f = Some(
+                    f.take()
+                        .unwrap_or_else(|| finding(name, finalizer))
+                        .term(
+                            70,
+                            "the namespace itself names the finalizer that it waits for",
+                        )
+                        .cite(s.evidence.clone()),
+                );
             }
         }
-        for o in cx.cluster.others.iter().filter(|o| o.metadata.namespace == *name && o.metadata.deletion_timestamp.is_some()) {
-            let Some(own) = o.metadata.finalizers.iter().find(|x| !built_in(x)) else { continue };
+        for o in
+            cx.cluster.others.iter().filter(|o| {
+                o.metadata.namespace == *name && o.metadata.deletion_timestamp.is_some()
+            })
+        {
+            let Some(own) = o.metadata.finalizers.iter().find(|x| !built_in(x)) else {
+                continue;
+            };
             finalizers.push(own.clone());
             let held = cx.cluster.id(o.obj);
             let fresh = f.is_none();
             let mut next = f.take().unwrap_or_else(|| finding(name, own));
-            next = next.cite(cx.field(o.obj, "/metadata/finalizers", "this resource is in deletion and still has the finalizer")).explains_if(cx, K::ObjectTerminating, &held);
-            f = Some(if fresh { next.term(70, "a custom resource in it is in deletion and still has a finalizer") } else { next.term(5, "the resource that has it is in the evidence") });
+            next = next
+                .cite(cx.field(
+                    o.obj,
+                    "/metadata/finalizers",
+                    "this resource is in deletion and still has the finalizer",
+                ))
+                .explains_if(cx, K::ObjectTerminating, &held);
+            f = Some(if fresh {
+                next.term(
+                    70,
+                    "a custom resource in it is in deletion and still has a finalizer",
+                )
+            } else {
+                next.term(5, "the resource that has it is in the evidence")
+            });
         }
         // A namespace may itself carry a finalizer of somebody's.
         if let Some(own) = ns.metadata.finalizers.iter().find(|x| !built_in(x)) {
             finalizers.push(own.clone());
-            f = Some(f.take().unwrap_or_else(|| finding(name, own).term(65, "the namespace carries the finalizer itself")).cite(cx.field(ns.obj, "/metadata/finalizers", "the namespace's own finalizer")));
+            f = Some(
+                f.take()
+                    .unwrap_or_else(|| {
+                        finding(name, own).term(65, "the namespace carries the finalizer itself")
+                    })
+                    .cite(cx.field(
+                        ns.obj,
+                        "/metadata/finalizers",
+                        "the namespace's own finalizer",
+                    )),
+            );
         }
-        let (Some(mut f), Some(finalizer)) = (f, finalizers.first()) else { continue };
+        let (Some(mut f), Some(finalizer)) = (f, finalizers.first()) else {
+            continue;
+        };
         f = f.explains(K::NamespaceTerminating, &id);
         match controller(cx, finalizer) {
             Some(pod) => {
@@ -102,7 +183,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .against(cx.field(pod.obj, "/metadata/name", "this pod looks like its controller, and is ready"))
                     .undecided("A pod that looks like the finalizer's controller is ready: what does its log say about the resource?", format!("kubectl logs {} -n {} --tail=100", pod.metadata.name, pod.metadata.namespace), &["namespace-stuck-finalizer"]);
             }
-            None => f = f.term(15, if cx.cluster.pods.is_empty() { "nothing shows a controller at work" } else { "no ready pod looks like its controller" }),
+            None => {
+                f = f.term(
+                    15,
+                    if cx.cluster.pods.is_empty() {
+                        "nothing shows a controller at work"
+                    } else {
+                        "no ready pod looks like its controller"
+                    },
+                )
+            }
         }
         out.push(f);
     }

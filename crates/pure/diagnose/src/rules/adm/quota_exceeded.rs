@@ -31,7 +31,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn finding(ns: &str, name: &str) -> Finding {
-    let place = if ns.is_empty() { String::new() } else { format!(" -n {ns}") };
+    let place = if ns.is_empty() {
+        String::new()
+    } else {
+        format!(" -n {ns}")
+    };
     RULE.on(EntityId::object("ResourceQuota", "", ns, name))
         .why("The API server refuses new pods; the refusal shows only on their owner.")
         .safe("See what the quota allows and what is used.", format!("kubectl describe resourcequota {name}{place}"))
@@ -41,23 +45,52 @@ fn finding(ns: &str, name: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = said(cx, "exceeded quota: ", "apiserver.quota-exceeded", "the API server names the quota, what was asked for, what is used and what is allowed");
+    let all = said(
+        cx,
+        "exceeded quota: ",
+        "apiserver.quota-exceeded",
+        "the API server names the quota, what was asked for, what is used and what is allowed",
+    );
     for s in &all {
-        let Some(name) = quota::named(&s.text) else { continue };
-        let ns = s.who.as_ref().and_then(|w| w.namespace()).unwrap_or_default().to_owned();
+        let Some(name) = quota::named(&s.text) else {
+            continue;
+        };
+        let ns = s
+            .who
+            .as_ref()
+            .and_then(|w| w.namespace())
+            .unwrap_or_default()
+            .to_owned();
         let wanted = quota::requested(&s.text);
         let mut f = finding(&ns, name)
-            .title(format!("quota {name} is used up{}: {} does not fit any more", in_words(&ns), list(&wanted)))
+            .title(format!(
+                "quota {name} is used up{}: {} does not fit any more",
+                in_words(&ns),
+                list(&wanted)
+            ))
             .term(85, "the API server names the quota and the amounts");
         f = claim(cx, f, &[s]);
         if let Some(q) = quota::quota(cx, &ns, name) {
-            let fits: Vec<bool> = wanted.iter().filter_map(|(k, v)| quota::full(q, k, v)).collect();
+            let fits: Vec<bool> = wanted
+                .iter()
+                .filter_map(|(k, v)| quota::full(q, k, v))
+                .collect();
             if !fits.is_empty() && fits.iter().all(|full| !full) {
                 // There is room by now: the owner only has not tried again yet.
                 continue;
             }
-            for (k, _) in wanted.iter().filter(|(k, v)| quota::full(q, k, v) == Some(true)).take(2) {
-                f = f.cite(cx.field(q.obj, &format!("/status/used/{}", k.replace('/', "~1")), "what is used already")).term(5, format!("the quota's own status: {k} has no room for it"));
+            for (k, _) in wanted
+                .iter()
+                .filter(|(k, v)| quota::full(q, k, v) == Some(true))
+                .take(2)
+            {
+                f = f
+                    .cite(cx.field(
+                        q.obj,
+                        &format!("/status/used/{}", k.replace('/', "~1")),
+                        "what is used already",
+                    ))
+                    .term(5, format!("the quota's own status: {k} has no room for it"));
             }
         }
         out.push(f);
@@ -68,12 +101,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn structural(cx: &Context<'_>, all: &[Said], out: &mut Vec<Finding>) {
     for w in quota::silent_owners(cx) {
         let (ns, id) = (&w.metadata.namespace, cx.cluster.id(w.obj));
-        if all.iter().any(|s| s.who.as_ref().and_then(|w| w.namespace()) == Some(ns)) {
+        if all
+            .iter()
+            .any(|s| s.who.as_ref().and_then(|w| w.namespace()) == Some(ns))
+        {
             continue;
         }
-        for q in cx.cluster.quotas.iter().filter(|q| q.metadata.namespace == *ns) {
+        for q in cx
+            .cluster
+            .quotas
+            .iter()
+            .filter(|q| q.metadata.namespace == *ns)
+        {
             let none_left = q.status.hard.keys().find(|k| {
-                quota::counts(&w.spec.template.spec, k).filter(|c| *c > 0).is_some_and(|c| quota::full(q, k, &format!("{c}m")) == Some(true))
+                quota::counts(&w.spec.template.spec, k)
+                    .filter(|c| *c > 0)
+                    .is_some_and(|c| quota::full(q, k, &format!("{c}m")) == Some(true))
             });
             let Some(resource) = none_left else { continue };
             let key = resource.replace('/', "~1");
@@ -93,9 +136,21 @@ fn structural(cx: &Context<'_>, all: &[Said], out: &mut Vec<Finding>) {
 }
 
 fn list(wanted: &[(String, String)]) -> String {
-    if wanted.is_empty() { "what is asked for".to_owned() } else { wanted.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", ") }
+    if wanted.is_empty() {
+        "what is asked for".to_owned()
+    } else {
+        wanted
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
 }
 
 fn in_words(ns: &str) -> String {
-    if ns.is_empty() { String::new() } else { format!(" in namespace {ns}") }
+    if ns.is_empty() {
+        String::new()
+    } else {
+        format!(" in namespace {ns}")
+    }
 }

@@ -31,7 +31,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn finding(ns: &str, name: &str) -> Finding {
-    let place = if ns.is_empty() { String::new() } else { format!(" -n {ns}") };
+    let place = if ns.is_empty() {
+        String::new()
+    } else {
+        format!(" -n {ns}")
+    };
     RULE.on(EntityId::object("ResourceQuota", "", ns, name))
         .why("A quota on cpu or memory makes requests or limits compulsory; the refusal shows only on the owner of the pods.")
         .safe("See what the quota limits, and whether a LimitRange gives defaults.", format!("kubectl describe resourcequota,limitrange{place}"))
@@ -41,12 +45,29 @@ fn finding(ns: &str, name: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = said(cx, "failed quota: ", "apiserver.quota-must-specify", "the API server names the quota and what the pod must state");
+    let all = said(
+        cx,
+        "failed quota: ",
+        "apiserver.quota-must-specify",
+        "the API server names the quota and what the pod must state",
+    );
     for s in &all {
-        let (Some(name), Some((_, what))) = (quota::named(&s.text), s.text.split_once("must specify ")) else { continue };
-        let ns = s.who.as_ref().and_then(|w| w.namespace()).unwrap_or_default().to_owned();
+        let (Some(name), Some((_, what))) =
+            (quota::named(&s.text), s.text.split_once("must specify "))
+        else {
+            continue;
+        };
+        let ns = s
+            .who
+            .as_ref()
+            .and_then(|w| w.namespace())
+            .unwrap_or_default()
+            .to_owned();
         let f = finding(&ns, name)
-            .title(format!("quota {name} demands that pods state {}; these do not", what.trim()))
+            .title(format!(
+                "quota {name} demands that pods state {}; these do not",
+                what.trim()
+            ))
             .term(90, "the API server names the quota and what is missing");
         out.push(claim(cx, f, &[s]));
     }
@@ -56,13 +77,36 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn structural(cx: &Context<'_>, all: &[Said], out: &mut Vec<Finding>) {
     for w in quota::silent_owners(cx) {
         let (ns, id) = (&w.metadata.namespace, cx.cluster.id(w.obj));
-        let defaults = cx.cluster.objects.iter().any(|o| o.kind == "LimitRange" && o.namespace == *ns);
-        if defaults || all.iter().any(|s| s.who.as_ref().and_then(|w| w.namespace()) == Some(ns)) {
+        let defaults = cx
+            .cluster
+            .objects
+            .iter()
+            .any(|o| o.kind == "LimitRange" && o.namespace == *ns);
+        if defaults
+            || all
+                .iter()
+                .any(|s| s.who.as_ref().and_then(|w| w.namespace()) == Some(ns))
+        {
             continue;
         }
-        for q in cx.cluster.quotas.iter().filter(|q| q.metadata.namespace == *ns) {
-            let limits = if q.status.hard.is_empty() { &q.spec.hard } else { &q.status.hard };
-            let missing: Vec<&str> = limits.keys().map(String::as_str).filter(|k| quota::must_state(k) && quota::counts(&w.spec.template.spec, k).is_none()).collect();
+        for q in cx
+            .cluster
+            .quotas
+            .iter()
+            .filter(|q| q.metadata.namespace == *ns)
+        {
+            let limits = if q.status.hard.is_empty() {
+                &q.spec.hard
+            } else {
+                &q.status.hard
+            };
+            let missing: Vec<&str> = limits
+                .keys()
+                .map(String::as_str)
+                .filter(|k| {
+                    quota::must_state(k) && quota::counts(&w.spec.template.spec, k).is_none()
+                })
+                .collect();
             if missing.is_empty() {
                 continue;
             }
@@ -76,7 +120,15 @@ fn structural(cx: &Context<'_>, all: &[Said], out: &mut Vec<Finding>) {
                 .explains_if(cx, K::ReplicasMissing, &id)
                 .explains_if(cx, K::ReplicasMissing, &cx.top_owner(&id));
             if !cx.cluster.is_listed("LimitRange", ns) {
-                f = f.undecided("Does the namespace have a LimitRange that fills in defaults?", format!("kubectl get limitrange -n {ns}; kubectl describe {} {} -n {ns}", w.kind.to_ascii_lowercase(), w.metadata.name), &["quota-requires-requests-limits"]);
+                f = f.undecided(
+                    "Does the namespace have a LimitRange that fills in defaults?",
+                    format!(
+                        "kubectl get limitrange -n {ns}; kubectl describe {} {} -n {ns}",
+                        w.kind.to_ascii_lowercase(),
+                        w.metadata.name
+                    ),
+                    &["quota-requires-requests-limits"],
+                );
             }
             out.push(f);
         }

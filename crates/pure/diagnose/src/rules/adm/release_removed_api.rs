@@ -34,7 +34,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if verdict != Verdict::RemovedInRelease {
             continue;
         }
-        let release = said.iter().find_map(|s| s.who.clone()).unwrap_or_else(|| EntityId::other("helm-release", "unnamed"));
+        let release = said
+            .iter()
+            .find_map(|s| s.who.clone())
+            .unwrap_or_else(|| EntityId::other("helm-release", "unnamed"));
         let f = RULE
             .on(release)
             .title(format!("the stored Helm release holds {} in version {}, which the cluster does not serve any more", one.kind, one.version))

@@ -43,33 +43,73 @@ fn finding(ns: &str, name: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for s in &said(cx, "error looking up service account ", "apiserver.no-service-account", "the API server names the account that it did not find") {
-        let Some((ns, name)) = between(&s.text, "error looking up service account ", ": ").and_then(|f| f.split_once('/')) else { continue };
+    for s in &said(
+        cx,
+        "error looking up service account ",
+        "apiserver.no-service-account",
+        "the API server names the account that it did not find",
+    ) {
+        let Some((ns, name)) = between(&s.text, "error looking up service account ", ": ")
+            .and_then(|f| f.split_once('/'))
+        else {
+            continue;
+        };
         let id = EntityId::object("ServiceAccount", "", ns, name);
         if cx.cluster.find(&id).is_some() {
             // It is there by now: the owner only has not tried again yet.
             continue;
         }
-        let mut f = claim(cx, finding(ns, name).term(85, "the API server names the account that it did not find"), &[s]);
+        let mut f = claim(
+            cx,
+            finding(ns, name).term(85, "the API server names the account that it did not find"),
+            &[s],
+        );
         if known_gone(cx, &id) {
-            f = f.term(10, format!("all accounts of namespace {ns} were listed, and it is not among them"));
+            f = f.term(
+                10,
+                format!("all accounts of namespace {ns} were listed, and it is not among them"),
+            );
         }
-        if let Some(w) = s.who.as_ref().and_then(|who| cx.cluster.workloads.iter().find(|w| cx.cluster.id(w.obj) == *who)) {
-            f = f.cite(cx.field(w.obj, "/spec/template/spec/serviceAccountName", "the template names it here"));
+        if let Some(w) = s.who.as_ref().and_then(|who| {
+            cx.cluster
+                .workloads
+                .iter()
+                .find(|w| cx.cluster.id(w.obj) == *who)
+        }) {
+            f = f.cite(cx.field(
+                w.obj,
+                "/spec/template/spec/serviceAccountName",
+                "the template names it here",
+            ));
         }
         out.push(f);
     }
     for w in silent_owners(cx) {
-        let (ns, name, id) = (&w.metadata.namespace, &w.spec.template.spec.service_account_name, cx.cluster.id(w.obj));
+        let (ns, name, id) = (
+            &w.metadata.namespace,
+            &w.spec.template.spec.service_account_name,
+            cx.cluster.id(w.obj),
+        );
         if name.is_empty() || !known_gone(cx, &EntityId::object("ServiceAccount", "", ns, name)) {
             continue;
         }
         out.push(
             finding(ns, name)
-                .term(60, format!("all accounts of namespace {ns} were listed, and it is not among them"))
+                .term(
+                    60,
+                    format!("all accounts of namespace {ns} were listed, and it is not among them"),
+                )
                 .term(25, "the owner lacks pods, and none were made")
-                .cite(cx.field(w.obj, "/spec/template/spec/serviceAccountName", "the template names it here"))
-                .cite(cx.field(w.obj, "/spec/replicas", format!("{} of these exist", w.existing())))
+                .cite(cx.field(
+                    w.obj,
+                    "/spec/template/spec/serviceAccountName",
+                    "the template names it here",
+                ))
+                .cite(cx.field(
+                    w.obj,
+                    "/spec/replicas",
+                    format!("{} of these exist", w.existing()),
+                ))
                 .explains_if(cx, K::ReplicasMissing, &id)
                 .explains_if(cx, K::ReplicasMissing, &cx.top_owner(&id)),
         );

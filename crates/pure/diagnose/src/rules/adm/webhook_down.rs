@@ -41,14 +41,33 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
     let name = &w.name;
-    let service = w.service.as_ref().map_or("its Service".to_owned(), |(ns, s)| format!("Service {ns}/{s}"));
-    let kind = w.config.map_or("validatingwebhookconfigurations,mutatingwebhookconfigurations", |(c, _)| if c.kind.starts_with("Mut") { "mutatingwebhookconfiguration" } else { "validatingwebhookconfiguration" });
+    let service = w
+        .service
+        .as_ref()
+        .map_or("its Service".to_owned(), |(ns, s)| {
+            format!("Service {ns}/{s}")
+        });
+    let kind = w.config.map_or(
+        "validatingwebhookconfigurations,mutatingwebhookconfigurations",
+        |(c, _)| {
+            if c.kind.starts_with("Mut") {
+                "mutatingwebhookconfiguration"
+            } else {
+                "validatingwebhookconfiguration"
+            }
+        },
+    );
     let config = w.config.map_or("", |(c, _)| c.metadata.name.as_str());
     let mut f = RULE
         .on(w.entity.clone())
-        .title(format!("webhook {name} fails closed and nothing ready serves it behind {service}"))
+        .title(format!(
+            "webhook {name} fails closed and nothing ready serves it behind {service}"
+        ))
         .why("Everything that this webhook looks at is refused until it answers again.")
-        .term(70, "the API server names the webhook and why the call failed")
+        .term(
+            70,
+            "the API server names the webhook and why the call failed",
+        )
         .explains_if(cx, K::WebhookFailing, &w.entity);
     let said: Vec<_> = w.said.iter().collect();
     // What it refuses is explained by the graph; here only the call itself is claimed.
@@ -59,20 +78,43 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         f = claim(cx, f, &[]);
     }
     if let Some((c, i)) = w.config
-        && c.webhooks.get(i).is_some_and(|h| !h.failure_policy.is_empty())
+        && c.webhooks
+            .get(i)
+            .is_some_and(|h| !h.failure_policy.is_empty())
     {
-        f = f.cite(cx.field(c.obj, &format!("/webhooks/{i}/failurePolicy"), "it refuses when it can't be asked")).term(5, "its failure policy is Fail");
+        f = f
+            .cite(cx.field(
+                c.obj,
+                &format!("/webhooks/{i}/failurePolicy"),
+                "it refuses when it can't be asked",
+            ))
+            .term(5, "its failure policy is Fail");
     }
     match &w.pods {
         Some(pods) => {
-            f = f.term(15, format!("{} pods stand behind {service}, none ready", pods.len()));
+            f = f.term(
+                15,
+                format!("{} pods stand behind {service}, none ready", pods.len()),
+            );
         }
-        None if w.verdict == Verdict::Down => f = f.term(10, "the message says that nothing is behind it, or it has failed for long"),
+        None if w.verdict == Verdict::Down => {
+            f = f.term(
+                10,
+                "the message says that nothing is behind it, or it has failed for long",
+            )
+        }
         None => {}
     }
     match &w.blocks_itself {
         Some(owner) => {
-            f = f.term(5, format!("it refuses the pods of {} {} in its own namespace", owner.kind(), owner.name()));
+            f = f.term(
+                5,
+                format!(
+                    "it refuses the pods of {} {} in its own namespace",
+                    owner.kind(),
+                    owner.name()
+                ),
+            );
         }
         None => f = f.weak(),
     }
@@ -82,7 +124,15 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", format!("kubectl edit {kind} {config}  # failurePolicy: Ignore"))
         .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
     if w.verdict == Verdict::DownOrNotYet {
-        f = f.undecided("Is a pod behind the webhook's Service ready by now?", w.service.as_ref().map_or("kubectl get pods -A".to_owned(), |(ns, _)| format!("kubectl get pods,endpointslices -n {ns}")), &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"]);
+        f = f.undecided(
+            "Is a pod behind the webhook's Service ready by now?",
+            w.service
+                .as_ref()
+                .map_or("kubectl get pods -A".to_owned(), |(ns, _)| {
+                    format!("kubectl get pods,endpointslices -n {ns}")
+                }),
+            &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"],
+        );
     }
     f
 }

@@ -31,8 +31,14 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for w in failing(cx).into_iter().filter(|w| matches!(w.verdict, Verdict::NotYet | Verdict::DownOrNotYet)) {
-        let place = w.service.as_ref().map_or("-A".to_owned(), |(ns, _)| format!("-n {ns}"));
+    for w in failing(cx)
+        .into_iter()
+        .filter(|w| matches!(w.verdict, Verdict::NotYet | Verdict::DownOrNotYet))
+    {
+        let place = w
+            .service
+            .as_ref()
+            .map_or("-A".to_owned(), |(ns, _)| format!("-n {ns}"));
         let mut f = RULE
             .on(w.entity.clone())
             .title(format!("webhook {} is called before its server listens", w.name))
@@ -42,15 +48,38 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let said: Vec<_> = w.said.iter().collect();
         f = claim(cx, f, &said);
         if let Some(pod) = w.pods.as_ref().and_then(|p| p.first()) {
-            let at = if pod.is_ready() { "/status/conditions" } else { "/metadata/creationTimestamp" };
-            f = f.cite(cx.field(pod.obj, at, "the pod behind it is newer than the calls, or starting")).term(25, "the pods behind it are starting, or became ready after the calls");
+            let at = if pod.is_ready() {
+                "/status/conditions"
+            } else {
+                "/metadata/creationTimestamp"
+            };
+            f = f
+                .cite(cx.field(
+                    pod.obj,
+                    at,
+                    "the pod behind it is newer than the calls, or starting",
+                ))
+                .term(
+                    25,
+                    "the pods behind it are starting, or became ready after the calls",
+                );
         }
         f = f
-            .safe("Wait until it serves.", format!("kubectl wait --for=condition=Ready pods --all {place} --timeout=5m"))
-            .check_first("Then apply again what was refused.", "kubectl apply -f FILE")
+            .safe(
+                "Wait until it serves.",
+                format!("kubectl wait --for=condition=Ready pods --all {place} --timeout=5m"),
+            )
+            .check_first(
+                "Then apply again what was refused.",
+                "kubectl apply -f FILE",
+            )
             .dont("Don't delete the webhook configuration: nothing is wrong with it.");
         if w.verdict == Verdict::DownOrNotYet {
-            f = f.undecided("Is a pod behind the webhook's Service ready by now?", format!("kubectl get pods,endpointslices {place}"), &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"]);
+            f = f.undecided(
+                "Is a pod behind the webhook's Service ready by now?",
+                format!("kubectl get pods,endpointslices {place}"),
+                &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"],
+            );
         }
         out.push(f);
     }

@@ -30,9 +30,21 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for w in failing(cx).into_iter().filter(|w| w.verdict == Verdict::Orphaned) {
+    for w in failing(cx)
+        .into_iter()
+        .filter(|w| w.verdict == Verdict::Orphaned)
+    {
         let (ns, service) = w.service.clone().unwrap_or_default();
-        let kind = w.config.map_or("validatingwebhookconfigurations,mutatingwebhookconfigurations", |(c, _)| if c.kind.starts_with("Mut") { "mutatingwebhookconfiguration" } else { "validatingwebhookconfiguration" });
+        let kind = w.config.map_or(
+            "validatingwebhookconfigurations,mutatingwebhookconfigurations",
+            |(c, _)| {
+                if c.kind.starts_with("Mut") {
+                    "mutatingwebhookconfiguration"
+                } else {
+                    "validatingwebhookconfiguration"
+                }
+            },
+        );
         let config = w.config.map_or("", |(c, _)| c.metadata.name.as_str());
         let mut f = RULE
             .on(w.entity.clone())
@@ -42,7 +54,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .cite_all(w.said.iter().map(|s| s.evidence.clone()))
             .explains_if(cx, K::WebhookFailing, &w.entity);
         if let Some((c, i)) = w.config {
-            f = f.cite(cx.field(c.obj, &format!("/webhooks/{i}/clientConfig/service/name"), "the Service that it calls")).term(5, "its configuration is in the evidence");
+            f = f
+                .cite(cx.field(
+                    c.obj,
+                    &format!("/webhooks/{i}/clientConfig/service/name"),
+                    "the Service that it calls",
+                ))
+                .term(5, "its configuration is in the evidence");
         }
         out.push(
             f.safe("See whether anything of the product is left.", format!("kubectl get all -n {ns}; kubectl get {kind} {config} -o yaml | grep -A4 service:"))

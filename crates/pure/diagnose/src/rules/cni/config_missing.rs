@@ -32,17 +32,33 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: containerd `internal/cri/server/status.go`, go-cni `errors.go`, libcni `api.go`, `invoke/find.go`.
-const WORDS: &[&str] = &["cni plugin not initialized", "cni config uninitialized", "network plugin is not ready", "NetworkPluginNotReady", "no network config found in", "no networks found in", "failed to find plugin \""];
+const WORDS: &[&str] = &[
+    "cni plugin not initialized",
+    "cni config uninitialized",
+    "network plugin is not ready",
+    "NetworkPluginNotReady",
+    "no network config found in",
+    "no networks found in",
+    "failed to find plugin \"",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::NodeNotReady) {
-        let Some(node) = cx.cluster.node(c.entity.name()) else { continue };
-        let told = node.status.conditions.iter().position(|c| c.kind == "Ready" && c.status == "False" && WORDS.iter().any(|w| c.message.contains(w)));
+        let Some(node) = cx.cluster.node(c.entity.name()) else {
+            continue;
+        };
+        let told = node.status.conditions.iter().position(|c| {
+            c.kind == "Ready" && c.status == "False" && WORDS.iter().any(|w| c.message.contains(w))
+        });
         if let Some(i) = told {
             out.push(
                 found(c.entity.clone(), &node.metadata.name)
                     .term(88, "the kubelet says so in the node's Ready condition")
-                    .cite(cx.field(node.obj, &format!("/status/conditions/{i}/message"), "the kubelet's words"))
+                    .cite(cx.field(
+                        node.obj,
+                        &format!("/status/conditions/{i}/message"),
+                        "the kubelet's words",
+                    ))
                     .cite_all(sandboxes(cx, &node.metadata.name))
                     .explains(K::NodeNotReady, &c.entity),
             );
@@ -53,19 +69,39 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if words.is_empty() {
             continue;
         }
-        let node = cx.cluster.pod(&c.entity).map_or("", |p| p.spec.node_name.as_str());
-        let entity = if node.is_empty() { EntityId::other("nodes", "cluster") } else { EntityId::object("Node", "", "", node) };
-        out.push(found(entity, node).term(80, "the runtime says so when it makes a sandbox").cite_all(words).explains(K::SandboxFailing, &c.entity));
+        let node = cx
+            .cluster
+            .pod(&c.entity)
+            .map_or("", |p| p.spec.node_name.as_str());
+        let entity = if node.is_empty() {
+            EntityId::other("nodes", "cluster")
+        } else {
+            EntityId::object("Node", "", "", node)
+        };
+        out.push(
+            found(entity, node)
+                .term(80, "the runtime says so when it makes a sandbox")
+                .cite_all(words)
+                .explains(K::SandboxFailing, &c.entity),
+        );
     }
 }
 
 /// Events of pods on this node that say the same.
 fn sandboxes(cx: &Context<'_>, node: &str) -> Vec<defib_model::Evidence> {
-    cx.pods(K::SandboxFailing).filter(|(_, p)| p.spec.node_name == node).flat_map(|(c, _)| storage::said(cx, &c.entity, WORDS, "the pod's network can't be made")).take(3).collect()
+    cx.pods(K::SandboxFailing)
+        .filter(|(_, p)| p.spec.node_name == node)
+        .flat_map(|(c, _)| storage::said(cx, &c.entity, WORDS, "the pod's network can't be made"))
+        .take(3)
+        .collect()
 }
 
 fn found(entity: EntityId, node: &str) -> Finding {
-    let which = if node.is_empty() { "a node".to_owned() } else { format!("node {node}") };
+    let which = if node.is_empty() {
+        "a node".to_owned()
+    } else {
+        format!("node {node}")
+    };
     RULE.on(entity)
         .title(format!("the container runtime of {which} has no CNI configuration: no pod there gets a network"))
         .why("Without a network configuration the node is not ready, and nothing but host-network pods starts on it.")

@@ -29,17 +29,40 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: containernetworking/plugins `plugins/ipam/host-local/backend/allocator/allocator.go`; calico-ipam; cilium `pkg/ipam`.
-const WORDS: &[&str] = &["no IP addresses available in range set", "no addresses available", "No more IPs available", "no IPs available", "all pod ip are busy", "failed to request IPv4 addresses"];
+const WORDS: &[&str] = &[
+    "no IP addresses available in range set",
+    "no addresses available",
+    "No more IPs available",
+    "no IPs available",
+    "all pod ip are busy",
+    "failed to request IPv4 addresses",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::SandboxFailing) {
-        let words = storage::said(cx, &c.entity, WORDS, "the address plugin finds no free address");
+        let words = storage::said(
+            cx,
+            &c.entity,
+            WORDS,
+            "the address plugin finds no free address",
+        );
         if words.is_empty() {
             continue;
         }
-        let node = cx.cluster.pod(&c.entity).map_or("", |p| p.spec.node_name.as_str());
-        let entity = if node.is_empty() { EntityId::other("nodes", "cluster") } else { EntityId::object("Node", "", "", node) };
-        let which = if node.is_empty() { "the node".to_owned() } else { format!("node {node}") };
+        let node = cx
+            .cluster
+            .pod(&c.entity)
+            .map_or("", |p| p.spec.node_name.as_str());
+        let entity = if node.is_empty() {
+            EntityId::other("nodes", "cluster")
+        } else {
+            EntityId::object("Node", "", "", node)
+        };
+        let which = if node.is_empty() {
+            "the node".to_owned()
+        } else {
+            format!("node {node}")
+        };
         out.push(
             RULE.on(entity)
                 .title(format!("{which} has no pod address left"))

@@ -30,9 +30,24 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut all = said(cx, "certificate has expired or is not yet valid", "tls.expired", "the certificate's time and the clock do not agree");
+    let mut all = said(
+        cx,
+        "certificate has expired or is not yet valid",
+        "tls.expired",
+        "the certificate's time and the clock do not agree",
+    );
     // A registry's certificate is the registry's trouble, and has a word of its own.
-    all.retain(|s| !["pull image", "pulling image", "pull and unpack", "failed to resolve reference", "/v2/"].iter().any(|w| s.evidence.text.contains(w)));
+    all.retain(|s| {
+        ![
+            "pull image",
+            "pulling image",
+            "pull and unpack",
+            "failed to resolve reference",
+            "/v2/",
+        ]
+        .iter()
+        .any(|w| s.evidence.text.contains(w))
+    });
     // "is before" means not yet valid: that is a clock, not a certificate.
     let (after, rest): (Vec<_>, Vec<_>) = all.iter().partition(|s| s.text.contains(" is after "));
     let before = rest.iter().any(|s| s.text.contains(" is before "));
@@ -47,12 +62,43 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .dont("Don't delete the server's tls folder: the CAs are in it too.")
     };
     if !after.is_empty() {
-        let f = base().term(80, "the verifier names the time at which the certificate ran out");
+        let f = base().term(
+            80,
+            "the verifier names the time at which the certificate ran out",
+        );
         let f = claim(cx, f, &after.iter().take(5).copied().collect::<Vec<_>>());
-        let f = after.iter().filter_map(|s| crate::analysis::webhook_in(&s.text)).fold(f, |f, name| f.explains_if(cx, K::WebhookFailing, &crate::analysis::webhook::entity_of(cx, name)));
-        out.push(if before { f.undecided("Some certificates are not yet valid: is the clock right?", "date -u; timedatectl", &["cert-expired", "clock-skew"]) } else { f });
+        let f = after
+            .iter()
+            .filter_map(|s| crate::analysis::webhook_in(&s.text))
+            .fold(f, |f, name| {
+                f.explains_if(
+                    cx,
+                    K::WebhookFailing,
+                    &crate::analysis::webhook::entity_of(cx, name),
+                )
+            });
+        out.push(if before {
+            f.undecided(
+                "Some certificates are not yet valid: is the clock right?",
+                "date -u; timedatectl",
+                &["cert-expired", "clock-skew"],
+            )
+        } else {
+            f
+        });
     } else if !rest.is_empty() && !before {
-        let f = claim(cx, base().term(50, "the verifier says expired or not yet valid, without the times"), &rest.iter().take(5).copied().collect::<Vec<_>>());
-        out.push(f.undecided("Has the certificate run out, or is the clock wrong?", "date -u; k3s certificate check --output table", &["cert-expired", "clock-skew"]));
+        let f = claim(
+            cx,
+            base().term(
+                50,
+                "the verifier says expired or not yet valid, without the times",
+            ),
+            &rest.iter().take(5).copied().collect::<Vec<_>>(),
+        );
+        out.push(f.undecided(
+            "Has the certificate run out, or is the clock wrong?",
+            "date -u; k3s certificate check --output table",
+            &["cert-expired", "clock-skew"],
+        ));
     }
 }

@@ -33,7 +33,18 @@ pub static RULE: Rule = Rule {
 
 /// How a connection to an address that can't be reached ends; an HTTP answer is another trouble.
 fn unreachable(message: &str) -> bool {
-    ["i/o timeout", "connection refused", "context deadline exceeded", "EOF", "no route to host", "connection reset", "Client.Timeout", "network is unreachable"].iter().any(|w| message.contains(w))
+    [
+        "i/o timeout",
+        "connection refused",
+        "context deadline exceeded",
+        "EOF",
+        "no route to host",
+        "connection reset",
+        "Client.Timeout",
+        "network is unreachable",
+    ]
+    .iter()
+    .any(|w| message.contains(w))
 }
 
 fn finding(id: EntityId) -> Finding {
@@ -48,17 +59,39 @@ fn finding(id: EntityId) -> Finding {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut seen = false;
     for o in &cx.cluster.others {
-        let Some(object) = cx.cluster.object(o.obj).filter(|x| x.kind == "Challenge") else { continue };
+        let Some(object) = cx.cluster.object(o.obj).filter(|x| x.kind == "Challenge") else {
+            continue;
+        };
         let v = gitops::value(cx, o.obj);
         let reason = gitops::text(&v, "/status/reason");
-        if reason.contains("failed to perform self check") && unreachable(reason) && gitops::text(&v, "/status/state") != "valid" {
+        if reason.contains("failed to perform self check")
+            && unreachable(reason)
+            && gitops::text(&v, "/status/state") != "valid"
+        {
             seen = true;
-            out.push(finding(object.id.clone()).term(80, "the self check gets no answer").cite(cx.field(o.obj, "/status/reason", "cert-manager's own request gets no answer")).explains_if(cx, K::ResourceNotReady, &object.id));
+            out.push(
+                finding(object.id.clone())
+                    .term(80, "the self check gets no answer")
+                    .cite(cx.field(
+                        o.obj,
+                        "/status/reason",
+                        "cert-manager's own request gets no answer",
+                    ))
+                    .explains_if(cx, K::ResourceNotReady, &object.id),
+            );
         }
     }
     for hit in cx.hits("cert-manager.self-check").filter(|_| !seen) {
-        if hit.lines.iter().any(|l| l.groups.first().is_some_and(|t| unreachable(t))) {
-            out.push(finding(EntityId::other("acme", "self-check")).term(78, "the self check gets no answer").cite(cx.log(hit, 0, "cert-manager's own request gets no answer")));
+        if hit
+            .lines
+            .iter()
+            .any(|l| l.groups.first().is_some_and(|t| unreachable(t)))
+        {
+            out.push(
+                finding(EntityId::other("acme", "self-check"))
+                    .term(78, "the self check gets no answer")
+                    .cite(cx.log(hit, 0, "cert-manager's own request gets no answer")),
+            );
         }
     }
 }

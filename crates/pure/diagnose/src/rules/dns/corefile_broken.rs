@@ -30,10 +30,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("coredns.corefile-broken") {
         let pod = hit.entity.as_ref();
         // While the pod serves, it serves by the last good configuration.
-        if pod.and_then(|p| cx.cluster.pod(p)).is_some_and(|p| p.is_ready()) {
+        if pod
+            .and_then(|p| cx.cluster.pod(p))
+            .is_some_and(|p| p.is_ready())
+        {
             continue;
         }
-        let what = hit.lines.iter().rev().flat_map(|l| l.groups.first()).next().cloned().unwrap_or_default();
+        let what = hit
+            .lines
+            .iter()
+            .rev()
+            .flat_map(|l| l.groups.first())
+            .next()
+            .cloned()
+            .unwrap_or_default();
         let mut finding = RULE
             .on(defib_model::edge::dns())
             .title(format!("CoreDNS does not understand its Corefile: {what}"))
@@ -45,8 +55,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for i in 0..hit.lines.len() {
             finding = finding.cite(cx.log(hit, i, "CoreDNS refuses to start"));
         }
-        for map in cx.cluster.config_maps.iter().filter(|m| m.data.contains_key("Corefile")) {
-            finding = finding.cite(cx.field(map.obj, "/data/Corefile", "the Corefile that is there now"));
+        for map in cx
+            .cluster
+            .config_maps
+            .iter()
+            .filter(|m| m.data.contains_key("Corefile"))
+        {
+            finding =
+                finding.cite(cx.field(map.obj, "/data/Corefile", "the Corefile that is there now"));
         }
         if let Some(id) = pod {
             finding = finding.explains_observed(cx, &[K::ContainerCrashLoop], id);

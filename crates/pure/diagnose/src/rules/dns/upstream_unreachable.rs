@@ -35,13 +35,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let no_api = cx.hits("coredns.api-unreachable").next().is_some();
-    let failing: Vec<EntityId> = cx.all(K::NameResolutionFailing).map(|c| c.entity.clone()).collect();
+    let failing: Vec<EntityId> = cx
+        .all(K::NameResolutionFailing)
+        .map(|c| c.entity.clone())
+        .collect();
     for hit in cx.hits("coredns.upstream-timeout") {
         // One lost packet is nothing.
         if hit.count < 2 {
             continue;
         }
-        let upstreams: BTreeSet<&str> = hit.lines.iter().filter_map(|l| l.groups.get(1)).map(String::as_str).filter(|g| !g.is_empty()).collect();
+        let upstreams: BTreeSet<&str> = hit
+            .lines
+            .iter()
+            .filter_map(|l| l.groups.get(1))
+            .map(String::as_str)
+            .filter(|g| !g.is_empty())
+            .collect();
         let names = upstreams.iter().copied().collect::<Vec<_>>().join(", ");
         let mut finding = RULE
             .on(defib_model::edge::dns())
@@ -54,8 +63,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for i in 0..hit.lines.len() {
             finding = finding.cite(cx.log(hit, i, "a forwarded query without an answer"));
         }
-        for map in cx.cluster.config_maps.iter().filter(|m| m.data.get("Corefile").is_some_and(|c| c.contains("forward"))) {
-            finding = finding.cite(cx.field(map.obj, "/data/Corefile", "where CoreDNS forwards to"));
+        for map in cx.cluster.config_maps.iter().filter(|m| {
+            m.data
+                .get("Corefile")
+                .is_some_and(|c| c.contains("forward"))
+        }) {
+            finding =
+                finding.cite(cx.field(map.obj, "/data/Corefile", "where CoreDNS forwards to"));
         }
         for id in &failing {
             finding = finding.explains(K::NameResolutionFailing, id);

@@ -30,18 +30,43 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-const WORDS: &[&str] = &["authentication required", "Repository not found", "repository not found", "could not read Username", "unable to authenticate"];
+const WORDS: &[&str] = &[
+    "authentication required",
+    "Repository not found",
+    "repository not found",
+    "could not read Username",
+    "unable to authenticate",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for s in said(cx, "rpc error: code = ", "argocd.repo-credentials", "Argo CD can't read the repository") {
-        let about_app = s.who.as_ref().is_none_or(|w| w.kind() == "application" || w.kind() == "appproject");
+    for s in said(
+        cx,
+        "rpc error: code = ",
+        "argocd.repo-credentials",
+        "Argo CD can't read the repository",
+    ) {
+        let about_app = s
+            .who
+            .as_ref()
+            .is_none_or(|w| w.kind() == "application" || w.kind() == "appproject");
         // Image pulls and other gRPC services say the same of registries.
         let line = &s.evidence.text;
-        let of_argo = s.who.is_some() || ["target state", "manifest", "ls-remote", "git ", "repo"].iter().any(|w| line.contains(w));
-        if !about_app || !of_argo || line.contains("pull") || line.contains("image") || !WORDS.iter().any(|w| s.text.contains(w)) {
+        let of_argo = s.who.is_some()
+            || ["target state", "manifest", "ls-remote", "git ", "repo"]
+                .iter()
+                .any(|w| line.contains(w));
+        if !about_app
+            || !of_argo
+            || line.contains("pull")
+            || line.contains("image")
+            || !WORDS.iter().any(|w| s.text.contains(w))
+        {
             continue;
         }
-        let id = s.who.clone().unwrap_or_else(|| EntityId::other("argocd", "repository"));
+        let id = s
+            .who
+            .clone()
+            .unwrap_or_else(|| EntityId::other("argocd", "repository"));
         let mut f = RULE
             .on(id.clone())
             .title(format!("Argo CD reads the repository of {} without matching credentials", id.name()))
@@ -50,10 +75,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Compare how the URLs are written.", "kubectl get secrets -n argocd -l argocd.argoproj.io/secret-type -o custom-columns=NAME:.metadata.name,TYPE:.metadata.labels; argocd repo list; kubectl get applications -A -o custom-columns=NAME:.metadata.name,URL:.spec.source.repoURL")
             .check_first("Write the URL the same way in both places.", "argocd repo add URL --username NAME --password TOKEN")
             .dont("Don't make the repository public to get on.");
-        if let Some(o) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == id)
+        if let Some(o) = cx
+            .cluster
+            .others
+            .iter()
+            .find(|o| cx.cluster.id(o.obj) == id)
             && !gitops::text(&gitops::value(cx, o.obj), "/spec/source/repoURL").is_empty()
         {
-            f = f.cite(cx.field(o.obj, "/spec/source/repoURL", "the URL as the Application writes it")).term(5, "the Application names the URL");
+            f = f
+                .cite(cx.field(
+                    o.obj,
+                    "/spec/source/repoURL",
+                    "the URL as the Application writes it",
+                ))
+                .term(5, "the Application names the URL");
         }
         out.push(claim(cx, f, &[&s]));
     }

@@ -31,7 +31,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn of_gitops(s: &Said) -> bool {
-    s.who.as_ref().is_some_and(|w| matches!(w.kind(), "kustomization" | "helmrelease" | "application"))
+    s.who
+        .as_ref()
+        .is_some_and(|w| matches!(w.kind(), "kustomization" | "helmrelease" | "application"))
 }
 
 fn finding(id: EntityId, what: &str) -> Finding {
@@ -44,15 +46,32 @@ fn finding(id: EntityId, what: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for s in said(cx, "namespaces \"", "gitops.namespace-missing", "a namespace is not there yet") {
-        let Some(name) = crate::analysis::between(&s.text, "namespaces \"", "\" not found") else { continue };
+    for s in said(
+        cx,
+        "namespaces \"",
+        "gitops.namespace-missing",
+        "a namespace is not there yet",
+    ) {
+        let Some(name) = crate::analysis::between(&s.text, "namespaces \"", "\" not found") else {
+            continue;
+        };
         let logged = s.who.is_none();
         if !(of_gitops(&s) || logged) {
             continue;
         }
         let ns = EntityId::object("Namespace", "", "", name);
-        let id = s.who.clone().unwrap_or_else(|| EntityId::other("gitops", "apply"));
-        let mut f = claim(cx, finding(id, &format!("namespace {name}")).term(78, "the API server does not know the namespace that the objects go to"), &[&s]);
+        let id = s
+            .who
+            .clone()
+            .unwrap_or_else(|| EntityId::other("gitops", "apply"));
+        let mut f = claim(
+            cx,
+            finding(id, &format!("namespace {name}")).term(
+                78,
+                "the API server does not know the namespace that the objects go to",
+            ),
+            &[&s],
+        );
         if known_gone(cx, &ns) {
             f = f.term(10, "all namespaces were listed, and it is not among them");
         }
@@ -64,9 +83,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         for s in said.iter().filter(|s| of_gitops(s)) {
             let Some(id) = s.who.clone() else { continue };
-            let mut f = claim(cx, finding(id, &format!("kind {}", one.kind)).term(60, "the kind was not known when it was applied"), &[s]);
-            if let Some(crd) = cx.cluster.crds.iter().find(|c| c.spec.names.kind == one.kind && one.version.starts_with(&format!("{}/", c.spec.group))) {
-                f = f.cite(cx.field(crd.obj, "/metadata/name", "the definition is there by now")).term(22, "its definition is there by now");
+            let mut f = claim(
+                cx,
+                finding(id, &format!("kind {}", one.kind))
+                    .term(60, "the kind was not known when it was applied"),
+                &[s],
+            );
+            if let Some(crd) = cx.cluster.crds.iter().find(|c| {
+                c.spec.names.kind == one.kind
+                    && one.version.starts_with(&format!("{}/", c.spec.group))
+            }) {
+                f = f
+                    .cite(cx.field(crd.obj, "/metadata/name", "the definition is there by now"))
+                    .term(22, "its definition is there by now");
             }
             out.push(f);
         }

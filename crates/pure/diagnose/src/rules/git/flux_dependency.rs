@@ -33,24 +33,43 @@ pub static RULE: Rule = Rule {
 /// `dependency 'flux-system/olm' is not ready` → namespace and name.
 fn named(message: &str, ns: &str) -> Option<(String, String)> {
     let full = crate::analysis::between(message, "dependency '", "'")?;
-    Some(full.split_once('/').map_or((ns.to_owned(), full.to_owned()), |(a, b)| (a.to_owned(), b.to_owned())))
+    Some(
+        full.split_once('/')
+            .map_or((ns.to_owned(), full.to_owned()), |(a, b)| {
+                (a.to_owned(), b.to_owned())
+            }),
+    )
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // (who waits, for whom, the words)
     let mut waits = Vec::new();
-    for s in said(cx, "dependency '", "flux.dependency", "it waits for another one") {
+    for s in said(
+        cx,
+        "dependency '",
+        "flux.dependency",
+        "it waits for another one",
+    ) {
         let who = match &s.who {
-            Some(w) => Some((w.namespace().unwrap_or_default().to_owned(), w.name().to_owned())),
+            Some(w) => Some((
+                w.namespace().unwrap_or_default().to_owned(),
+                w.name().to_owned(),
+            )),
             None => subject(&s.evidence.text),
         };
         let Some((ns, name)) = who else { continue };
-        let kind = s.who.as_ref().map_or("kustomization.kustomize.toolkit.fluxcd.io".to_owned(), |w| w.as_str().split('/').next().unwrap_or_default().to_owned());
+        let kind = s.who.as_ref().map_or(
+            "kustomization.kustomize.toolkit.fluxcd.io".to_owned(),
+            |w| w.as_str().split('/').next().unwrap_or_default().to_owned(),
+        );
         if let Some(needs) = named(&s.text, &ns) {
             waits.push(((kind, ns, name), needs, s.evidence.clone()));
         }
     }
-    let waiting: BTreeSet<(&str, &str)> = waits.iter().map(|w| (w.0.1.as_str(), w.0.2.as_str())).collect();
+    let waiting: BTreeSet<(&str, &str)> = waits
+        .iter()
+        .map(|w| (w.0.1.as_str(), w.0.2.as_str()))
+        .collect();
     for ((kind, _, waiter), (ns, name), evidence) in &waits {
         if waiting.contains(&(ns.as_str(), name.as_str())) {
             continue;
@@ -70,20 +89,39 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if known_ready || own_reason || steps > 16 {
                 break;
             }
-            if let Some(o) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == head) {
+            if let Some(o) = cx
+                .cluster
+                .others
+                .iter()
+                .find(|o| cx.cluster.id(o.obj) == head)
+            {
                 f_cites.push(cx.field(o.obj, &pointer, "which depends on this one in turn"));
             }
             head = next;
         }
         let mut f = RULE
             .on(head.clone())
-            .title(format!("{} waits for {} and everything behind it; only {} has the fault", waiter, head.name(), head.name()))
+            .title(format!(
+                "{} waits for {} and everything behind it; only {} has the fault",
+                waiter,
+                head.name(),
+                head.name()
+            ))
             .why("The others only say that they wait; they go on by themselves.")
-            .term(70, format!("{} does not wait for another one, and is not ready", head.name()))
+            .term(
+                70,
+                format!(
+                    "{} does not wait for another one, and is not ready",
+                    head.name()
+                ),
+            )
             .cite_all(f_cites)
             .weak();
         if let Some(c) = cx.has(K::ResourceNotReady, &head) {
-            f = f.term(10, "it says itself that it is not ready").cite_all(c.evidence.first().cloned()).explains(K::ResourceNotReady, &head);
+            f = f
+                .term(10, "it says itself that it is not ready")
+                .cite_all(c.evidence.first().cloned())
+                .explains(K::ResourceNotReady, &head);
         }
         for ((k, wns, wname), _, _) in &waits {
             let (b, g) = k.split_once('.').unwrap_or((k, ""));

@@ -54,7 +54,10 @@ fn finding(id: EntityId, name: &str) -> Finding {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut seen = false;
-    for r in gitops::not_ready(cx, "source.toolkit.fluxcd.io").into_iter().filter(|r| r.kind == "GitRepository") {
+    for r in gitops::not_ready(cx, "source.toolkit.fluxcd.io")
+        .into_iter()
+        .filter(|r| r.kind == "GitRepository")
+    {
         let (i, c) = r.condition;
         if !WORDS.iter().any(|w| c.message.contains(w)) {
             continue;
@@ -62,9 +65,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         seen = true;
         let mut f = finding(r.id.clone(), &format!("GitRepository {}", r.id.name()))
             .term(88, "the source itself says that the host refuses it")
-            .cite(cx.field(r.obj, &format!("/status/conditions/{i}/message"), "what the Git host answered"))
+            .cite(cx.field(
+                r.obj,
+                &format!("/status/conditions/{i}/message"),
+                "what the Git host answered",
+            ))
             .explains_if(cx, K::ResourceNotReady, &r.id);
-        for event in cx.cluster.events_of(&r.id).filter(|e| WORDS.iter().any(|w| e.message.contains(w))).take(3) {
+        for event in cx
+            .cluster
+            .events_of(&r.id)
+            .filter(|e| WORDS.iter().any(|w| e.message.contains(w)))
+            .take(3)
+        {
             f = f.cite(cx.event(event, "the same, as an event"));
         }
         out.push(f);
@@ -72,17 +84,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if seen {
         return;
     }
-    for (words, signal) in [("authentication required", "flux.git-auth-required"), ("unable to authenticate", "flux.git-auth-failed")] {
+    for (words, signal) in [
+        ("authentication required", "flux.git-auth-required"),
+        ("unable to authenticate", "flux.git-auth-failed"),
+    ] {
         for s in said(cx, words, signal, "what the Git host answered") {
             let id = match (&s.who, subject(&s.evidence.text)) {
                 (Some(who), _) if who.kind() == "gitrepository" => who.clone(),
-                (None, Some((ns, name))) => EntityId::object("GitRepository", "source.toolkit.fluxcd.io", &ns, &name),
+                (None, Some((ns, name))) => {
+                    EntityId::object("GitRepository", "source.toolkit.fluxcd.io", &ns, &name)
+                }
                 (None, None) => EntityId::other("git-source", "unnamed"),
                 _ => continue,
             };
             if !past(cx, &id) {
                 let name = id.name().to_owned();
-                out.push(claim(cx, finding(id, &name).term(80, "the controller's own words"), &[&s]));
+                out.push(claim(
+                    cx,
+                    finding(id, &name).term(80, "the controller's own words"),
+                    &[&s],
+                ));
             }
         }
     }

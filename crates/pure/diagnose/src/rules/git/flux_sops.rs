@@ -32,9 +32,16 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (words, signal) in [("cannot get sops data key", "flux.sops-data-key"), ("Error getting data key: ", "sops.get-data-key")] {
+    for (words, signal) in [
+        ("cannot get sops data key", "flux.sops-data-key"),
+        ("Error getting data key: ", "sops.get-data-key"),
+    ] {
         for s in said(cx, words, signal, "sops finds no private key for the file") {
-            let id = s.who.clone().or_else(|| subject(&s.evidence.text).map(|(ns, n)| EntityId::object("Kustomization", "kustomize.toolkit.fluxcd.io", &ns, &n)));
+            let id = s.who.clone().or_else(|| {
+                subject(&s.evidence.text).map(|(ns, n)| {
+                    EntityId::object("Kustomization", "kustomize.toolkit.fluxcd.io", &ns, &n)
+                })
+            });
             let id = id.unwrap_or_else(|| EntityId::other("flux", "decryption"));
             let ns = id.namespace().unwrap_or("flux-system").to_owned();
             let mut f = RULE
@@ -48,9 +55,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't make a new key before you have looked for the old one: what it encrypted is lost without it.");
             f = claim(cx, f, &[&s]);
             if s.who.is_none() {
-                f = f.cite_all(cx.hits("sops.age-identities").map(|h| cx.log(h, 0, "why no key could be used")).take(2));
+                f = f.cite_all(
+                    cx.hits("sops.age-identities")
+                        .map(|h| cx.log(h, 0, "why no key could be used"))
+                        .take(2),
+                );
             }
-            if let Some(object) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == id) {
+            if let Some(object) = cx
+                .cluster
+                .others
+                .iter()
+                .find(|o| cx.cluster.id(o.obj) == id)
+            {
                 f = why(cx, f, object.obj, &ns);
             }
             out.push(f);
@@ -63,12 +79,30 @@ fn why(cx: &Context<'_>, f: Finding, obj: defib_model::cluster::ObjId, ns: &str)
     let v = gitops::value(cx, obj);
     let name = gitops::text(&v, "/spec/decryption/secretRef/name");
     if v.pointer("/spec/decryption").is_none() {
-        return f.cite(cx.field(obj, "/spec", "it has no decryption block")).term(10, "the Kustomization has no decryption block");
+        return f
+            .cite(cx.field(obj, "/spec", "it has no decryption block"))
+            .term(10, "the Kustomization has no decryption block");
     }
     let f = f.cite(cx.field(obj, "/spec/decryption", "where Flux looks for the key"));
-    match cx.cluster.secrets.iter().find(|s| s.metadata.namespace == ns && s.metadata.name == name) {
-        None if !name.is_empty() && cx.cluster.is_listed("Secret", ns) => f.term(10, format!("Secret {name} is not in namespace {ns}")),
-        Some(s) if !s.data.iter().any(|k| k.ends_with(".agekey") || k.ends_with(".asc") || k.starts_with("sops.")) => f.term(10, "no key of the Secret ends in .agekey or .asc, so none is read"),
+    match cx
+        .cluster
+        .secrets
+        .iter()
+        .find(|s| s.metadata.namespace == ns && s.metadata.name == name)
+    {
+        None if !name.is_empty() && cx.cluster.is_listed("Secret", ns) => {
+            f.term(10, format!("Secret {name} is not in namespace {ns}"))
+        }
+        Some(s)
+            if !s.data.iter().any(|k| {
+                k.ends_with(".agekey") || k.ends_with(".asc") || k.starts_with("sops.")
+            }) =>
+        {
+            f.term(
+                10,
+                "no key of the Secret ends in .agekey or .asc, so none is read",
+            )
+        }
         _ => f,
     }
 }

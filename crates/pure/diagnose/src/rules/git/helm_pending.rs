@@ -33,17 +33,38 @@ pub static RULE: Rule = Rule {
 fn lock<'a>(cx: &Context<'a>, name: Option<&str>) -> Option<&'a defib_model::views::Secret> {
     cx.cluster.secrets.iter().find(|s| {
         s.metadata.name.starts_with("sh.helm.release.v1.")
-            && s.metadata.labels.get("status").is_some_and(|v| v.starts_with("pending-"))
+            && s.metadata
+                .labels
+                .get("status")
+                .is_some_and(|v| v.starts_with("pending-"))
             && name.is_none_or(|n| s.metadata.labels.get("name").is_some_and(|v| v == n))
     })
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = said(cx, "another operation (install/upgrade/rollback) is in progress", "helm.pending", "Helm refuses because it finds its own mark of an operation under way");
+    let all = said(
+        cx,
+        "another operation (install/upgrade/rollback) is in progress",
+        "helm.pending",
+        "Helm refuses because it finds its own mark of an operation under way",
+    );
     for s in &all {
-        let named = s.who.as_ref().map(|w| (w.namespace().unwrap_or_default().to_owned(), w.name().to_owned())).or_else(|| subject(&s.evidence.text));
+        let named = s
+            .who
+            .as_ref()
+            .map(|w| {
+                (
+                    w.namespace().unwrap_or_default().to_owned(),
+                    w.name().to_owned(),
+                )
+            })
+            .or_else(|| subject(&s.evidence.text));
         let (ns, name) = named.clone().unwrap_or_default();
-        let entity = if name.is_empty() { EntityId::other("helm-release", "unnamed") } else { EntityId::object("HelmRelease", "helm.toolkit.fluxcd.io", &ns, &name) };
+        let entity = if name.is_empty() {
+            EntityId::other("helm-release", "unnamed")
+        } else {
+            EntityId::object("HelmRelease", "helm.toolkit.fluxcd.io", &ns, &name)
+        };
         if past(cx, &entity) {
             continue;
         }
@@ -51,33 +72,90 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     // Without the message: a pending Secret that is older than any operation takes.
     for secret in cx.cluster.secrets.iter().filter(|_| all.is_empty()) {
-        let pending = secret.metadata.labels.get("status").is_some_and(|v| v.starts_with("pending-"));
-        if secret.metadata.name.starts_with("sh.helm.release.v1.") && pending && cx.cluster.age_seconds(secret.metadata.creation_timestamp).is_some_and(|a| a > 3600) {
-            let name = secret.metadata.labels.get("name").cloned().unwrap_or_default();
-            out.push(finding(cx, EntityId::other("helm-release", &name), &secret.metadata.namespace, &name, None));
+        let pending = secret
+            .metadata
+            .labels
+            .get("status")
+            .is_some_and(|v| v.starts_with("pending-"));
+        if secret.metadata.name.starts_with("sh.helm.release.v1.")
+            && pending
+            && cx
+                .cluster
+                .age_seconds(secret.metadata.creation_timestamp)
+                .is_some_and(|a| a > 3600)
+        {
+            let name = secret
+                .metadata
+                .labels
+                .get("name")
+                .cloned()
+                .unwrap_or_default();
+            out.push(finding(
+                cx,
+                EntityId::other("helm-release", &name),
+                &secret.metadata.namespace,
+                &name,
+                None,
+            ));
         }
     }
 }
 
 fn finding(cx: &Context<'_>, entity: EntityId, ns: &str, name: &str, s: Option<&Said>) -> Finding {
-    let (n, place) = (if name.is_empty() { "RELEASE" } else { name }, if ns.is_empty() { String::new() } else { format!(" -n {ns}") });
+    let (n, place) = (
+        if name.is_empty() { "RELEASE" } else { name },
+        if ns.is_empty() {
+            String::new()
+        } else {
+            format!(" -n {ns}")
+        },
+    );
     let mut f = RULE
         .on(entity)
-        .title(format!("Helm release {n} is locked by an operation that was interrupted"))
+        .title(format!(
+            "Helm release {n} is locked by an operation that was interrupted"
+        ))
         .why("No Helm runs any more, but its mark stays, and every later try is refused.")
-        .safe("See the history; make sure that nothing runs.", format!("helm history {n}{place}; kubectl get jobs,pods -A | grep -i helm"))
-        .safe("Keep a copy of the release's Secrets.", format!("kubectl get secrets{place} -l owner=helm,name={n} -o yaml > release-copy.yaml"))
-        .check_first("Roll back to the last deployed revision.", format!("helm rollback {n} REVISION{place}"))
-        .destructive("A first install that never finished has none: delete its pending Secret.", format!("kubectl delete secret{place} sh.helm.release.v1.{n}.v1"))
+        .safe(
+            "See the history; make sure that nothing runs.",
+            format!("helm history {n}{place}; kubectl get jobs,pods -A | grep -i helm"),
+        )
+        .safe(
+            "Keep a copy of the release's Secrets.",
+            format!(
+                "kubectl get secrets{place} -l owner=helm,name={n} -o yaml > release-copy.yaml"
+            ),
+        )
+        .check_first(
+            "Roll back to the last deployed revision.",
+            format!("helm rollback {n} REVISION{place}"),
+        )
+        .destructive(
+            "A first install that never finished has none: delete its pending Secret.",
+            format!("kubectl delete secret{place} sh.helm.release.v1.{n}.v1"),
+        )
         .dont("Don't uninstall the release to get rid of the lock: it takes the workloads along.");
     if let Some(s) = s {
-        f = claim(cx, f.term(85, "Helm finds its own mark of an operation under way"), &[s]);
+        f = claim(
+            cx,
+            f.term(85, "Helm finds its own mark of an operation under way"),
+            &[s],
+        );
         if let Some(who) = &s.who {
             f = f.explains_if(cx, K::ResourceNotReady, who);
         }
     }
     if let Some(secret) = lock(cx, (!name.is_empty()).then_some(name)) {
-        f = f.term(if s.is_some() { 10 } else { 70 }, "the release's last Secret is in a pending state").cite(cx.field(secret.obj, "/metadata/labels/status", "the mark of the operation"));
+        f = f
+            .term(
+                if s.is_some() { 10 } else { 70 },
+                "the release's last Secret is in a pending state",
+            )
+            .cite(cx.field(
+                secret.obj,
+                "/metadata/labels/status",
+                "the mark of the operation",
+            ));
     }
     f
 }

@@ -40,32 +40,88 @@ fn finding(entity: EntityId, service: &str) -> Finding {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for s in &said(cx, "does not have load balancer ingress IP address", "helm.wait-load-balancer", "Helm names the Service that it waits for") {
-        let service = s.text.rsplit(": ").next().unwrap_or_default().trim().trim_matches('"').to_owned();
+    for s in &said(
+        cx,
+        "does not have load balancer ingress IP address",
+        "helm.wait-load-balancer",
+        "Helm names the Service that it waits for",
+    ) {
+        let service = s
+            .text
+            .rsplit(": ")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"')
+            .to_owned();
         let (ns, name) = service.split_once('/').unwrap_or(("", &service));
-        out.push(claim(cx, finding(EntityId::object("Service", "", ns, name), &service).term(85, "Helm names the Service and what it waits for"), &[s]));
+        out.push(claim(
+            cx,
+            finding(EntityId::object("Service", "", ns, name), &service)
+                .term(85, "Helm names the Service and what it waits for"),
+            &[s],
+        ));
     }
-    for r in gitops::not_ready(cx, "helm.toolkit.fluxcd.io").into_iter().filter(|r| r.kind == "HelmRelease") {
+    for r in gitops::not_ready(cx, "helm.toolkit.fluxcd.io")
+        .into_iter()
+        .filter(|r| r.kind == "HelmRelease")
+    {
         let (i, c) = r.condition;
-        let all: Vec<&str> = cx.cluster.others.iter().filter(|o| o.obj == r.obj).flat_map(|o| o.status.conditions.iter().map(|c| c.message.as_str())).collect();
-        let timed_out = all.iter().any(|m| m.contains("timed out waiting for the condition") || m.contains("context deadline exceeded"));
+        let all: Vec<&str> = cx
+            .cluster
+            .others
+            .iter()
+            .filter(|o| o.obj == r.obj)
+            .flat_map(|o| o.status.conditions.iter().map(|c| c.message.as_str()))
+            .collect();
+        let timed_out = all.iter().any(|m| {
+            m.contains("timed out waiting for the condition")
+                || m.contains("context deadline exceeded")
+        });
         if !timed_out {
             continue;
         }
         let v = gitops::value(cx, r.obj);
-        let pick = |at: &str, or: &str| Some(gitops::text(&v, at)).filter(|t| !t.is_empty()).unwrap_or(or).to_owned();
-        let (ns, release) = (pick("/spec/targetNamespace", r.id.namespace().unwrap_or_default()), pick("/spec/releaseName", r.id.name()));
-        for service in cx.cluster.services.iter().filter(|s| s.metadata.namespace == ns) {
+        let pick = |at: &str, or: &str| {
+            Some(gitops::text(&v, at))
+                .filter(|t| !t.is_empty())
+                .unwrap_or(or)
+                .to_owned()
+        };
+        let (ns, release) = (
+            pick(
+                "/spec/targetNamespace",
+                r.id.namespace().unwrap_or_default(),
+            ),
+            pick("/spec/releaseName", r.id.name()),
+        );
+        for service in cx
+            .cluster
+            .services
+            .iter()
+            .filter(|s| s.metadata.namespace == ns)
+        {
             let sid = cx.cluster.id(service.obj);
-            let its = service.metadata.annotations.get("meta.helm.sh/release-name").or_else(|| service.metadata.labels.get("app.kubernetes.io/instance"));
-            if its != Some(&release) || service.spec.kind != "LoadBalancer" || cx.has(K::LoadBalancerPending, &sid).is_none() {
+            let its = service
+                .metadata
+                .annotations
+                .get("meta.helm.sh/release-name")
+                .or_else(|| service.metadata.labels.get("app.kubernetes.io/instance"));
+            if its != Some(&release)
+                || service.spec.kind != "LoadBalancer"
+                || cx.has(K::LoadBalancerPending, &sid).is_none()
+            {
                 continue;
             }
             out.push(
                 finding(sid, &format!("{ns}/{}", service.metadata.name))
                     .term(55, "the release ran into its timeout while it waited")
                     .term(30, "a LoadBalancer Service of the release has no address")
-                    .cite(cx.field(r.obj, &format!("/status/conditions/{i}/message"), format!("{}: Helm gave up waiting", c.kind)))
+                    .cite(cx.field(
+                        r.obj,
+                        &format!("/status/conditions/{i}/message"),
+                        format!("{}: Helm gave up waiting", c.kind),
+                    ))
                     .cite(cx.field(service.obj, "/spec/type", "the Service that has no address"))
                     .weak()
                     .explains(K::ResourceNotReady, &r.id),

@@ -31,11 +31,20 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (words, signal) in [
         ("knownhosts: key mismatch", "git.host-key-mismatch"),
-        ("hostkey could not be verified", "git.host-key-mismatch-flux"),
-        ("REMOTE HOST IDENTIFICATION HAS CHANGED", "git.host-key-changed"),
+        (
+            "hostkey could not be verified",
+            "git.host-key-mismatch-flux",
+        ),
+        (
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+            "git.host-key-changed",
+        ),
     ] {
         for s in said(cx, words, signal, "the host's key is not the recorded one") {
-            let id = s.who.clone().unwrap_or_else(|| EntityId::other("git-host", "ssh"));
+            let id = s
+                .who
+                .clone()
+                .unwrap_or_else(|| EntityId::other("git-host", "ssh"));
             let f = RULE
                 .on(id)
                 .title("the Git host shows another SSH key than the recorded one")

@@ -30,7 +30,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let Some((verdict, all, _)) = sealed::closed(cx) else { return };
+    let Some((verdict, all, _)) = sealed::closed(cx) else {
+        return;
+    };
     if verdict == Verdict::Scope {
         return;
     }

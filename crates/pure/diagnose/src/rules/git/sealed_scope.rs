@@ -29,7 +29,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let Some((verdict, all, opened)) = sealed::closed(cx) else { return };
+    let Some((verdict, all, opened)) = sealed::closed(cx) else {
+        return;
+    };
     if verdict == Verdict::KeyLost {
         return;
     }
@@ -46,10 +48,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         f = claim(cx, f, &[s]);
         match &opened {
             Some(other) => {
-                if let Some(o) = cx.cluster.others.iter().find(|o| cx.cluster.id(o.obj) == *other) {
-                    f = f.cite(cx.field(o.obj, "/status/conditions", "this one opens with the same keys"));
+                if let Some(o) = cx
+                    .cluster
+                    .others
+                    .iter()
+                    .find(|o| cx.cluster.id(o.obj) == *other)
+                {
+                    f = f.cite(cx.field(
+                        o.obj,
+                        "/status/conditions",
+                        "this one opens with the same keys",
+                    ));
                 }
-                f = f.term(37, format!("others open, {} for one: the keys are there", other.name()));
+                f = f.term(
+                    37,
+                    format!("others open, {} for one: the keys are there", other.name()),
+                );
             }
             None => {
                 f = f.undecided("Do other SealedSecrets open? If they do, this one is sealed for another name or namespace; if none does, the key is gone.", "kubectl get sealedsecrets -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,SYNCED:.status.conditions[*].status,SAYS:.status.conditions[*].message", &["sealed-secret-key-lost", "sealed-secret-scope-mismatch"]);

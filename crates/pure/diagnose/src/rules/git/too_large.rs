@@ -28,9 +28,18 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for s in said(cx, "metadata.annotations: Too long", "apiserver.annotation-too-long", "the annotation that client-side apply keeps is over its limit") {
-        let object = crate::analysis::between(&s.text, "\"", "\" is invalid").map(|t| t.rsplit('"').next().unwrap_or(t).to_owned());
-        let id = s.who.clone().unwrap_or_else(|| EntityId::other("object", object.as_deref().unwrap_or("unnamed")));
+    for s in said(
+        cx,
+        "metadata.annotations: Too long",
+        "apiserver.annotation-too-long",
+        "the annotation that client-side apply keeps is over its limit",
+    ) {
+        let object = crate::analysis::between(&s.text, "\"", "\" is invalid")
+            .map(|t| t.rsplit('"').next().unwrap_or(t).to_owned());
+        let id = s
+            .who
+            .clone()
+            .unwrap_or_else(|| EntityId::other("object", object.as_deref().unwrap_or("unnamed")));
         let f = RULE
             .on(id)
             .title(format!("{} is too large for client-side apply", object.as_deref().unwrap_or("an object")))

@@ -34,33 +34,79 @@ pub static RULE: Rule = Rule {
 const RESOURCES: &[&str] = &["ephemeral-storage", "inodes", "DiskPressure"];
 
 fn is_disk(message: &str) -> bool {
-    RESOURCES.iter().any(|r| message.contains(r)) && !message.contains("exceeds the") && !message.contains("NoDiskPressure")
+    RESOURCES.iter().any(|r| message.contains(r))
+        && !message.contains("exceeds the")
+        && !message.contains("NoDiskPressure")
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::NodePressure) {
-        let Some(node) = cx.cluster.node(c.entity.name()) else { continue };
-        for (i, condition) in node.status.conditions.iter().enumerate().filter(|(_, c)| c.kind == "DiskPressure" && c.status == "True") {
-            let pointer = if condition.message.is_empty() { "reason" } else { "message" };
+        let Some(node) = cx.cluster.node(c.entity.name()) else {
+            continue;
+        };
+        for (i, condition) in node
+            .status
+            .conditions
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.kind == "DiskPressure" && c.status == "True")
+        {
+            let pointer = if condition.message.is_empty() {
+                "reason"
+            } else {
+                "message"
+            };
             let mut finding = found(&node.metadata.name)
                 .term(85, "the kubelet says so in the node's status")
-                .cite(cx.field(node.obj, &format!("/status/conditions/{i}/{pointer}"), "the kubelet's words"))
-                .cite(cx.field(node.obj, &format!("/status/conditions/{i}/status"), "the DiskPressure condition"))
+                .cite(cx.field(
+                    node.obj,
+                    &format!("/status/conditions/{i}/{pointer}"),
+                    "the kubelet's words",
+                ))
+                .cite(cx.field(
+                    node.obj,
+                    &format!("/status/conditions/{i}/status"),
+                    "the DiskPressure condition",
+                ))
                 .explains(K::NodePressure, &c.entity);
-            if let Some(t) = node.spec.taints.iter().position(|t| t.key == "node.kubernetes.io/disk-pressure") {
-                finding = finding.cite(cx.field(node.obj, &format!("/spec/taints/{t}/key"), "no pod is placed there while this taint is set"));
+            if let Some(t) = node
+                .spec
+                .taints
+                .iter()
+                .position(|t| t.key == "node.kubernetes.io/disk-pressure")
+            {
+                finding = finding.cite(cx.field(
+                    node.obj,
+                    &format!("/spec/taints/{t}/key"),
+                    "no pod is placed there while this taint is set",
+                ));
             }
             out.push(finding);
         }
     }
     for c in cx.all(K::PodEvicted) {
         let pod = cx.cluster.pod(&c.entity);
-        let words = c.evidence.first().filter(|_| pod.is_none_or(|p| is_disk(&p.status.message)));
-        let Some(e) = words.filter(|e| pod.is_some() || is_disk(&e.text)) else { continue };
+        let words = c
+            .evidence
+            .first()
+            .filter(|_| pod.is_none_or(|p| is_disk(&p.status.message)));
+        let Some(e) = words.filter(|e| pod.is_some() || is_disk(&e.text)) else {
+            continue;
+        };
         let node = pod.map_or("", |p| p.spec.node_name.as_str());
-        out.push(found(node).term(85, "the kubelet gives it as the reason of the eviction").cite(e.clone()).explains(K::PodEvicted, &c.entity));
+        out.push(
+            found(node)
+                .term(85, "the kubelet gives it as the reason of the eviction")
+                .cite(e.clone())
+                .explains(K::PodEvicted, &c.entity),
+        );
     }
-    for event in cx.cluster.events.iter().filter(|e| e.about.kind() == "node" && e.warning) {
+    for event in cx
+        .cluster
+        .events
+        .iter()
+        .filter(|e| e.about.kind() == "node" && e.warning)
+    {
         let told = match event.reason.as_str() {
             "EvictionThresholdMet" => is_disk(&event.message),
             "FreeDiskSpaceFailed" => true,
@@ -68,22 +114,45 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         let name = event.about.name();
         let node = cx.cluster.node(name);
-        let over = node.is_some_and(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure" && c.status == "False"));
+        let over = node.is_some_and(|n| {
+            n.status
+                .conditions
+                .iter()
+                .any(|c| c.kind == "DiskPressure" && c.status == "False")
+        });
         if told && !over {
-            out.push(found(name).term(80, "the kubelet reclaims disk").cite(cx.event(event, "the kubelet's words")));
+            out.push(
+                found(name)
+                    .term(80, "the kubelet reclaims disk")
+                    .cite(cx.event(event, "the kubelet's words")),
+            );
         }
     }
     for hit in cx.hits("kubelet.reclaims-disk") {
-        let over = !cx.cluster.nodes.is_empty() && cx.all(K::NodePressure).next().is_none() && cx.all(K::PodEvicted).next().is_none();
+        let over = !cx.cluster.nodes.is_empty()
+            && cx.all(K::NodePressure).next().is_none()
+            && cx.all(K::PodEvicted).next().is_none();
         if !over && cx.all(K::NodePressure).next().is_none() {
-            out.push(found("").term(80, "the kubelet's eviction manager reclaims disk").cite(cx.log(hit, 0, "the kubelet's words")));
+            out.push(
+                found("")
+                    .term(80, "the kubelet's eviction manager reclaims disk")
+                    .cite(cx.log(hit, 0, "the kubelet's words")),
+            );
         }
     }
 }
 
 fn found(node: &str) -> Finding {
-    let entity = if node.is_empty() { EntityId::other("nodes", "cluster") } else { EntityId::object("Node", "", "", node) };
-    let which = if node.is_empty() { "a node".to_owned() } else { format!("node {node}") };
+    let entity = if node.is_empty() {
+        EntityId::other("nodes", "cluster")
+    } else {
+        EntityId::object("Node", "", "", node)
+    };
+    let which = if node.is_empty() {
+        "a node".to_owned()
+    } else {
+        format!("node {node}")
+    };
     RULE.on(entity)
         .title(format!("a disk of {which} is over the kubelet's threshold: pods are evicted and none is placed there"))
         .why("The kubelet keeps a share of the disk free, by collecting images and then by killing pods.")

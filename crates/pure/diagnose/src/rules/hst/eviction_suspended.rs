@@ -39,7 +39,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if silent.is_empty() {
         return;
     }
-    let names = cx.cluster.nodes.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = cx
+        .cluster
+        .nodes
+        .iter()
+        .map(|n| n.metadata.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     let mut finding = RULE
         .on(EntityId::other("nodes", "cluster"))
         .title(format!("no node is ready ({names}): the controller has suspended evictions"))
@@ -48,14 +54,24 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .term(10, "at least one does not report at all");
     for (node, i, _) in silent.iter().take(2) {
         finding = finding
-            .cite(cx.field(node.obj, &format!("/status/conditions/{i}/message"), "this node does not report"))
-            .cite(cx.field(node.obj, &format!("/status/conditions/{i}/status"), "its Ready condition"));
+            .cite(cx.field(
+                node.obj,
+                &format!("/status/conditions/{i}/message"),
+                "this node does not report",
+            ))
+            .cite(cx.field(
+                node.obj,
+                &format!("/status/conditions/{i}/status"),
+                "its Ready condition",
+            ));
     }
     for (node, _, _) in &silent {
         finding = finding.explains(K::NodeNotReady, &cx.cluster.id(node.obj));
     }
     for hit in cx.hits("kcm.all-nodes-not-ready").take(1) {
-        finding = finding.term(20, "the controller manager says so").cite(cx.log(hit, 0, "the controller suspends evictions"));
+        finding = finding
+            .term(20, "the controller manager says so")
+            .cite(cx.log(hit, 0, "the controller suspends evictions"));
     }
     out.push(
         finding

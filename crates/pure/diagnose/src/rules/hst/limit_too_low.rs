@@ -31,10 +31,21 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // Without memory on the whole machine a limit says nothing.
-    let machine = cx.hits("kernel.oom-global").chain(cx.hits("kernel.oom-machine")).next().is_some() || cx.cluster.events.iter().any(|e| e.message.contains("OOM encountered"));
+    let machine = cx
+        .hits("kernel.oom-global")
+        .chain(cx.hits("kernel.oom-machine"))
+        .next()
+        .is_some()
+        || cx
+            .cluster
+            .events
+            .iter()
+            .any(|e| e.message.contains("OOM encountered"));
     let mut seen = false;
     for (entity, part, e, pod) in oom::containers(cx) {
-        let Some((path, limit)) = oom::limit(pod, &part) else { continue };
+        let Some((path, limit)) = oom::limit(pod, &part) else {
+            continue;
+        };
         seen = true;
         let owner = cx.top_owner(&entity);
         out.push(

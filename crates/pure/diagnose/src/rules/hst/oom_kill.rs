@@ -33,30 +33,67 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut system: Vec<Finding> = Vec::new();
     // The kernel's summary says that the shortage was the machine's; the next line names the victim.
-    for hit in cx.hits("kernel.oom-machine").chain(cx.hits("kernel.oom-global")) {
-        let victims = cx.hits("kernel.oom-global").filter(|h| h.entry == hit.entry);
-        let victim = victims.filter_map(|h| h.lines.first()?.groups.first().cloned()).next().unwrap_or_default();
-        let entity = hit.entity.clone().unwrap_or_else(|| EntityId::other("nodes", "cluster"));
-        system.push(found(entity, &victim).term(90, "the kernel says so").cite(cx.log(hit, 0, "the kernel's words")));
+    for hit in cx
+        .hits("kernel.oom-machine")
+        .chain(cx.hits("kernel.oom-global"))
+    {
+        let victims = cx
+            .hits("kernel.oom-global")
+            .filter(|h| h.entry == hit.entry);
+        let victim = victims
+            .filter_map(|h| h.lines.first()?.groups.first().cloned())
+            .next()
+            .unwrap_or_default();
+        let entity = hit
+            .entity
+            .clone()
+            .unwrap_or_else(|| EntityId::other("nodes", "cluster"));
+        system.push(
+            found(entity, &victim)
+                .term(90, "the kernel says so")
+                .cite(cx.log(hit, 0, "the kernel's words")),
+        );
     }
-    for event in cx.cluster.events.iter().filter(|e| e.message.contains("OOM encountered") && e.about.kind() == "node") {
-        let victim = crate::analysis::between(&event.message, "victim process: ", ",").unwrap_or("").to_owned();
-        system.push(found(event.about.clone(), &victim).term(88, "the kubelet reports it").cite(cx.event(event, "the kubelet saw a kill by the kernel")));
+    for event in cx
+        .cluster
+        .events
+        .iter()
+        .filter(|e| e.message.contains("OOM encountered") && e.about.kind() == "node")
+    {
+        let victim = crate::analysis::between(&event.message, "victim process: ", ",")
+            .unwrap_or("")
+            .to_owned();
+        system.push(
+            found(event.about.clone(), &victim)
+                .term(88, "the kubelet reports it")
+                .cite(cx.event(event, "the kubelet saw a kill by the kernel")),
+        );
     }
     if system.is_empty() {
         for (entity, part, e, pod) in oom::containers(cx) {
             if oom::limit(pod, &part).is_some() {
                 continue;
             }
-            let node = if pod.spec.node_name.is_empty() { entity.clone() } else { EntityId::object("Node", "", "", &pod.spec.node_name) };
-            out.push(found(node, &part).term(60, "a container was killed for memory").term(15, "it has no memory limit of its own").cite(e).explains(K::ContainerOomKilled, &entity));
+            let node = if pod.spec.node_name.is_empty() {
+                entity.clone()
+            } else {
+                EntityId::object("Node", "", "", &pod.spec.node_name)
+            };
+            out.push(
+                found(node, &part)
+                    .term(60, "a container was killed for memory")
+                    .term(15, "it has no memory limit of its own")
+                    .cite(e)
+                    .explains(K::ContainerOomKilled, &entity),
+            );
         }
         return;
     }
     // Containers without a limit were hit by the same shortage.
     for mut finding in system {
         for (entity, part, e, pod) in oom::containers(cx) {
-            let same_node = finding.entity.kind() != "node" || finding.entity.name() == pod.spec.node_name;
+            let same_node =
+                finding.entity.kind() != "node" || finding.entity.name() == pod.spec.node_name;
             if oom::limit(pod, &part).is_none() && same_node {
                 finding = finding.cite(e).explains(K::ContainerOomKilled, &entity);
             }
@@ -66,7 +103,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 }
 
 fn found(entity: EntityId, victim: &str) -> Finding {
-    let who = if victim.is_empty() { "a process".to_owned() } else { victim.to_owned() };
+    let who = if victim.is_empty() {
+        "a process".to_owned()
+    } else {
+        victim.to_owned()
+    };
     RULE.on(entity)
         .title(format!("the machine ran out of memory and the kernel killed {who}"))
         .why("The kernel chooses the victim; it need not be the one that ate the memory.")

@@ -17,10 +17,10 @@
 //! ## What not to do
 //! Do not count these pods as alive when you plan a restart or a drain elsewhere.
 
+use crate::rules::prelude::*;
 use defib_model::cluster::ObjId;
 use defib_model::report::Evidence;
 use jiff::Timestamp;
-use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -35,20 +35,32 @@ pub static RULE: Rule = Rule {
 const SILENT: i64 = 300;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let listed = cx.cluster.listed.get("Node").is_some_and(|l| l.whole) && !cx.cluster.nodes.is_empty();
-    for pod in cx.cluster.pods.iter().filter(|p| listed && p.status.phase == "Running" && p.metadata.deletion_timestamp.is_none()) {
+    let listed =
+        cx.cluster.listed.get("Node").is_some_and(|l| l.whole) && !cx.cluster.nodes.is_empty();
+    for pod in cx.cluster.pods.iter().filter(|p| {
+        listed && p.status.phase == "Running" && p.metadata.deletion_timestamp.is_none()
+    }) {
         let name = &pod.spec.node_name;
         if name.is_empty() || cx.cluster.node(name).is_some() {
             continue;
         }
         // Pods and nodes may have been listed from two clusters or at two times: the node must have
         // left another trace that it was one of these.
-        let Some(trace) = trace(cx, name) else { continue };
-        let mut finding = found(name, format!("pods are shown as running on node {name}, which does not exist any more"))
-            .term(80, "all nodes were listed, and it is not among them")
-            .cite(cx.field(pod.obj, "/spec/nodeName", "the node that the pod ran on"))
-            .cite(cx.field(pod.obj, "/status/phase", "the last thing that its kubelet wrote"))
-            .cite(trace);
+        let Some(trace) = trace(cx, name) else {
+            continue;
+        };
+        let mut finding = found(
+            name,
+            format!("pods are shown as running on node {name}, which does not exist any more"),
+        )
+        .term(80, "all nodes were listed, and it is not among them")
+        .cite(cx.field(pod.obj, "/spec/nodeName", "the node that the pod ran on"))
+        .cite(cx.field(
+            pod.obj,
+            "/status/phase",
+            "the last thing that its kubelet wrote",
+        ))
+        .cite(trace);
         let id = cx.cluster.id(pod.obj);
         for kind in [K::PodNotReady, K::ContainerCrashLoop, K::ProbeFailing] {
             if cx.has(kind, &id).is_some() {
@@ -63,17 +75,40 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// What a node that is gone leaves behind: its lease, its password, attachments, events.
 fn trace(cx: &Context<'_>, node: &str) -> Option<Evidence> {
     let lease = cx.cluster.others.iter().map(|o| o.obj).find(|o| {
-        cx.cluster.object(*o).is_some_and(|o| o.kind == "Lease" && o.namespace == "kube-node-lease" && o.name == node)
+        cx.cluster.object(*o).is_some_and(|o| {
+            o.kind == "Lease" && o.namespace == "kube-node-lease" && o.name == node
+        })
     });
     let password = format!("{node}.node-password.k3s");
-    let secret = cx.cluster.secrets.iter().find(|s| s.metadata.name == password).map(|s| s.obj);
+    let secret = cx
+        .cluster
+        .secrets
+        .iter()
+        .find(|s| s.metadata.name == password)
+        .map(|s| s.obj);
     if let Some(obj) = lease.or(secret) {
-        return Some(cx.field(obj, "/metadata/name", "the node was a member of this cluster"));
+        return Some(cx.field(
+            obj,
+            "/metadata/name",
+            "the node was a member of this cluster",
+        ));
     }
-    if let Some(a) = cx.cluster.attachments.iter().find(|a| a.spec.node_name == node) {
-        return Some(cx.field(a.obj, "/spec/nodeName", "the node was a member of this cluster"));
+    if let Some(a) = cx
+        .cluster
+        .attachments
+        .iter()
+        .find(|a| a.spec.node_name == node)
+    {
+        return Some(cx.field(
+            a.obj,
+            "/spec/nodeName",
+            "the node was a member of this cluster",
+        ));
     }
-    let event = cx.cluster.events_of(&EntityId::object("Node", "", "", node)).last()?;
+    let event = cx
+        .cluster
+        .events_of(&EntityId::object("Node", "", "", node))
+        .last()?;
     Some(cx.event(event, "the node was a member of this cluster"))
 }
 
@@ -89,24 +124,59 @@ fn found(node: &str, title: String) -> Finding {
 fn leases(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut renewed: Vec<(ObjId, String, Timestamp)> = Vec::new();
     for other in &cx.cluster.others {
-        let Some(object) = cx.cluster.object(other.obj).filter(|o| o.kind == "Lease" && o.namespace == "kube-node-lease") else { continue };
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.json) else { continue };
-        let time = value.pointer("/spec/renewTime").and_then(|t| t.as_str()).and_then(|t| t.parse().ok());
+        let Some(object) = cx
+            .cluster
+            .object(other.obj)
+            .filter(|o| o.kind == "Lease" && o.namespace == "kube-node-lease")
+        else {
+            continue;
+        };
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.json) else {
+            continue;
+        };
+        let time = value
+            .pointer("/spec/renewTime")
+            .and_then(|t| t.as_str())
+            .and_then(|t| t.parse().ok());
         renewed.extend(time.map(|t| (other.obj, object.name.clone(), t)));
     }
-    let Some((fresh, _, latest)) = renewed.iter().max_by_key(|r| r.2).cloned() else { return };
+    let Some((fresh, _, latest)) = renewed.iter().max_by_key(|r| r.2).cloned() else {
+        return;
+    };
     for (obj, name, time) in renewed {
-        let Some(node) = cx.cluster.node(&name).filter(|n| n.ready() == Some("True")) else { continue };
+        let Some(node) = cx.cluster.node(&name).filter(|n| n.ready() == Some("True")) else {
+            continue;
+        };
         if latest.as_second() - time.as_second() < SILENT {
             continue;
         }
-        let Some(i) = node.status.conditions.iter().position(|c| c.kind == "Ready") else { continue };
+        let Some(i) = node
+            .status
+            .conditions
+            .iter()
+            .position(|c| c.kind == "Ready")
+        else {
+            continue;
+        };
         out.push(
-            found(&name, format!("node {name} is shown as Ready, but has not renewed its lease since {time}"))
-                .term(75, "other nodes have renewed theirs since")
-                .cite(cx.field(obj, "/spec/renewTime", "its last sign of life"))
-                .cite(cx.field(node.obj, &format!("/status/conditions/{i}/status"), "what is still shown"))
-                .cite(cx.field(fresh, "/spec/renewTime", "another node renewed its lease then")),
+            found(
+                &name,
+                format!(
+                    "node {name} is shown as Ready, but has not renewed its lease since {time}"
+                ),
+            )
+            .term(75, "other nodes have renewed theirs since")
+            .cite(cx.field(obj, "/spec/renewTime", "its last sign of life"))
+            .cite(cx.field(
+                node.obj,
+                &format!("/status/conditions/{i}/status"),
+                "what is still shown",
+            ))
+            .cite(cx.field(
+                fresh,
+                "/spec/renewTime",
+                "another node renewed its lease then",
+            )),
         );
     }
 }

@@ -28,23 +28,41 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for pull in image::pulls(cx).into_iter().filter(|p| matches!(p.why, Why::Name | Why::NameOrAuth)) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| matches!(p.why, Why::Name | Why::NameOrAuth))
+    {
         let owner = cx.top_owner(&pull.pod);
-        let (ns, name) = (pull.pod.namespace().unwrap_or_default().to_owned(), &pull.image.written);
+        let (ns, name) = (
+            pull.pod.namespace().unwrap_or_default().to_owned(),
+            &pull.image.written,
+        );
         let mut finding = RULE
             .on(owner.clone())
             .key(name.clone())
-            .title(format!("the image {name} of {} {} does not exist under that name", owner.kind(), owner.name()))
+            .title(format!(
+                "the image {name} of {} {} does not exist under that name",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The registry was asked and answered; trying again changes nothing.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-            .safe("See which tags the registry has.", format!("crane ls {}/{}", pull.image.host, pull.image.repository))
-            .check_first("Correct the reference.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+            .safe(
+                "See which tags the registry has.",
+                format!("crane ls {}/{}", pull.image.host, pull.image.repository),
+            )
+            .check_first(
+                "Correct the reference.",
+                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+            )
             .dont("Don't delete the pod: the next one asks for the same image.");
         if pull.why == Why::NameOrAuth {
             finding = finding.undecided(
-                format!("Is {name} misspelt, or private? Docker Hub gives the same answer for both."),
+                format!(
+                    "Is {name} misspelt, or private? Docker Hub gives the same answer for both."
+                ),
                 format!("docker login && docker manifest inspect {name}"),
                 &["image-name-wrong", "image-pull-auth"],
             );

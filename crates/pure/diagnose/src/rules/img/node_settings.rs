@@ -33,8 +33,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let wanted = |w: &Why| matches!(w, Why::NodeSettings | Why::Settings | Why::Unreachable);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         let host = &pull.image.host;
-        let node = cx.cluster.pod(&pull.pod).map(|p| p.spec.node_name.clone()).unwrap_or_default();
-        let on = if node.is_empty() { "the node".to_owned() } else { format!("node {node}") };
+        let node = cx
+            .cluster
+            .pod(&pull.pod)
+            .map(|p| p.spec.node_name.clone())
+            .unwrap_or_default();
+        let on = if node.is_empty() {
+            "the node".to_owned()
+        } else {
+            format!("node {node}")
+        };
         let mut finding = RULE
             .on(if node.is_empty() { EntityId::other("registry", host) } else { EntityId::object("Node", "", "", &node) })
             .key(host.clone())
@@ -61,7 +69,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 finding = finding.undecided(
                     format!("Does the node reach {host} at all, and is the name right?"),
                     format!("getent hosts {host}; curl -v https://{host}/v2/"),
-                    &["registry-config-missing-on-node", "image-name-wrong", "no-default-route"],
+                    &[
+                        "registry-config-missing-on-node",
+                        "image-name-wrong",
+                        "no-default-route",
+                    ],
                 );
             }
             _ => {}

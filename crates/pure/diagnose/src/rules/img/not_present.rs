@@ -29,7 +29,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for pull in image::pulls(cx).into_iter().filter(|p| p.why == Why::NotPresent) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| p.why == Why::NotPresent)
+    {
         let (owner, name) = (cx.top_owner(&pull.pod), &pull.image.written);
         out.push(
             RULE.on(owner.clone())

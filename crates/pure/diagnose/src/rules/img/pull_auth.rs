@@ -29,7 +29,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for pull in image::pulls(cx).into_iter().filter(|p| matches!(p.why, Why::Auth | Why::NameOrAuth)) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| matches!(p.why, Why::Auth | Why::NameOrAuth))
+    {
         let ns = pull.pod.namespace().unwrap_or_default().to_owned();
         let (host, name) = (&pull.image.host, &pull.image.written);
         let mut finding = RULE
@@ -42,11 +45,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if let Some(pod) = cx.cluster.pod(&pull.pod)
             && !pod.spec.image_pull_secrets.is_empty()
         {
-            finding = finding.cite(cx.field(pod.obj, "/spec/imagePullSecrets", "the credentials that the pod brings"));
+            finding = finding.cite(cx.field(
+                pod.obj,
+                "/spec/imagePullSecrets",
+                "the credentials that the pod brings",
+            ));
         }
         if pull.why == Why::NameOrAuth {
             finding = finding.undecided(
-                format!("Is {name} private, or misspelt? Docker Hub gives the same answer for both."),
+                format!(
+                    "Is {name} private, or misspelt? Docker Hub gives the same answer for both."
+                ),
                 format!("docker login && docker manifest inspect {name}"),
                 &["image-name-wrong", "image-pull-auth"],
             );

@@ -29,17 +29,28 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for pull in image::pulls(cx).into_iter().filter(|p| p.why == Why::RateLimit) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| p.why == Why::RateLimit)
+    {
         let host = &pull.image.host;
         out.push(
             RULE.on(EntityId::other("registry", host))
-                .title(format!("{host} throttles the pulls from this cluster (429)"))
+                .title(format!(
+                    "{host} throttles the pulls from this cluster (429)"
+                ))
                 .why("Everything behind one address shares the count; it is given back with time.")
                 .term(pull.points, pull.because.clone())
                 .cite_all(pull.evidence)
                 .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-                .safe("Wait: the kubelet tries again by itself.", "kubectl get pods -A --field-selector status.phase=Pending")
-                .check_first("Log in to the registry, or pull through a mirror, on every node.", "vi /etc/rancher/k3s/registries.yaml && systemctl restart k3s")
+                .safe(
+                    "Wait: the kubelet tries again by itself.",
+                    "kubectl get pods -A --field-selector status.phase=Pending",
+                )
+                .check_first(
+                    "Log in to the registry, or pull through a mirror, on every node.",
+                    "vi /etc/rancher/k3s/registries.yaml && systemctl restart k3s",
+                )
                 .dont("Don't restart the pods: each try counts."),
         );
     }

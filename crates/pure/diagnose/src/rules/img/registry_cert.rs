@@ -28,7 +28,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for pull in image::pulls(cx).into_iter().filter(|p| matches!(p.why, Why::Certificate | Why::NotYetValid)) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| matches!(p.why, Why::Certificate | Why::NotYetValid))
+    {
         let host = &pull.image.host;
         let mut finding = RULE
             .on(EntityId::other("registry", host))

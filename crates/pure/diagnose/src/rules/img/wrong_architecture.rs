@@ -28,13 +28,20 @@ pub static RULE: Rule = Rule {
     code: "IMG004",
     class: "image-wrong-architecture",
     needs: &["Pod"],
-    leads_to: &[K::ImagePullFailing, K::ContainerCrashLoop, K::ContainerStartError],
+    leads_to: &[
+        K::ImagePullFailing,
+        K::ContainerCrashLoop,
+        K::ContainerStartError,
+    ],
     check,
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     alone(cx, out);
-    for pull in image::pulls(cx).into_iter().filter(|p| p.why == Why::Platform) {
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| p.why == Why::Platform)
+    {
         let finding = found(cx, &pull.pod, &pull.image.written)
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
@@ -46,23 +53,41 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             let mut words: Vec<(String, Evidence)> = Vec::new();
             for hit in cx.hits_of(&c.entity, "app.exec-format-error") {
                 for (i, line) in hit.lines.iter().enumerate() {
-                    words.push((line.text.clone(), cx.log(hit, i, "the kernel refuses to run the program")));
+                    words.push((
+                        line.text.clone(),
+                        cx.log(hit, i, "the kernel refuses to run the program"),
+                    ));
                 }
             }
-            for s in said(cx, &c.entity, &["Failed"], "the kernel refuses to run the program") {
+            for s in said(
+                cx,
+                &c.entity,
+                &["Failed"],
+                "the kernel refuses to run the program",
+            ) {
                 if s.text.contains("exec format error") {
                     words.push((s.text, s.evidence));
                 }
             }
-            let Some((text, _)) = words.first() else { continue };
+            let Some((text, _)) = words.first() else {
+                continue;
+            };
             let script = script(text);
             let image = cx
                 .cluster
                 .pod(&c.entity)
-                .and_then(|p| p.spec.all_containers().find(|(_, s)| c.part.is_empty() || s.name == c.part).map(|(_, s)| s.image.clone()))
+                .and_then(|p| {
+                    p.spec
+                        .all_containers()
+                        .find(|(_, s)| c.part.is_empty() || s.name == c.part)
+                        .map(|(_, s)| s.image.clone())
+                })
                 .unwrap_or_default();
             let mut finding = found(cx, &c.entity, &image)
-                .term(if script { 45 } else { 85 }, "the kernel does not know the format of the program")
+                .term(
+                    if script { 45 } else { 85 },
+                    "the kernel does not know the format of the program",
+                )
                 .cite_all(words.into_iter().map(|w| w.1))
                 .explains(kind, &c.entity);
             if script {
@@ -79,7 +104,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// A log by itself, without the pod that wrote it.
 fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for m in loose(cx, "app.exec-format-error", "the kernel refuses to run the program") {
+    for m in loose(
+        cx,
+        "app.exec-format-error",
+        "the kernel refuses to run the program",
+    ) {
         if m.text.contains("exec user process caused") || !script(&m.text) {
             out.push(
                 found(cx, &m.pod, "of this log")
@@ -94,26 +123,51 @@ fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn script(text: &str) -> bool {
     let program = between(text, "exec ", ": exec format error").unwrap_or(text);
     let program = program.trim_matches(['"', '\'', ' ']);
-    [".sh", ".py", ".bash", ".pl"].iter().any(|end| program.ends_with(end))
+    [".sh", ".py", ".bash", ".pl"]
+        .iter()
+        .any(|end| program.ends_with(end))
 }
 
 fn found(cx: &Context<'_>, pod: &EntityId, image: &str) -> Finding {
     let owner = cx.top_owner(pod);
     let ns = pod.namespace().unwrap_or_default();
     RULE.on(owner.clone())
-        .title(format!("the image {image} of {} {} is not built for the CPU of the node", owner.kind(), owner.name()))
+        .title(format!(
+            "the image {image} of {} {} is not built for the CPU of the node",
+            owner.kind(),
+            owner.name()
+        ))
         .why("The program never ran; its log holds nothing but the refusal.")
-        .safe("Compare the platforms of the image with the nodes.", format!("crane manifest {image}; kubectl get nodes -L kubernetes.io/arch"))
-        .check_first("Build it for this platform too, or keep the pod on nodes that fit.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+        .safe(
+            "Compare the platforms of the image with the nodes.",
+            format!("crane manifest {image}; kubectl get nodes -L kubernetes.io/arch"),
+        )
+        .check_first(
+            "Build it for this platform too, or keep the pod on nodes that fit.",
+            format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+        )
         .dont("Don't look for the fault in the program's configuration: it was never read.")
 }
 
 fn with_node(cx: &Context<'_>, pod: &EntityId, finding: Finding) -> Finding {
-    let node = cx.cluster.pod(pod).and_then(|p| cx.cluster.node(&p.spec.node_name));
+    let node = cx
+        .cluster
+        .pod(pod)
+        .and_then(|p| cx.cluster.node(&p.spec.node_name));
     match node.filter(|n| !n.status.node_info.architecture.is_empty()) {
         Some(n) => finding
-            .term(8, format!("node {} is {}", n.metadata.name, n.status.node_info.architecture))
-            .cite(cx.field(n.obj, "/status/nodeInfo/architecture", "the platform of the node")),
+            .term(
+                8,
+                format!(
+                    "node {} is {}",
+                    n.metadata.name, n.status.node_info.architecture
+                ),
+            )
+            .cite(cx.field(
+                n.obj,
+                "/status/nodeInfo/architecture",
+                "the platform of the node",
+            )),
         None => finding,
     }
 }

@@ -39,16 +39,31 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let owner = cx.top_owner(&p.id);
         let mut finding = RULE
             .on(owner.clone())
-            .title(format!("{} {} demands a distance to (or nearness of) other pods that the nodes can't give", owner.kind(), owner.name()))
+            .title(format!(
+                "{} {} demands a distance to (or nearness of) other pods that the nodes can't give",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The rule is required, so the scheduler rather does not place the pod.")
             .term(80, "the scheduler says so")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         if let Some(pod) = p.pod {
             let affinity = &pod.spec.affinity;
-            let pointer = if !affinity.pod_anti_affinity.required.is_empty() { "/spec/affinity/podAntiAffinity" } else { "/spec/affinity/podAffinity" };
-            if !affinity.pod_anti_affinity.required.is_empty() || !affinity.pod_affinity.required.is_empty() {
-                finding = finding.term(12, "the pod demands it").cite(cx.field(pod.obj, pointer, "the rule that can't be met"));
+            let pointer = if !affinity.pod_anti_affinity.required.is_empty() {
+                "/spec/affinity/podAntiAffinity"
+            } else {
+                "/spec/affinity/podAffinity"
+            };
+            if !affinity.pod_anti_affinity.required.is_empty()
+                || !affinity.pod_affinity.required.is_empty()
+            {
+                finding = finding.term(12, "the pod demands it").cite(cx.field(
+                    pod.obj,
+                    pointer,
+                    "the rule that can't be met",
+                ));
             }
             for claim in storage::waiting_claims(cx, pod) {
                 finding = finding.explains(K::ClaimPending, &claim);
@@ -59,8 +74,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(
             finding
-                .safe("Count the nodes, and where the others run.", format!("kubectl get nodes; kubectl get pods -n {} -o wide", owner.namespace().unwrap_or_default()))
-                .check_first("Scale to the number of nodes, or make the rule preferred.", format!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), owner.namespace().unwrap_or_default()))
+                .safe(
+                    "Count the nodes, and where the others run.",
+                    format!(
+                        "kubectl get nodes; kubectl get pods -n {} -o wide",
+                        owner.namespace().unwrap_or_default()
+                    ),
+                )
+                .check_first(
+                    "Scale to the number of nodes, or make the rule preferred.",
+                    format!(
+                        "kubectl edit {} {} -n {}",
+                        owner.kind(),
+                        owner.name(),
+                        owner.namespace().unwrap_or_default()
+                    ),
+                )
                 .dont("Don't delete a running replica to make room: another one waits then."),
         );
     }

@@ -18,8 +18,8 @@
 //! Do not take the taint off servers with a slow disk: workloads and etcd then share it, and etcd
 //! loses.
 
-use crate::analysis::{placement, storage};
 use crate::analysis::scheduling::{self, Reason};
+use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -33,25 +33,42 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in placement::all(cx) {
-        let Reason::Taint(key, value) = &p.reason else { continue };
+        let Reason::Taint(key, value) = &p.reason else {
+            continue;
+        };
         if !scheduling::is_control_plane(key) {
             continue;
         }
         let owner = cx.top_owner(&p.id);
-        let full = if value.is_empty() { key.clone() } else { format!("{key}={value}") };
+        let full = if value.is_empty() {
+            key.clone()
+        } else {
+            format!("{key}={value}")
+        };
         let mut finding = RULE
             .on(owner.clone())
             .key(key.clone())
-            .title(format!("{} {} has no node but servers with taint {full}, which it does not tolerate", owner.kind(), owner.name()))
+            .title(format!(
+                "{} {} has no node but servers with taint {full}, which it does not tolerate",
+                owner.kind(),
+                owner.name()
+            ))
             .why("Servers with this taint take no ordinary pods.")
             .term(75, "the scheduler says that the taint is not tolerated")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         let mut node_name = "NODE".to_owned();
         for node in &p.nodes {
             if let Some(i) = node.spec.taints.iter().position(|t| t.key == *key) {
                 node_name = node.metadata.name.clone();
-                finding = finding.term(15, "the node carries the taint").cite(cx.field(node.obj, &format!("/spec/taints/{i}/key"), "the taint on the node"));
+                finding = finding
+                    .term(15, "the node carries the taint")
+                    .cite(cx.field(
+                        node.obj,
+                        &format!("/spec/taints/{i}/key"),
+                        "the taint on the node",
+                    ));
                 break;
             }
         }
@@ -60,7 +77,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 finding = finding.explains(K::ClaimPending, &claim);
             }
         }
-        
+
         out.push(
             finding
                 .safe("See which nodes carry which taints.", "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")

@@ -33,17 +33,31 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if p.reason != Reason::Cordoned {
             continue;
         }
-        let cordoned: Vec<_> = cx.cluster.nodes.iter().filter(|n| n.spec.unschedulable == Some(true)).collect();
-        let names = cordoned.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>();
+        let cordoned: Vec<_> = cx
+            .cluster
+            .nodes
+            .iter()
+            .filter(|n| n.spec.unschedulable == Some(true))
+            .collect();
+        let names = cordoned
+            .iter()
+            .map(|n| n.metadata.name.as_str())
+            .collect::<Vec<_>>();
         let mut finding = RULE
             .on(EntityId::other("nodes", "cluster"))
-            .title(if names.is_empty() { "every node that fits is cordoned".to_owned() } else { format!("every node that fits is cordoned: {}", names.join(", ")) })
+            .title(if names.is_empty() {
+                "every node that fits is cordoned".to_owned()
+            } else {
+                format!("every node that fits is cordoned: {}", names.join(", "))
+            })
             .why("A drain cordons, and nobody took it back: nothing new is placed.")
             .term(85, "the scheduler says that the nodes are unschedulable")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         for node in cordoned.iter().take(3) {
-            finding = finding.cite(cx.field(node.obj, "/spec/unschedulable", "this node is cordoned"));
+            finding =
+                finding.cite(cx.field(node.obj, "/spec/unschedulable", "this node is cordoned"));
         }
         if !cordoned.is_empty() {
             finding = finding.term(10, "the nodes say so themselves");
@@ -56,7 +70,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .safe("See which nodes are cordoned.", "kubectl get nodes")
-                .check_first("When the maintenance is over, take the cordon back.", format!("kubectl uncordon {}", if names.is_empty() { "NODE".to_owned() } else { names.join(" ") }))
+                .check_first(
+                    "When the maintenance is over, take the cordon back.",
+                    format!(
+                        "kubectl uncordon {}",
+                        if names.is_empty() {
+                            "NODE".to_owned()
+                        } else {
+                            names.join(" ")
+                        }
+                    ),
+                )
                 .dont("Don't uncordon a node that somebody is working on: ask first."),
         );
     }

@@ -43,7 +43,13 @@ fn ports(pod: &Pod) -> Vec<(String, i64)> {
     pod.spec
         .all_containers()
         .flat_map(|(path, c)| {
-            c.ports.iter().enumerate().filter_map(move |(i, p)| Some((format!("/spec/{path}/ports/{i}/hostPort"), p.host_port?))).collect::<Vec<_>>()
+            c.ports
+                .iter()
+                .enumerate()
+                .filter_map(move |(i, p)| {
+                    Some((format!("/spec/{path}/ports/{i}/hostPort"), p.host_port?))
+                })
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -55,20 +61,42 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         let wants = p.pod.map(ports).unwrap_or_default();
         let holder = cx.cluster.pods.iter().find_map(|other| {
-            if other.spec.node_name.is_empty() || other.is_finished() || cx.cluster.id(other.obj) == p.id {
+            if other.spec.node_name.is_empty()
+                || other.is_finished()
+                || cx.cluster.id(other.obj) == p.id
+            {
                 return None;
             }
-            ports(other).into_iter().find(|(_, port)| wants.iter().any(|(_, w)| w == port)).map(|(path, port)| (other, path, port))
+            ports(other)
+                .into_iter()
+                .find(|(_, port)| wants.iter().any(|(_, w)| w == port))
+                .map(|(path, port)| (other, path, port))
         });
-        let ours = p.pod.map_or_else(|| p.id.name().starts_with("svclb-"), is_lb);
+        let ours = p
+            .pod
+            .map_or_else(|| p.id.name().starts_with("svclb-"), is_lb);
         if !ours && !holder.as_ref().is_some_and(|(other, _, _)| is_lb(other)) {
             continue;
         }
         let port = holder.as_ref().map(|(_, _, port)| *port);
-        let who = holder.as_ref().map_or_else(|| "another pod".to_owned(), |(other, _, _)| other.metadata.labels.get(LABEL).map_or_else(|| format!("pod {}", other.metadata.name), |s| format!("Service {s}")));
-        let service = p.pod.and_then(|pod| pod.metadata.labels.get(LABEL)).cloned();
+        let who = holder.as_ref().map_or_else(
+            || "another pod".to_owned(),
+            |(other, _, _)| {
+                other.metadata.labels.get(LABEL).map_or_else(
+                    || format!("pod {}", other.metadata.name),
+                    |s| format!("Service {s}"),
+                )
+            },
+        );
+        let service = p
+            .pod
+            .and_then(|pod| pod.metadata.labels.get(LABEL))
+            .cloned();
         let owner = cx.top_owner(&p.id);
-        let me = service.as_ref().map_or_else(|| format!("{} {}", owner.kind(), owner.name()), |s| format!("Service {s}"));
+        let me = service.as_ref().map_or_else(
+            || format!("{} {}", owner.kind(), owner.name()),
+            |s| format!("Service {s}"),
+        );
         let number = port.map_or_else(|| "a host port".to_owned(), |n| format!("host port {n}"));
         let mut finding = RULE
             .on(owner)
@@ -83,7 +111,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.cite(cx.field(pod.obj, path, "the host port that the pod wants"));
         }
         if let Some((other, path, _)) = &holder {
-            finding = finding.term(15, "the holder of the port is in the evidence").cite(cx.field(other.obj, path, "the same host port, taken"));
+            finding = finding
+                .term(15, "the holder of the port is in the evidence")
+                .cite(cx.field(other.obj, path, "the same host port, taken"));
         }
         for s in &cx.cluster.services {
             if service.as_ref() == Some(&s.metadata.name) && s.spec.kind == "LoadBalancer" {
@@ -92,8 +122,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(
             finding
-                .safe("See which Services are LoadBalancers, and their ports.", "kubectl get services -A | grep LoadBalancer")
-                .check_first("Give one of them another port, or make it ClusterIP behind the Ingress.", "kubectl edit service NAME -n NAMESPACE")
+                .safe(
+                    "See which Services are LoadBalancers, and their ports.",
+                    "kubectl get services -A | grep LoadBalancer",
+                )
+                .check_first(
+                    "Give one of them another port, or make it ClusterIP behind the Ingress.",
+                    "kubectl edit service NAME -n NAMESPACE",
+                )
                 .dont("Don't delete the svclb pods: the controller makes them again."),
         );
     }

@@ -33,21 +33,35 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in placement::all(cx) {
-        let Reason::Insufficient(resource) = &p.reason else { continue };
+        let Reason::Insufficient(resource) = &p.reason else {
+            continue;
+        };
         let owner = cx.top_owner(&p.id);
         let mut finding = RULE
             .on(EntityId::other("nodes", "cluster"))
             .key(resource.clone())
-            .title(format!("{} {} asks for more {resource} than the nodes have left", owner.kind(), owner.name()))
+            .title(format!(
+                "{} {} asks for more {resource} than the nodes have left",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The scheduler adds up requests, whatever is really used.")
             .term(85, "the scheduler says so")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         if let Some(pod) = p.pod {
-            let asks = pod.spec.all_containers().find(|(_, c)| c.resources.requests.contains_key(resource));
+            let asks = pod
+                .spec
+                .all_containers()
+                .find(|(_, c)| c.resources.requests.contains_key(resource));
             if let Some((path, _)) = asks {
                 let key = resource.replace('~', "~0").replace('/', "~1");
-                finding = finding.term(5, "the pod states the request").cite(cx.field(pod.obj, &format!("/spec/{path}/resources/requests/{key}"), "what the pod asks for"));
+                finding = finding.term(5, "the pod states the request").cite(cx.field(
+                    pod.obj,
+                    &format!("/spec/{path}/resources/requests/{key}"),
+                    "what the pod asks for",
+                ));
             }
             for claim in storage::waiting_claims(cx, pod) {
                 finding = finding.explains(K::ClaimPending, &claim);
@@ -57,7 +71,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             && node.status.allocatable.contains_key(resource)
         {
             let key = resource.replace('~', "~0").replace('/', "~1");
-            finding = finding.cite(cx.field(node.obj, &format!("/status/allocatable/{key}"), "what this node has for all its pods together"));
+            finding = finding.cite(cx.field(
+                node.obj,
+                &format!("/status/allocatable/{key}"),
+                "what this node has for all its pods together",
+            ));
         }
         if p.sick_nodes {
             // Room is short because a node is missing: that comes first.

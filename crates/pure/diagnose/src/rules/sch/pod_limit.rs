@@ -44,12 +44,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             })
             .why("The kubelet takes no more pods than its limit, whatever is free.")
             .term(90, "the scheduler says: too many pods")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         if let Some(node) = p.nodes.first()
             && node.status.allocatable.contains_key("pods")
         {
-            finding = finding.cite(cx.field(node.obj, "/status/allocatable/pods", "the limit of this node"));
+            finding = finding.cite(cx.field(
+                node.obj,
+                "/status/allocatable/pods",
+                "the limit of this node",
+            ));
         }
         if let Some(pod) = p.pod {
             for claim in storage::waiting_claims(cx, pod) {

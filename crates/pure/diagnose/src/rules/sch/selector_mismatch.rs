@@ -35,17 +35,43 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         let owner = cx.top_owner(&p.id);
-        let wanted = p.pod.map(|pod| pod.spec.node_selector.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")).unwrap_or_default();
-        let what = if wanted.is_empty() { "the labels of its affinity".to_owned() } else { wanted.clone() };
+        let wanted = p
+            .pod
+            .map(|pod| {
+                pod.spec
+                    .node_selector
+                    .iter()
+                    .map(|(k, v)| format!("{k}={v}"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
+            .unwrap_or_default();
+        let what = if wanted.is_empty() {
+            "the labels of its affinity".to_owned()
+        } else {
+            wanted.clone()
+        };
         let mut finding = RULE
             .on(owner.clone())
-            .title(format!("no node carries what {} {} asks for: {what}", owner.kind(), owner.name()))
+            .title(format!(
+                "no node carries what {} {} asks for: {what}",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The pod may only run on nodes with these labels.")
             .term(70, "the scheduler says that the nodes do not match");
         if let Some(pod) = p.pod {
-            let pointer = if pod.spec.node_selector.is_empty() { "/spec/affinity/nodeAffinity" } else { "/spec/nodeSelector" };
+            let pointer = if pod.spec.node_selector.is_empty() {
+                "/spec/affinity/nodeAffinity"
+            } else {
+                "/spec/nodeSelector"
+            };
             if placement::demands(pod) {
-                finding = finding.term(20, "the pod demands labels").cite(p.said).cite_all(p.background).cite(cx.field(pod.obj, pointer, "the labels that the pod demands"));
+                finding = finding
+                    .term(20, "the pod demands labels")
+                    .cite(p.said)
+                    .cite_all(p.background)
+                    .cite(cx.field(pod.obj, pointer, "the labels that the pod demands"));
             } else {
                 finding = finding.cite(p.said).cite_all(p.background);
             }
@@ -55,8 +81,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             finding = finding.cite(p.said).cite_all(p.background);
         }
-        let first = cx.cluster.nodes.first().map_or("NODE", |n| n.metadata.name.as_str());
-        let label = if wanted.is_empty() { "KEY=VALUE".to_owned() } else { wanted.replace(',', " ") };
+        let first = cx
+            .cluster
+            .nodes
+            .first()
+            .map_or("NODE", |n| n.metadata.name.as_str());
+        let label = if wanted.is_empty() {
+            "KEY=VALUE".to_owned()
+        } else {
+            wanted.replace(',', " ")
+        };
         out.push(
             finding
                 .explains(K::PodPending, &p.id)

@@ -17,8 +17,8 @@
 //! Do not add a toleration for everything (`operator: Exists` without key): the pods then stay on
 //! dying nodes too.
 
-use crate::analysis::{placement, storage};
 use crate::analysis::scheduling::{self, Reason};
+use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -32,25 +32,42 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in placement::all(cx) {
-        let Reason::Taint(key, value) = &p.reason else { continue };
+        let Reason::Taint(key, value) = &p.reason else {
+            continue;
+        };
         if scheduling::is_health_taint(key) || scheduling::is_control_plane(key) {
             continue;
         }
         let owner = cx.top_owner(&p.id);
-        let full = if value.is_empty() { key.clone() } else { format!("{key}={value}") };
+        let full = if value.is_empty() {
+            key.clone()
+        } else {
+            format!("{key}={value}")
+        };
         let mut finding = RULE
             .on(owner.clone())
             .key(key.clone())
-            .title(format!("{} {} does not tolerate taint {full}, and every node that fits carries it", owner.kind(), owner.name()))
+            .title(format!(
+                "{} {} does not tolerate taint {full}, and every node that fits carries it",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The taint keeps pods without the toleration off the node.")
             .term(75, "the scheduler says that the taint is not tolerated")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said)
+            .cite_all(p.background)
             .explains(K::PodPending, &p.id);
         let mut node_name = "NODE".to_owned();
         for node in &p.nodes {
             if let Some(i) = node.spec.taints.iter().position(|t| t.key == *key) {
                 node_name = node.metadata.name.clone();
-                finding = finding.term(15, "the node carries the taint").cite(cx.field(node.obj, &format!("/spec/taints/{i}/key"), "the taint on the node"));
+                finding = finding
+                    .term(15, "the node carries the taint")
+                    .cite(cx.field(
+                        node.obj,
+                        &format!("/spec/taints/{i}/key"),
+                        "the taint on the node",
+                    ));
                 break;
             }
         }
@@ -63,7 +80,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.undecided(
                 "Which taint is it?",
                 "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
-                &["untolerated-taint", "untolerated-taint-control-plane", "host-down", "node-disk-pressure"],
+                &[
+                    "untolerated-taint",
+                    "untolerated-taint-control-plane",
+                    "host-down",
+                    "node-disk-pressure",
+                ],
             );
         }
         out.push(

@@ -32,12 +32,26 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: local-path-provisioner `provisioner.go` and sig-storage-lib-external-provisioner.
-const REFUSALS: &[&str] = &["Only support ReadWriteOnce access mode", "NodePath only supports ReadWriteOnce", "does not support access mode", "unsupported access mode", "nvalid AccessModes"];
+const REFUSALS: &[&str] = &[
+    "Only support ReadWriteOnce access mode",
+    "NodePath only supports ReadWriteOnce",
+    "does not support access mode",
+    "unsupported access mode",
+    "nvalid AccessModes",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let claim = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
-        let refused = storage::said(cx, &c.entity, REFUSALS, "the provisioner can't make a volume with this access mode");
+        let claim = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+        let refused = storage::said(
+            cx,
+            &c.entity,
+            REFUSALS,
+            "the provisioner can't make a volume with this access mode",
+        );
         let nearest = match claim.map(|claim| binding::verdict(cx.cluster, claim)) {
             Some(Verdict::Nearly(volume, Field::AccessModes)) => Some(volume),
             _ if !refused.is_empty() => None,
@@ -47,18 +61,31 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(c.entity.clone())
             .title(match nearest {
-                Some(v) => format!("claim {name} asks for an access mode that volume {} does not offer", v.metadata.name),
-                None => format!("claim {name} asks for an access mode that its provisioner can't make"),
+                Some(v) => format!(
+                    "claim {name} asks for an access mode that volume {} does not offer",
+                    v.metadata.name
+                ),
+                None => {
+                    format!("claim {name} asks for an access mode that its provisioner can't make")
+                }
             })
             .why("A volume is taken only if it lists every access mode that the claim asks for.")
             .term(75, "the access modes are the one field that does not fit")
             .term(15, "the claim is not bound")
             .cite_all(refused.into_iter().take(2));
         if let Some(claim) = claim {
-            finding = finding.cite(cx.field(claim.obj, "/spec/accessModes", "the modes that the claim asks for"));
+            finding = finding.cite(cx.field(
+                claim.obj,
+                "/spec/accessModes",
+                "the modes that the claim asks for",
+            ));
         }
         if let Some(volume) = nearest {
-            finding = finding.cite(cx.field(volume.obj, "/spec/accessModes", "the modes that the volume offers; everything else fits"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/spec/accessModes",
+                "the modes that the volume offers; everything else fits",
+            ));
         }
         out.push(
             finding

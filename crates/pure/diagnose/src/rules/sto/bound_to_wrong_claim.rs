@@ -33,26 +33,64 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
         let (volume, named) = match binding::verdict(cx.cluster, claim) {
             Verdict::NamedTaken(volume) => (volume, true),
             Verdict::Taken(volume, other)
-                if storage::kinship(&volume.metadata.name, claim) > storage::kinship(&volume.metadata.name, other) => (volume, false),
+                if storage::kinship(&volume.metadata.name, claim)
+                    > storage::kinship(&volume.metadata.name, other) =>
+            {
+                (volume, false)
+            }
             _ => continue,
         };
-        let Some(r) = &volume.spec.claim_ref else { continue };
-        let (ns, name, pv) = (&claim.metadata.namespace, &claim.metadata.name, &volume.metadata.name);
+        let Some(r) = &volume.spec.claim_ref else {
+            continue;
+        };
+        let (ns, name, pv) = (
+            &claim.metadata.namespace,
+            &claim.metadata.name,
+            &volume.metadata.name,
+        );
         let mut finding = RULE
             .on(EntityId::object("PersistentVolume", "", "", pv))
-            .title(format!("volume {pv} is meant for claim {ns}/{name}, but bound to {}/{}", r.namespace, r.name))
+            .title(format!(
+                "volume {pv} is meant for claim {ns}/{name}, but bound to {}/{}",
+                r.namespace, r.name
+            ))
             .why("A volume without a claimRef goes to the first claim that fits.")
-            .term(if named { 80 } else { 55 }, if named { "the claim names this volume" } else { "the volume's name is made for this claim, not for the one that has it" })
+            .term(
+                if named { 80 } else { 55 },
+                if named {
+                    "the claim names this volume"
+                } else {
+                    "the volume's name is made for this claim, not for the one that has it"
+                },
+            )
             .term(15, "the volume is bound to another claim")
-            .cite(cx.field(volume.obj, "/spec/claimRef/name", "the claim that has the volume"));
+            .cite(cx.field(
+                volume.obj,
+                "/spec/claimRef/name",
+                "the claim that has the volume",
+            ));
         if named {
-            finding = finding.cite(cx.field(claim.obj, "/spec/volumeName", "the volume that this claim names"));
+            finding = finding.cite(cx.field(
+                claim.obj,
+                "/spec/volumeName",
+                "the volume that this claim names",
+            ));
         } else {
-            finding = finding.cite(cx.field(volume.obj, "/metadata/name", "the volume's name speaks of the waiting claim"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/metadata/name",
+                "the volume's name speaks of the waiting claim",
+            ));
         }
         out.push(
             finding

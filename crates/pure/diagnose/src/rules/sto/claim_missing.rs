@@ -32,7 +32,9 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in placement::all(cx) {
-        let Reason::ClaimMissing(name) = &p.reason else { continue };
+        let Reason::ClaimMissing(name) = &p.reason else {
+            continue;
+        };
         let ns = p.id.namespace().unwrap_or_default().to_owned();
         // It may have been made since the scheduler spoke; or a StatefulSet is about to make it.
         if cx.cluster.claim(&ns, name).is_some() {
@@ -41,18 +43,33 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let owner = cx.top_owner(&p.id);
         let mut finding = RULE
             .on(EntityId::object("PersistentVolumeClaim", "", &ns, name))
-            .title(format!("claim {name} does not exist in namespace {ns}; {} {} mounts it", owner.kind(), owner.name()))
+            .title(format!(
+                "claim {name} does not exist in namespace {ns}; {} {} mounts it",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The scheduler does not place a pod whose claim is not there.")
             .term(85, "the scheduler names the claim that it does not find")
             .cite(p.said)
             .explains(K::PodPending, &p.id);
         if cx.cluster.is_listed("PersistentVolumeClaim", &ns) {
-            finding = finding.term(10, format!("all claims of namespace {ns} were listed, and it is not among them"));
+            finding = finding.term(
+                10,
+                format!("all claims of namespace {ns} were listed, and it is not among them"),
+            );
         }
         if let Some(pod) = p.pod
-            && let Some(i) = pod.spec.volumes.iter().position(|v| v.persistent_volume_claim.as_ref().is_some_and(|c| c.claim_name == *name))
+            && let Some(i) = pod.spec.volumes.iter().position(|v| {
+                v.persistent_volume_claim
+                    .as_ref()
+                    .is_some_and(|c| c.claim_name == *name)
+            })
         {
-            finding = finding.cite(cx.field(pod.obj, &format!("/spec/volumes/{i}/persistentVolumeClaim/claimName"), "the claim that the pod mounts"));
+            finding = finding.cite(cx.field(
+                pod.obj,
+                &format!("/spec/volumes/{i}/persistentVolumeClaim/claimName"),
+                "the claim that the pod mounts",
+            ));
         }
         out.push(
             finding

@@ -34,13 +34,25 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let claim = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+        let claim = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
         let verdict = claim.map(|claim| binding::verdict(cx.cluster, claim));
-        let words = storage::said(cx, &c.entity, &["storageclass.storage.k8s.io \""], "the controller does not find the class");
-        let by_words = words.iter().find_map(|e| between(&e.text, "storageclass.storage.k8s.io \"", "\" not found").map(str::to_owned));
+        let words = storage::said(
+            cx,
+            &c.entity,
+            &["storageclass.storage.k8s.io \""],
+            "the controller does not find the class",
+        );
+        let by_words = words.iter().find_map(|e| {
+            between(&e.text, "storageclass.storage.k8s.io \"", "\" not found").map(str::to_owned)
+        });
         let (class, listed) = match (&verdict, by_words) {
             (Some(Verdict::ClassMissing(name)), _) => ((*name).to_owned(), true),
-            (Some(Verdict::Unknown) | None, Some(name)) if cx.cluster.class(&name).is_none() => (name, false),
+            (Some(Verdict::Unknown) | None, Some(name)) if cx.cluster.class(&name).is_none() => {
+                (name, false)
+            }
             _ => continue,
         };
         let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());
@@ -51,9 +63,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(70, if listed { "all storage classes were listed, and it is not among them" } else { "the controller says that it does not find the class" })
             .term(20, "the claim is not bound");
         if let Some(claim) = claim {
-            finding = finding.cite(cx.field(claim.obj, "/spec/storageClassName", "the class that the claim asks for"));
+            finding = finding.cite(cx.field(
+                claim.obj,
+                "/spec/storageClassName",
+                "the class that the claim asks for",
+            ));
         }
-        finding = finding.cite_all(words).cite_all(c.evidence.first().cloned()).explains(K::ClaimPending, &c.entity);
+        finding = finding
+            .cite_all(words)
+            .cite_all(c.evidence.first().cloned())
+            .explains(K::ClaimPending, &c.entity);
         out.push(
             finding
                 .safe("See which classes there are.", "kubectl get storageclass")

@@ -33,7 +33,10 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("local-path.helper-usage") {
-        let helper = hit.entity.as_ref().is_none_or(|e| e.name().starts_with("helper-pod") || e.name().contains("local-path"));
+        let helper = hit
+            .entity
+            .as_ref()
+            .is_none_or(|e| e.name().starts_with("helper-pod") || e.name().contains("local-path"));
         if !helper {
             continue;
         }
@@ -44,10 +47,27 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(85, "the helper's command got no path")
             .cite(cx.log(hit, 0, "the helper's command complains about its arguments"));
         for c in cx.all(K::ClaimPending) {
-            let claim = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
-            let local = claim.is_none_or(|claim| binding::class_of(cx.cluster, claim).is_none_or(|s| s.provisioner == "rancher.io/local-path"));
+            let claim = c
+                .entity
+                .namespace()
+                .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+            let local = claim.is_none_or(|claim| {
+                binding::class_of(cx.cluster, claim)
+                    .is_none_or(|s| s.provisioner == "rancher.io/local-path")
+            });
             if local {
-                finding = finding.cite_all(storage::said(cx, &c.entity, &["create process timeout", "failed to create volume"], "the provisioner waits for the helper").into_iter().take(1)).explains(K::ClaimPending, &c.entity);
+                finding = finding
+                    .cite_all(
+                        storage::said(
+                            cx,
+                            &c.entity,
+                            &["create process timeout", "failed to create volume"],
+                            "the provisioner waits for the helper",
+                        )
+                        .into_iter()
+                        .take(1),
+                    )
+                    .explains(K::ClaimPending, &c.entity);
             }
         }
         out.push(

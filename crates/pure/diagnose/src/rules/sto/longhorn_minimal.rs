@@ -46,13 +46,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     if out.is_empty() {
         for hit in cx.hits("longhorn.disk-below-minimal").take(1) {
-            out.push(found("").term(85, "Longhorn says so in its log").cite(cx.log(hit, 0, "Longhorn's words")));
+            out.push(
+                found("")
+                    .term(85, "Longhorn says so in its log")
+                    .cite(cx.log(hit, 0, "Longhorn's words")),
+            );
         }
     }
 }
 
 fn found(node: &str) -> Finding {
-    let which = if node.is_empty() { "a node".to_owned() } else { format!("node {node}") };
+    let which = if node.is_empty() {
+        "a node".to_owned()
+    } else {
+        format!("node {node}")
+    };
     RULE.on(EntityId::object("node", "longhorn.io", "longhorn-system", if node.is_empty() { "cluster" } else { node }))
         .title(format!("a disk of {which} has less free space than Longhorn's minimal share: no replica is placed there"))
         .why("Longhorn keeps a share of each disk free, and counts in percent.")

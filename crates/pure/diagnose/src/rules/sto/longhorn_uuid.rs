@@ -32,7 +32,9 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for disk in longhorn::disks(cx, "Ready") {
-        if !(disk.reason == "DiskFilesystemChanged" || (disk.message.contains("diskUUID") && disk.message.contains("match"))) {
+        if !(disk.reason == "DiskFilesystemChanged"
+            || (disk.message.contains("diskUUID") && disk.message.contains("match")))
+        {
             continue;
         }
         let mut finding = found(&disk.node)
@@ -46,13 +48,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     if out.is_empty() {
         for hit in cx.hits("longhorn.disk-uuid").take(1) {
-            out.push(found("").term(85, "Longhorn says so in its log").cite(cx.log(hit, 0, "Longhorn's words")));
+            out.push(
+                found("")
+                    .term(85, "Longhorn says so in its log")
+                    .cite(cx.log(hit, 0, "Longhorn's words")),
+            );
         }
     }
 }
 
 fn found(node: &str) -> Finding {
-    let which = if node.is_empty() { "a node".to_owned() } else { format!("node {node}") };
+    let which = if node.is_empty() {
+        "a node".to_owned()
+    } else {
+        format!("node {node}")
+    };
     RULE.on(EntityId::object("node", "longhorn.io", "longhorn-system", if node.is_empty() { "cluster" } else { node }))
         .title(format!("the disk of {which} is not the one that Longhorn has on record"))
         .why("Longhorn refuses a disk with another UUID rather than mix data.")

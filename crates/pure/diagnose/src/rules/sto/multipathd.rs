@@ -30,15 +30,30 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: util-linux and e2fsprogs texts, quoted by Longhorn's CSI driver.
-const WORDS: &[&str] = &["already mounted or mount point busy", "apparently in use by the system", "is apparently in use"];
+const WORDS: &[&str] = &[
+    "already mounted or mount point busy",
+    "apparently in use by the system",
+    "is apparently in use",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::VolumeMountFailing) {
-        let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "the device is held by somebody else").into_iter().filter(|e| e.text.contains("longhorn")).collect();
+        let words: Vec<_> =
+            storage::said(cx, &c.entity, WORDS, "the device is held by somebody else")
+                .into_iter()
+                .filter(|e| e.text.contains("longhorn"))
+                .collect();
         let Some(first) = words.first() else { continue };
         let text = first.text.clone();
-        let node = cx.cluster.pod(&c.entity).map_or("", |p| p.spec.node_name.as_str());
-        let entity = if node.is_empty() { c.entity.clone() } else { EntityId::object("Node", "", "", node) };
+        let node = cx
+            .cluster
+            .pod(&c.entity)
+            .map_or("", |p| p.spec.node_name.as_str());
+        let entity = if node.is_empty() {
+            c.entity.clone()
+        } else {
+            EntityId::object("Node", "", "", node)
+        };
         let sure = if text.contains("multipath") { 92 } else { 78 };
         out.push(
             RULE.on(entity)

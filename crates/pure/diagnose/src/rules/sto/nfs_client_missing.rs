@@ -29,17 +29,41 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: util-linux `libmount/src/context_mount.c`; the kubelet quotes its output.
-const WORDS: &[&str] = &["helper program", "unknown filesystem type 'nfs", "mount.nfs: not found", "mount.nfs: command not found", "\"mount.nfs\": executable file not found"];
+const WORDS: &[&str] = &[
+    "helper program",
+    "unknown filesystem type 'nfs",
+    "mount.nfs: not found",
+    "mount.nfs: command not found",
+    "\"mount.nfs\": executable file not found",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::VolumeMountFailing) {
-        let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "mount finds no helper for nfs").into_iter().filter(|e| e.text.contains("nfs")).collect();
+        let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "mount finds no helper for nfs")
+            .into_iter()
+            .filter(|e| e.text.contains("nfs"))
+            .collect();
         let Some(first) = words.first() else { continue };
         let text = first.text.clone();
-        let node = cx.cluster.pod(&c.entity).map_or("", |p| p.spec.node_name.as_str());
-        let entity = if node.is_empty() { c.entity.clone() } else { EntityId::object("Node", "", "", node) };
-        let which = if node.is_empty() { "the pod's node".to_owned() } else { format!("node {node}") };
-        let sure = if text.contains("unknown filesystem") || text.contains("not found") { 92 } else { 85 };
+        let node = cx
+            .cluster
+            .pod(&c.entity)
+            .map_or("", |p| p.spec.node_name.as_str());
+        let entity = if node.is_empty() {
+            c.entity.clone()
+        } else {
+            EntityId::object("Node", "", "", node)
+        };
+        let which = if node.is_empty() {
+            "the pod's node".to_owned()
+        } else {
+            format!("node {node}")
+        };
+        let sure = if text.contains("unknown filesystem") || text.contains("not found") {
+            92
+        } else {
+            85
+        };
         out.push(
             RULE.on(entity)
                 .title(format!("{which} has no NFS client: the share can't be mounted there"))

@@ -30,17 +30,36 @@ pub static RULE: Rule = Rule {
 };
 
 /// Source: nfs-utils `utils/mount/error.c`.
-const WORDS: &[&str] = &["access denied by server while mounting", "reason given by server: No such file or directory", "reason given by server: Permission denied"];
+const WORDS: &[&str] = &[
+    "access denied by server while mounting",
+    "reason given by server: No such file or directory",
+    "reason given by server: Permission denied",
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::VolumeMountFailing) {
-        let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "the server's answer").into_iter().filter(|e| !e.text.is_empty()).collect();
+        let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "the server's answer")
+            .into_iter()
+            .filter(|e| !e.text.is_empty())
+            .collect();
         let Some(first) = words.first() else { continue };
         let text = first.text.clone();
-        let after = text.split_once("while mounting ").or_else(|| text.split_once("mounting ")).map_or("", |r| r.1);
-        let export = after.split([' ', '\n', ',']).next().unwrap_or_default().trim_end_matches('.').to_owned();
+        let after = text
+            .split_once("while mounting ")
+            .or_else(|| text.split_once("mounting "))
+            .map_or("", |r| r.1);
+        let export = after
+            .split([' ', '\n', ','])
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .to_owned();
         let server = export.split(':').next().unwrap_or_default().to_owned();
-        let entity = if server.is_empty() { c.entity.clone() } else { EntityId::other("nfs-server", &server) };
+        let entity = if server.is_empty() {
+            c.entity.clone()
+        } else {
+            EntityId::other("nfs-server", &server)
+        };
         out.push(
             RULE.on(entity)
                 .title(format!("the NFS server refuses {export} to the node"))
@@ -55,7 +74,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     if !out.iter().any(|f| f.rule.code == RULE.code) {
         for hit in cx.hits("kubelet.nfs-refused").take(1) {
-            let export = hit.lines.first().and_then(|l| l.groups.first()).cloned().unwrap_or_default();
+            let export = hit
+                .lines
+                .first()
+                .and_then(|l| l.groups.first())
+                .cloned()
+                .unwrap_or_default();
             let server = export.split(':').next().unwrap_or_default();
             out.push(
                 RULE.on(EntityId::other("nfs-server", server))

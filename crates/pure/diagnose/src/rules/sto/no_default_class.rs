@@ -37,24 +37,46 @@ const NO_CLASS: &str = "no persistent volumes available for this claim and no st
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let claim = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
-        let words = storage::said(cx, &c.entity, &[NO_CLASS], "the controller finds neither a volume nor a class");
+        let claim = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+        let words = storage::said(
+            cx,
+            &c.entity,
+            &[NO_CLASS],
+            "the controller finds neither a volume nor a class",
+        );
         let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());
         let silent = claim.is_some_and(|claim| claim.spec.storage_class_name.is_none());
         let verdict = claim.map(|claim| binding::verdict(cx.cluster, claim));
         let listed = matches!(verdict, Some(Verdict::NoDefaultClass));
         let by_words = !words.is_empty()
-            && (silent && matches!(verdict, Some(Verdict::Unknown | Verdict::NoVolume)) && !cx.cluster.classes.iter().any(|s| s.is_default()));
+            && (silent
+                && matches!(verdict, Some(Verdict::Unknown | Verdict::NoVolume))
+                && !cx.cluster.classes.iter().any(|s| s.is_default()));
         let guess = claim.is_none() && !words.is_empty();
         if !listed && !by_words && !guess {
             continue;
         }
         let mut finding = RULE
             .on(c.entity.clone())
-            .title(format!("claim {name} names no storage class, and the cluster has no default"))
+            .title(format!(
+                "claim {name} names no storage class, and the cluster has no default"
+            ))
             .why("A claim without a class gets the default; without one it waits for ever.")
-            .term(65, if listed { "the claim names no class, and none of the classes is the default" } else { "the controller finds no class for the claim" })
-            .term(if words.is_empty() { 10 } else { 20 }, "the claim is not bound")
+            .term(
+                65,
+                if listed {
+                    "the claim names no class, and none of the classes is the default"
+                } else {
+                    "the controller finds no class for the claim"
+                },
+            )
+            .term(
+                if words.is_empty() { 10 } else { 20 },
+                "the claim is not bound",
+            )
             .cite_all(words)
             .cite_all(c.evidence.first().cloned())
             .explains(K::ClaimPending, &c.entity);
@@ -62,9 +84,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.cite(cx.field(claim.obj, "/spec", "the claim names no class"));
         }
         for class in cx.cluster.classes.iter().take(2) {
-            finding = finding.cite(cx.field(class.obj, "/metadata/name", "a class that is not the default"));
+            finding = finding.cite(cx.field(
+                class.obj,
+                "/metadata/name",
+                "a class that is not the default",
+            ));
         }
-        let one = cx.cluster.classes.first().map_or("local-path", |s| s.metadata.name.as_str());
+        let one = cx
+            .cluster
+            .classes
+            .first()
+            .map_or("local-path", |s| s.metadata.name.as_str());
         if guess {
             finding = finding.undecided(
                 "Does the claim leave the class out, or does it ask for a volume without a class?",

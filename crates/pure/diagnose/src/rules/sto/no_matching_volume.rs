@@ -19,8 +19,8 @@
 //! empty disk beside the real data.
 
 use crate::analysis::binding::{self, Field, Verdict};
-use crate::analysis::storage;
 use crate::analysis::scheduling::Reason;
+use crate::analysis::storage;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,29 +34,73 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
         let nearest = match binding::verdict(cx.cluster, claim) {
             Verdict::NoVolume => None,
-            Verdict::Nearly(volume, Field::Class) if storage::kinship(&volume.metadata.name, claim) == 0 => Some(volume),
-            Verdict::Taken(volume, other) if storage::kinship(&volume.metadata.name, claim) <= storage::kinship(&volume.metadata.name, other) => Some(volume),
+            Verdict::Nearly(volume, Field::Class)
+                if storage::kinship(&volume.metadata.name, claim) == 0 =>
+            {
+                Some(volume)
+            }
+            Verdict::Taken(volume, other)
+                if storage::kinship(&volume.metadata.name, claim)
+                    <= storage::kinship(&volume.metadata.name, other) =>
+            {
+                Some(volume)
+            }
             _ => continue,
         };
         let (ns, name) = (&claim.metadata.namespace, &claim.metadata.name);
         let class = claim.spec.storage_class_name.as_deref().unwrap_or("");
         let mut finding = RULE
             .on(c.entity.clone())
-            .title(format!("no free volume fits claim {name}, and class '{class}' makes none"))
+            .title(format!(
+                "no free volume fits claim {name}, and class '{class}' makes none"
+            ))
             .why("Volumes of this class are made by hand.")
-            .term(70, "no volume of the evidence is free and fits in class, size and modes")
+            .term(
+                70,
+                "no volume of the evidence is free and fits in class, size and modes",
+            )
             .term(15, "no provisioner stands behind the class")
-            .cite_all(storage::said(cx, &c.entity, &["no persistent volumes available", "no volume plugin matched"], "the binder finds nothing").into_iter().take(1))
-            .cite(cx.field(claim.obj, "/spec/resources/requests/storage", "what the claim asks for"))
+            .cite_all(
+                storage::said(
+                    cx,
+                    &c.entity,
+                    &[
+                        "no persistent volumes available",
+                        "no volume plugin matched",
+                    ],
+                    "the binder finds nothing",
+                )
+                .into_iter()
+                .take(1),
+            )
+            .cite(cx.field(
+                claim.obj,
+                "/spec/resources/requests/storage",
+                "what the claim asks for",
+            ))
             .cite_all(c.evidence.first().cloned());
         if claim.spec.storage_class_name.is_some() {
-            finding = finding.cite(cx.field(claim.obj, "/spec/storageClassName", "the class that it asks for"));
+            finding = finding.cite(cx.field(
+                claim.obj,
+                "/spec/storageClassName",
+                "the class that it asks for",
+            ));
         }
         if let Some(volume) = nearest {
-            finding = finding.cite(cx.field(volume.obj, "/metadata/name", "the volume that comes nearest, and is not free for it"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/metadata/name",
+                "the volume that comes nearest, and is not free for it",
+            ));
         }
         out.push(
             finding
@@ -73,23 +117,45 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn unseen(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in crate::analysis::placement::all(cx) {
         let seen = p.pod.is_some_and(|pod| {
-            pod.spec.volumes.iter().filter_map(|v| v.persistent_volume_claim.as_ref()).any(|c| cx.cluster.claim(&pod.metadata.namespace, &c.claim_name).is_some())
+            pod.spec
+                .volumes
+                .iter()
+                .filter_map(|v| v.persistent_volume_claim.as_ref())
+                .any(|c| {
+                    cx.cluster
+                        .claim(&pod.metadata.namespace, &c.claim_name)
+                        .is_some()
+                })
         });
         let ns = p.id.namespace().unwrap_or_default().to_owned();
-        let elsewhere = cx.all(K::ClaimPending).any(|c| c.entity.namespace() == Some(&ns));
+        let elsewhere = cx
+            .all(K::ClaimPending)
+            .any(|c| c.entity.namespace() == Some(&ns));
         if p.reason != Reason::ClaimUnbound || seen || elsewhere {
             continue;
         }
         out.push(
             RULE.on(p.id.clone())
-                .title(format!("pod {} waits for a claim that is not bound", p.id.name()))
-                .term(30, "the scheduler says that a claim of the pod is not bound, not why")
+                .title(format!(
+                    "pod {} waits for a claim that is not bound",
+                    p.id.name()
+                ))
+                .term(
+                    30,
+                    "the scheduler says that a claim of the pod is not bound, not why",
+                )
                 .cite(p.said)
                 .explains(K::PodPending, &p.id)
                 .undecided(
                     "Why is the claim not bound?",
                     format!("kubectl get pvc,events -n {ns}; kubectl get pv,storageclass -o yaml"),
-                    &["pvc-no-matching-pv", "pvc-selector-mismatch", "pvc-storageclass-missing", "pvc-no-default-storageclass", "pvc-pv-mismatch"],
+                    &[
+                        "pvc-no-matching-pv",
+                        "pvc-selector-mismatch",
+                        "pvc-storageclass-missing",
+                        "pvc-no-default-storageclass",
+                        "pvc-pv-mismatch",
+                    ],
                 ),
         );
     }

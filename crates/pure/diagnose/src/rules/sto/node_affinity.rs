@@ -41,34 +41,72 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if p.reason != Reason::VolumeAffinity || p.message.contains("non-existent") {
             continue;
         }
-        let volumes = p.pod.map(|pod| placement::volumes(cx, pod)).unwrap_or_default();
-        let pinned = volumes.into_iter().find(|v| v.spec.node_affinity.required.is_some() && !cx.cluster.nodes.iter().any(|n| placement::reaches(v, n) && p.pod.is_none_or(|pod| placement::selects(pod, n))));
+        let volumes = p
+            .pod
+            .map(|pod| placement::volumes(cx, pod))
+            .unwrap_or_default();
+        let pinned = volumes.into_iter().find(|v| {
+            v.spec.node_affinity.required.is_some()
+                && !cx.cluster.nodes.iter().any(|n| {
+                    placement::reaches(v, n) && p.pod.is_none_or(|pod| placement::selects(pod, n))
+                })
+        });
         let entity = pinned.map_or_else(|| p.id.clone(), |v| cx.cluster.id(v.obj));
-        let mut finding = found(cx, entity, pinned, p.id.name()).term(70, "the scheduler says so").cite(p.said).explains(K::PodPending, &p.id);
+        let mut finding = found(cx, entity, pinned, p.id.name())
+            .term(70, "the scheduler says so")
+            .cite(p.said)
+            .explains(K::PodPending, &p.id);
         if pinned.is_some() {
-            finding = finding.term(20, "no node of the evidence meets what the volume demands").cite_all(p.background);
+            finding = finding
+                .term(20, "no node of the evidence meets what the volume demands")
+                .cite_all(p.background);
         }
         if !p.sure {
             finding = finding.undecided(
                 "Which node is the volume pinned to, and is that node there and free?",
                 "kubectl get pv -o yaml | grep -A8 nodeAffinity; kubectl get nodes --show-labels",
-                &["volume-node-affinity-conflict", "insufficient-node-resources", "nodes-cordoned"],
+                &[
+                    "volume-node-affinity-conflict",
+                    "insufficient-node-resources",
+                    "nodes-cordoned",
+                ],
             );
         }
         out.push(finding);
     }
     // Source: kubernetes `pkg/volume/util/operationexecutor/operation_generator.go`.
     for c in cx.all(K::VolumeMountFailing) {
-        let words = storage::said(cx, &c.entity, &["NodeAffinity check failed", "no matching NodeSelectorTerms"], "the volume may not be used on this node");
+        let words = storage::said(
+            cx,
+            &c.entity,
+            &["NodeAffinity check failed", "no matching NodeSelectorTerms"],
+            "the volume may not be used on this node",
+        );
         if words.is_empty() {
             continue;
         }
-        out.push(found(cx, c.entity.clone(), None, c.entity.name()).term(85, "the kubelet says so").cite_all(words).explains(K::VolumeMountFailing, &c.entity));
+        out.push(
+            found(cx, c.entity.clone(), None, c.entity.name())
+                .term(85, "the kubelet says so")
+                .cite_all(words)
+                .explains(K::VolumeMountFailing, &c.entity),
+        );
     }
 }
 
-fn found(cx: &Context<'_>, entity: EntityId, volume: Option<&PersistentVolume>, pod: &str) -> Finding {
-    let nodes = cx.cluster.nodes.iter().map(|n| n.metadata.name.as_str()).collect::<Vec<_>>().join(", ");
+fn found(
+    cx: &Context<'_>,
+    entity: EntityId,
+    volume: Option<&PersistentVolume>,
+    pod: &str,
+) -> Finding {
+    let nodes = cx
+        .cluster
+        .nodes
+        .iter()
+        .map(|n| n.metadata.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     let name = volume.map_or("PV", |v| v.metadata.name.as_str());
     RULE.on(entity)
         .title(match volume {

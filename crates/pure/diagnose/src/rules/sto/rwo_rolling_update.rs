@@ -31,7 +31,14 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for case in attach::cases(cx) {
-        let Answer::LivingPod { old, owner, evidence } = &case.answer else { continue };
+        let Answer::LivingPod {
+            old,
+            owner,
+            evidence,
+        } = &case.answer
+        else {
+            continue;
+        };
         let ns = case.pod.namespace().unwrap_or_default();
         out.push(
             RULE.on(owner.clone())

@@ -36,10 +36,24 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending).chain(cx.all(K::ClaimLost)) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
-        let Verdict::Released(volume) = binding::verdict(cx.cluster, claim) else { continue };
-        let (ns, name, pv) = (&claim.metadata.namespace, &claim.metadata.name, &volume.metadata.name);
-        let Some(r) = &volume.spec.claim_ref else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
+        let Verdict::Released(volume) = binding::verdict(cx.cluster, claim) else {
+            continue;
+        };
+        let (ns, name, pv) = (
+            &claim.metadata.namespace,
+            &claim.metadata.name,
+            &volume.metadata.name,
+        );
+        let Some(r) = &volume.spec.claim_ref else {
+            continue;
+        };
         let again = r.name == *name && r.namespace == *ns;
         let mut finding = RULE
             .on(EntityId::object("PersistentVolume", "", "", pv))
@@ -52,15 +66,28 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(75, if again { "the claimRef's uid is not the uid of the claim" } else { "the claim that the volume refers to does not exist" })
             .term(15, "the volume fits in class, size and modes");
         if r.uid.is_empty() {
-            finding = finding.cite(cx.field(volume.obj, "/spec/claimRef", "the claim that the volume refers to"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/spec/claimRef",
+                "the claim that the volume refers to",
+            ));
         } else {
-            finding = finding.cite(cx.field(volume.obj, "/spec/claimRef/uid", "the uid of the claim that the volume belonged to"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/spec/claimRef/uid",
+                "the uid of the claim that the volume belonged to",
+            ));
         }
         if !volume.status.phase.is_empty() {
-            finding = finding.cite(cx.field(volume.obj, "/status/phase", "what the volume says of itself"));
+            finding = finding.cite(cx.field(
+                volume.obj,
+                "/status/phase",
+                "what the volume says of itself",
+            ));
         }
         if again && !claim.metadata.uid.is_empty() {
-            finding = finding.cite(cx.field(claim.obj, "/metadata/uid", "the uid of the present claim"));
+            finding =
+                finding.cite(cx.field(claim.obj, "/metadata/uid", "the uid of the present claim"));
         }
         finding = finding.cite_all(stranger(cx, claim));
         out.push(
@@ -81,7 +108,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn stranger(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> Option<Evidence> {
     let maker = |c: &PersistentVolumeClaim| {
         // The controllers write into every claim; who made it is anybody else.
-        let i = c.metadata.managed_fields.iter().position(|m| !matches!(m.manager.as_str(), "kube-controller-manager" | "k3s" | "kubelet"))?;
+        let i = c.metadata.managed_fields.iter().position(|m| {
+            !matches!(
+                m.manager.as_str(),
+                "kube-controller-manager" | "k3s" | "kubelet"
+            )
+        })?;
         Some((i, c.metadata.managed_fields.get(i)?.manager.clone()))
     };
     let (i, own) = maker(claim)?;
@@ -94,5 +126,11 @@ fn stranger(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> Option<Evidence>
         .collect();
     let alone = !siblings.is_empty() && siblings.iter().all(|m| *m != own);
     let usual = siblings.first().cloned().unwrap_or_default();
-    alone.then(|| cx.field(claim.obj, &format!("/metadata/managedFields/{i}/manager"), format!("its siblings were made by {usual}: this claim was made again by hand")))
+    alone.then(|| {
+        cx.field(
+            claim.obj,
+            &format!("/metadata/managedFields/{i}/manager"),
+            format!("its siblings were made by {usual}: this claim was made again by hand"),
+        )
+    })
 }

@@ -37,15 +37,35 @@ const WORDS: &str = "Cannot bind to requested volume";
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
         let (volume, fields, named) = match binding::verdict(cx.cluster, claim) {
             Verdict::NamedDiffers(volume, fields) => (volume, fields, true),
-            Verdict::Nearly(volume, field @ (Field::Capacity | Field::VolumeMode)) => (volume, vec![field], false),
-            Verdict::Nearly(volume, Field::Class) if storage::kinship(&volume.metadata.name, claim) > 0 => (volume, vec![Field::Class], false),
+            Verdict::Nearly(volume, field @ (Field::Capacity | Field::VolumeMode)) => {
+                (volume, vec![field], false)
+            }
+            Verdict::Nearly(volume, Field::Class)
+                if storage::kinship(&volume.metadata.name, claim) > 0 =>
+            {
+                (volume, vec![Field::Class], false)
+            }
             _ => continue,
         };
-        let (ns, name, pv) = (&claim.metadata.namespace, &claim.metadata.name, &volume.metadata.name);
-        let what = fields.iter().map(|f| f.words()).collect::<Vec<_>>().join(" and ");
+        let (ns, name, pv) = (
+            &claim.metadata.namespace,
+            &claim.metadata.name,
+            &volume.metadata.name,
+        );
+        let what = fields
+            .iter()
+            .map(|f| f.words())
+            .collect::<Vec<_>>()
+            .join(" and ");
         let mut finding = RULE
             .on(c.entity.clone())
             .title(format!("claim {name} and volume {pv} differ in {what}"))
@@ -55,10 +75,25 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(5, "the claim is not bound");
         for field in fields.iter().take(2) {
             finding = finding
-                .cite(cx.field(claim.obj, field.claim_pointer(), format!("what the claim asks for: {}", field.words())))
-                .cite(cx.field(volume.obj, field.volume_pointer(), format!("what the volume offers: {}", field.words())));
+                .cite(cx.field(
+                    claim.obj,
+                    field.claim_pointer(),
+                    format!("what the claim asks for: {}", field.words()),
+                ))
+                .cite(cx.field(
+                    volume.obj,
+                    field.volume_pointer(),
+                    format!("what the volume offers: {}", field.words()),
+                ));
         }
-        finding = finding.cite_all(c.evidence.first().cloned()).cite_all(storage::said(cx, &c.entity, &[WORDS], "the binder refuses the volume"));
+        finding = finding
+            .cite_all(c.evidence.first().cloned())
+            .cite_all(storage::said(
+                cx,
+                &c.entity,
+                &[WORDS],
+                "the binder refuses the volume",
+            ));
         out.push(
             finding
                 .explains(K::ClaimPending, &c.entity)

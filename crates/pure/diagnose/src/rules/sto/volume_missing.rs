@@ -34,12 +34,26 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending).chain(cx.all(K::ClaimLost)) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
         let volume = &claim.spec.volume_name;
         if volume.is_empty() || cx.cluster.volume(volume).is_some() {
             continue;
         }
-        let words = storage::said(cx, &c.entity, &["lost its PersistentVolume", "lost reference to PersistentVolume"], "the volume is gone");
+        let words = storage::said(
+            cx,
+            &c.entity,
+            &[
+                "lost its PersistentVolume",
+                "lost reference to PersistentVolume",
+            ],
+            "the volume is gone",
+        );
         let missing = matches!(binding::verdict(cx.cluster, claim), Verdict::VolumeMissing);
         let lost = c.kind == K::ClaimLost;
         let (ns, name) = (&claim.metadata.namespace, &claim.metadata.name);
@@ -57,7 +71,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.undecided(
                 format!("Does volume {volume} exist?"),
                 format!("kubectl get pv {volume} -o yaml"),
-                &["pvc-volumename-missing-pv", "pvc-pv-mismatch", "pv-bound-to-wrong-claim"],
+                &[
+                    "pvc-volumename-missing-pv",
+                    "pvc-pv-mismatch",
+                    "pv-bound-to-wrong-claim",
+                ],
             );
         }
         out.push(

@@ -33,27 +33,55 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c.entity.namespace().and_then(|ns| cx.cluster.claim(ns, c.entity.name())) else { continue };
-        let Verdict::NoConsumer = binding::verdict(cx.cluster, claim) else { continue };
+        let Some(claim) = c
+            .entity
+            .namespace()
+            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
+        else {
+            continue;
+        };
+        let Verdict::NoConsumer = binding::verdict(cx.cluster, claim) else {
+            continue;
+        };
         let class = binding::class_of(cx.cluster, claim);
         let (ns, name) = (&claim.metadata.namespace, &claim.metadata.name);
         let listed = cx.cluster.is_listed("Pod", ns);
         // A claim that a Job's or a scaled-down owner's pods would mount waits in order; so does one
         // whose pods are refused at creation, which is the cause then.
-        let refused = cx.all(K::PodRefused).any(|p| p.entity.namespace() == Some(ns));
+        let refused = cx
+            .all(K::PodRefused)
+            .any(|p| p.entity.namespace() == Some(ns));
         if refused {
             continue;
         }
         let mut finding = RULE
             .on(c.entity.clone())
-            .title(format!("claim {name} waits for its first pod, and no pod uses it"))
+            .title(format!(
+                "claim {name} waits for its first pod, and no pod uses it"
+            ))
             .why("The class binds when a pod is placed; the claim is in order, the pod is missing.")
             .term(55, "the class waits for the first consumer")
-            .term(if listed { 25 } else { 10 }, "no living pod of the evidence mounts the claim")
-            .cite_all(storage::said(cx, &c.entity, &["waiting for first consumer to be created before binding"], "the binder waits for a pod").into_iter().take(1))
+            .term(
+                if listed { 25 } else { 10 },
+                "no living pod of the evidence mounts the claim",
+            )
+            .cite_all(
+                storage::said(
+                    cx,
+                    &c.entity,
+                    &["waiting for first consumer to be created before binding"],
+                    "the binder waits for a pod",
+                )
+                .into_iter()
+                .take(1),
+            )
             .cite_all(c.evidence.first().cloned());
         if let Some(class) = class {
-            finding = finding.cite(cx.field(class.obj, "/volumeBindingMode", "the class binds when a pod is placed"));
+            finding = finding.cite(cx.field(
+                class.obj,
+                "/volumeBindingMode",
+                "the class binds when a pod is placed",
+            ));
         }
         finding = finding.explains(K::ClaimPending, &c.entity);
         if !listed {

@@ -31,11 +31,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("cloudflared.credentials") {
         let pod = hit.entity.as_ref();
         // A refusal before the last good start is history.
-        if pod.and_then(|p| cx.cluster.pod(p)).is_some_and(|p| p.is_ready()) {
+        if pod
+            .and_then(|p| cx.cluster.pod(p))
+            .is_some_and(|p| p.is_ready())
+        {
             continue;
         }
-        let place = hit.lines.iter().flat_map(|l| &l.groups).find(|g| !g.is_empty()).cloned().unwrap_or_default();
-        let entity = pod.map_or_else(|| EntityId::other("program", "cloudflared"), |p| cx.top_owner(p));
+        let place = hit
+            .lines
+            .iter()
+            .flat_map(|l| &l.groups)
+            .find(|g| !g.is_empty())
+            .cloned()
+            .unwrap_or_default();
+        let entity = pod.map_or_else(
+            || EntityId::other("program", "cloudflared"),
+            |p| cx.top_owner(p),
+        );
         let mut finding = RULE
             .on(entity)
             .title(if place.is_empty() { "cloudflared does not find its credentials file".to_owned() } else { format!("cloudflared does not find its credentials file {place}") })
@@ -50,13 +62,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding
                 .explains_observed(cx, &[K::ContainerCrashLoop, K::PodNotReady], id)
                 .safe("Compare the path with the mounts and the keys of the Secret: a key is a file's name.", format!("kubectl describe pod {} -n {ns}; kubectl describe secrets -n {ns}", id.name()));
-            for edge in cx.cluster.needs(id).iter().filter(|e| e.kind == EdgeKind::ReadsSecret) {
-                let keys = cx.cluster.secrets.iter().find(|s| cx.cluster.id(s.obj) == edge.to);
+            for edge in cx
+                .cluster
+                .needs(id)
+                .iter()
+                .filter(|e| e.kind == EdgeKind::ReadsSecret)
+            {
+                let keys = cx
+                    .cluster
+                    .secrets
+                    .iter()
+                    .find(|s| cx.cluster.id(s.obj) == edge.to);
                 if let Some(secret) = keys.filter(|s| !s.data.is_empty()) {
-                    finding = finding.cite(cx.field(secret.obj, "/data", format!("the files it gives: {}", secret.data.join(", "))));
+                    finding = finding.cite(cx.field(
+                        secret.obj,
+                        "/data",
+                        format!("the files it gives: {}", secret.data.join(", ")),
+                    ));
                 }
             }
         }
-        out.push(finding.check_first("Correct credentials-file, or the key of the Secret.", "kubectl edit configmap CLOUDFLARED-CONFIG -n NAMESPACE"));
+        out.push(finding.check_first(
+            "Correct credentials-file, or the key of the Secret.",
+            "kubectl edit configmap CLOUDFLARED-CONFIG -n NAMESPACE",
+        ));
     }
 }

@@ -37,30 +37,48 @@ fn program(message: &str) -> Option<&str> {
     }
     let rest = message.rsplit_once("exec: \"").map(|r| r.1)?;
     let (program, rest) = rest.split_once('"')?;
-    let missing = rest.contains("executable file not found") || rest.contains("no such file or directory");
+    let missing =
+        rest.contains("executable file not found") || rest.contains("no such file or directory");
     missing.then_some(program)
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for kind in [K::ContainerStartError, K::ContainerCrashLoop] {
         for c in cx.all(kind) {
-            for s in said(cx, &c.entity, &["Failed"], "the runtime did not find the program") {
-                let Some(program) = program(&s.text) else { continue };
+            for s in said(
+                cx,
+                &c.entity,
+                &["Failed"],
+                "the runtime did not find the program",
+            ) {
+                let Some(program) = program(&s.text) else {
+                    continue;
+                };
                 let owner = cx.top_owner(&c.entity);
                 let ns = c.entity.namespace().unwrap_or_default();
                 let mut finding = RULE
                     .on(owner.clone())
                     .key(program)
-                    .title(format!("{} {} starts {program}, which its image does not have", owner.kind(), owner.name()))
+                    .title(format!(
+                        "{} {} starts {program}, which its image does not have",
+                        owner.kind(),
+                        owner.name()
+                    ))
                     .why("The container never ran: there is no log to read.")
                     .term(93, "the runtime names the program that it did not find")
                     .cite(s.evidence)
                     .explains(kind, &c.entity)
                     .safe("See what the image starts by itself.", "crane config IMAGE")
-                    .check_first("Correct command or args in the template.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+                    .check_first(
+                        "Correct command or args in the template.",
+                        format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+                    )
                     .dont("Don't look for the reason in the program: it never ran.");
                 if let Some(pod) = cx.cluster.pod(&c.entity)
-                    && let Some((path, spec)) = pod.spec.all_containers().find(|(_, k)| k.name == s.container)
+                    && let Some((path, spec)) = pod
+                        .spec
+                        .all_containers()
+                        .find(|(_, k)| k.name == s.container)
                 {
                     let field = if spec.command.first().is_some_and(|w| w == program) {
                         "command"
@@ -69,22 +87,35 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     } else {
                         "image"
                     };
-                    finding = finding.cite(cx.field(pod.obj, &format!("/spec/{path}/{field}"), "what the pod starts"));
+                    finding = finding.cite(cx.field(
+                        pod.obj,
+                        &format!("/spec/{path}/{field}"),
+                        "what the pod starts",
+                    ));
                 }
                 out.push(finding);
             }
         }
     }
-    for m in loose(cx, "said.exec-not-found", "the runtime did not find the program") {
+    for m in loose(
+        cx,
+        "said.exec-not-found",
+        "the runtime did not find the program",
+    ) {
         // Probes and hooks run programs too; only a container that is not started is meant here.
         if m.text.contains("probe") {
             continue;
         }
-        let Some(program) = program(&m.text) else { continue };
+        let Some(program) = program(&m.text) else {
+            continue;
+        };
         out.push(
             RULE.on(m.pod.clone())
                 .key(program)
-                .title(format!("pod {} starts {program}, which its image does not have", m.pod.name()))
+                .title(format!(
+                    "pod {} starts {program}, which its image does not have",
+                    m.pod.name()
+                ))
                 .why("The container never ran: there is no log to read.")
                 .term(88, "the runtime names the program that it did not find")
                 .cite(m.evidence)

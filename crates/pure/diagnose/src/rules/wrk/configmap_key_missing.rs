@@ -30,26 +30,51 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for m in references::missing(cx, "ConfigMap") {
         let Some(key) = &m.key else { continue };
-        let (ns, name) = (m.what.namespace().unwrap_or_default().to_owned(), m.what.name().to_owned());
+        let (ns, name) = (
+            m.what.namespace().unwrap_or_default().to_owned(),
+            m.what.name().to_owned(),
+        );
         let owner = cx.top_owner(&m.pod);
-        let thing = if m.what == m.pod { format!("a ConfigMap that pod {name} mounts") } else { format!("ConfigMap {name}") };
+        let thing = if m.what == m.pod {
+            format!("a ConfigMap that pod {name} mounts")
+        } else {
+            format!("ConfigMap {name}")
+        };
         let mut finding = RULE
             .on(m.what.clone())
             .key(key.clone())
-            .title(format!("{thing} in namespace {ns} has no key {key}; {} {} needs it", owner.kind(), owner.name()))
+            .title(format!(
+                "{thing} in namespace {ns} has no key {key}; {} {} needs it",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The ConfigMap is there, so everything looks right until one compares the keys.")
             .term(88, "the kubelet names the key that it did not find")
             .cite_all(m.evidence)
             .explains_observed(cx, &[m.condition], &m.pod)
-            .safe("See which keys there are.", format!("kubectl describe configmap {name} -n {ns}"))
-            .check_first("Add the key where the ConfigMap is made, or correct the name in the pod template.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+            .safe(
+                "See which keys there are.",
+                format!("kubectl describe configmap {name} -n {ns}"),
+            )
+            .check_first(
+                "Add the key where the ConfigMap is made, or correct the name in the pod template.",
+                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+            )
             .dont("Don't delete and re-make the ConfigMap: other pods read its other keys.");
-        let there = cx.cluster.config_maps.iter().find(|s| cx.cluster.id(s.obj) == m.what);
+        let there = cx
+            .cluster
+            .config_maps
+            .iter()
+            .find(|s| cx.cluster.id(s.obj) == m.what);
         if let Some(there) = there {
             finding = finding.term(7, "the ConfigMap is in the evidence, without that key");
             for at in ["/data", "/metadata/name"] {
                 if at != "/data" || !there.data.is_empty() {
-                    finding = finding.cite(cx.field(there.obj, at, "the ConfigMap that is meant, and what it has"));
+                    finding = finding.cite(cx.field(
+                        there.obj,
+                        at,
+                        "the ConfigMap that is meant, and what it has",
+                    ));
                     break;
                 }
             }

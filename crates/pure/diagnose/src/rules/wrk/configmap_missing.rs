@@ -29,21 +29,44 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for m in references::missing(cx, "ConfigMap").into_iter().filter(|m| m.key.is_none()) {
-        let (ns, name) = (m.what.namespace().unwrap_or_default().to_owned(), m.what.name().to_owned());
+    for m in references::missing(cx, "ConfigMap")
+        .into_iter()
+        .filter(|m| m.key.is_none())
+    {
+        let (ns, name) = (
+            m.what.namespace().unwrap_or_default().to_owned(),
+            m.what.name().to_owned(),
+        );
         let owner = cx.top_owner(&m.pod);
         let mut finding = RULE
             .on(m.what.clone())
-            .title(format!("ConfigMap {name} does not exist in namespace {ns}; {} {} needs it", owner.kind(), owner.name()))
+            .title(format!(
+                "ConfigMap {name} does not exist in namespace {ns}; {} {} needs it",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The kubelet starts the pod as soon as the ConfigMap is there.")
             .term(85, "the kubelet names the ConfigMap that it did not find")
             .cite_all(m.evidence)
             .explains_observed(cx, &[m.condition], &m.pod)
-            .safe("See whether it is there under another name or in another namespace.", format!("kubectl get configmaps -A | grep -i {name}; kubectl get configmaps -n {ns}"))
-            .check_first("Apply the manifest that makes it.", format!("kubectl apply -n {ns} -f MANIFEST"))
-            .dont("Don't make an empty ConfigMap: the pod starts and fails somewhere harder to see.");
+            .safe(
+                "See whether it is there under another name or in another namespace.",
+                format!(
+                    "kubectl get configmaps -A | grep -i {name}; kubectl get configmaps -n {ns}"
+                ),
+            )
+            .check_first(
+                "Apply the manifest that makes it.",
+                format!("kubectl apply -n {ns} -f MANIFEST"),
+            )
+            .dont(
+                "Don't make an empty ConfigMap: the pod starts and fails somewhere harder to see.",
+            );
         if m.looked {
-            finding = finding.term(10, format!("all ConfigMaps of namespace {ns} were listed, and it is not among them"));
+            finding = finding.term(
+                10,
+                format!("all ConfigMaps of namespace {ns} were listed, and it is not among them"),
+            );
         }
         out.push(finding);
     }

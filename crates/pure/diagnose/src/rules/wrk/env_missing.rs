@@ -28,7 +28,16 @@ pub static RULE: Rule = Rule {
 };
 
 /// Words of programs that go on without the variable.
-const GOES_ON: &[&str] = &["default", "warn", "optional", "skipping", "ignor", "falling back", "fallback", "disabled"];
+const GOES_ON: &[&str] = &[
+    "default",
+    "warn",
+    "optional",
+    "skipping",
+    "ignor",
+    "falling back",
+    "fallback",
+    "disabled",
+];
 
 /// What the pod's spec says about a variable.
 enum Supply {
@@ -39,17 +48,31 @@ enum Supply {
 
 fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
     let ns = &pod.metadata.namespace;
-    let mut all = pod.spec.all_containers().filter(|(_, c)| container.is_empty() || c.name == container).peekable();
+    let mut all = pod
+        .spec
+        .all_containers()
+        .filter(|(_, c)| container.is_empty() || c.name == container)
+        .peekable();
     if all.peek().is_none() {
         return Supply::Unknown;
     }
     let mut unknown = false;
     for (_, c) in all {
         if let Some(env) = c.env.iter().find(|e| e.name == name) {
-            let referred = env.value_from.secret_key_ref.is_some() || env.value_from.config_map_key_ref.is_some();
-            let optional = env.value_from.secret_key_ref.iter().chain(&env.value_from.config_map_key_ref).any(|r| r.optional == Some(true));
+            let referred = env.value_from.secret_key_ref.is_some()
+                || env.value_from.config_map_key_ref.is_some();
+            let optional = env
+                .value_from
+                .secret_key_ref
+                .iter()
+                .chain(&env.value_from.config_map_key_ref)
+                .any(|r| r.optional == Some(true));
             // A value in place may be empty; fields and resources (valueFrom of other kinds) are always there.
-            return if referred && optional { Supply::Unknown } else { Supply::Set };
+            return if referred && optional {
+                Supply::Unknown
+            } else {
+                Supply::Set
+            };
         }
         for from in &c.env_from {
             let has = |keys: Option<bool>| match keys {
@@ -58,11 +81,19 @@ fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
                 None => Some(Supply::Unknown),
             };
             let secret = from.secret_ref.as_ref().and_then(|r| {
-                let known = cx.cluster.secrets.iter().find(|s| s.metadata.name == r.name && &s.metadata.namespace == ns);
+                let known = cx
+                    .cluster
+                    .secrets
+                    .iter()
+                    .find(|s| s.metadata.name == r.name && &s.metadata.namespace == ns);
                 has(known.map(|s| s.has_key(name)))
             });
             let map = from.config_map_ref.as_ref().and_then(|r| {
-                let known = cx.cluster.config_maps.iter().find(|m| m.metadata.name == r.name && &m.metadata.namespace == ns);
+                let known = cx
+                    .cluster
+                    .config_maps
+                    .iter()
+                    .find(|m| m.metadata.name == r.name && &m.metadata.namespace == ns);
                 has(known.map(|m| m.has_key(name)))
             });
             match secret.or(map) {
@@ -72,11 +103,20 @@ fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
             }
         }
     }
-    if unknown { Supply::Unknown } else { Supply::Unset }
+    if unknown {
+        Supply::Unknown
+    } else {
+        Supply::Unset
+    }
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for hit in cx.cluster.hits.iter().filter(|h| h.signal.starts_with("app.env-missing.")) {
+    for hit in cx
+        .cluster
+        .hits
+        .iter()
+        .filter(|h| h.signal.starts_with("app.env-missing."))
+    {
         let Some(id) = &hit.entity else { continue };
         let loops = cx.has(K::ContainerCrashLoop, id).is_some();
         let pod = cx.cluster.pod(id);
@@ -85,7 +125,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         for (i, line) in hit.lines.iter().enumerate() {
             let low = line.text.to_ascii_lowercase();
-            let Some(name) = line.groups.iter().find(|g| !g.is_empty()) else { continue };
+            let Some(name) = line.groups.iter().find(|g| !g.is_empty()) else {
+                continue;
+            };
             if GOES_ON.iter().any(|w| low.contains(w)) {
                 continue;
             }
@@ -102,19 +144,41 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             let mut finding = RULE
                 .on(owner.clone())
                 .key(name.clone())
-                .title(format!("{} {} stops for want of the environment variable {name}", owner.kind(), owner.name()))
+                .title(format!(
+                    "{} {} stops for want of the environment variable {name}",
+                    owner.kind(),
+                    owner.name()
+                ))
                 .why("The program checks its settings and ends; nothing else is broken.")
                 .term(72, format!("its log names {name} as missing"))
                 .cite(cx.log(hit, i, "the program says which variable it wants"))
                 .explains_observed(cx, &[K::ContainerCrashLoop], id)
-                .safe("See what the pod sets.", format!("kubectl set env pod/{} -n {ns} --list", id.name()))
-                .check_first("Set it in the template.", format!("kubectl set env {}/{} -n {ns} {name}=VALUE", owner.kind(), owner.name()))
+                .safe(
+                    "See what the pod sets.",
+                    format!("kubectl set env pod/{} -n {ns} --list", id.name()),
+                )
+                .check_first(
+                    "Set it in the template.",
+                    format!(
+                        "kubectl set env {}/{} -n {ns} {name}=VALUE",
+                        owner.kind(),
+                        owner.name()
+                    ),
+                )
                 .dont("Don't set it to an empty value to get past the check.");
             if let (Some(pod), Supply::Unset) = (pod, supply) {
                 finding = finding.term(20, "the pod's spec does not set it");
-                if let Some((path, c)) = pod.spec.all_containers().find(|(_, c)| c.name == hit.container) {
+                if let Some((path, c)) = pod
+                    .spec
+                    .all_containers()
+                    .find(|(_, c)| c.name == hit.container)
+                {
                     let field = if c.env.is_empty() { "name" } else { "env" };
-                    finding = finding.cite(cx.field(pod.obj, &format!("/spec/{path}/{field}"), "all that this container is given"));
+                    finding = finding.cite(cx.field(
+                        pod.obj,
+                        &format!("/spec/{path}/{field}"),
+                        "all that this container is given",
+                    ));
                 }
             }
             out.push(finding);

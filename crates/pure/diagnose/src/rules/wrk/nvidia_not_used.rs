@@ -32,18 +32,36 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let wants: Vec<EntityId> = cx
         .pods(K::PodPending)
-        .filter(|(_, p)| p.spec.containers.iter().any(|c| c.resources.limits.contains_key("nvidia.com/gpu")))
+        .filter(|(_, p)| {
+            p.spec
+                .containers
+                .iter()
+                .any(|c| c.resources.limits.contains_key("nvidia.com/gpu"))
+        })
         .map(|(c, _)| c.entity.clone())
         .collect();
-    for hit in cx.cluster.hits.iter().filter(|h| h.signal.starts_with("nvidia.")) {
+    for hit in cx
+        .cluster
+        .hits
+        .iter()
+        .filter(|h| h.signal.starts_with("nvidia."))
+    {
         let pod = hit.entity.as_ref().and_then(|id| cx.cluster.pod(id));
         if pod.is_some_and(|p| p.spec.runtime_class_name.starts_with("nvidia")) {
             continue;
         }
         // On a node without a GPU these words are in order: somebody must miss the GPU.
         let node = pod.and_then(|p| cx.cluster.node(&p.spec.node_name));
-        let labelled = node.is_some_and(|n| n.metadata.labels.get("nvidia.com/gpu.present").is_some_and(|v| v == "true"));
-        let entity = hit.entity.as_ref().map_or_else(|| EntityId::other("program", "nvidia-device-plugin"), |id| cx.top_owner(id));
+        let labelled = node.is_some_and(|n| {
+            n.metadata
+                .labels
+                .get("nvidia.com/gpu.present")
+                .is_some_and(|v| v == "true")
+        });
+        let entity = hit.entity.as_ref().map_or_else(
+            || EntityId::other("program", "nvidia-device-plugin"),
+            |id| cx.top_owner(id),
+        );
         let mut finding = RULE
             .on(entity)
             .title("NVIDIA's device plugin runs without NVIDIA's runtime, so it finds no driver and offers no GPU")
@@ -57,7 +75,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         if let Some(pod) = pod {
             finding = finding.term(14, "its pod asks for no runtime class");
-            finding = finding.cite(cx.field(pod.obj, "/metadata/name", "this pod has no runtimeClassName"));
+            finding = finding.cite(cx.field(
+                pod.obj,
+                "/metadata/name",
+                "this pod has no runtimeClassName",
+            ));
         }
         if !wants.is_empty() || labelled {
             finding = finding.term(10, "a GPU is missed here");

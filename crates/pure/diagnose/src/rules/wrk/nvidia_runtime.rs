@@ -31,9 +31,13 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::SandboxFailing) {
         // Source: containerd `internal/cri/config` (GetSandboxRuntime).
-        for event in cx.cluster.events_of(&c.entity).filter(|e| e.message.contains("no runtime for \"nvidia") && e.message.contains("is configured")) {
+        for event in cx.cluster.events_of(&c.entity).filter(|e| {
+            e.message.contains("no runtime for \"nvidia") && e.message.contains("is configured")
+        }) {
             let pod = cx.cluster.pod(&c.entity);
-            let node = pod.map(|p| p.spec.node_name.as_str()).filter(|n| !n.is_empty());
+            let node = pod
+                .map(|p| p.spec.node_name.as_str())
+                .filter(|n| !n.is_empty());
             let mut finding = RULE
                 .on(node.map_or_else(|| cx.top_owner(&c.entity), |n| EntityId::object("Node", "", "", n)))
                 .title(format!("the containerd of {} has no runtime named nvidia", node.map_or("the node".to_owned(), |n| format!("node {n}"))))
@@ -45,7 +49,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .check_first("Install the NVIDIA container toolkit on the node, then restart k3s there.", "systemctl restart k3s-agent || systemctl restart k3s")
                 .dont("Don't edit the generated config.toml: k3s writes it anew at each start.");
             if let Some(pod) = pod.filter(|p| !p.spec.runtime_class_name.is_empty()) {
-                finding = finding.cite(cx.field(pod.obj, "/spec/runtimeClassName", "the runtime class that the pod asks for"));
+                finding = finding.cite(cx.field(
+                    pod.obj,
+                    "/spec/runtimeClassName",
+                    "the runtime class that the pod asks for",
+                ));
             }
             out.push(finding);
         }

@@ -30,7 +30,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for k in probes::killed(cx).into_iter().filter(|k| matches!(k.fault, Fault::Early | Fault::Either)) {
+    for k in probes::killed(cx)
+        .into_iter()
+        .filter(|k| matches!(k.fault, Fault::Early | Fault::Either))
+    {
         let owner = cx.top_owner(&k.pod);
         let ns = k.pod.namespace().unwrap_or_default();
         let mut finding = RULE
@@ -50,8 +53,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if k.fault == Fault::Either {
             finding = finding.undecided(
                 "Does the program ever listen on the port that the probe asks?",
-                format!("kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn", k.pod.name(), k.container, k.pod.name()),
-                &["liveness-probe-too-aggressive", "liveness-probe-wrong-endpoint"],
+                format!(
+                    "kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn",
+                    k.pod.name(),
+                    k.container,
+                    k.pod.name()
+                ),
+                &[
+                    "liveness-probe-too-aggressive",
+                    "liveness-probe-wrong-endpoint",
+                ],
             );
         }
         out.push(finding);

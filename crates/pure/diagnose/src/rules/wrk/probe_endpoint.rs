@@ -28,19 +28,39 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for k in probes::killed(cx).into_iter().filter(|k| matches!(k.fault, Fault::Endpoint | Fault::Either)) {
+    for k in probes::killed(cx)
+        .into_iter()
+        .filter(|k| matches!(k.fault, Fault::Endpoint | Fault::Either))
+    {
         let owner = cx.top_owner(&k.pod);
         let ns = k.pod.namespace().unwrap_or_default();
         let mut finding = RULE
             .on(owner.clone())
             .key(k.container.clone())
-            .title(format!("the probe of container {} is aimed wrongly: {}", k.container, k.because))
+            .title(format!(
+                "the probe of container {} is aimed wrongly: {}",
+                k.container, k.because
+            ))
             .why("The kubelet ends the container on purpose; the program did not fail by itself.")
             .term(k.points, k.because.clone())
             .cite_all(k.evidence)
-            .explains_observed(cx, &[K::ContainerCrashLoop, K::ProbeFailing, K::PodNotReady], &k.pod)
-            .safe("See what it says until it is killed.", format!("kubectl logs {} -n {ns} -c {} --previous", k.pod.name(), k.container))
-            .check_first("Correct port and path of the probe.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+            .explains_observed(
+                cx,
+                &[K::ContainerCrashLoop, K::ProbeFailing, K::PodNotReady],
+                &k.pod,
+            )
+            .safe(
+                "See what it says until it is killed.",
+                format!(
+                    "kubectl logs {} -n {ns} -c {} --previous",
+                    k.pod.name(),
+                    k.container
+                ),
+            )
+            .check_first(
+                "Correct port and path of the probe.",
+                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+            )
             .dont("Don't raise the probe's patience: it will never succeed.");
         if k.weak {
             finding = finding.weak();
@@ -48,8 +68,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if k.fault == Fault::Either {
             finding = finding.undecided(
                 "Does the program ever listen on the port that the probe asks?",
-                format!("kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn", k.pod.name(), k.container, k.pod.name()),
-                &["liveness-probe-too-aggressive", "liveness-probe-wrong-endpoint"],
+                format!(
+                    "kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn",
+                    k.pod.name(),
+                    k.container,
+                    k.pod.name()
+                ),
+                &[
+                    "liveness-probe-too-aggressive",
+                    "liveness-probe-wrong-endpoint",
+                ],
             );
         }
         out.push(finding);

@@ -38,9 +38,18 @@ const NOW: i64 = 3600;
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut quiet: Vec<(i64, String, Evidence)> = Vec::new();
     let mut loops: Vec<(i64, String, Evidence, EntityId)> = Vec::new();
-    for pod in cx.cluster.pods.iter().filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none()) {
+    for pod in cx
+        .cluster
+        .pods
+        .iter()
+        .filter(|p| !p.is_finished() && p.metadata.deletion_timestamp.is_none())
+    {
         let id = cx.cluster.id(pod.obj);
-        if cx.cluster.age_seconds(pod.metadata.creation_timestamp).is_none_or(|age| age < LONG) {
+        if cx
+            .cluster
+            .age_seconds(pod.metadata.creation_timestamp)
+            .is_none_or(|age| age < LONG)
+        {
             continue;
         }
         for (path, s) in pod.statuses() {
@@ -49,11 +58,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 continue;
             }
             let ended = s.last_state.terminated.as_ref().and_then(|t| t.finished_at);
-            let e = cx.field(pod.obj, &format!("{path}/restartCount"), format!("container {} of pod {}", s.name, pod.metadata.name));
+            let e = cx.field(
+                pod.obj,
+                &format!("{path}/restartCount"),
+                format!("container {} of pod {}", s.name, pod.metadata.name),
+            );
             let name = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
             if cx.has(K::ContainerCrashLoop, &id).is_some() {
                 loops.push((restarts, name, e, id.clone()));
-            } else if s.state.running.is_some() && cx.cluster.age_seconds(ended).is_some_and(|age| age < NOW) {
+            } else if s.state.running.is_some()
+                && cx.cluster.age_seconds(ended).is_some_and(|age| age < NOW)
+            {
                 quiet.push((restarts, name, e));
             }
         }

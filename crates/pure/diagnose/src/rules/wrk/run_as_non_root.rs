@@ -36,13 +36,22 @@ fn user(message: &str) -> Option<String> {
     if message.contains("container has runAsNonRoot and image will run as root") {
         return Some("runs as root".to_owned());
     }
-    let name = between(message, "container has runAsNonRoot and image has non-numeric user (", ")")?;
+    let name = between(
+        message,
+        "container has runAsNonRoot and image has non-numeric user (",
+        ")",
+    )?;
     Some(format!("names its user ({name}) instead of numbering it"))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ContainerConfigError) {
-        for s in said(cx, &c.entity, &["Failed"], "the kubelet refuses the image's user") {
+        for s in said(
+            cx,
+            &c.entity,
+            &["Failed"],
+            "the kubelet refuses the image's user",
+        ) {
             let Some(user) = user(&s.text) else { continue };
             let owner = cx.top_owner(&c.entity);
             let ns = c.entity.namespace().unwrap_or_default();
@@ -57,10 +66,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .check_first("Set securityContext.runAsUser to that user's number.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
                 .dont("Don't take runAsNonRoot away where the namespace enforces restricted: the pod is then refused altogether.");
             if let Some(pod) = cx.cluster.pod(&c.entity) {
-                let own = pod.spec.all_containers().find(|(_, k)| k.name == s.container && k.security_context.run_as_non_root == Some(true));
+                let own = pod.spec.all_containers().find(|(_, k)| {
+                    k.name == s.container && k.security_context.run_as_non_root == Some(true)
+                });
                 let at = match own {
                     Some((path, _)) => Some(format!("/spec/{path}/securityContext/runAsNonRoot")),
-                    None if pod.spec.security_context.run_as_non_root == Some(true) => Some("/spec/securityContext/runAsNonRoot".to_owned()),
+                    None if pod.spec.security_context.run_as_non_root == Some(true) => {
+                        Some("/spec/securityContext/runAsNonRoot".to_owned())
+                    }
                     None => None,
                 };
                 finding = finding.cite_all(at.map(|at| cx.field(pod.obj, &at, "the demand")));

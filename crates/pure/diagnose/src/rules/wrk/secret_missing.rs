@@ -33,20 +33,36 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if m.key.is_some() {
             continue;
         }
-        let (ns, name) = (m.what.namespace().unwrap_or_default().to_owned(), m.what.name().to_owned());
+        let (ns, name) = (
+            m.what.namespace().unwrap_or_default().to_owned(),
+            m.what.name().to_owned(),
+        );
         let owner = cx.top_owner(&m.pod);
         let mut finding = RULE
             .on(m.what.clone())
-            .title(format!("Secret {name} does not exist in namespace {ns}; {} {} needs it", owner.kind(), owner.name()))
+            .title(format!(
+                "Secret {name} does not exist in namespace {ns}; {} {} needs it",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The kubelet starts the pod as soon as the Secret is there.")
             .term(85, "the kubelet names the Secret that it did not find")
             .cite_all(m.evidence)
             .explains_observed(cx, &[m.condition], &m.pod)
-            .safe("See what is there, and who might make it.", format!("kubectl get secrets,sealedsecrets,externalsecrets -n {ns}"))
-            .check_first("Make the Secret from its real source, with the keys that the pod asks for.", format!("kubectl create secret generic {name} -n {ns} --from-file=KEY=FILE"))
+            .safe(
+                "See what is there, and who might make it.",
+                format!("kubectl get secrets,sealedsecrets,externalsecrets -n {ns}"),
+            )
+            .check_first(
+                "Make the Secret from its real source, with the keys that the pod asks for.",
+                format!("kubectl create secret generic {name} -n {ns} --from-file=KEY=FILE"),
+            )
             .dont("Don't make an empty Secret: the pod starts and fails somewhere harder to see.");
         if m.looked {
-            finding = finding.term(10, format!("all Secrets of namespace {ns} were listed, and it is not among them"));
+            finding = finding.term(
+                10,
+                format!("all Secrets of namespace {ns} were listed, and it is not among them"),
+            );
         }
         out.push(finding);
     }

@@ -36,7 +36,11 @@ fn selects(selector: &Labels, labels: &Labels) -> bool {
 
 /// The one label in which the pod differs from what is selected, if it comes near at all.
 fn differs<'s>(service: &'s Service, pod: &Pod) -> Option<(&'s String, &'s String)> {
-    let mut unmet = service.spec.selector.iter().filter(|(k, v)| pod.metadata.labels.get(*k) != Some(*v));
+    let mut unmet = service
+        .spec
+        .selector
+        .iter()
+        .filter(|(k, v)| pod.metadata.labels.get(*k) != Some(*v));
     let (key, want) = unmet.next()?;
     if unmet.next().is_some() {
         return None;
@@ -48,7 +52,10 @@ fn differs<'s>(service: &'s Service, pod: &Pod) -> Option<(&'s String, &'s Strin
     let have = pod.metadata.labels.get(key).map_or("", String::as_str);
     let near = |a: &str, b: &str| a.len() >= 3 && b.len() >= 3 && (a.contains(b) || b.contains(a));
     let name = &service.metadata.name;
-    (near(have, want) || near(have, name) || pod.metadata.labels.values().any(|v| v == want || v == name)).then_some((key, want))
+    (near(have, want)
+        || near(have, name)
+        || pod.metadata.labels.values().any(|v| v == want || v == name))
+    .then_some((key, want))
 }
 
 /// Does the pod declare a port to which the Service sends?
@@ -57,10 +64,18 @@ fn serves(service: &Service, pod: &Pod) -> bool {
         .spec
         .ports
         .iter()
-        .map(|p| if p.target_port.is_empty() { p.port.unwrap_or(0).to_string() } else { p.target_port.clone() })
+        .map(|p| {
+            if p.target_port.is_empty() {
+                p.port.unwrap_or(0).to_string()
+            } else {
+                p.target_port.clone()
+            }
+        })
         .collect();
     pod.spec.containers.iter().flat_map(|c| &c.ports).any(|p| {
-        targets.iter().any(|t| *t == p.name || p.container_port.is_some_and(|n| n.to_string() == *t))
+        targets
+            .iter()
+            .any(|t| *t == p.name || p.container_port.is_some_and(|n| n.to_string() == *t))
     })
 }
 
@@ -68,20 +83,38 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for service in &cx.cluster.services {
         let (ns, name) = (&service.metadata.namespace, &service.metadata.name);
         let selector = &service.spec.selector;
-        if selector.is_empty() || service.spec.kind == "ExternalName" || !cx.cluster.is_listed("Pod", ns) {
+        if selector.is_empty()
+            || service.spec.kind == "ExternalName"
+            || !cx.cluster.is_listed("Pod", ns)
+        {
             continue;
         }
-        if cx.cluster.endpoints.get(&(ns.clone(), name.clone())).is_some_and(|e| e.ready + e.not_ready > 0) {
+        if cx
+            .cluster
+            .endpoints
+            .get(&(ns.clone(), name.clone()))
+            .is_some_and(|e| e.ready + e.not_ready > 0)
+        {
             continue;
         }
         let here = |other: &str| other == ns;
-        let made = cx.cluster.workloads.iter().any(|w| here(&w.metadata.namespace) && selects(selector, &w.spec.template.metadata.labels));
-        let matched = cx.cluster.pods.iter().any(|p| here(&p.metadata.namespace) && selects(selector, &p.metadata.labels));
+        let made = cx.cluster.workloads.iter().any(|w| {
+            here(&w.metadata.namespace) && selects(selector, &w.spec.template.metadata.labels)
+        });
+        let matched = cx
+            .cluster
+            .pods
+            .iter()
+            .any(|p| here(&p.metadata.namespace) && selects(selector, &p.metadata.labels));
         if made || matched {
             continue;
         }
         let served = |p: &Pod| {
-            cx.cluster.services.iter().any(|s| s.metadata.namespace == *ns && !s.spec.selector.is_empty() && selects(&s.spec.selector, &p.metadata.labels))
+            cx.cluster.services.iter().any(|s| {
+                s.metadata.namespace == *ns
+                    && !s.spec.selector.is_empty()
+                    && selects(&s.spec.selector, &p.metadata.labels)
+            })
         };
         let near: Vec<(&Pod, &String, &String)> = cx
             .cluster
@@ -90,14 +123,28 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .filter(|p| here(&p.metadata.namespace) && !p.is_finished() && !served(p))
             .filter_map(|p| differs(service, p).map(|(k, v)| (p, k, v)))
             .collect();
-        let Some((pod, key, want)) = near.iter().find(|(p, _, _)| serves(service, p)).or_else(|| near.first()) else { continue };
-        let have = pod.metadata.labels.get(*key).map_or("no such label".to_owned(), |v| format!("{key}={v}"));
+        let Some((pod, key, want)) = near
+            .iter()
+            .find(|(p, _, _)| serves(service, p))
+            .or_else(|| near.first())
+        else {
+            continue;
+        };
+        let have = pod
+            .metadata
+            .labels
+            .get(*key)
+            .map_or("no such label".to_owned(), |v| format!("{key}={v}"));
         let id = cx.cluster.id(service.obj);
         let owner = cx.top_owner(&cx.cluster.id(pod.obj));
         let fits = serves(service, pod);
         // Components of one chart differ by one label as well: the pods must offer the port, or the two
         // values look like one another.
-        let alike = pod.metadata.labels.get(*key).is_some_and(|v| v.contains(want.as_str()) || want.contains(v.as_str()));
+        let alike = pod
+            .metadata
+            .labels
+            .get(*key)
+            .is_some_and(|v| v.contains(want.as_str()) || want.contains(v.as_str()));
         if !fits && !alike {
             continue;
         }
