@@ -21,6 +21,7 @@
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
+use defib_model::quantity::milli;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -77,8 +78,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "what this node has for all its pods together",
             ));
         }
-        if p.sick_nodes {
-            // Room is short because a node is missing: that comes first.
+        let offered = cx.cluster.nodes.iter().any(|n| {
+            let has = n.status.allocatable.get(resource);
+            has.and_then(|q| milli(q)).is_some_and(|q| q > 0)
+        });
+        if p.sick_nodes || (resource.contains('/') && !offered) {
+            // Room is short because a node is missing, or nobody offers this device at all: whatever
+            // explains that comes first.
             finding = finding.weak();
         }
         out.push(
