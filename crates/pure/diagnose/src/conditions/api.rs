@@ -4,7 +4,7 @@ use defib_model::ConditionKind as K;
 use defib_model::EntityId;
 use defib_model::views::meta::condition;
 
-use super::{GRACE, one};
+use super::{GRACE, is_history, one};
 use crate::context::Context;
 
 pub(super) fn observe(cx: &mut Context<'_>) {
@@ -48,10 +48,21 @@ fn webhooks(cx: &mut Context<'_>) {
         let Some(name) = crate::analysis::webhook_in(&event.message) else {
             continue;
         };
+        if is_history(cx, event) {
+            continue;
+        }
         let config = cluster
             .webhooks
             .iter()
             .find(|c| c.webhooks.iter().any(|w| w.name == name));
+        // Whoever was refused may not have tried again yet; a webhook that is gone refuses nobody.
+        let listed = |kind| cluster.is_listed(kind, "");
+        if config.is_none()
+            && listed("ValidatingWebhookConfiguration")
+            && listed("MutatingWebhookConfiguration")
+        {
+            continue;
+        }
         let entity = config.map_or_else(|| EntityId::other("webhook", name), |c| cluster.id(c.obj));
         let e = cx.event(event, "a call to this webhook failed");
         found.push(one(
