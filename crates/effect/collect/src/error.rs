@@ -49,6 +49,12 @@ pub enum CollectError {
         /// The kind.
         what: String,
     },
+    /// There is no kubeconfig, or no usable one.
+    #[error("no usable kubeconfig: {why}")]
+    Kubeconfig {
+        /// Why.
+        why: String,
+    },
     /// The cluster can't be asked.
     #[error("cannot ask the cluster: {why}")]
     Cluster {

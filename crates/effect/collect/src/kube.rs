@@ -3,6 +3,9 @@
 //! Refusals, dead aggregated APIs and time-outs are gaps. Deliberately absent: any judgement beyond
 //! "not well enough that its log is wanted".
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use defib_model::bundle::{About, Clock, Seen};
 use defib_model::report::Gap;
 use defib_model::views::Pod;
@@ -133,6 +136,10 @@ pub async fn cluster<O: Observe>(
         put(collection, "kube/version.json", &version, "kube-get", None)?;
     }
     let mut gaps = Vec::new();
+    if !matches!(ready.status, 200 | 500..=599) {
+        let command = "kubectl get --raw /readyz";
+        gaps.push(refused("the API server's readiness", ready.status, command));
+    }
     let mut kinds = Vec::new();
     for probe in [Probe::CoreKinds, Probe::GroupKinds] {
         match api.ask(&probe).await {
@@ -188,19 +195,32 @@ pub async fn cluster<O: Observe>(
         sick.truncate(MAX_LOGS);
     }
     let wanted = sick.len();
-    let mut logs = futures::stream::iter(sick.into_iter().map(|probe| async {
-        let answer = api.ask(&probe.0).await;
-        (probe, answer)
+    // Nodes whose kubelet gave no log, with the number of logs that were not asked for after that: a
+    // dead node costs one patience, not one per container.
+    let silent: Mutex<BTreeMap<String, u64>> = Mutex::default();
+    let nodes = || silent.lock().unwrap_or_else(PoisonError::into_inner);
+    let nodes = &nodes;
+    let mut logs = futures::stream::iter(sick.into_iter().map(|log| async move {
+        if let Some(skipped) = nodes().get_mut(&log.node) {
+            *skipped += 1;
+            return (log, None);
+        }
+        let answer = api.ask(&log.probe).await;
+        if !log.node.is_empty() && answer.as_ref().map_or(true, |a| a.status >= 500) {
+            nodes().entry(log.node.clone()).or_default();
+        }
+        (log, Some(answer))
     }))
     .buffer_unordered(AT_ONCE);
     let mut fetched = 0;
-    while let Some((probe, answer)) = logs.next().await {
+    while let Some((log, answer)) = logs.next().await {
+        let Some(answer) = answer else { continue };
         let Probe::Log {
             namespace,
             pod,
             container,
             previous,
-        } = &probe.0
+        } = &log.probe
         else {
             continue;
         };
@@ -239,6 +259,15 @@ pub async fn cluster<O: Observe>(
         }
     }
     drop(logs);
+    for (node, skipped) in nodes().iter().filter(|(_, skipped)| **skipped > 0) {
+        gaps.push(
+            Gap::new(
+                format!("logs of {skipped} further containers on node {node}"),
+                "the kubelet of that node gives no logs",
+            )
+            .with_command(format!("kubectl describe node {node}")),
+        );
+    }
     collection.seen(match (total, missed) {
         (0, _) => Seen::None,
         (_, 0) => Seen::All,
@@ -384,11 +413,14 @@ fn next_page(body: &[u8]) -> String {
 
 /// A log question in an order that does not depend on which list came first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct LogProbe(Probe);
+struct LogProbe {
+    node: String,
+    probe: Probe,
+}
 
 impl LogProbe {
     fn key(&self) -> String {
-        self.0.path()
+        self.probe.path()
     }
 }
 
@@ -428,12 +460,14 @@ fn not_well(body: &[u8], out: &mut Vec<LogProbe>) {
             let well = s.ready == Some(true) || ended_well;
             let never_ran = s.state.waiting.is_some() && s.restart_count.unwrap_or(0) == 0;
             let log = |previous| {
-                LogProbe(Probe::Log {
+                let probe = Probe::Log {
                     namespace: pod.metadata.namespace.clone(),
                     pod: pod.metadata.name.clone(),
                     container: s.name.clone(),
                     previous,
-                })
+                };
+                let node = pod.spec.node_name.clone();
+                LogProbe { node, probe }
             };
             if !well && !never_ran {
                 out.push(log(false));

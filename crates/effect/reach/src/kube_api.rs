@@ -11,6 +11,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use crate::Observe;
 use crate::probe::{Answer, Probe};
 
+/// How long one log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Which cluster, in kubectl's words.
 #[derive(Clone, Debug, Default)]
 pub struct KubeOptions {
@@ -29,11 +32,21 @@ pub enum ReachError {
     #[error("no usable kubeconfig: {0}")]
     Kubeconfig(String),
     /// The API server did not answer.
-    #[error("{0}")]
-    NoAnswer(String),
+    #[error("no answer from {server}: {why}")]
+    NoAnswer {
+        /// Its address.
+        server: String,
+        /// Why.
+        why: String,
+    },
     /// It took too long.
-    #[error("no answer within {0} s")]
-    TimedOut(u64),
+    #[error("no answer from {server} within {seconds} s")]
+    TimedOut {
+        /// Its address.
+        server: String,
+        /// How long was waited.
+        seconds: u64,
+    },
 }
 
 /// An API server.
@@ -94,6 +107,13 @@ impl KubeApi {
             context,
         })
     }
+
+    fn no_answer(&self, error: &dyn std::error::Error) -> ReachError {
+        ReachError::NoAnswer {
+            server: self.server.clone(),
+            why: chain(error),
+        }
+    }
 }
 
 impl Observe for KubeApi {
@@ -101,13 +121,13 @@ impl Observe for KubeApi {
         let request = Request::get(probe.path())
             .header(http::header::ACCEPT, probe.accept())
             .body(Body::empty())
-            .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
+            .map_err(|e| self.no_answer(&e))?;
         let asked = async {
             let response = self
                 .client
                 .send(request)
                 .await
-                .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
+                .map_err(|e| self.no_answer(&e))?;
             let status = response.status().as_u16();
             let date = response
                 .headers()
@@ -118,16 +138,24 @@ impl Observe for KubeApi {
                 .into_body()
                 .collect_bytes()
                 .await
-                .map_err(|e| ReachError::NoAnswer(chain(&e)))?;
+                .map_err(|e| self.no_answer(&e))?;
             Ok(Answer {
                 status,
                 body: body.to_vec(),
                 date,
             })
         };
-        match tokio::time::timeout(self.timeout, asked).await {
+        // The API server passes a log question on to a kubelet, and waits long for a dead one.
+        let patience = match probe {
+            Probe::Log { .. } => self.timeout.min(LOG_PATIENCE),
+            _ => self.timeout,
+        };
+        match tokio::time::timeout(patience, asked).await {
             Ok(answer) => answer,
-            Err(_) => Err(ReachError::TimedOut(self.timeout.as_secs())),
+            Err(_) => Err(ReachError::TimedOut {
+                server: self.server.clone(),
+                seconds: patience.as_secs(),
+            }),
         }
     }
 }

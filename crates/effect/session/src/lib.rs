@@ -65,17 +65,23 @@ fn kube(
         context,
         timeout: options.timeout.map(std::time::Duration::from_secs),
     };
-    runtime.block_on(async {
+    let asked = runtime.block_on(async {
         let api = defib_reach::KubeApi::connect(&wanted)
             .await
-            .map_err(|e| failed(e.to_string()))?;
+            .map_err(|e| match e {
+                defib_reach::ReachError::Kubeconfig(why) => CollectError::Kubeconfig { why },
+                other => failed(other.to_string()),
+            })?;
         let uri = if api.context.is_empty() {
             source.to_string()
         } else {
             format!("kube:{}", api.context)
         };
         defib_collect::cluster(collection, &api, &uri, |done| events(Event::Reading(done))).await
-    })
+    });
+    // A name that is still being resolved must not keep us: nobody waits for its answer any more.
+    runtime.shutdown_background();
+    asked
 }
 
 /// Without the feature `live` a living cluster is a source that is not read.

@@ -77,6 +77,10 @@ impl From<defib_session::Error> for CliError {
                     "if the API server is dead, give its evidence as files: defib diagnose FOLDER",
                 )
                 .hint("else see whether kubectl reaches it: kubectl get --raw /readyz"),
+            E::Kubeconfig { .. } => failure
+                .hint("name one:                 defib diagnose kube: --kubeconfig FILE")
+                .hint("on a k3s server that is:  --kubeconfig /etc/rancher/k3s/k3s.yaml")
+                .hint("see what kubectl uses:    kubectl config get-contexts"),
             E::NotYet { .. } => {
                 failure.hint("unpack it, and give the folder: defib diagnose FOLDER")
             }

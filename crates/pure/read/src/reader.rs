@@ -73,7 +73,12 @@ impl<'s> Reader<'s> {
             vantage: entry.vantage.clone(),
         });
         if entry.probe == "kube-get" && entry.id.ends_with("readyz") {
-            self.api_ready = Some(entry.exit == Some(200));
+            // Only these two are the API server's own word; a refusal (401, 403) says nothing.
+            self.api_ready = match entry.exit {
+                Some(200) => Some(true),
+                Some(500..=599) => Some(false),
+                _ => None,
+            };
             return;
         }
         if entry.probe == "kube-log" {

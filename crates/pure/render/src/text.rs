@@ -47,6 +47,29 @@ fn healthy(r: &Report, style: &Style, out: &mut String) {
             style.ink(Ink::Dim, &format!("not seen: {}", unseen.join(", ")))
         );
     }
+    // "Healthy" covers what was read; what was refused is named, so that nobody takes it for seen.
+    if !r.gaps.is_empty() {
+        let mut names: Vec<String> = r
+            .gaps
+            .iter()
+            .take(3)
+            .map(|g| clean::line(&g.what))
+            .collect();
+        if r.gaps.len() > names.len() {
+            names.push(format!(
+                "{} more (-o json lists them)",
+                r.gaps.len() - names.len()
+            ));
+        }
+        let _ = writeln!(
+            out,
+            "  {}",
+            style.ink(
+                Ink::Dim,
+                &format!("could not be read: {}", names.join(", "))
+            )
+        );
+    }
 }
 
 fn as_of(r: &Report) -> String {

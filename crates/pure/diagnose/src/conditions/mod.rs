@@ -26,6 +26,34 @@ pub(crate) fn observe(cx: &mut Context<'_>) {
     api::observe(cx);
 }
 
+/// True when an event of a refusal speaks of what is over: its owner has its pods, or is gone. Events
+/// stay for an hour, and nothing else withdraws them.
+pub(crate) fn is_history(cx: &Context<'_>, event: &defib_model::views::Event) -> bool {
+    let cluster = cx.cluster;
+    let about = &event.about;
+    let Some(w) = cluster
+        .workloads
+        .iter()
+        .find(|w| cluster.id(w.obj) == *about)
+    else {
+        let listed = cluster.listed.iter().any(|(kind, l)| {
+            kind.eq_ignore_ascii_case(about.kind())
+                && (l.whole
+                    || about
+                        .namespace()
+                        .is_some_and(|ns| l.namespaces.contains(ns)))
+        });
+        return listed && cluster.find(about).is_none();
+    };
+    match w.desired() {
+        Some(desired) => w.existing() >= desired,
+        // Jobs do not say how many pods they want now; a pod made since shows that they may again.
+        None => cluster
+            .events_of(about)
+            .any(|e| e.reason == "SuccessfulCreate" && e.last >= event.last && e.last.is_some()),
+    }
+}
+
 /// Builds a condition with one piece of evidence.
 pub(crate) fn one(
     kind: defib_model::ConditionKind,

@@ -6,6 +6,7 @@
 use defib_model::ConditionKind as K;
 use defib_model::edge::EdgeKind;
 use defib_model::views::network::Service;
+use defib_model::views::workload::Workload;
 
 use super::{GRACE, STUCK, one};
 use crate::context::Context;
@@ -73,6 +74,7 @@ fn makers<'a>(cx: &'a Context<'_>, service: &'a Service) -> impl Iterator<Item =
         .filter(|w| {
             w.metadata.namespace == service.metadata.namespace
                 && w.desired().is_some_and(|d| d > 0)
+                && settled(cx, w)
                 && service
                     .spec
                     .selector
@@ -80,6 +82,14 @@ fn makers<'a>(cx: &'a Context<'_>, service: &'a Service) -> impl Iterator<Item =
                     .all(|(k, v)| w.spec.template.metadata.labels.get(k) == Some(v))
         })
         .map(|_| ())
+}
+
+/// False while a workload was just made or changed: its pods need a moment to be there.
+fn settled(cx: &Context<'_>, w: &Workload) -> bool {
+    let conditions = w.status.conditions.iter().map(|c| c.last_transition_time);
+    std::iter::once(w.metadata.creation_timestamp)
+        .chain(conditions)
+        .all(|since| cx.older_than(since, GRACE))
 }
 
 /// Somebody depends on this Service: an Ingress, a webhook, an API service.

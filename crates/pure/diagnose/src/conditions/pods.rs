@@ -39,6 +39,9 @@ pub(super) fn observe(cx: &mut Context<'_>) {
     for pod in &cluster.pods {
         let id = cluster.id(pod.obj);
         if pod.status.phase == "Failed" && pod.status.reason == "Evicted" {
+            if replaced(cx, pod) {
+                continue;
+            }
             let e = cx.field(pod.obj, "/status/message", "the kubelet evicted this pod");
             cx.observe(one(K::PodEvicted, &id, "", e, None, 1));
             continue;
@@ -74,6 +77,35 @@ pub(super) fn observe(cx: &mut Context<'_>) {
     names(cx);
     dns(cx);
     events_alone(cx);
+}
+
+/// Evicted pods whose owner has all its pods again are a record, unless evictions go on.
+const EVICTIONS: usize = 3;
+
+/// True when an evicted pod was replaced, its node is well again, and it did not happen repeatedly.
+fn replaced(cx: &Context<'_>, pod: &Pod) -> bool {
+    let cluster = cx.cluster;
+    let Some(owner) = pod.metadata.controller().filter(|o| !o.uid.is_empty()) else {
+        return false;
+    };
+    let satisfied = cluster.workloads.iter().any(|w| {
+        w.metadata.uid == owner.uid && w.desired().is_some_and(|desired| w.ready() >= desired)
+    });
+    let evicted = cluster
+        .pods
+        .iter()
+        .filter(|p| {
+            p.status.reason == "Evicted"
+                && p.metadata.controller().is_some_and(|o| o.uid == owner.uid)
+        })
+        .count();
+    let pressed = cluster.node(&pod.spec.node_name).is_some_and(|n| {
+        n.status
+            .conditions
+            .iter()
+            .any(|c| c.kind.ends_with("Pressure") && c.status == "True")
+    });
+    satisfied && !pressed && evicted < EVICTIONS
 }
 
 fn unscheduled(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
@@ -221,7 +253,9 @@ fn probes(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
         .statuses()
         .map(|(_, s)| s.restart_count.unwrap_or(0))
         .sum();
-    if event.count < 3 && restarts == 0 {
+    // Whoever starts for half a minute fails a few readiness probes meanwhile.
+    let since = pod.status.start_time.or(pod.metadata.creation_timestamp);
+    if restarts == 0 && (event.count < 3 || !cx.older_than(since, GRACE)) {
         return;
     }
     let e = cx.event(event, "a probe of this pod fails");

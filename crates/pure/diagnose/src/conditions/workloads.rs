@@ -8,7 +8,7 @@ use defib_model::views::meta::condition;
 use defib_model::views::workload::Workload;
 use defib_model::{Condition, EntityId};
 
-use super::{GRACE, STUCK, one};
+use super::{GRACE, STUCK, is_history, one};
 use crate::context::{Context, last_event};
 
 pub(super) fn observe(cx: &mut Context<'_>) {
@@ -25,16 +25,7 @@ fn refused(cx: &mut Context<'_>) {
         let Some(event) = last_event(cluster, about, &["FailedCreate"]) else {
             continue;
         };
-        if !event.warning {
-            continue;
-        }
-        let workload = cluster
-            .workloads
-            .iter()
-            .find(|w| cluster.id(w.obj) == *about);
-        if let Some(w) = workload
-            && w.desired().is_some_and(|d| w.existing() >= d)
-        {
+        if !event.warning || is_history(cx, event) {
             continue;
         }
         let e = cx.event(event, "the API server refuses the pods of this owner");
@@ -71,6 +62,7 @@ fn jobs(cx: &mut Context<'_>) {
     for w in cluster.workloads.iter().filter(|w| w.kind == "Job") {
         if let Some((i, c)) = condition(&w.status.conditions, "Failed")
             && c.status == "True"
+            && !done_since(cx, w, c.last_transition_time)
         {
             let e = cx.field(
                 w.obj,
@@ -87,6 +79,27 @@ fn jobs(cx: &mut Context<'_>) {
             ));
         }
     }
+}
+
+/// A CronJob keeps its last failed run for people to read. When a later run did the work, that is a
+/// record and no trouble.
+fn done_since(cx: &Context<'_>, failed: &Workload, when: Option<jiff::Timestamp>) -> bool {
+    let owner = |w: &Workload| {
+        let o = w.metadata.controller()?;
+        (o.kind == "CronJob").then(|| (w.metadata.namespace.clone(), o.name.clone()))
+    };
+    let Some(mine) = owner(failed) else {
+        return false;
+    };
+    cx.cluster.workloads.iter().any(|w| {
+        w.kind == "Job"
+            && owner(w).as_ref() == Some(&mine)
+            && condition(&w.status.conditions, "Complete").is_some_and(|(_, c)| {
+                c.status == "True"
+                    && c.last_transition_time.is_some()
+                    && c.last_transition_time >= when
+            })
+    })
 }
 
 fn missing(cx: &mut Context<'_>) {
