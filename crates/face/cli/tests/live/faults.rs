@@ -81,8 +81,7 @@ pub const FAULTS: &[Fault] = &[
         manifests: API_SERVICE,
         refused: &[],
         then: &[],
-        // An API service without a backend breaks nothing else yet, so no cause is named for it.
-        classes: &[],
+        classes: &["aggregated-api-down"],
         symptoms: &[(
             "api-service-unavailable",
             "apiservice.apiregistration.k8s.io/v1.absent.example.com",
@@ -151,6 +150,17 @@ pub fn is_named(fault: &Fault) -> Outcome {
     }
     for arguments in fault.then {
         plane.kubectl_text(arguments)?;
+        if let ["delete", "namespace", name, ..] = arguments {
+            // What holds a namespace is written into it after the first try to empty it.
+            wait_until("the namespace says what holds it", PATIENCE, || {
+                let path = "jsonpath={.status.conditions[*].type}";
+                let said = plane.kubectl_text(&["get", "namespace", name, "-o", path]);
+                match said {
+                    Ok(types) if !types.trim().is_empty() => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            })?;
+        }
     }
     let report = observed(&plane, fault.symptoms)?;
     expected(&report, fault)

@@ -169,7 +169,11 @@ fn a_dead_aggregated_api_is_a_gap() -> Outcome {
             "apiservice.apiregistration.k8s.io/v1.absent.example.com",
         ),
     )?;
-    assert_eq!(report["verdict"], "unknown", "{report:#}");
+    assert_eq!(report["verdict"], "root-cause", "{report:#}");
+    assert_eq!(
+        report["root_causes"][0]["class"], "aggregated-api-down",
+        "{report:#}"
+    );
     let gaps = report["gaps"].as_array().map_or(0, Vec::len);
     assert_eq!(gaps, 1, "{report:#}");
     let gap = gap(&report, "API group absent.example.com/v1")?;

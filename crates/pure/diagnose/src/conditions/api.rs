@@ -4,7 +4,7 @@ use defib_model::ConditionKind as K;
 use defib_model::EntityId;
 use defib_model::views::meta::condition;
 
-use super::{GRACE, is_history, one};
+use super::{GRACE, one};
 use crate::context::Context;
 
 pub(super) fn observe(cx: &mut Context<'_>) {
