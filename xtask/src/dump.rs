@@ -61,7 +61,7 @@ fn event(i: usize) -> Value {
     let p = i / 2;
     let ns = format!("team-{}", p % 40);
     let name = format!("app-{}-{p:08x}", p % 400);
-    let (reason, message) = if i % 2 == 0 {
+    let (reason, message) = if i.is_multiple_of(2) {
         (
             "Scheduled",
             format!("Successfully assigned {ns}/{name} to node-{}", p % 50),

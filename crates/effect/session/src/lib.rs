@@ -166,7 +166,7 @@ pub fn diagnose(
 pub fn collect(
     sources: &[Source],
     options: &Options,
-    out: &PathBuf,
+    out: &std::path::Path,
     stdin: &mut dyn Read,
     events: &mut dyn FnMut(Event),
 ) -> Result<Bundle, CollectError> {
