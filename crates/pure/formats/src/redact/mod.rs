@@ -1,16 +1,23 @@
 //! Takes secrets out of text, before anything else sees it. Lines stay where they are.
 //!
-//! Two passes: the values of `Secret` objects go by structure (`objects`), then everything that
-//! looks like a secret goes by shape (`shapes`), in every kind of text. What is taken out leaves its
-//! length, so that an empty value can be told from a lost one. Deliberately absent: any memory of
-//! what was taken out.
+//! The values of `Secret` objects go by structure (`objects`), and once more by their look where text
+//! holds such objects (`manifests`); then everything that looks like a secret goes by shape (`shapes`)
+//! or by its name (`names`), in every kind of text. What is taken out leaves its length, so that an empty
+//! value can be told from a lost one. Deliberately absent: any memory of what was taken out.
 
+mod base64;
+mod manifests;
+mod names;
+mod nested;
 mod objects;
 mod shapes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// How the mark that is left begins. YAML reads the mark as plain text, in every place.
+const MARK: &[u8] = b"<redacted:";
 
 /// Text without its secrets, and how many of which class were taken out.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,44 +42,154 @@ impl Cut {
     }
 }
 
+/// Everything to take out of the bytes: sorted, none overlapping. `level` counts strings in strings.
+fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
+    let marks = manifests::marks(bytes);
+    let mut cuts = Vec::new();
+    if !marks.is_empty() {
+        cuts = objects::cuts(bytes);
+        manifests::cuts(bytes, &marks, &mut cuts);
+    }
+    cuts.extend(shapes::cuts(bytes));
+    nested::cuts(bytes, level, &mut cuts);
+    cuts.sort_by_key(Cut::key);
+    let mut at = 0;
+    cuts.retain_mut(|cut| {
+        // What reaches beyond the one before still goes, from there on.
+        if cut.range.start < at {
+            cut.range.start = at.min(cut.range.end);
+            cut.quoted = false;
+        }
+        at = at.max(cut.range.end);
+        let gone = bytes.get(cut.range.clone()).unwrap_or_default();
+        !gone.is_empty() && !is_mark(gone)
+    });
+    cuts
+}
+
+/// What stands in place of one cut: the mark, and as many lines as were taken out, with their
+/// indentation. Line numbers are evidence, and YAML lives by indentation.
+fn mark(cut: &Cut, gone: &[u8]) -> Vec<u8> {
+    let quote = if cut.quoted { "\"" } else { "" };
+    let mut out = format!("{quote}<redacted:{}:{}>{quote}", cut.what, gone.len()).into_bytes();
+    for end in memchr::memchr_iter(b'\n', gone) {
+        out.push(b'\n');
+        let rest = gone.get(end + 1..).unwrap_or_default();
+        let lead = rest.iter().take_while(|b| matches!(b, b' ' | b'\t'));
+        out.extend(lead);
+    }
+    out
+}
+
+/// Is this what an earlier cleaning left? A bundle is cleaned again when it is read as a folder.
+fn is_mark(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    let text = text.strip_suffix(b"\"").unwrap_or(text).trim_ascii_end();
+    text.strip_prefix(MARK)
+        .and_then(|t| t.strip_suffix(b">"))
+        .is_some_and(|t| {
+            t.iter()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b':'))
+        })
+}
+
+fn count(cuts: &[Cut]) -> BTreeMap<&'static str, u64> {
+    let mut taken = BTreeMap::new();
+    for cut in cuts {
+        *taken.entry(cut.what).or_insert(0) += 1;
+    }
+    taken
+}
+
 /// Takes all secrets out.
 pub fn redact(bytes: &[u8]) -> Redacted<'_> {
-    let mut cuts = objects::cuts(bytes);
-    cuts.extend(shapes::cuts(bytes));
+    if let Some(text) = wide(bytes) {
+        let (text, taken) = redact_vec(text);
+        return Redacted {
+            text: Cow::Owned(text),
+            taken,
+        };
+    }
+    let cuts = cuts(bytes, 0);
     if cuts.is_empty() {
         return Redacted {
             text: Cow::Borrowed(bytes),
             taken: BTreeMap::new(),
         };
     }
-    cuts.sort_by_key(Cut::key);
     let mut out = Vec::with_capacity(bytes.len());
-    let mut taken = BTreeMap::new();
     let mut at = 0;
-    for cut in cuts {
-        if cut.range.start < at {
-            continue;
-        }
+    for cut in &cuts {
         out.extend_from_slice(bytes.get(at..cut.range.start).unwrap_or_default());
-        let gone = bytes.get(cut.range.clone()).unwrap_or_default();
-        let mark = format!("[redacted:{}:{}]", cut.what, gone.len());
-        if cut.quoted {
-            out.push(b'"');
-        }
-        out.extend_from_slice(mark.as_bytes());
-        if cut.quoted {
-            out.push(b'"');
-        }
-        // Line numbers are evidence: as many lines as were taken out are put back empty.
-        out.extend(memchr::memchr_iter(b'\n', gone).map(|_| b'\n'));
-        *taken.entry(cut.what).or_insert(0) += 1;
+        out.extend(mark(cut, bytes.get(cut.range.clone()).unwrap_or_default()));
         at = cut.range.end;
     }
     out.extend_from_slice(bytes.get(at..).unwrap_or_default());
     Redacted {
         text: Cow::Owned(out),
-        taken,
+        taken: count(&cuts),
     }
+}
+
+/// Takes all secrets out of a buffer in its own place: a large file is in memory once, not twice.
+pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) {
+    if let Some(text) = wide(&bytes) {
+        bytes = text;
+    }
+    let cuts = cuts(&bytes, 0);
+    let marks: Vec<Vec<u8>> = cuts
+        .iter()
+        .map(|c| mark(c, bytes.get(c.range.clone()).unwrap_or_default()))
+        .collect();
+    // The text moves up by all that marks are longer than what they stand for, so that writing never
+    // overtakes reading.
+    let longer: usize = cuts
+        .iter()
+        .zip(&marks)
+        .map(|(c, m)| m.len().saturating_sub(c.range.len()))
+        .sum();
+    let old = bytes.len();
+    if longer > 0 {
+        bytes.reserve_exact(longer);
+        bytes.resize(old + longer, 0);
+        bytes.copy_within(..old, longer);
+    }
+    let (mut read, mut write) = (0, 0);
+    for (cut, mark) in cuts.iter().zip(&marks) {
+        let keep = cut.range.start - read;
+        bytes.copy_within(longer + read..longer + cut.range.start, write);
+        write += keep;
+        if let Some(place) = bytes.get_mut(write..write + mark.len()) {
+            place.copy_from_slice(mark);
+        }
+        write += mark.len();
+        read = cut.range.end;
+    }
+    bytes.copy_within(longer + read..longer + old, write);
+    bytes.truncate(write + old - read);
+    (bytes, count(&cuts))
+}
+
+/// UTF-16, as PowerShell writes it, as UTF-8: nothing could be found in it otherwise.
+fn wide(bytes: &[u8]) -> Option<Vec<u8>> {
+    let little = match bytes {
+        [0xff, 0xfe, ..] => true,
+        [0xfe, 0xff, ..] => false,
+        _ => return None,
+    };
+    let units = bytes.get(2..).unwrap_or_default().chunks_exact(2).map(|c| {
+        let pair = [c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)];
+        if little {
+            u16::from_le_bytes(pair)
+        } else {
+            u16::from_be_bytes(pair)
+        }
+    });
+    let text: String = char::decode_utf16(units)
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
+    Some(text.into_bytes())
 }
 
 #[cfg(test)]
@@ -89,7 +206,7 @@ mod tests {
         let got = clean(yaml);
         assert!(!got.contains("aHVudGVyMg"), "{got}");
         assert!(
-            got.contains("password: \"[redacted:secret-data:12]\""),
+            got.contains("password: \"<redacted:secret-data:12>\""),
             "{got}"
         );
         assert!(got.contains("note: stays"));
@@ -98,7 +215,7 @@ mod tests {
             r#"{"kind":"SecretList","items":[{"data":{"k":"c2VjcmV0"},"metadata":{"name":"a"}}]}"#;
         assert_eq!(
             clean(json),
-            r#"{"kind":"SecretList","items":[{"data":{"k":"[redacted:secret-data:10]"},"metadata":{"name":"a"}}]}"#
+            r#"{"kind":"SecretList","items":[{"data":{"k":"<redacted:secret-data:10>"},"metadata":{"name":"a"}}]}"#
         );
     }
 

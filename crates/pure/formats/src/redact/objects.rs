@@ -12,10 +12,6 @@ use crate::json::{self, Value};
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
-    // Most files hold no Secret at all: one search decides.
-    if memchr::memmem::find(bytes, b"Secret").is_none() {
-        return Vec::new();
-    }
     match crate::sniff::looks(bytes) {
         crate::sniff::Looks::Json => in_json(bytes),
         crate::sniff::Looks::Yaml => in_yaml(bytes),
@@ -216,16 +212,16 @@ fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
         frame.kind = Some(value.to_owned());
     }
     // `data: {k: v}`: the object is one mapping up; `metadata: {annotations: {k: v}}`: two up.
-    let data = depth >= 2 && matches!(key_of(stack, 2), Some("data" | "stringData"));
+    let data = (2..=depth).find(|up| matches!(key_of(stack, *up), Some("data" | "stringData")));
     let applied = depth >= 3
         && key_of(stack, 1) == Some(LAST_APPLIED)
         && key_of(stack, 2) == Some("annotations")
         && key_of(stack, 3) == Some("metadata");
-    let up = if data { 2 } else { 3 };
-    if (data || applied) && !value.is_empty() {
+    let up = data.unwrap_or(3);
+    if (data.is_some() || applied) && !value.is_empty() {
         let said = bytes.get(range.clone()).unwrap_or_default();
         let range = range.start..range.start + said.trim_ascii_end().len();
-        let what = if data { "secret-data" } else { "last-applied" };
+        let what = if data.is_some() { "secret-data" } else { "last-applied" };
         if let Some(frame) = depth.checked_sub(up).and_then(|i| stack.get_mut(i)) {
             frame.waiting.push(Cut {
                 range,
