@@ -23,13 +23,44 @@ fn places(text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("alone", text.to_owned()),
         ("crlf", text.replace("\r\n", "\n").replace('\n', "\r\n")),
-        ("behind a log", format!("2026-01-01T00:00:00Z starting\n{text}\n2026-01-01T00:00:01Z done\n")),
-        ("message in json", format!("{{\"kind\":\"Event\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"e\"}},\n \"message\": \"{json}\",\n \"reason\": \"x\"}}")),
-        ("message in a pretty list", format!("{{\n  \"kind\": \"PodList\",\n  \"items\": [\n    {{\n      \"message\": \"failed:\\n{json}\\n(x)\"\n    }}\n  ]\n}}\n")),
-        ("block in yaml", format!("kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: c\ndata:\n  file: |\n{}  other: x\n", indented(text, "    "))),
-        ("quoted in yaml", format!("kind: Event\nmessage: \"{json}\"\nreason: x\n")),
-        ("escaped twice", format!("{{\"kind\":\"Pod\",\"metadata\":{{\"annotations\":{{\"a\":\"{}\"}}}}}}", escaped(&format!("{{\"m\":\"{json}\"}}")))),
-        ("field of a json log", format!("{{\"level\":\"error\",\"msg\":\"{json}\",\"n\":1}}\n")),
+        (
+            "behind a log",
+            format!("2026-01-01T00:00:00Z starting\n{text}\n2026-01-01T00:00:01Z done\n"),
+        ),
+        (
+            "message in json",
+            format!(
+                "{{\"kind\":\"Event\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"e\"}},\n \"message\": \"{json}\",\n \"reason\": \"x\"}}"
+            ),
+        ),
+        (
+            "message in a pretty list",
+            format!(
+                "{{\n  \"kind\": \"PodList\",\n  \"items\": [\n    {{\n      \"message\": \"failed:\\n{json}\\n(x)\"\n    }}\n  ]\n}}\n"
+            ),
+        ),
+        (
+            "block in yaml",
+            format!(
+                "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: c\ndata:\n  file: |\n{}  other: x\n",
+                indented(text, "    ")
+            ),
+        ),
+        (
+            "quoted in yaml",
+            format!("kind: Event\nmessage: \"{json}\"\nreason: x\n"),
+        ),
+        (
+            "escaped twice",
+            format!(
+                "{{\"kind\":\"Pod\",\"metadata\":{{\"annotations\":{{\"a\":\"{}\"}}}}}}",
+                escaped(&format!("{{\"m\":\"{json}\"}}"))
+            ),
+        ),
+        (
+            "field of a json log",
+            format!("{{\"level\":\"error\",\"msg\":\"{json}\",\"n\":1}}\n"),
+        ),
     ]
 }
 
@@ -60,7 +91,12 @@ fn no_shape_is_left_anywhere() {
         }
     }
     assert!(canary::all().len() >= 60 && tried >= 540, "{tried}");
-    assert!(left.is_empty(), "{} of {tried} left:\n{}", left.len(), left.join("\n\n"));
+    assert!(
+        left.is_empty(),
+        "{} of {tried} left:\n{}",
+        left.len(),
+        left.join("\n\n")
+    );
 }
 
 /// What is taken out once stays out: a bundle is cleaned again when it is read.
@@ -81,7 +117,10 @@ fn powershell_writes_utf_16() {
     wide.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
     let got = redact(&wide).text.into_owned();
     let got = String::from_utf8(got).unwrap();
-    assert!(!got.contains("canary") && got.contains("kind: Secret"), "{got}");
+    assert!(
+        !got.contains("canary") && got.contains("kind: Secret"),
+        "{got}"
+    );
 }
 
 /// What rules read must not go: names of Secrets and keys, selectors, prose about tokens, certificates.

@@ -75,7 +75,10 @@ mod tests {
         let line = "A".repeat(64);
         let text = format!("key: |\n  {line}\n  {line}\n  AB==\nnext: x\n");
         let at = text.find(&line).unwrap() + 70;
-        assert_eq!(&text[run(text.as_bytes(), at)].len(), &(64 + 3 + 64 + 3 + 4));
+        assert_eq!(
+            &text[run(text.as_bytes(), at)].len(),
+            &(64 + 3 + 64 + 3 + 4)
+        );
         assert_eq!(run(b"x \"QUJD\" y", 4), 3..7);
     }
 }

@@ -27,7 +27,7 @@ fn is_name(b: u8) -> bool {
 /// A place that says `kind: Secret`.
 pub(super) struct Mark {
     /// Where `kind` stands.
-    key: usize,
+    pub(super) key: usize,
     /// Behind the word.
     end: usize,
     /// `SecretList`.
@@ -358,12 +358,18 @@ fn key_end(line: &[u8], indent: usize) -> Option<usize> {
     let body = line.get(indent..)?;
     let quoted = matches!(body.first(), Some(b'"' | b'\''));
     let mut i = usize::from(quoted);
-    while body.get(i).copied().is_some_and(|b| is_name(b) || b == b'/') {
+    while body
+        .get(i)
+        .copied()
+        .is_some_and(|b| is_name(b) || b == b'/')
+    {
         i += 1;
     }
     while matches!(body.get(i), Some(b'"' | b'\'' | b'\\' | b' ')) {
         i += 1;
     }
-    (i > 0 && body.get(i) == Some(&b':') && matches!(body.get(i + 1), None | Some(b' ' | b'\r' | b'\t')))
-        .then_some(indent + i + 1)
+    (i > 0
+        && body.get(i) == Some(&b':')
+        && matches!(body.get(i + 1), None | Some(b' ' | b'\r' | b'\t')))
+    .then_some(indent + i + 1)
 }

@@ -11,10 +11,13 @@ mod names;
 mod nested;
 mod objects;
 mod shapes;
+mod tokens;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+use crate::sniff;
 
 /// How the mark that is left begins. YAML reads the mark as plain text, in every place.
 const MARK: &[u8] = b"<redacted:";
@@ -40,6 +43,37 @@ impl Cut {
     fn key(&self) -> (usize, usize) {
         (self.range.start, usize::MAX - self.range.end)
     }
+
+    /// Moves the ends out of the middle of `\"` and `\u0026`: half an escape would break the string.
+    fn spare_escapes(&mut self, bytes: &[u8]) {
+        let slashes = |end: usize, floor: usize| {
+            let said = bytes.get(floor..end).unwrap_or_default();
+            said.iter().rev().take_while(|b| **b == b'\\').count()
+        };
+        let Range { start, end } = self.range.clone();
+        if self.quoted || start >= end {
+            return;
+        }
+        if slashes(end, start) % 2 == 1 {
+            self.range.end -= 1;
+        }
+        let before = slashes(start, start.saturating_sub(64));
+        if before % 2 == 1 {
+            self.range.start -= 1;
+            return;
+        }
+        for back in 2..6 {
+            if let Some(u) = start.checked_sub(back)
+                && bytes.get(u..u + 2) == Some(b"\\u")
+                && slashes(u + 1, u.saturating_sub(64)) % 2 == 1
+                && bytes
+                    .get(u + 2..start)
+                    .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+            {
+                self.range.start = u;
+            }
+        }
+    }
 }
 
 /// Everything to take out of the bytes: sorted, none overlapping. `level` counts strings in strings.
@@ -47,11 +81,14 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
     let marks = manifests::marks(bytes);
     let mut cuts = Vec::new();
     if !marks.is_empty() {
-        cuts = objects::cuts(bytes);
+        cuts = objects::cuts(bytes, &marks);
         manifests::cuts(bytes, &marks, &mut cuts);
     }
     cuts.extend(shapes::cuts(bytes));
     nested::cuts(bytes, level, &mut cuts);
+    for cut in &mut cuts {
+        cut.spare_escapes(bytes);
+    }
     cuts.sort_by_key(Cut::key);
     let mut at = 0;
     cuts.retain_mut(|cut| {
@@ -64,6 +101,9 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
         let gone = bytes.get(cut.range.clone()).unwrap_or_default();
         !gone.is_empty() && !is_mark(gone)
     });
+    if level == 0 && !cuts.is_empty() && sniff::looks(bytes) == sniff::Looks::Json {
+        cuts = tokens::within(bytes, cuts);
+    }
     cuts
 }
 
@@ -138,16 +178,14 @@ pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) 
         bytes = text;
     }
     let cuts = cuts(&bytes, 0);
-    let marks: Vec<Vec<u8>> = cuts
-        .iter()
-        .map(|c| mark(c, bytes.get(c.range.clone()).unwrap_or_default()))
-        .collect();
     // The text moves up by all that marks are longer than what they stand for, so that writing never
     // overtakes reading.
     let longer: usize = cuts
         .iter()
-        .zip(&marks)
-        .map(|(c, m)| m.len().saturating_sub(c.range.len()))
+        .map(|c| {
+            let gone = bytes.get(c.range.clone()).unwrap_or_default();
+            mark(c, gone).len().saturating_sub(gone.len())
+        })
         .sum();
     let old = bytes.len();
     if longer > 0 {
@@ -156,12 +194,14 @@ pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) 
         bytes.copy_within(..old, longer);
     }
     let (mut read, mut write) = (0, 0);
-    for (cut, mark) in cuts.iter().zip(&marks) {
+    for cut in &cuts {
+        let gone = longer + cut.range.start..longer + cut.range.end;
+        let mark = mark(cut, bytes.get(gone).unwrap_or_default());
         let keep = cut.range.start - read;
         bytes.copy_within(longer + read..longer + cut.range.start, write);
         write += keep;
         if let Some(place) = bytes.get_mut(write..write + mark.len()) {
-            place.copy_from_slice(mark);
+            place.copy_from_slice(&mark);
         }
         write += mark.len();
         read = cut.range.end;
@@ -179,7 +219,10 @@ fn wide(bytes: &[u8]) -> Option<Vec<u8>> {
         _ => return None,
     };
     let units = bytes.get(2..).unwrap_or_default().chunks_exact(2).map(|c| {
-        let pair = [c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)];
+        let pair = [
+            c.first().copied().unwrap_or(0),
+            c.get(1).copied().unwrap_or(0),
+        ];
         if little {
             u16::from_le_bytes(pair)
         } else {

@@ -89,16 +89,64 @@ const LAST: &[&str] = &["pass", "pwd", "psk", "pw", "pat", "secret", "cookie"];
 
 /// Last words that turn a secret's name into a name about the secret.
 const ABOUT: &[&str] = &[
-    "name", "names", "file", "files", "path", "dir", "url", "uri", "host", "endpoint", "ttl",
-    "seconds", "enabled", "type", "length", "issuer", "audience", "namespace", "ref", "id", "key",
-    "version", "hash", "algorithm", "policy", "provider", "store", "mount", "expiry", "expiration",
-    "count", "max", "min", "user", "username", "class", "mode", "format", "source",
+    "name",
+    "names",
+    "file",
+    "files",
+    "path",
+    "dir",
+    "url",
+    "uri",
+    "host",
+    "endpoint",
+    "ttl",
+    "seconds",
+    "enabled",
+    "type",
+    "length",
+    "issuer",
+    "audience",
+    "namespace",
+    "ref",
+    "id",
+    "key",
+    "version",
+    "hash",
+    "algorithm",
+    "policy",
+    "provider",
+    "store",
+    "mount",
+    "expiry",
+    "expiration",
+    "count",
+    "max",
+    "min",
+    "user",
+    "username",
+    "class",
+    "mode",
+    "format",
+    "source",
 ];
 
 /// Keys in environment variables that are no secrets.
 const OPEN_KEYS: &[&str] = &[
-    "public", "cache", "primary", "foreign", "label", "topology", "partition", "sort", "host",
-    "annotation", "config", "routing", "group", "shard", "hot",
+    "public",
+    "cache",
+    "primary",
+    "foreign",
+    "label",
+    "topology",
+    "partition",
+    "sort",
+    "host",
+    "annotation",
+    "config",
+    "routing",
+    "group",
+    "shard",
+    "hot",
 ];
 
 fn is_name(b: u8) -> bool {
@@ -124,14 +172,18 @@ fn secret_name(name: &str) -> bool {
     if ENDS.iter().any(|e| flat.ends_with(e)) {
         return true;
     }
-    let words: Vec<&str> = bare.split(['_', '-', '.']).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = bare
+        .split(['_', '-', '.'])
+        .filter(|w| !w.is_empty())
+        .collect();
     let Some(last) = words.last() else {
         return false;
     };
     if LAST.contains(last) {
         // `tls-secret`, `image-pull-secret`: these name a Secret object.
         let before = words.len().checked_sub(2).and_then(|i| words.get(i));
-        return !(*last == "secret" && before.is_some_and(|w| matches!(*w, "tls" | "ssl" | "pull")));
+        return !(*last == "secret"
+            && before.is_some_and(|w| matches!(*w, "tls" | "ssl" | "pull")));
     }
     if matches!(flat.as_str(), "sig" | "auth") {
         return name == "sig" || name.starts_with('_');
@@ -249,7 +301,13 @@ fn line_end(bytes: &[u8], i: usize) -> usize {
 }
 
 /// The end of a quoted text that opens before `start`: its quote with as many backslashes.
-fn close_quote(bytes: &[u8], start: usize, quote: u8, slashes: usize, limit: usize) -> Option<usize> {
+fn close_quote(
+    bytes: &[u8],
+    start: usize,
+    quote: u8,
+    slashes: usize,
+    limit: usize,
+) -> Option<usize> {
     let mut i = start;
     loop {
         let rest = bytes.get(i..limit)?;
@@ -314,7 +372,9 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
         let end = near
             .or_else(|| {
                 let far = (inside + 65_536).min(bytes.len());
-                block.then(|| close_quote(bytes, inside, quote, slashes, far)).flatten()
+                block
+                    .then(|| close_quote(bytes, inside, quote, slashes, far))
+                    .flatten()
             })
             .unwrap_or(end_of_line);
         push(inside..end, false, bytes, out);
@@ -336,7 +396,11 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
                 Place::Line if !how.json_key => {
                     let text = bytes.get(i..end_of_line).unwrap_or_default();
                     let comment = memchr::memmem::find(text, b" #").unwrap_or(text.len());
-                    i + text.get(..comment).unwrap_or_default().trim_ascii_end().len()
+                    i + text
+                        .get(..comment)
+                        .unwrap_or_default()
+                        .trim_ascii_end()
+                        .len()
                 }
                 Place::Inside if !how.json_key => {
                     i + inside_end(bytes.get(i..end_of_line).unwrap_or_default())
@@ -359,7 +423,9 @@ fn inside_end(text: &[u8]) -> usize {
     while let Some(b) = text.get(i) {
         match b {
             b'"' => return i,
-            b'\'' if i > 0 && matches!(text.get(i + 1), None | Some(b',' | b']' | b' ')) => return i,
+            b'\'' if i > 0 && matches!(text.get(i + 1), None | Some(b',' | b']' | b' ')) => {
+                return i;
+            }
             b'\\' if matches!(text.get(i + 1), Some(b'n' | b'r' | b'"' | b'\\')) => return i,
             _ => i += 1,
         }
@@ -375,7 +441,12 @@ fn word_end(text: &[u8]) -> usize {
             b' ' | b'\t' | b',' | b'"' | b'\'' | b'&' | b';' | b'}' | b']' | b')' | b'<' | b'`' => {
                 return i;
             }
-            b'\\' if matches!(text.get(i + 1), Some(b'n' | b'r' | b't' | b'"' | b'\\' | b'\'')) => {
+            b'\\'
+                if matches!(
+                    text.get(i + 1),
+                    Some(b'n' | b'r' | b't' | b'"' | b'\\' | b'\'')
+                ) =>
+            {
                 return i;
             }
             _ => i += 1,
@@ -393,8 +464,18 @@ fn prose(word: &[u8], next: Option<u8>) -> bool {
     (letters && next == Some(b' ') && word.len() <= 16)
         || matches!(
             word.to_ascii_lowercase().as_slice(),
-            b"unauthorized" | b"forbidden" | b"invalid" | b"expired" | b"missing" | b"eof" | b"denied"
-                | b"refused" | b"timeout" | b"required" | b"mismatch" | b"empty"
+            b"unauthorized"
+                | b"forbidden"
+                | b"invalid"
+                | b"expired"
+                | b"missing"
+                | b"eof"
+                | b"denied"
+                | b"refused"
+                | b"timeout"
+                | b"required"
+                | b"mismatch"
+                | b"empty"
         )
 }
 
@@ -426,7 +507,9 @@ fn line_of(bytes: &[u8], i: usize) -> &[u8] {
 }
 
 fn indent(line: &[u8]) -> usize {
-    line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+    line.iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count()
 }
 
 /// The contents of the lines from `i` on that are deeper than `depth`.
@@ -473,7 +556,13 @@ fn below(bytes: &[u8], i: usize, out: &mut Vec<Cut>) -> usize {
     }
     let (from, end) = deeper(bytes, next, indent(own));
     if let Some((inside, quote, slashes)) = open_quote(bytes, from)
-        && let Some(close) = close_quote(bytes, inside, quote, slashes, bytes.len().min(inside + 65_536))
+        && let Some(close) = close_quote(
+            bytes,
+            inside,
+            quote,
+            slashes,
+            bytes.len().min(inside + 65_536),
+        )
     {
         push(inside..close, false, bytes, out);
         return close;
@@ -539,11 +628,18 @@ fn harmless(value: &[u8]) -> bool {
     }
     if value.starts_with(b"/") {
         let parts: Vec<&[u8]> = value.split(|b| *b == b'/').skip(1).collect();
-        if parts.len() > 1 && parts.iter().all(|p| !p.is_empty() && p.iter().all(|b| is_name(*b))) {
+        if parts.len() > 1
+            && parts
+                .iter()
+                .all(|p| !p.is_empty() && p.iter().all(|b| is_name(*b)))
+        {
             return true;
         }
     }
-    matches!(value, b"true" | b"false" | b"null" | b"nil" | b"none" | b"None" | b"~~~")
+    matches!(
+        value,
+        b"true" | b"false" | b"null" | b"nil" | b"none" | b"None" | b"~~~"
+    )
 }
 
 /// Looks at every name once, in order.
@@ -579,10 +675,7 @@ impl Names {
             start += 2;
         }
         self.done = end.max(hit + length);
-        if bytes
-            .get(..start)
-            .is_some_and(|b| b.ends_with(super::MARK))
-        {
+        if bytes.get(..start).is_some_and(|b| b.ends_with(super::MARK)) {
             return;
         }
         let Ok(name) = std::str::from_utf8(bytes.get(start..end).unwrap_or_default()) else {
@@ -597,7 +690,13 @@ impl Names {
         let before = out.len();
         beside(bytes, start, end, flags >= 1, out);
         environment(bytes, start, end, out);
-        if let Some(last) = out.get(before..).unwrap_or_default().iter().map(|c| c.range.end).max() {
+        if let Some(last) = out
+            .get(before..)
+            .unwrap_or_default()
+            .iter()
+            .map(|c| c.range.end)
+            .max()
+        {
             self.done = self.done.max(last);
         }
     }
@@ -662,8 +761,8 @@ fn argument(bytes: &[u8], end: usize, out: &mut Vec<Cut>) {
         return;
     }
     let crossed = bytes.get(quoted..i).unwrap_or_default();
-    let other_line = memchr::memchr(b'\n', crossed).is_some()
-        || memchr::memmem::find(crossed, b"\\n").is_some();
+    let other_line =
+        memchr::memchr(b'\n', crossed).is_some() || memchr::memmem::find(crossed, b"\\n").is_some();
     if matches!(at(bytes, i), Some(b'-')) {
         let item = at(bytes, i + 1) == Some(b' ');
         if !(item && other_line) {
@@ -736,16 +835,21 @@ fn environment(bytes: &[u8], start: usize, end: usize, out: &mut Vec<Cut>) {
     let mut made = Vec::new();
     let stop = field(bytes, floor + found, from, &mut made);
     let between = bytes.get(stop..key).unwrap_or_default();
-    let nothing_else = between
-        .iter()
-        .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'n'));
+    let nothing_else = between.iter().all(|b| {
+        matches!(
+            b,
+            b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'n'
+        )
+    });
     if nothing_else {
         out.append(&mut made);
     }
 }
 
 fn escape_letter(bytes: &[u8], i: usize) -> bool {
-    i >= 2 && at(bytes, i - 2) == Some(b'\\') && matches!(at(bytes, i - 1), Some(b'n' | b't' | b'r'))
+    i >= 2
+        && at(bytes, i - 2) == Some(b'\\')
+        && matches!(at(bytes, i - 1), Some(b'n' | b't' | b'r'))
 }
 
 fn rfind_value(head: &[u8]) -> Option<usize> {
@@ -794,17 +898,52 @@ mod tests {
     #[test]
     fn names_are_told_from_names_about_them() {
         for name in [
-            "password", "DB_PASSWORD", "dbPassword", "PGPASSWORD", "K3S_TOKEN", "api-key", "clientSecret",
-            "client_secret", "AWS_SECRET_ACCESS_KEY", "MYSQL_ROOT_PASSWORD", "dbPass", "SMTP_PASS", "pwd",
-            "JWT_SIGNING_KEY", "TOKEN_FOR_GIT", "client-key-data", ".dockerconfigjson", "_authToken",
-            "password2", "x-api-key", "_auth", "SECRET_KEY_BASE", "GITHUB_PAT",
+            "password",
+            "DB_PASSWORD",
+            "dbPassword",
+            "PGPASSWORD",
+            "K3S_TOKEN",
+            "api-key",
+            "clientSecret",
+            "client_secret",
+            "AWS_SECRET_ACCESS_KEY",
+            "MYSQL_ROOT_PASSWORD",
+            "dbPass",
+            "SMTP_PASS",
+            "pwd",
+            "JWT_SIGNING_KEY",
+            "TOKEN_FOR_GIT",
+            "client-key-data",
+            ".dockerconfigjson",
+            "_authToken",
+            "password2",
+            "x-api-key",
+            "_auth",
+            "SECRET_KEY_BASE",
+            "GITHUB_PAT",
         ] {
             assert!(secret_name(name.trim_start_matches(['.', '-'])), "{name}");
         }
         for name in [
-            "secretName", "existingSecret", "imagePullSecret", "tokenExpirationSeconds", "key", "topologyKey",
-            "passed", "bypass", "secretKeyRef", "TOKEN_FILE", "SECRET_NAME", "SSH_PUBLIC_KEY", "secrets",
-            "tls-secret", "compass", "password-policy", "client-certificate-data", "CACHE_KEY", "path",
+            "secretName",
+            "existingSecret",
+            "imagePullSecret",
+            "tokenExpirationSeconds",
+            "key",
+            "topologyKey",
+            "passed",
+            "bypass",
+            "secretKeyRef",
+            "TOKEN_FILE",
+            "SECRET_NAME",
+            "SSH_PUBLIC_KEY",
+            "secrets",
+            "tls-secret",
+            "compass",
+            "password-policy",
+            "client-certificate-data",
+            "CACHE_KEY",
+            "path",
             "kube-api-access-token-x7k2p",
         ] {
             assert!(!secret_name(name), "{name}");

@@ -7,32 +7,51 @@ use std::ops::Range;
 use granit_parser::{Event, Parser};
 
 use super::Cut;
+use super::manifests::Mark;
 use crate::json::{self, Value};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
+pub(super) fn cuts(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
     match crate::sniff::looks(bytes) {
-        crate::sniff::Looks::Json => in_json(bytes),
+        crate::sniff::Looks::Json => in_json(bytes, marks),
         crate::sniff::Looks::Yaml => in_yaml(bytes),
         _ => Vec::new(),
     }
 }
 
-fn in_json(bytes: &[u8]) -> Vec<Cut> {
+/// One walk over the text tells in which objects the marks stand; only those are taken apart.
+fn in_json(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
     let mut out = Vec::new();
-    let mut at = 0;
-    loop {
-        let (start, next) = match json::value(bytes, at) {
-            Value::Whole(r) => (r.start, r.end),
-            Value::Cut(start) => (start, bytes.len()),
-            Value::Broken(_) | Value::End => break,
-        };
-        json_node(bytes, start, false, 0, &mut out);
-        at = next;
-        if matches!(bytes.get(json::skip_space(bytes, at)), Some(b',')) {
-            at = json::skip_space(bytes, at) + 1;
+    let mut open: Vec<usize> = Vec::new();
+    let mut marks = marks.iter().peekable();
+    let mut i = 0;
+    while let (Some(b), Some(mark)) = (bytes.get(i), marks.peek()) {
+        match b {
+            b'"' => {
+                if mark.key <= i + 1 {
+                    if mark.key == i + 1
+                        && let Some(object) = open.last()
+                    {
+                        json_node(bytes, *object, false, 0, &mut out);
+                    }
+                    marks.next();
+                }
+                match json::value(bytes, i) {
+                    Value::Whole(r) => {
+                        i = r.end;
+                        continue;
+                    }
+                    _ => break,
+                }
+            }
+            b'{' | b'[' => open.push(i),
+            b'}' | b']' => {
+                open.pop();
+            }
+            _ => {}
         }
+        i += 1;
     }
     out
 }
@@ -221,7 +240,11 @@ fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
     if (data.is_some() || applied) && !value.is_empty() {
         let said = bytes.get(range.clone()).unwrap_or_default();
         let range = range.start..range.start + said.trim_ascii_end().len();
-        let what = if data.is_some() { "secret-data" } else { "last-applied" };
+        let what = if data.is_some() {
+            "secret-data"
+        } else {
+            "last-applied"
+        };
         if let Some(frame) = depth.checked_sub(up).and_then(|i| stack.get_mut(i)) {
             frame.waiting.push(Cut {
                 range,

@@ -4,9 +4,11 @@
 //! regular expression, anchored at the place, decides. Deliberately absent: entropy guesses, which take
 //! hashes and ids with them.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
+use rayon::prelude::*;
 use regex::bytes::Regex;
 
 use super::names::{Names, WORDS};
@@ -76,11 +78,50 @@ fn table() -> Vec<Shape> {
         Shape {
             what: "provider-token",
             anchors: &[
-                "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "glptt-", "glrt-",
-                "gldt-", "glcbt-", "glagent-", "gloas-", "xoxb-", "xoxp-", "xoxa-", "xoxe-", "xoxs-", "xapp-",
-                "npm_", "dckr_pat_", "dckr_oat_", "hvs.", "hvb.", "hvr.", "sk_live_", "sk_test_", "rk_live_",
-                "sk-ant-", "sk-proj-", "shpat_", "shpss_", "pypi-", "tskey-", "dop_v1_", "whsec_", "GOCSPX-",
-                "ya29.", "AIza", "lin_api_", "SG.", "ATATT3", "glc_", "hf_",
+                "ghp_",
+                "gho_",
+                "ghs_",
+                "ghu_",
+                "ghr_",
+                "github_pat_",
+                "glpat-",
+                "glptt-",
+                "glrt-",
+                "gldt-",
+                "glcbt-",
+                "glagent-",
+                "gloas-",
+                "xoxb-",
+                "xoxp-",
+                "xoxa-",
+                "xoxe-",
+                "xoxs-",
+                "xapp-",
+                "npm_",
+                "dckr_pat_",
+                "dckr_oat_",
+                "hvs.",
+                "hvb.",
+                "hvr.",
+                "sk_live_",
+                "sk_test_",
+                "rk_live_",
+                "sk-ant-",
+                "sk-proj-",
+                "shpat_",
+                "shpss_",
+                "pypi-",
+                "tskey-",
+                "dop_v1_",
+                "whsec_",
+                "GOCSPX-",
+                "ya29.",
+                "AIza",
+                "lin_api_",
+                "SG.",
+                "ATATT3",
+                "glc_",
+                "hf_",
             ],
             pattern: r"((?:gh[posur]_|github_pat_|gl(?:pat|ptt|rt|dt|cbt|agent|oas)-|xox[bpaes]-|xapp-|npm_|dckr_[po]at_|hv[sbr]\.|[sr]k_(?:live|test)_|sk-ant-|sk-proj-|shp(?:at|ss)_|pypi-|tskey-|dop_v1_|whsec_|GOCSPX-|ya29\.|AIza|lin_api_|ATATT3|glc_|hf_)[A-Za-z0-9_.=\-]{15,}[A-Za-z0-9_=\-]|SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,})",
             span: 600,
@@ -102,25 +143,6 @@ fn table() -> Vec<Shape> {
             anchors: &[":AA"],
             pattern: r":(AA[A-Za-z0-9_\-]{32,})",
             span: 80,
-        },
-        Shape {
-            what: "url-credentials",
-            anchors: &["://"],
-            pattern: r"://[^\s/@:\x22\x27<>\\]{0,80}:([^\s/\x22\x27<>\\]{1,300})@",
-            span: 500,
-        },
-        Shape {
-            // A token alone before the host: `https://TOKEN@host`.
-            what: "url-credentials",
-            anchors: &["://"],
-            pattern: r"://([A-Za-z0-9_\-]{20,300})@",
-            span: 400,
-        },
-        Shape {
-            what: "url-credentials",
-            anchors: &["@tcp(", "@unix("],
-            pattern: r"(@)tcp\(\z",
-            span: 5,
         },
         Shape {
             what: "authorization",
@@ -154,7 +176,9 @@ fn table() -> Vec<Shape> {
         },
         Shape {
             what: "password-hash",
-            anchors: &["$2a$", "$2b$", "$2y$", "$apr1$", "$argon2", "$5$", "$6$", "$y$"],
+            anchors: &[
+                "$2a$", "$2b$", "$2y$", "$apr1$", "$argon2", "$5$", "$6$", "$y$",
+            ],
             pattern: r"(\$(?:2[aby]|apr1|argon2[id]{1,2}|[56y])\$[./A-Za-z0-9$,=+]{16,})",
             span: 300,
         },
@@ -170,6 +194,8 @@ fn table() -> Vec<Shape> {
 
 #[derive(Clone, Copy)]
 enum Source {
+    Url,
+    Dsn,
     Shape(usize),
     Encoded(usize),
     Name,
@@ -184,6 +210,8 @@ static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| 
             sources.push(Source::Shape(i));
         }
     }
+    literals.extend(["://", "@tcp(", "@unix("]);
+    sources.extend([Source::Url, Source::Dsn, Source::Dsn]);
     for (i, (_, literal)) in ENCODED.iter().enumerate() {
         literals.push(literal);
         sources.push(Source::Encoded(i));
@@ -200,20 +228,44 @@ static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| 
     Some((automaton, sources))
 });
 
+/// Bytes that one thread searches at a time.
+const CHUNK: usize = 4 << 20;
+/// Longest literal, and more: a literal may lie across two chunks.
+const OVERLAP: usize = 64;
+
 pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
+    if bytes.len() <= CHUNK {
+        return search(bytes, 0..bytes.len());
+    }
+    let starts: Vec<usize> = (0..bytes.len()).step_by(CHUNK).collect();
+    let found: Vec<Vec<Cut>> = starts
+        .par_iter()
+        .map(|start| search(bytes, *start..(start + CHUNK).min(bytes.len())))
+        .collect();
+    found.into_iter().flatten().collect()
+}
+
+/// What is to go for literals that begin in this range; what stands around them may lie outside of it.
+fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
     let Some((automaton, sources)) = &*ANCHORS else {
         return Vec::new();
     };
     let mut out: Vec<Cut> = Vec::new();
     let mut names = Names::default();
     let mut blob = 0;
-    for hit in automaton.find_overlapping_iter(bytes) {
+    let text = Input::new(bytes).range(range.start..(range.end + OVERLAP).min(bytes.len()));
+    for hit in automaton.find_overlapping_iter(text) {
+        if hit.start() >= range.end {
+            continue;
+        }
         match sources.get(hit.pattern().as_usize()) {
             Some(Source::Shape(i)) => {
                 if let Some((shape, regex)) = SHAPES.get(*i) {
                     shaped(bytes, hit.start(), shape, regex, &mut out);
                 }
             }
+            Some(Source::Url) => url(bytes, hit.end(), &mut out),
+            Some(Source::Dsn) => dsn(bytes, hit.start(), &mut out),
             Some(Source::Encoded(i)) => {
                 if let Some((what, literal)) = ENCODED.get(*i)
                     && hit.start() >= blob
@@ -240,29 +292,56 @@ pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
     out
 }
 
+/// `://user:password@host`, `://TOKEN@host`. Addresses are frequent, so this is no regular expression.
+fn url(bytes: &[u8], at: usize, out: &mut Vec<Cut>) {
+    let window = bytes
+        .get(at..(at + 500).min(bytes.len()))
+        .unwrap_or_default();
+    let end = window
+        .iter()
+        .position(|b| b.is_ascii_whitespace() || matches!(b, b'/' | b'"' | b'\'' | b'<' | b'\\'))
+        .unwrap_or(window.len());
+    let authority = window.get(..end).unwrap_or_default();
+    // The last one: a password may hold an `@` itself.
+    let Some(host) = memchr::memrchr(b'@', authority) else {
+        return;
+    };
+    let user = authority.get(..host).unwrap_or_default();
+    let range = match memchr::memchr(b':', user) {
+        Some(colon) => colon + 1..host,
+        None if user.len() >= 20 => 0..host,
+        None => return,
+    };
+    out.push(Cut {
+        range: at + range.start..at + range.end,
+        what: "url-credentials",
+        quoted: false,
+    });
+}
+
+/// `user:password@tcp(host)`: MySQL's address has no scheme; what is secret stands before the mark.
+fn dsn(bytes: &[u8], at: usize, out: &mut Vec<Cut>) {
+    let head = bytes.get(at.saturating_sub(300)..at).unwrap_or_default();
+    let word = head
+        .iter()
+        .rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'='))
+        .map_or(0, |i| i + 1);
+    let pair = head.get(word..).unwrap_or_default();
+    if let Some(colon) = memchr::memchr(b':', pair)
+        && memchr::memmem::find(pair, super::MARK).is_none()
+    {
+        out.push(Cut {
+            range: at - (pair.len() - colon - 1)..at,
+            what: "url-credentials",
+            quoted: false,
+        });
+    }
+}
+
 fn shaped(bytes: &[u8], at: usize, shape: &Shape, regex: &Regex, out: &mut Vec<Cut>) {
     let window = bytes
         .get(at..(at + shape.span).min(bytes.len()))
         .unwrap_or_default();
-    if shape.anchors.first() == Some(&"@tcp(") {
-        // MySQL's address has no scheme; user and password stand before the mark.
-        let head = bytes.get(at.saturating_sub(300)..at).unwrap_or_default();
-        let word = head
-            .iter()
-            .rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'='))
-            .map_or(0, |i| i + 1);
-        let pair = head.get(word..).unwrap_or_default();
-        if let Some(colon) = memchr::memchr(b':', pair)
-            && memchr::memmem::find(pair, super::MARK).is_none()
-        {
-            out.push(Cut {
-                range: at - (pair.len() - colon - 1)..at,
-                what: shape.what,
-                quoted: false,
-            });
-        }
-        return;
-    }
     if let Some(group) = regex.captures(window).and_then(|c| c.get(1))
         && !super::is_mark(group.as_bytes())
     {
