@@ -47,7 +47,8 @@ pub struct Object {
     pub uid: String,
     /// `metadata.resourceVersion` as a number; 0 when absent.
     pub revision: u64,
-    /// The object as compact JSON, without the contents of managed fields.
+    /// The object as compact JSON, without the contents of managed fields; empty for pods, whose view
+    /// holds all that rules read.
     pub json: Box<[u8]>,
     /// Where it stands.
     pub origin: Origin,

@@ -129,8 +129,9 @@ pub fn read(
         origin,
     };
     let view = view(&object, &json).ok_or(Refused::Invalid)?;
-    // An event is read once and never asked again; everything else is kept whole.
-    if !matches!(view, View::Event(_)) {
+    // Events and pods are the many and the large: their views hold all that rules read, and quotations
+    // come from the source. Everything else is kept whole.
+    if !matches!(view, View::Event(_) | View::Pod(_)) {
         object.json = json.into_boxed_slice();
     }
     Ok(Parsed { object, view })

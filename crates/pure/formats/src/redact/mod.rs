@@ -12,6 +12,7 @@ mod nested;
 mod objects;
 mod shapes;
 mod tokens;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

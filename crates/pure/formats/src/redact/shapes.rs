@@ -11,7 +11,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
 use rayon::prelude::*;
 use regex::bytes::Regex;
 
-use super::names::{Names, WORDS};
+use super::names::Names;
+use super::words::WORDS;
 use super::{Cut, base64};
 
 struct Shape {
