@@ -1,9 +1,14 @@
 //! Healthy states of one real control plane: `healthy`, exit 0, at most three lines.
 //! Deliberately absent: cleaning up after states that last; every later state is judged with them.
 
+#[path = "quiet/manifests.rs"]
+mod manifests;
+
 use std::path::Path;
 
 use xtask::lab::{ControlPlane, wait_until};
+
+use manifests::*;
 
 use crate::{Outcome, PATIENCE, an_hour_later, defib, node, until};
 
@@ -342,10 +347,12 @@ fn controllers_started_again(plane: &mut ControlPlane) -> Outcome {
     for part in ["kube-controller-manager", "kube-scheduler"] {
         plane.kill(part)?;
     }
-    quiet(plane)?;
+    let without = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| quiet(plane)));
+    // Before anything is said about it: every later state needs the controllers.
     for part in ["kube-controller-manager", "kube-scheduler"] {
         plane.start_again(part)?;
     }
+    without.map_err(|_| "not quiet while the controllers were away")??;
     quiet(plane)?;
     // They work again once a new Deployment is rolled out.
     node(plane, "n1")?;
@@ -640,221 +647,3 @@ fn webhook_mended(plane: &mut ControlPlane) -> Outcome {
     ready(plane, "deployment", "checked", "checked", 1)?;
     quiet_and_lasting(plane)
 }
-
-fn namespace(name: &str) -> String {
-    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
-}
-
-/// A Deployment and its namespace, both of this name.
-fn deployment(name: &str, replicas: u32) -> String {
-    format!(
-        "{}---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, namespace: {name}}}
-spec:
-  replicas: {replicas}
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{containers: [{{name: app, image: 'registry.invalid/app:1'}}]}}
-",
-        namespace(name)
-    )
-}
-
-fn service(name: &str) -> String {
-    format!(
-        "apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: {name}}}
-spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}]}}
-"
-    )
-}
-
-fn job(name: &str, namespace: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: Job
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  backoffLimit: 0
-  template:
-    spec: {{restartPolicy: Never, {spec}containers: [{{name: app, image: 'registry.invalid/app:1'}}]}}
-"
-    )
-}
-
-fn cron_job(name: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: CronJob
-metadata: {{name: {name}, namespace: batch}}
-spec:
-  suspend: true
-  schedule: '*/5 * * * *'
-  jobTemplate:
-    spec:
-      backoffLimit: 0
-      template:
-        spec: {{restartPolicy: Never, containers: [{{name: app, image: 'registry.invalid/app:1'}}]}}
-"
-    )
-}
-
-fn quota(name: &str, pods: u32) -> String {
-    format!(
-        "apiVersion: v1
-kind: ResourceQuota
-metadata: {{name: {name}, namespace: {name}}}
-spec: {{hard: {{pods: '{pods}'}}}}
-"
-    )
-}
-
-const STATEFUL_SET: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: db}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: db-a}
-spec:
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: by-hand
-  nfs: {server: nas.invalid, path: /a}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: db-b}
-spec:
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: by-hand
-  nfs: {server: nas.invalid, path: /b}
----
-apiVersion: v1
-kind: Service
-metadata: {name: db, namespace: db}
-spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: db}
-spec:
-  replicas: 2
-  serviceName: db
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {containers: [{name: app, image: "registry.invalid/app:1", volumeMounts: [{name: data, mountPath: /data}]}]}
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec:
-      accessModes: [ReadWriteOnce]
-      storageClassName: by-hand
-      resources: {requests: {storage: 1Gi}}
-"#;
-
-const DAEMON_SET: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: agent}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent, namespace: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {containers: [{name: app, image: "registry.invalid/app:1"}]}
-"#;
-
-const SERVICES: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: outside}
----
-apiVersion: v1
-kind: Service
-metadata: {name: by-hand, namespace: outside}
-spec: {clusterIP: None, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: elsewhere, namespace: outside}
-spec: {type: ExternalName, externalName: example.com}
----
-apiVersion: v1
-kind: Service
-metadata: {name: left-over, namespace: outside}
-spec: {selector: {app: nobody}, ports: [{port: 80}]}
-"#;
-
-const LEAVING: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: leaving}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: last, namespace: leaving, finalizers: [example.com/for-a-moment]}
-"#;
-
-const WAITING_CLAIM: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: waits}
----
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: late}
-provisioner: kubernetes.io/no-provisioner
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data, namespace: waits}
-spec:
-  accessModes: [ReadWriteOnce]
-  storageClassName: late
-  resources: {requests: {storage: 1Gi}}
-"#;
-
-const BUDGET_AND_AUTOSCALER: &str = r#"
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {name: scaled, namespace: scaled}
-spec: {minAvailable: 1, selector: {matchLabels: {app: scaled}}}
----
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: scaled, namespace: scaled}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: scaled}
-  minReplicas: 2
-  maxReplicas: 4
-  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
-"#;
-
-const WEBHOOK: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: checked, labels: {checked: "yes"}}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: for-a-while}
-webhooks:
-- name: for-a-while.example.com
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  failurePolicy: Fail
-  namespaceSelector: {matchLabels: {checked: "yes"}}
-  clientConfig: {service: {name: absent, namespace: default}}
-  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods], scope: Namespaced}]
-"#;

@@ -277,7 +277,9 @@ fn prose(word: &[u8], next: Option<u8>) -> bool {
         return true;
     }
     let letters = word.iter().all(u8::is_ascii_alphabetic);
-    (letters && next == Some(b' ') && word.len() <= 16)
+    // The answer of a server: `GET https://ghcr.io/token: 403 Forbidden`.
+    let status = matches!(word, [b'1'..=b'5', a, b] if a.is_ascii_digit() && b.is_ascii_digit());
+    ((letters && word.len() <= 16 || status) && next == Some(b' '))
         || matches!(
             word.to_ascii_lowercase().as_slice(),
             b"unauthorized"
@@ -481,7 +483,7 @@ impl Names {
         // `\nname`, `\u0026name` in an escaped string: the letters of the escape are not the name's.
         if behind(bytes, start) == Some(b'\\') {
             match at(bytes, start) {
-                Some(b'n' | b't' | b'r') if start + 1 <= hit => start += 1,
+                Some(b'n' | b't' | b'r') if start < hit => start += 1,
                 Some(b'u') if start + 5 <= hit => start += 5,
                 _ => {}
             }

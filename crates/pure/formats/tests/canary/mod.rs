@@ -209,7 +209,7 @@ pub fn all() -> Vec<Canary> {
             &format!("blob: |\n{wrapped}"),
             &[
                 &wrapped[150..180],
-                wrapped.trim_end().rsplit(' ').next().unwrap(),
+                wrapped.trim_end().rsplit(' ').next().unwrap_or_default(),
             ],
         ),
         one("gcp service account", &gcp, &[BODY, BODY2]),
@@ -594,6 +594,6 @@ pub fn all() -> Vec<Canary> {
 
 /// The text as the inside of a JSON string.
 pub fn escaped(text: &str) -> String {
-    let quoted = serde_json::to_string(text).unwrap();
+    let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
