@@ -122,8 +122,10 @@ impl Writer {
                 .cmp(&bundle.entries.get(*b).map(|e| &e.path))
         });
         let mut entries = Vec::with_capacity(order.len());
+        // A link of that name, left in a shared folder, is not followed.
+        let _ = std::fs::remove_file(part);
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(part)?;
@@ -302,7 +304,17 @@ impl BundleFile {
                 format!("entry {} and all after it", missing.id),
                 "the bundle ends before it",
             ));
+            return Ok(gaps);
         }
-        Ok(gaps)
+        // The checksum of the whole stands at the end: it covers the manifest, which no hash does.
+        let mut rest = archive.into_inner().take(MAX_ENTRY);
+        match std::io::copy(&mut rest, &mut std::io::sink()) {
+            Ok(_) => Ok(gaps),
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                gaps.push(Gap::new("the end of the bundle", "the bundle was cut off"));
+                Ok(gaps)
+            }
+            Err(e) => Err(broken(e.to_string())),
+        }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Deliberately absent: archives other than our own bundle, and any trust in names or file times.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use defib_formats::sniff;
 use defib_model::bundle::Seen;
 use defib_model::report::Gap;
 
@@ -18,6 +20,10 @@ const MAX_FILES: usize = 200_000;
 const MAX_DEPTH: usize = 64;
 /// Bytes of one file; larger ones are a gap until logs are read as streams.
 const MAX_FILE: u64 = 1 << 31;
+/// Bytes that tell whether a file is text.
+const HEAD: u64 = 64 << 10;
+/// Room for the marks of what is taken out, so that the buffer need not move.
+const SPARE: usize = 64 << 10;
 
 /// Takes a file, a folder or a bundle.
 ///
@@ -43,17 +49,18 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let raw = std::fs::read(path).map_err(unreadable)?;
-        collection.store.places.push(Place::File(path.to_owned()));
-        collection.take(
-            &name,
-            &raw,
-            Asked {
-                probe: "file",
-                ..Asked::default()
-            },
-        )?;
-        collection.seen(Seen::All);
+        File::open(path).map_err(unreadable)?;
+        match read_file(path) {
+            Ok(raw) => {
+                file(collection, &name, path, raw)?;
+                collection.seen(Seen::All);
+            }
+            Err(why) => {
+                let gap = Gap::new(format!("file {name}"), why);
+                collection.bundle.gaps.push(gap);
+                collection.seen(Seen::None);
+            }
+        }
         return Ok(());
     }
     if !meta.is_dir() {
@@ -73,15 +80,7 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
         let id = relative.to_string_lossy().into_owned();
         match read_file(&full) {
             Ok(raw) => {
-                collection.store.places.push(Place::File(full));
-                collection.take(
-                    &id,
-                    &raw,
-                    Asked {
-                        probe: "file",
-                        ..Asked::default()
-                    },
-                )?;
+                file(collection, &id, &full, raw)?;
                 read += 1;
             }
             Err(why) => {
@@ -90,6 +89,8 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             }
         }
     }
+    // The order of a folder's entries is the file system's, not ours.
+    gaps.sort();
     collection.bundle.gaps.extend(gaps);
     collection.seen(match (read, missed) {
         (0, _) => Seen::None,
@@ -99,11 +100,37 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
     Ok(())
 }
 
+/// Takes one file's bytes in, and remembers where they can be read again.
+fn file(
+    collection: &mut Collection<'_>,
+    id: &str,
+    path: &Path,
+    raw: Vec<u8>,
+) -> Result<(), CollectError> {
+    let asked = Asked {
+        probe: "file",
+        ..Asked::default()
+    };
+    collection.take_whole(id, raw, asked)?;
+    let blake3 = collection.bundle.entries.last().map(|e| e.blake3.clone());
+    collection.store.places.push(Place::File {
+        path: path.to_owned(),
+        blake3: blake3.unwrap_or_default(),
+    });
+    Ok(())
+}
+
+/// The bytes of a text file. What is no text is not taken along: secrets can't be found in it.
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let mut file = File::open(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
         return Err("not a file any more".to_owned());
+    }
+    if let Some(what) = archive::foreign(path) {
+        return Err(format!(
+            "{what}; archives and databases in folders are not read yet"
+        ));
     }
     if meta.len() > MAX_FILE {
         return Err(format!(
@@ -111,11 +138,24 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
             meta.len() >> 20
         ));
     }
-    let mut out = Vec::with_capacity(meta.len() as usize);
+    let mut out = Vec::new();
+    (&mut file)
+        .take(HEAD)
+        .read_to_end(&mut out)
+        .map_err(|e| e.to_string())?;
+    if sniff::looks(&out) == sniff::Looks::Binary && !wide(&out) {
+        return Err("not text; databases and archives are not read yet".to_owned());
+    }
+    out.reserve_exact((meta.len() as usize).saturating_sub(out.len()) + SPARE);
     file.take(MAX_FILE)
         .read_to_end(&mut out)
         .map_err(|e| e.to_string())?;
     Ok(out)
+}
+
+/// UTF-16 with its mark, as PowerShell writes it: text in spite of its zeros.
+fn wide(head: &[u8]) -> bool {
+    matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
 }
 
 fn walk(root: &Path, relative: &Path, depth: usize, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
@@ -177,20 +217,20 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
             path: PathBuf::from("-"),
             source,
         })?;
-    let clean = collection.take(
-        "stdin",
-        &raw,
-        Asked {
-            probe: "file",
-            ..Asked::default()
-        },
-    )?;
+    let head = raw.get(..raw.len().min(HEAD as usize)).unwrap_or_default();
+    if sniff::looks(head) == sniff::Looks::Binary && !wide(head) {
+        let why = "not text; databases and archives are not read yet";
+        collection.bundle.gaps.push(Gap::new("standard input", why));
+        return Ok(());
+    }
+    let empty = raw.is_empty();
+    let asked = Asked {
+        probe: "file",
+        ..Asked::default()
+    };
+    let clean = collection.take_whole("stdin", raw, asked)?;
     collection.store.keep(&clean);
-    collection.seen(if raw.is_empty() {
-        Seen::None
-    } else {
-        Seen::All
-    });
+    collection.seen(if empty { Seen::None } else { Seen::All });
     Ok(())
 }
 

@@ -99,6 +99,32 @@ impl<'s> Collection<'s> {
         asked: Asked,
     ) -> Result<std::borrow::Cow<'b, [u8]>, CollectError> {
         let clean = redact::redact(raw);
+        self.record(id, &clean.text, clean.taken, asked)?;
+        Ok(clean.text)
+    }
+
+    /// Takes one entry in whose bytes nobody else needs: a large file is in memory once.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub fn take_whole(
+        &mut self,
+        id: &str,
+        raw: Vec<u8>,
+        asked: Asked,
+    ) -> Result<Vec<u8>, CollectError> {
+        let (text, taken) = redact::redact_vec(raw);
+        self.record(id, &text, taken, asked)?;
+        Ok(text)
+    }
+
+    fn record(
+        &mut self,
+        id: &str,
+        text: &[u8],
+        taken: std::collections::BTreeMap<&'static str, u64>,
+        asked: Asked,
+    ) -> Result<(), CollectError> {
         let source = self
             .bundle
             .sources
@@ -111,25 +137,23 @@ impl<'s> Collection<'s> {
                 "raw/{}/{id}",
                 if source.1 == "api" { "kube" } else { "files" }
             ),
-            blake3: blake3::hash(&clean.text).to_hex().to_string(),
-            size: clean.text.len() as u64,
+            blake3: blake3::hash(text).to_hex().to_string(),
+            size: text.len() as u64,
             source: source.0,
             probe: asked.probe.to_owned(),
             vantage: source.1,
             exit: asked.exit,
             time: asked.time,
             about: asked.about,
-            redactions: clean
-                .taken
-                .iter()
+            redactions: taken
+                .into_iter()
                 .map(|(what, count)| Redaction {
-                    what: (*what).to_owned(),
-                    count: *count,
+                    what: what.to_owned(),
+                    count,
                 })
                 .collect(),
         };
-        self.forward(entry, &clean.text)?;
-        Ok(clean.text)
+        self.forward(entry, text)
     }
 
     /// Takes an entry that is clean already, with its old manifest line.

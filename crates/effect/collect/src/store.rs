@@ -13,7 +13,11 @@ use crate::archive::BundleFile;
 /// Where an entry can be read again.
 #[derive(Debug)]
 pub(crate) enum Place {
-    File(PathBuf),
+    /// A file, with the hash of what was read from it, without secrets.
+    File {
+        path: PathBuf,
+        blake3: String,
+    },
     Memory(Vec<u8>),
     Archive(PathBuf),
 }
@@ -38,9 +42,14 @@ impl Store {
         let mut archives: BTreeMap<&PathBuf, Vec<u32>> = BTreeMap::new();
         for index in wanted {
             match self.places.get(*index as usize) {
-                Some(Place::File(path)) => {
-                    if let Ok(raw) = std::fs::read(path) {
-                        each(*index, &redact::redact(&raw).text);
+                Some(Place::File { path, blake3 }) => {
+                    let Ok(raw) = std::fs::read(path) else {
+                        continue;
+                    };
+                    let (text, _) = redact::redact_vec(raw);
+                    // A file that grew or changed under us gives no quotations rather than wrong ones.
+                    if blake3::hash(&text).to_hex().as_str() == blake3 {
+                        each(*index, &text);
                     }
                 }
                 Some(Place::Memory(packed)) => {

@@ -98,6 +98,7 @@ pub struct Fields<'a> {
     text: &'a [u8],
     at: usize,
     end: usize,
+    broken: bool,
 }
 
 /// Walks the fields of an object that may be cut.
@@ -111,6 +112,7 @@ pub fn fields(text: &[u8], start: usize, end: usize) -> Fields<'_> {
         text,
         at,
         end: end.min(text.len()),
+        broken: false,
     }
 }
 
@@ -125,6 +127,14 @@ pub struct Field {
     pub value: Value,
 }
 
+impl Fields<'_> {
+    /// Asked at the end of the walk: where the object breaks, if it does.
+    pub fn broken_at(&self) -> Option<usize> {
+        let at = skip_space(self.text, self.at);
+        (byte(self.text, at) != Some(b'}') && self.at < self.end).then_some(at)
+    }
+}
+
 impl Iterator for Fields<'_> {
     type Item = Field;
 
@@ -133,7 +143,7 @@ impl Iterator for Fields<'_> {
         if byte(self.text, at) == Some(b',') {
             at = skip_space(self.text, at + 1);
         }
-        if at >= self.end || byte(self.text, at) != Some(b'"') {
+        if self.broken || at >= self.end || byte(self.text, at) != Some(b'"') {
             return None;
         }
         let Value::Whole(key_at) = value(self.text, at) else {
@@ -147,6 +157,11 @@ impl Iterator for Fields<'_> {
         let value = value(self.text, colon + 1);
         self.at = match &value {
             Value::Whole(r) => r.end,
+            // Nothing behind it can be trusted; the place itself is remembered.
+            Value::Broken(at) => {
+                self.broken = true;
+                *at
+            }
             _ => self.end,
         };
         Some(Field { key, key_at, value })

@@ -18,6 +18,15 @@ pub fn line_at(bytes: &[u8], offset: usize) -> u64 {
     memchr::memchr_iter(b'\n', head).count() as u64 + 1
 }
 
+/// The text with every byte that is not ASCII as a question mark: as long as the bytes are, so that
+/// places in it are places in them.
+pub fn ascii(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .map(|b| if b.is_ascii() { char::from(*b) } else { '?' })
+        .collect()
+}
+
 /// The range of the line (without its end) in which this byte stands.
 pub fn line_range(bytes: &[u8], offset: usize) -> std::ops::Range<usize> {
     let offset = offset.min(bytes.len());

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: order. Entries may come in any order of sources; `finish` sorts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use defib_formats::json::{self, Value};
 use defib_formats::{sniff, yaml};
@@ -18,13 +18,18 @@ use crate::scan::{self, Owner, Scanned, SignalSet};
 /// Objects that one reading holds at most; a hostile file must not fill the memory.
 const MAX_OBJECTS: usize = 250_000;
 
+/// Bytes of one object: the API server stores no larger ones (etcd refuses more than some MiB).
+const MAX_OBJECT: usize = 16 << 20;
+/// Broken documents of one file that are named one by one.
+const MAX_BROKEN: u64 = 20;
+
 /// What one list of objects said about itself.
 #[derive(Debug, Default)]
 pub(crate) struct List {
     /// Kind of its items, when the list is typed or all items agree.
     pub kind: String,
     /// Namespaces of its items.
-    pub namespaces: Vec<String>,
+    pub namespaces: BTreeSet<String>,
     /// True when items have no namespace.
     pub cluster_scoped: bool,
     /// True when it came to its end.
@@ -110,7 +115,12 @@ impl<'s> Reader<'s> {
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
-        let mut at = 0;
+        // A byte order mark is no JSON, and no fault either.
+        let mut at = if bytes.starts_with(b"\xef\xbb\xbf") {
+            3
+        } else {
+            0
+        };
         let mut found = 0;
         loop {
             match json::value(bytes, at) {
@@ -159,8 +169,14 @@ impl<'s> Reader<'s> {
         whole: bool,
     ) {
         if bytes.get(start) == Some(&b'[') {
-            let items: Vec<Value> = json::elements(bytes, start).collect();
-            self.json_items(index, entry, bytes, items, None, whole);
+            self.json_items(
+                index,
+                entry,
+                bytes,
+                json::elements(bytes, start),
+                None,
+                whole,
+            );
             return;
         }
         if bytes.get(start) != Some(&b'{') {
@@ -171,7 +187,8 @@ impl<'s> Reader<'s> {
             _ => None,
         };
         let (mut kind, mut version, mut items_at, mut more) = (None, None, None, false);
-        for field in json::fields(bytes, start, end) {
+        let mut fields = json::fields(bytes, start, end);
+        for field in fields.by_ref() {
             match field.key.as_str() {
                 "kind" => kind = text(&field.value),
                 "apiVersion" => version = text(&field.value),
@@ -192,11 +209,24 @@ impl<'s> Reader<'s> {
                 _ => {}
             }
         }
+        let whole = match fields.broken_at() {
+            Some(place) if whole => {
+                self.gaps.push(Gap::new(
+                    format!("part of {}", entry.id),
+                    format!(
+                        "no valid JSON at line {}",
+                        defib_formats::line_at(bytes, place)
+                    ),
+                ));
+                false
+            }
+            _ => whole,
+        };
         let kind = kind.unwrap_or_default();
         match items_at {
             Some(at) if kind.is_empty() || kind.ends_with("List") => {
-                let items: Vec<Value> = json::elements(bytes, at).collect();
                 let typed = crate::infer::of_list(&kind, &version.unwrap_or_default());
+                let items = json::elements(bytes, at);
                 self.json_items(index, entry, bytes, items, typed, whole && !more);
             }
             _ if whole => {
@@ -205,6 +235,10 @@ impl<'s> Reader<'s> {
                     start: start as u64,
                     end: end as u64,
                 };
+                if end - start > MAX_OBJECT {
+                    self.too_large(entry, bytes, start, end);
+                    return;
+                }
                 let one = object::read(bytes.get(start..end).unwrap_or_default(), origin, None);
                 self.take(entry, vec![one]);
             }
@@ -217,18 +251,41 @@ impl<'s> Reader<'s> {
         index: u32,
         entry: &Entry,
         bytes: &[u8],
-        items: Vec<Value>,
+        items: impl Iterator<Item = Value>,
         typed: Option<(String, String)>,
         complete: bool,
     ) {
-        let ranges: Vec<_> = items
-            .into_iter()
-            .filter_map(|v| match v {
-                Value::Whole(r) => Some(r),
-                _ => None,
-            })
-            .take(MAX_OBJECTS)
-            .collect();
+        let mut complete = complete;
+        let mut ranges = Vec::new();
+        let mut more = 0u64;
+        for value in items {
+            match value {
+                Value::Whole(r) if r.len() > MAX_OBJECT => {
+                    self.too_large(entry, bytes, r.start, r.end);
+                    complete = false;
+                }
+                Value::Whole(_) if ranges.len() >= MAX_OBJECTS => more += 1,
+                Value::Whole(r) => ranges.push(r),
+                Value::Broken(place) => {
+                    complete = false;
+                    self.gaps.push(Gap::new(
+                        format!("the rest of a list in {}", entry.id),
+                        format!(
+                            "no valid JSON from line {} on",
+                            defib_formats::line_at(bytes, place)
+                        ),
+                    ));
+                }
+                Value::Cut(_) | Value::End => complete = false,
+            }
+        }
+        if more > 0 {
+            complete = false;
+            self.gaps.push(Gap::new(
+                format!("{more} objects at the end of a list in {}", entry.id),
+                format!("more than {MAX_OBJECTS} objects; the rest was not read"),
+            ));
+        }
         let typed = typed.or_else(|| {
             entry
                 .about
@@ -255,25 +312,55 @@ impl<'s> Reader<'s> {
         self.take(entry, parsed);
     }
 
+    fn too_large(&mut self, entry: &Entry, bytes: &[u8], start: usize, end: usize) {
+        self.gaps.push(Gap::new(
+            format!("an object of {} MiB in {}", (end - start) >> 20, entry.id),
+            format!(
+                "larger than any API server stores (line {}); it was not read",
+                defib_formats::line_at(bytes, start)
+            ),
+        ));
+    }
+
     fn yaml(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes);
-        if matches!(text, std::borrow::Cow::Owned(_)) {
-            // Offsets into the repaired text are not offsets into the file, so quotations would lie.
-            self.gaps.push(Gap::new(
-                format!("file {}", entry.id),
-                "not valid UTF-8; it is read as far as it can be, line numbers are approximate",
-            ));
-        }
-        yaml::documents(&text, |document| {
+        let repaired;
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(e) => {
+                // One byte for one byte: places in the repaired text are places in the file.
+                self.gaps.push(Gap::new(
+                    format!("some text in {}", entry.id),
+                    format!(
+                        "not valid UTF-8 (line {}); it is read as far as it can be",
+                        defib_formats::line_at(bytes, e.valid_up_to())
+                    ),
+                ));
+                repaired = defib_formats::ascii(bytes);
+                &repaired
+            }
+        };
+        let mut broken_documents = 0;
+        yaml::documents(text, |document| {
             match document {
-                Err(broken) => self.gaps.push(Gap::new(
-                    format!("a document in {}", entry.id),
-                    format!("no valid YAML: {broken}"),
-                )),
+                Err(broken) => {
+                    broken_documents += 1;
+                    if broken_documents <= MAX_BROKEN {
+                        self.gaps.push(Gap::new(
+                            format!("a document in {} at line {}", entry.id, broken.line),
+                            format!("no valid YAML: {}", broken.why),
+                        ));
+                    }
+                }
                 Ok(doc) => self.yaml_document(index, entry, doc),
             }
             !self.full
         });
+        if let Some(more) = broken_documents.checked_sub(MAX_BROKEN).filter(|n| *n > 0) {
+            self.gaps.push(Gap::new(
+                format!("{more} further documents in {}", entry.id),
+                "no valid YAML",
+            ));
+        }
     }
 
     fn yaml_document(&mut self, index: u32, entry: &Entry, doc: yaml::Document) {
@@ -354,17 +441,16 @@ impl<'s> Reader<'s> {
             asked_whole: entry.about.as_ref().is_some_and(|a| a.whole),
             ..List::default()
         };
-        let mut kinds: Vec<&str> = Vec::new();
+        let mut kinds: BTreeSet<&str> = BTreeSet::new();
         for one in parsed.iter().flatten() {
-            if !kinds.contains(&one.object.kind.as_str()) {
-                kinds.push(&one.object.kind);
-            }
+            kinds.insert(&one.object.kind);
             if one.object.namespace.is_empty() {
                 list.cluster_scoped = true;
             } else if !list.namespaces.contains(&one.object.namespace) {
-                list.namespaces.push(one.object.namespace.clone());
+                list.namespaces.insert(one.object.namespace.clone());
             }
         }
+        let kinds: Vec<&str> = kinds.into_iter().take(2).collect();
         list.kind = match (typed, kinds.as_slice()) {
             (Some(kind), _) => {
                 let mut path = entry.id.rsplit('/');

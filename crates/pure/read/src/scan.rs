@@ -3,6 +3,8 @@
 //!
 //! Deliberately absent: keeping of lines. Per signal and file there is a count and five exemplars.
 
+use std::ops::Range;
+
 use aho_corasick::AhoCorasick;
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
@@ -13,6 +15,9 @@ use regex::Regex;
 const EXEMPLARS: usize = 5;
 /// Last lines that are kept per container.
 const TAIL: usize = 5;
+/// Bytes of one line that are read around a hit: a line may be as long as its file.
+const BEFORE: usize = 4 << 10;
+const AFTER: usize = 12 << 10;
 
 /// The compiled signals.
 pub struct SignalSet {
@@ -72,8 +77,17 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
         b"==== START logs for container ",
     )
     .is_some();
+    let mut lines = LineCounter { at: 0, line: 1 };
     if !marked {
-        stretch(set, entry, bytes, 0, bytes.len(), &owner, &mut out);
+        stretch(
+            set,
+            entry,
+            bytes,
+            0..bytes.len(),
+            &owner,
+            &mut lines,
+            &mut out,
+        );
     } else {
         let mut start = 0;
         let mut current = owner;
@@ -92,13 +106,21 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
                     container: mark.container,
                 };
             } else {
-                stretch(set, entry, bytes, start, at, &current, &mut out);
+                stretch(set, entry, bytes, start..at, &current, &mut lines, &mut out);
                 current = Owner::default();
             }
             start = (end + 1).min(bytes.len());
         }
         if start < bytes.len() {
-            stretch(set, entry, bytes, start, bytes.len(), &current, &mut out);
+            stretch(
+                set,
+                entry,
+                bytes,
+                start..bytes.len(),
+                &current,
+                &mut lines,
+                &mut out,
+            );
         }
     }
     out.last = out.hits.iter().filter_map(|h| h.last).max().or(out.last);
@@ -109,23 +131,21 @@ fn stretch(
     set: &SignalSet,
     entry: u32,
     bytes: &[u8],
-    from: usize,
-    to: usize,
+    range: Range<usize>,
     owner: &Owner,
+    lines: &mut LineCounter,
     out: &mut Scanned,
 ) {
-    let text = bytes.get(from..to).unwrap_or_default();
+    let text = bytes.get(range.clone()).unwrap_or_default();
     if let Some(automaton) = &set.automaton {
-        let mut lines = LineCounter {
-            at: 0,
-            line: defib_formats::line_at(bytes, from),
-        };
         let mut seen = (usize::MAX, Vec::new());
         for found in automaton.find_overlapping_iter(text) {
-            let range = line_range(text, found.start());
+            let line = line_range(text, found.start());
             let row = found.pattern().as_usize();
-            if seen.0 != range.start {
-                seen = (range.start, Vec::new());
+            // Of a line that is longer than any program writes, a piece counts as a line.
+            let piece = line.start + (found.start() - line.start) / AFTER * AFTER;
+            if seen.0 != piece {
+                seen = (piece, Vec::new());
             }
             if seen.1.contains(&row) {
                 continue;
@@ -134,8 +154,10 @@ fn stretch(
             let Some((signal, pattern)) = set.rows.get(row) else {
                 continue;
             };
-            let line = String::from_utf8_lossy(text.get(range.clone()).unwrap_or_default());
-            let plain = log::unescape(line.trim_end_matches('\r'));
+            let from = line.start.max(found.start().saturating_sub(BEFORE));
+            let to = line.end.min(found.start() + AFTER);
+            let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
+            let plain = log::unescape(said.trim_end_matches('\r'));
             let groups = match pattern {
                 None => Vec::new(),
                 Some(regex) => match regex.captures(&plain) {
@@ -147,9 +169,10 @@ fn stretch(
                         .collect(),
                 },
             };
-            let number = lines.number(text, range.start);
-            let time = log::time_of(&line);
-            let quoted = around(line.trim_end_matches('\r'), found.start() - range.start);
+            let head = text.get(line.start..line.end.min(line.start + 512));
+            let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
+            let number = lines.number(bytes, range.start + line.start);
+            let quoted = around(said.trim_end_matches('\r'), found.start() - from);
             record(
                 out,
                 signal,
@@ -167,13 +190,13 @@ fn stretch(
     if let Some(entity) = &owner.entity {
         let mut tail: Vec<LogLine> = Vec::new();
         let mut end = text.len();
-        let total = defib_formats::line_at(bytes, to.saturating_sub(1));
-        let mut number = total;
+        let mut number = lines.number(bytes, range.end.saturating_sub(1));
         while tail.len() < TAIL && end > 0 {
             let body = text.get(..end).unwrap_or_default();
             let body = body.strip_suffix(b"\n").unwrap_or(body);
             let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
-            let line = String::from_utf8_lossy(body.get(start..).unwrap_or_default());
+            let head = body.len().min(start + BEFORE);
+            let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
             if !line.trim().is_empty() {
                 tail.push(LogLine {
                     line: number,
@@ -203,6 +226,7 @@ fn around(line: &str, hit: usize) -> String {
     if line.len() <= LIMIT {
         return line.to_owned();
     }
+    // The hit is a place in bytes; what was repaired before it may have moved it a little.
     let mut start = hit.saturating_sub(120).min(line.len());
     while !line.is_char_boundary(start) {
         start -= 1;

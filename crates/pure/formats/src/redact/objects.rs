@@ -153,10 +153,7 @@ fn in_yaml(bytes: &[u8]) -> Vec<Cut> {
     let text = match std::str::from_utf8(bytes) {
         Ok(t) => t,
         Err(_) => {
-            masked = bytes
-                .iter()
-                .map(|b| if b.is_ascii() { *b as char } else { '?' })
-                .collect();
+            masked = crate::ascii(bytes);
             &masked
         }
     };
