@@ -68,7 +68,7 @@ pub fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
     let mut body = serde_json::to_string_pretty(value)
         .map_err(|e| CliError::new(format!("cannot write JSON: {e}")))?;
     body.push('\n');
-    text(&body)
+    text(&defib_render::json::safe(&body))
 }
 
 /// Prints a value as YAML.

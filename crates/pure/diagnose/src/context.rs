@@ -165,14 +165,17 @@ impl<'a> Context<'a> {
             return Evidence::default();
         };
         let (source, file, vantage) = self.place(object.origin);
-        let mut show = format!("kubectl get {}", object.kind.to_ascii_lowercase());
-        show.push(' ');
-        show.push_str(&object.name);
-        if !object.namespace.is_empty() {
-            show.push_str(" -n ");
-            show.push_str(&object.namespace);
-        }
-        show.push_str(" -o yaml");
+        let kind = object.kind.to_ascii_lowercase();
+        let show = if object.namespace.is_empty() {
+            command!("kubectl get {} {} -o yaml", kind, object.name)
+        } else {
+            command!(
+                "kubectl get {} {} -n {} -o yaml",
+                kind,
+                object.name,
+                object.namespace
+            )
+        };
         Evidence {
             source,
             file,
@@ -181,7 +184,7 @@ impl<'a> Context<'a> {
             vantage,
             text: written(&object.json, pointer),
             meaning: meaning.into(),
-            show: Some(show),
+            show: Some(show.into()),
             locator: Some(Locator {
                 origin: object.origin,
                 pointer: pointer.to_owned(),
@@ -200,8 +203,8 @@ impl<'a> Context<'a> {
         let (source, file, vantage) = self.place(origin);
         let kind = event.about.kind();
         let show = match event.about.namespace() {
-            Some(ns) => format!("kubectl describe {kind} {} -n {ns}", event.about.name()),
-            None => format!("kubectl describe {kind} {}", event.about.name()),
+            Some(ns) => command!("kubectl describe {} {} -n {}", kind, event.about.name(), ns),
+            None => command!("kubectl describe {} {}", kind, event.about.name()),
         };
         Evidence {
             source,
@@ -211,7 +214,7 @@ impl<'a> Context<'a> {
             vantage,
             text: event.message.chars().take(QUOTE_LIMIT).collect(),
             meaning: meaning.into(),
-            show: Some(show),
+            show: Some(show.into()),
             locator: Some(Locator {
                 origin,
                 pointer: event.message_path.to_owned(),
@@ -259,10 +262,11 @@ impl<'a> Context<'a> {
             end: 0,
         });
         let show = entity.and_then(|e| {
-            Some(format!(
-                "kubectl logs {} -n {} -c {container} --previous",
+            Some(command!(
+                "kubectl logs {} -n {} -c {} --previous",
                 e.name(),
-                e.namespace()?
+                e.namespace()?,
+                container
             ))
         });
         Evidence {
@@ -273,7 +277,7 @@ impl<'a> Context<'a> {
             vantage,
             text: line.text.clone(),
             meaning: meaning.into(),
-            show: show.filter(|_| !container.is_empty()),
+            show: show.filter(|_| !container.is_empty()).map(Into::into),
             locator: None,
         }
     }

@@ -4,6 +4,10 @@
 //! it explains are symptoms. Deliberately absent: reading of evidence, and any second model of the
 //! cluster: what a rule needs to know stands in the Cluster.
 
+// First: the macro `command!` is seen by all modules below.
+#[macro_use]
+pub mod command;
+
 mod analysis;
 mod causal;
 mod conditions;

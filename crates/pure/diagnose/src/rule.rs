@@ -9,6 +9,7 @@ use defib_model::condition::ConditionKind;
 use defib_model::id::{EntityId, short_hash};
 use defib_model::report::{Advice, Danger, Evidence, Question, Term, Warning};
 
+use crate::command::Command;
 use crate::context::Context;
 
 /// A diagnosis rule: one file, one cause.
@@ -171,27 +172,27 @@ impl Finding {
         }
     }
 
-    fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<String>) -> Self {
+    fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<Command>) -> Self {
         self.todo.push(Advice {
             text: text.into(),
-            command,
+            command: command.map(String::from),
             danger,
         });
         self
     }
 
     /// Adds advice that changes nothing that matters.
-    pub fn safe(self, text: impl Into<String>, command: impl Into<String>) -> Self {
+    pub fn safe(self, text: impl Into<String>, command: impl Into<Command>) -> Self {
         self.advise(Danger::Safe, text, Some(command.into()))
     }
 
     /// Adds advice that changes something.
-    pub fn check_first(self, text: impl Into<String>, command: impl Into<String>) -> Self {
+    pub fn check_first(self, text: impl Into<String>, command: impl Into<Command>) -> Self {
         self.advise(Danger::CheckFirst, text, Some(command.into()))
     }
 
     /// Adds advice that may lose something for good.
-    pub fn destructive(self, text: impl Into<String>, command: impl Into<String>) -> Self {
+    pub fn destructive(self, text: impl Into<String>, command: impl Into<Command>) -> Self {
         self.advise(Danger::Destructive, text, Some(command.into()))
     }
 
@@ -216,13 +217,13 @@ impl Finding {
     pub fn undecided(
         mut self,
         text: impl Into<String>,
-        command: impl Into<String>,
+        command: impl Into<Command>,
         decides: &[&str],
     ) -> Self {
         self.undecided = true;
         self.question = Some(Question {
             text: text.into(),
-            command: Some(command.into()),
+            command: Some(command.into().into()),
             decides: decides.iter().map(|d| (*d).to_owned()).collect(),
         });
         self

@@ -287,20 +287,16 @@ fn question(
     let cluster = cx.cluster;
     if let Some(c) = unexplained.first() {
         let (kind, name) = (c.entity.kind(), c.entity.name());
-        let place = c
-            .entity
-            .namespace()
-            .map(|ns| format!(" -n {ns}"))
-            .unwrap_or_default();
-        let command = match c.kind {
-            defib_model::ConditionKind::ContainerCrashLoop => {
-                format!("kubectl logs {name}{place} --previous --tail=50")
-            }
-            _ => format!("kubectl describe {kind} {name}{place}"),
+        let logs = c.kind == defib_model::ConditionKind::ContainerCrashLoop;
+        let command = match (logs, c.entity.namespace()) {
+            (true, Some(ns)) => command!("kubectl logs {} -n {} --previous --tail=50", name, ns),
+            (true, None) => command!("kubectl logs {} --previous --tail=50", name),
+            (false, Some(ns)) => command!("kubectl describe {} {} -n {}", kind, name, ns),
+            (false, None) => command!("kubectl describe {} {}", kind, name),
         };
         return Some(Question {
             text: format!("Why is {} {}: {}?", kind, name, c.kind.title()),
-            command: Some(command),
+            command: Some(command.into()),
             decides: Vec::new(),
         });
     }

@@ -90,7 +90,14 @@ fn in_yaml(bytes: &[u8], object: Range<usize>, path: &[String]) -> Option<Range<
     // blanked so that its lines stand below each other again.
     let line = crate::line_range(bytes, object.start);
     let lead = object.start.checked_sub(line.start)?;
-    let body = std::str::from_utf8(bytes.get(object.clone())?).ok()?;
+    let repaired;
+    let body = match std::str::from_utf8(bytes.get(object.clone())?) {
+        Ok(text) => text,
+        Err(_) => {
+            repaired = crate::ascii(bytes.get(object.clone())?);
+            &repaired
+        }
+    };
     let text = format!("{}{}", " ".repeat(lead), body);
     let back = |pos: usize| (line.start + pos).clamp(object.start, object.end);
 

@@ -26,10 +26,15 @@ impl EntityId {
         }
         text.push('/');
         if !namespace.is_empty() {
-            text.push_str(namespace);
+            text.extend(
+                namespace
+                    .chars()
+                    .map(|c| if c == '/' { '\u{fffd}' } else { c }),
+            );
             text.push('/');
         }
-        text.push_str(name);
+        // No name has a slash; one that does, from hostile text, must not look like two.
+        text.extend(name.chars().map(|c| if c == '/' { '\u{fffd}' } else { c }));
         Self(text)
     }
 

@@ -13,6 +13,7 @@ pub mod quantity;
 pub mod report;
 pub mod selector;
 pub mod signal;
+pub mod text;
 pub mod views;
 
 pub use bundle::{Bundle, Entry};

@@ -83,8 +83,8 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
 /// Why an object gave nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// It is no valid JSON (too deep, or damaged).
-    Invalid,
+    /// It is no valid JSON (too deep, or damaged); the byte of its file where it starts.
+    Invalid(u64),
     /// It has no kind, and its shape gives none away.
     NoKind,
     /// It has no name.
@@ -98,7 +98,7 @@ pub fn read(
     list: Option<&(String, String)>,
 ) -> Result<Parsed, Refused> {
     let json = defib_formats::json::compact(json);
-    let head: Head = parse(&json).ok_or(Refused::Invalid)?;
+    let head: Head = parse(&json).ok_or(Refused::Invalid(origin.start))?;
     let (mut kind, mut api_version) = (head.kind, head.api_version);
     if kind.is_empty() {
         let (k, v) = match list {
@@ -128,7 +128,7 @@ pub fn read(
         json: Box::default(),
         origin,
     };
-    let view = view(&object, &json).ok_or(Refused::Invalid)?;
+    let view = view(&object, &json).ok_or(Refused::Invalid(origin.start))?;
     // Events and pods are the many and the large: their views hold all that rules read, and quotations
     // come from the source. Everything else is kept whole.
     if !matches!(view, View::Event(_) | View::Pod(_)) {

@@ -48,7 +48,7 @@ pub struct Reader<'s> {
     scanned: Vec<Scanned>,
     lists: Vec<List>,
     gaps: Vec<Gap>,
-    refused: BTreeMap<String, [u64; 3]>,
+    refused: BTreeMap<String, (u64, u64)>,
     api_ready: Option<bool>,
     full: bool,
 }
@@ -240,7 +240,7 @@ impl<'s> Reader<'s> {
                     return;
                 }
                 let one = object::read(bytes.get(start..end).unwrap_or_default(), origin, None);
-                self.take(entry, vec![one]);
+                self.take(entry, bytes, vec![one]);
             }
             _ => {}
         }
@@ -309,7 +309,7 @@ impl<'s> Reader<'s> {
             })
             .collect();
         self.list(entry, typed.map(|t| t.0), &parsed, complete);
-        self.take(entry, parsed);
+        self.take(entry, bytes, parsed);
     }
 
     fn too_large(&mut self, entry: &Entry, bytes: &[u8], start: usize, end: usize) {
@@ -351,7 +351,7 @@ impl<'s> Reader<'s> {
                         ));
                     }
                 }
-                Ok(doc) => self.yaml_document(index, entry, doc),
+                Ok(doc) => self.yaml_document(index, entry, bytes, doc),
             }
             !self.full
         });
@@ -363,7 +363,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn yaml_document(&mut self, index: u32, entry: &Entry, doc: yaml::Document) {
+    fn yaml_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], doc: yaml::Document) {
         let top: BTreeMap<String, std::ops::Range<usize>> =
             json::fields(&doc.json, 0, doc.json.len())
                 .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
@@ -397,7 +397,7 @@ impl<'s> Reader<'s> {
                 })
                 .collect();
             self.list(entry, typed.map(|t| t.0), &parsed, true);
-            self.take(entry, parsed);
+            self.take(entry, bytes, parsed);
         } else if doc.json.first() == Some(&b'{') {
             let origin = Origin {
                 entry: index,
@@ -405,7 +405,7 @@ impl<'s> Reader<'s> {
                 end: doc.source.end as u64,
             };
             let one = object::read(&doc.json, origin, None);
-            self.take(entry, vec![one]);
+            self.take(entry, bytes, vec![one]);
         } else if doc.json.first() == Some(&b'[') {
             // `- kind: Pod …` without a list around it, as people paste items.
             let parsed: Vec<_> = json::elements(&doc.json, 0)
@@ -425,7 +425,7 @@ impl<'s> Reader<'s> {
                     _ => None,
                 })
                 .collect();
-            self.take(entry, parsed);
+            self.take(entry, bytes, parsed);
         }
     }
 
@@ -464,7 +464,7 @@ impl<'s> Reader<'s> {
         self.lists.push(list);
     }
 
-    fn take(&mut self, entry: &Entry, parsed: Vec<Result<Parsed, Refused>>) {
+    fn take(&mut self, entry: &Entry, bytes: &[u8], parsed: Vec<Result<Parsed, Refused>>) {
         for one in parsed {
             match one {
                 Ok(p) if self.parsed.len() < MAX_OBJECTS => self.parsed.push(p),
@@ -477,27 +477,24 @@ impl<'s> Reader<'s> {
                         ));
                     }
                 }
-                Err(why) => {
-                    let counts = self.refused.entry(entry.id.clone()).or_default();
-                    if let Some(count) = counts.get_mut(why as usize) {
-                        *count += 1;
-                    }
+                Err(Refused::Invalid(at)) => {
+                    let first = defib_formats::line_at(bytes, at as usize);
+                    let (count, _) = self.refused.entry(entry.id.clone()).or_insert((0, first));
+                    *count += 1;
                 }
+                // Values files and other YAML are no objects and no gap: nothing is missing.
+                Err(Refused::NoKind | Refused::NoName) => {}
             }
         }
     }
 
     /// The Cluster of everything that was read.
     pub fn finish(mut self, bundle: &Bundle) -> Cluster {
-        for (file, [invalid, no_kind, no_name]) in std::mem::take(&mut self.refused) {
-            if invalid > 0 {
-                self.gaps.push(Gap::new(
-                    format!("{invalid} objects in {file}"),
-                    "damaged, or nested too deeply to be an object",
-                ));
-            }
-            // Values files and other YAML are no objects and no gap: nothing is missing.
-            let _ = (no_kind, no_name);
+        for (file, (count, line)) in std::mem::take(&mut self.refused) {
+            self.gaps.push(Gap::new(
+                format!("{count} objects in {file}"),
+                format!("damaged, or nested too deeply to be an object (line {line})"),
+            ));
         }
         let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
         for list in &self.lists {

@@ -1,20 +1,16 @@
 //! The last gate before a terminal or a page: names and messages come from clusters and are hostile.
 
+use defib_model::text::is_unsafe;
+
 /// The text on one line, with control characters and those that reorder or hide text replaced.
 pub(crate) fn line(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '\n' | '\t' | '\r' => ' ',
+            '\n' | '\t' | '\r' | '\u{2028}' | '\u{2029}' => ' ',
             c if is_unsafe(c) => '\u{fffd}',
             c => c,
         })
         .collect()
-}
-
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The text for Markdown: nothing in it is markup.

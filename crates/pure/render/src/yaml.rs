@@ -3,6 +3,8 @@
 //! Every text is written in double quotes with JSON's escapes, which are YAML's too: no text can turn
 //! into a number, a date or a document mark. Deliberately absent: block scalars and other prettiness.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 /// The value as a YAML document.
@@ -12,7 +14,9 @@ pub fn write(value: &Value) -> String {
     if !out.ends_with('\n') {
         out.push('\n');
     }
-    out
+    crate::json::escape(&out, |c, out| {
+        let _ = write!(out, "\\U{:08x}", u32::from(c));
+    })
 }
 
 fn scalar(value: &Value) -> Option<String> {

@@ -123,13 +123,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .cite(cx.field(target.obj, "/metadata/labels", "a ready pod behind that address"))
             .explains_if(cx, K::ContainerCrashLoop, &from)
             .explains_if(cx, K::PodNotReady, &from)
-            .safe("Compare the selectors with the labels of both ends.", format!("kubectl describe networkpolicy -n {ns}; kubectl get pods -A --show-labels"))
-            .check_first("Allow exactly this connection.", format!("kubectl edit networkpolicy {name} -n {ns}"))
+            .safe("Compare the selectors with the labels of both ends.", command!("kubectl describe networkpolicy -n {}; kubectl get pods -A --show-labels", ns))
+            .check_first("Allow exactly this connection.", command!("kubectl edit networkpolicy {} -n {}", name, ns))
             .dont("Don't delete the policy: it may be all that keeps others out.");
         if !sure {
             f = f.undecided(
                 "Does one of the policies allow this connection?",
-                format!("kubectl get networkpolicy -n {ns} -o yaml"),
+                command!("kubectl get networkpolicy -n {} -o yaml", ns),
                 &["networkpolicy-blocks-traffic"],
             );
         }

@@ -56,13 +56,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .cite_all(u.evidence.iter().take(4).cloned())
             .weak()
             .explains_if(cx, K::ApiServiceUnavailable, &u.entity)
-            .safe("See what is behind it.", place.as_ref().map_or(format!("kubectl get apiservice {} -o yaml", u.name), |(ns, s)| format!("kubectl get service,endpointslices,pods -n {ns}; kubectl describe apiservice {}; kubectl describe service {s} -n {ns}", u.name)))
-            .check_first("Bring its pods back, or open the way from the server's host to the pod network.", format!("kubectl get --raw /apis/{}", u.name.split_once('.').map_or(String::new(), |(v, g)| format!("{g}/{v}"))))
+            .safe("See what is behind it.", place.as_ref().map_or(command!("kubectl get apiservice {} -o yaml", u.name), |(ns, s)| command!("kubectl get service,endpointslices,pods -n {}; kubectl describe apiservice {}; kubectl describe service {} -n {}", ns, u.name, s, ns)))
+            .check_first("Bring its pods back, or open the way from the server's host to the pod network.", command!("kubectl get --raw /apis/{}", u.name.split_once('.').map_or(String::new(), |(v, g)| format!("{g}/{v}"))))
             .dont("Don't restart the API server: it only repeats what it can't reach.");
         if u.reason == "ServiceNotFound" {
             f = f.term(10, "its Service does not exist").destructive(
                 "If the product is gone for good: delete its APIService.",
-                format!("kubectl delete apiservice {}", u.name),
+                command!("kubectl delete apiservice {}", u.name),
             );
         }
         out.push(f);

@@ -43,7 +43,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(format!("a manifest asks for {} in version {}, which is gone ({when})", one.kind, one.version))
             .why("Nothing of the manifest or chart can be applied until it speaks a version that is served.")
             .term(88, when)
-            .safe("See which versions are served.", format!("kubectl api-resources | grep -w {}; kubectl api-versions", one.kind))
+            .safe("See which versions are served.", command!("kubectl api-resources | grep -w {}; kubectl api-versions", one.kind))
             .check_first("Upgrade the chart, or convert the manifest.", "kubectl convert -f FILE --output-version GROUP/VERSION")
             .dont("Don't downgrade the cluster: a server and its datastore do not go back a minor version.");
         out.push(claim(cx, f, &said.iter().take(5).collect::<Vec<_>>()));

@@ -46,7 +46,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(format!("kind {} ({}) is asked for, but its definition is not installed", one.kind, one.version))
             .why("Whatever needs the kind can't be applied or started until the CRD is there.")
             .term(82, "the API server does not know the kind, and it is not one of Kubernetes' own")
-            .safe("See which definitions of the group there are.", format!("kubectl get crds | grep {group}; kubectl api-resources --api-group={group}"))
+            .safe("See which definitions of the group there are.", command!("kubectl get crds | grep {}; kubectl api-resources --api-group={}", group, group))
             .check_first("Install the CRDs of the product that owns the group, in the version that the manifests want.", "kubectl apply --server-side -f CRDS.yaml")
             .dont("Don't take the resource out of the manifest to get the rest through.");
         f = claim(cx, f, &said.iter().take(5).collect::<Vec<_>>());

@@ -76,7 +76,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(if named { 85 } else { 65 }, if named { "its message names a pod of another owner" } else { "a pod of another owner carries the selector's labels and states no requests" })
                 .cite(cx.field(hpa.obj, &format!("/status/conditions/{i}/message"), "what it can't compute"))
                 .cite(cx.field(pod.obj, "/metadata/labels", "the other owner's pod carries the same labels"))
-                .safe("See which pods the selector finds.", format!("kubectl get pods -n {} -l {} -o custom-columns=NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name", object.namespace, w.spec.selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")))
+                .safe("See which pods the selector finds.", command!("kubectl get pods -n {} -l {} -o custom-columns=NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name", object.namespace, w.spec.selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")))
                 .advice("Give the other pods labels of their own.")
                 .dont("Don't raise the autoscaler's limits: the numbers that it misses are not its own."),
         );

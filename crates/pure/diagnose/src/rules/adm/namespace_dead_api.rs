@@ -59,8 +59,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .cite(s.evidence.clone())
             .weak()
             .safe("See which APIs do not answer, and who should serve them.", "kubectl get apiservices | grep -v True")
-            .check_first("Bring the backend back.", format!("kubectl get apiservice {name} -o jsonpath='{{.spec.service}}'; kubectl get pods -A"))
-            .destructive("If the product is gone for good: delete its APIService.", format!("kubectl delete apiservice {name}"))
+            .check_first("Bring the backend back.", command!("kubectl get apiservice {} -o jsonpath='{{.spec.service}}'; kubectl get pods -A", name))
+            .destructive("If the product is gone for good: delete its APIService.", command!("kubectl delete apiservice {}", name))
             .dont("Don't empty the namespace's spec.finalizers: the cause stays, and the next namespace hangs too.");
         if let Some(who) = &s.who {
             f = f.explains_if(cx, K::NamespaceTerminating, who);

@@ -90,9 +90,9 @@ fn finding(ns: &str, finalizer: &str) -> Finding {
         .key(finalizer)
         .title(format!("namespace {ns} waits for finalizer {finalizer}, and no controller takes it off"))
         .why("The controller that would clean up and let go is not running; the namespace waits for ever.")
-        .safe("See what is left in the namespace.", format!("kubectl api-resources --verbs=list --namespaced -o name | xargs -n1 kubectl get -n {ns} --ignore-not-found --show-kind"))
+        .safe("See what is left in the namespace.", command!("kubectl api-resources --verbs=list --namespaced -o name | xargs -n1 kubectl get -n {} --ignore-not-found --show-kind", ns))
         .check_first("Bring the controller of the finalizer back and let it clean up.", "kubectl get deployments,pods -A | grep -i CONTROLLER")
-        .destructive("Only if that is impossible: clean up by hand, then take the finalizer off that one resource.", format!("kubectl patch KIND NAME -n {ns} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"))
+        .destructive("Only if that is impossible: clean up by hand, then take the finalizer off that one resource.", command!("kubectl patch KIND NAME -n {} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'", ns))
         .dont("Don't empty the namespace's own spec.finalizers (the /finalize trick): its content stays behind, unseen, and comes back with the next namespace of that name.")
 }
 
@@ -181,7 +181,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             Some(pod) => {
                 f = f
                     .against(cx.field(pod.obj, "/metadata/name", "this pod looks like its controller, and is ready"))
-                    .undecided("A pod that looks like the finalizer's controller is ready: what does its log say about the resource?", format!("kubectl logs {} -n {} --tail=100", pod.metadata.name, pod.metadata.namespace), &["namespace-stuck-finalizer"]);
+                    .undecided("A pod that looks like the finalizer's controller is ready: what does its log say about the resource?", command!("kubectl logs {} -n {} --tail=100", pod.metadata.name, pod.metadata.namespace), &["namespace-stuck-finalizer"]);
             }
             None => {
                 f = f.term(

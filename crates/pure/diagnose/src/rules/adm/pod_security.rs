@@ -117,7 +117,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "/metadata/labels/pod-security.kubernetes.io~1enforce",
                     "the level that the namespace enforces",
                 )
-                .shown_by(format!("kubectl get namespace {ns} --show-labels")),
+                .shown_by(command!("kubectl get namespace {} --show-labels", ns)),
             );
         }
         let yaml = if cures.is_empty() {
@@ -129,9 +129,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .check_first(
                     format!("Set in every container of the template what the message lists.{yaml}"),
-                    format!("kubectl edit {} {} -n {ns}", top.kind(), top.name()),
+                    command!("kubectl edit {} {} -n {}", top.kind(), top.name(), ns),
                 )
-                .safe("Ask which other pods of the namespace would be refused when they are re-made.", format!("kubectl label --dry-run=server --overwrite namespace {ns} pod-security.kubernetes.io/enforce={level_name}"))
+                .safe("Ask which other pods of the namespace would be refused when they are re-made.", command!("kubectl label --dry-run=server --overwrite namespace {} pod-security.kubernetes.io/enforce={}", ns, level_name))
                 .dont("Don't lower the level of the whole namespace to get one pod through."),
         );
     }

@@ -31,16 +31,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn finding(ns: &str, name: &str) -> Finding {
-    let place = if ns.is_empty() {
-        String::new()
-    } else {
-        format!(" -n {ns}")
-    };
+    let place = command!(" -n {}", ns);
     RULE.on(EntityId::object("ResourceQuota", "", ns, name))
         .why("The API server refuses new pods; the refusal shows only on their owner.")
-        .safe("See what the quota allows and what is used.", format!("kubectl describe resourcequota {name}{place}"))
-        .safe("See which pods use it.", format!("kubectl get pods{place} -o custom-columns=NAME:.metadata.name,REQ:.spec.containers[*].resources.requests,LIM:.spec.containers[*].resources.limits"))
-        .check_first("Free room, ask for less, or raise the limit.", format!("kubectl edit resourcequota {name}{place}"))
+        .safe("See what the quota allows and what is used.", command!("kubectl describe resourcequota {}{}", name, place))
+        .safe("See which pods use it.", command!("kubectl get pods{} -o custom-columns=NAME:.metadata.name,REQ:.spec.containers[*].resources.requests,LIM:.spec.containers[*].resources.limits", place))
+        .check_first("Free room, ask for less, or raise the limit.", command!("kubectl edit resourcequota {}{}", name, place))
         .dont("Don't delete the quota to get one workload through: it protects the neighbours.")
 }
 

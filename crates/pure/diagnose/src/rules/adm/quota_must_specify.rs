@@ -31,15 +31,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn finding(ns: &str, name: &str) -> Finding {
-    let place = if ns.is_empty() {
-        String::new()
-    } else {
-        format!(" -n {ns}")
-    };
+    let place = command!(" -n {}", ns);
     RULE.on(EntityId::object("ResourceQuota", "", ns, name))
         .why("A quota on cpu or memory makes requests or limits compulsory; the refusal shows only on the owner of the pods.")
-        .safe("See what the quota limits, and whether a LimitRange gives defaults.", format!("kubectl describe resourcequota,limitrange{place}"))
-        .check_first("State the resources in every container of the pod template, or add a LimitRange with defaults.", format!("kubectl edit deployment NAME{place}"))
+        .safe("See what the quota limits, and whether a LimitRange gives defaults.", command!("kubectl describe resourcequota,limitrange{}", place))
+        .check_first("State the resources in every container of the pod template, or add a LimitRange with defaults.", command!("kubectl edit deployment NAME{}", place))
         .dont("Don't invent huge values: they count against the same quota.")
         .dont("Don't delete the quota to get one workload through.")
 }
@@ -122,10 +118,12 @@ fn structural(cx: &Context<'_>, all: &[Said], out: &mut Vec<Finding>) {
             if !cx.cluster.is_listed("LimitRange", ns) {
                 f = f.undecided(
                     "Does the namespace have a LimitRange that fills in defaults?",
-                    format!(
-                        "kubectl get limitrange -n {ns}; kubectl describe {} {} -n {ns}",
+                    command!(
+                        "kubectl get limitrange -n {}; kubectl describe {} {} -n {}",
+                        ns,
                         w.kind.to_ascii_lowercase(),
-                        w.metadata.name
+                        w.metadata.name,
+                        ns
                     ),
                     &["quota-requires-requests-limits"],
                 );

@@ -37,8 +37,8 @@ fn finding(ns: &str, name: &str) -> Finding {
     RULE.on(EntityId::object("ServiceAccount", "", ns, name))
         .title(format!("service account {name} does not exist in namespace {ns}, so no pod that names it is made"))
         .why("The API server refuses the pods; the refusal shows only on their owner.")
-        .safe("See which accounts there are, here and elsewhere.", format!("kubectl get serviceaccounts -n {ns}; kubectl get serviceaccounts -A | grep {name}"))
-        .check_first("Make the account from the chart or manifest that owns it, with its role bindings; or name the one that is there.", format!("kubectl create serviceaccount {name} -n {ns}"))
+        .safe("See which accounts there are, here and elsewhere.", command!("kubectl get serviceaccounts -n {}; kubectl get serviceaccounts -A | grep {}", ns, name))
+        .check_first("Make the account from the chart or manifest that owns it, with its role bindings; or name the one that is there.", command!("kubectl create serviceaccount {} -n {}", name, ns))
         .dont("Don't stop at an empty account: without its role bindings the pods are forbidden everything.")
 }
 

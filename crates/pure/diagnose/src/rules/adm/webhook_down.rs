@@ -119,17 +119,17 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         None => f = f.weak(),
     }
     f = f
-        .safe("See what is behind it.", w.service.as_ref().map_or("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations".to_owned(), |(ns, s)| format!("kubectl get service,endpointslices,deployments,pods -n {ns}; kubectl describe service {s} -n {ns}")))
-        .safe("Keep a copy of the configuration.", format!("kubectl get {kind} {config} -o yaml > webhook-copy.yaml"))
-        .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", format!("kubectl edit {kind} {config}  # failurePolicy: Ignore"))
+        .safe("See what is behind it.", w.service.as_ref().map_or("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations".into(), |(ns, s)| command!("kubectl get service,endpointslices,deployments,pods -n {}; kubectl describe service {} -n {}", ns, s, ns)))
+        .safe("Keep a copy of the configuration.", command!("kubectl get {} {} -o yaml > webhook-copy.yaml", kind, config))
+        .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", command!("kubectl edit {} {}  # failurePolicy: Ignore", kind, config))
         .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
     if w.verdict == Verdict::DownOrNotYet {
         f = f.undecided(
             "Is a pod behind the webhook's Service ready by now?",
             w.service
                 .as_ref()
-                .map_or("kubectl get pods -A".to_owned(), |(ns, _)| {
-                    format!("kubectl get pods,endpointslices -n {ns}")
+                .map_or("kubectl get pods -A".into(), |(ns, _)| {
+                    command!("kubectl get pods,endpointslices -n {}", ns)
                 }),
             &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"],
         );

@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let place = w
             .service
             .as_ref()
-            .map_or("-A".to_owned(), |(ns, _)| format!("-n {ns}"));
+            .map_or("-A".into(), |(ns, _)| command!("-n {}", ns));
         let mut f = RULE
             .on(w.entity.clone())
             .title(format!("webhook {} is called before its server listens", w.name))
@@ -67,7 +67,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         f = f
             .safe(
                 "Wait until it serves.",
-                format!("kubectl wait --for=condition=Ready pods --all {place} --timeout=5m"),
+                command!(
+                    "kubectl wait --for=condition=Ready pods --all {} --timeout=5m",
+                    place
+                ),
             )
             .check_first(
                 "Then apply again what was refused.",
@@ -77,7 +80,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if w.verdict == Verdict::DownOrNotYet {
             f = f.undecided(
                 "Is a pod behind the webhook's Service ready by now?",
-                format!("kubectl get pods,endpointslices {place}"),
+                command!("kubectl get pods,endpointslices {}", place),
                 &["webhook-backend-down-fail-closed", "webhook-not-ready-yet"],
             );
         }

@@ -63,9 +63,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(5, "its configuration is in the evidence");
         }
         out.push(
-            f.safe("See whether anything of the product is left.", format!("kubectl get all -n {ns}; kubectl get {kind} {config} -o yaml | grep -A4 service:"))
-                .safe("Keep a copy.", format!("kubectl get {kind} {config} -o yaml > webhook-copy.yaml"))
-                .destructive("Delete the configuration that nothing serves (or install the product again).", format!("kubectl delete {} {}", if w.config.is_some() { kind } else { "validatingwebhookconfiguration" }, if config.is_empty() { "NAME" } else { config }))
+            f.safe("See whether anything of the product is left.", command!("kubectl get all -n {}; kubectl get {} {} -o yaml | grep -A4 service:", ns, kind, config))
+                .safe("Keep a copy.", command!("kubectl get {} {} -o yaml > webhook-copy.yaml", kind, config))
+                .destructive("Delete the configuration that nothing serves (or install the product again).", command!("kubectl delete {} {}", if w.config.is_some() { kind } else { "validatingwebhookconfiguration" }, if config.is_empty() { "NAME" } else { config }))
                 .dont("Don't delete every configuration that looks alike: one of them may belong to the copy that lives."),
         );
     }

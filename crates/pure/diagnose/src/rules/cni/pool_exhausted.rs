@@ -70,8 +70,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(90, "the address plugin says so")
                 .cite_all(words)
                 .explains(K::SandboxFailing, &c.entity)
-                .safe("Compare reservations with pods, on that node.", format!("ls /var/lib/cni/networks/cbr0 | wc -l; kubectl get pods -A --field-selector spec.nodeName={node} --no-headers | wc -l"))
-                .check_first("Drain the node, clear the left-over reservations, reboot.", format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data"))
+                .safe("Compare reservations with pods, on that node.", command!("ls /var/lib/cni/networks/cbr0 | wc -l; kubectl get pods -A --field-selector spec.nodeName={} --no-headers | wc -l", node))
+                .check_first("Drain the node, clear the left-over reservations, reboot.", command!("kubectl drain {} --ignore-daemonsets --delete-emptydir-data", node))
                 .dont("Don't delete the reservations of living pods: two pods would share one address."),
         );
     }

@@ -131,7 +131,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
         }
         out.push(
-            f.safe("Look at the first item only.", format!("kubectl describe {} {} -n {}; flux logs --kind={} --name={}", head.kind(), head.name(), head.namespace().unwrap_or_default(), head.kind(), head.name()))
+            f.safe("Look at the first item only.", command!("kubectl describe {} {} -n {}; flux logs --kind={} --name={}", head.kind(), head.name(), head.namespace().unwrap_or_default(), head.kind(), head.name()))
                 .dont("Don't remove dependsOn to get the others on: they are then applied without what they need."),
         );
     }

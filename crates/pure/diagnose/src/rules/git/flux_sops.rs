@@ -49,8 +49,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .title(format!("Flux has no key that decrypts the files of {}", id.name()))
                 .why("Nothing of it is applied, and what depends on it waits, until the private key is there.")
                 .term(85, "sops says that none of the file's keys can be used")
-                .safe("See which Secret is named, and what keys it holds.", format!("kubectl get kustomizations -n {ns} -o custom-columns=NAME:.metadata.name,DECRYPTION:.spec.decryption; kubectl get secrets -n {ns} -o custom-columns=NAME:.metadata.name,KEYS:.data"))
-                .check_first("Put the private key where Flux looks for it (the file name must end in .agekey).", format!("kubectl create secret generic sops-age -n {ns} --from-file=age.agekey=PRIVATE-KEY-FILE"))
+                .safe("See which Secret is named, and what keys it holds.", command!("kubectl get kustomizations -n {} -o custom-columns=NAME:.metadata.name,DECRYPTION:.spec.decryption; kubectl get secrets -n {} -o custom-columns=NAME:.metadata.name,KEYS:.data", ns, ns))
+                .check_first("Put the private key where Flux looks for it (the file name must end in .agekey).", command!("kubectl create secret generic sops-age -n {} --from-file=age.agekey=PRIVATE-KEY-FILE", ns))
                 .dont("Don't commit the values in plain text to get on.")
                 .dont("Don't make a new key before you have looked for the old one: what it encrypted is lost without it.");
             f = claim(cx, f, &[&s]);

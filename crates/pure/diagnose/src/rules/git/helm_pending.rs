@@ -104,11 +104,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn finding(cx: &Context<'_>, entity: EntityId, ns: &str, name: &str, s: Option<&Said>) -> Finding {
     let (n, place) = (
         if name.is_empty() { "RELEASE" } else { name },
-        if ns.is_empty() {
-            String::new()
-        } else {
-            format!(" -n {ns}")
-        },
+        command!(" -n {}", ns),
     );
     let mut f = RULE
         .on(entity)
@@ -118,21 +114,27 @@ fn finding(cx: &Context<'_>, entity: EntityId, ns: &str, name: &str, s: Option<&
         .why("No Helm runs any more, but its mark stays, and every later try is refused.")
         .safe(
             "See the history; make sure that nothing runs.",
-            format!("helm history {n}{place}; kubectl get jobs,pods -A | grep -i helm"),
+            command!(
+                "helm history {}{}; kubectl get jobs,pods -A | grep -i helm",
+                n,
+                place
+            ),
         )
         .safe(
             "Keep a copy of the release's Secrets.",
-            format!(
-                "kubectl get secrets{place} -l owner=helm,name={n} -o yaml > release-copy.yaml"
+            command!(
+                "kubectl get secrets{} -l owner=helm,name={} -o yaml > release-copy.yaml",
+                place,
+                n
             ),
         )
         .check_first(
             "Roll back to the last deployed revision.",
-            format!("helm rollback {n} REVISION{place}"),
+            command!("helm rollback {} REVISION{}", n, place),
         )
         .destructive(
             "A first install that never finished has none: delete its pending Secret.",
-            format!("kubectl delete secret{place} sh.helm.release.v1.{n}.v1"),
+            command!("kubectl delete secret{} sh.helm.release.v1.{}.v1", place, n),
         )
         .dont("Don't uninstall the release to get rid of the lock: it takes the workloads along.");
     if let Some(s) = s {

@@ -42,8 +42,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(format!("SealedSecret {} was sealed for another name or namespace than {ns}/{}", id.name(), id.name()))
             .why("Name and namespace are part of the seal; the message is the same as for a lost key.")
             .term(45, "the controller has no key that opens it under this name")
-            .safe("Compare with where it was sealed.", format!("kubectl get sealedsecret {} -n {ns} -o yaml; git log --follow -- PATH", id.name()))
-            .check_first("Seal it again for this name and namespace.", format!("kubeseal --name {} --namespace {ns} --format yaml < SECRET.yaml", id.name()))
+            .safe("Compare with where it was sealed.", command!("kubectl get sealedsecret {} -n {} -o yaml; git log --follow -- PATH", id.name(), ns))
+            .check_first("Seal it again for this name and namespace.", command!("kubeseal --name {} --namespace {} --format yaml < SECRET.yaml", id.name(), ns))
             .dont("Don't touch the keys before you know that they are at fault.");
         f = claim(cx, f, &[s]);
         match &opened {

@@ -51,15 +51,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains(K::NodeNotReady, &id)
                 // What the host's own logs say about it is nearer to the cause.
                 .weak()
-                .safe("Does the machine answer?", format!("ping -c3 {name}; ssh {name} systemctl status k3s k3s-agent --no-pager"))
-                .safe("What ran there, and what can't move?", format!("kubectl get pods -A -o wide --field-selector spec.nodeName={name}"))
-                .check_first("If it is off for good, let its volumes go.", format!("kubectl taint node {name} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"))
+                .safe("Does the machine answer?", command!("ping -c3 {}; ssh {} systemctl status k3s k3s-agent --no-pager", name, name))
+                .safe("What ran there, and what can't move?", command!("kubectl get pods -A -o wide --field-selector spec.nodeName={}", name))
+                .check_first("If it is off for good, let its volumes go.", command!("kubectl taint node {} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", name))
                 .dont("Don't force-delete its pods while you don't know that the machine is off: two copies may write to one volume.")
                 .dont("Don't delete the Node object of a server to tidy up: that removes its etcd member.");
         if !neighbours {
             finding = finding.undecided(
                 format!("Does the machine {name} answer, and is k3s running on it?"),
-                format!("ping -c3 {name}; ssh {name} systemctl status k3s k3s-agent --no-pager"),
+                command!(
+                    "ping -c3 {}; ssh {} systemctl status k3s k3s-agent --no-pager",
+                    name,
+                    name
+                ),
                 &["host-down"],
             );
         }

@@ -58,8 +58,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(e)
                 .cite(cx.field(pod.obj, &path, "the limit"))
                 .explains(K::ContainerOomKilled, &entity)
-                .safe("What does it use before it is killed?", format!("kubectl top pod {} -n {} --containers", pod.metadata.name, pod.metadata.namespace))
-                .check_first("Raise the limit, or tell the program its size.", format!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), pod.metadata.namespace))
+                .safe("What does it use before it is killed?", command!("kubectl top pod {} -n {} --containers", pod.metadata.name, pod.metadata.namespace))
+                .check_first("Raise the limit, or tell the program its size.", command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), pod.metadata.namespace))
                 .dont("Don't remove the limit: the next shortage is the whole node's."),
         );
     }

@@ -51,11 +51,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
             .safe(
                 "See which tags the registry has.",
-                format!("crane ls {}/{}", pull.image.host, pull.image.repository),
+                command!("crane ls {}/{}", pull.image.host, pull.image.repository),
             )
             .check_first(
                 "Correct the reference.",
-                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+                command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
             )
             .dont("Don't delete the pod: the next one asks for the same image.");
         if pull.why == Why::NameOrAuth {
@@ -63,7 +63,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 format!(
                     "Is {name} misspelt, or private? Docker Hub gives the same answer for both."
                 ),
-                format!("docker login && docker manifest inspect {name}"),
+                command!("docker login && docker manifest inspect {}", name),
                 &["image-name-wrong", "image-pull-auth"],
             );
         }

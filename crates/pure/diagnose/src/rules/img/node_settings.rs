@@ -68,7 +68,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             Why::Unreachable => {
                 finding = finding.undecided(
                     format!("Does the node reach {host} at all, and is the name right?"),
-                    format!("getent hosts {host}; curl -v https://{host}/v2/"),
+                    command!("getent hosts {}; curl -v https://{}/v2/", host, host),
                     &[
                         "registry-config-missing-on-node",
                         "image-name-wrong",

@@ -56,14 +56,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 format!(
                     "Is {name} private, or misspelt? Docker Hub gives the same answer for both."
                 ),
-                format!("docker login && docker manifest inspect {name}"),
+                command!("docker login && docker manifest inspect {}", name),
                 &["image-name-wrong", "image-pull-auth"],
             );
         }
         out.push(
             finding
-                .safe("See which credentials the pod brings.", format!("kubectl get pod {} -n {ns} -o jsonpath='{{.spec.imagePullSecrets}}'; kubectl get secrets -n {ns} --field-selector type=kubernetes.io/dockerconfigjson", pull.pod.name()))
-                .check_first("Make the Secret, and name it in the pod template's imagePullSecrets.", format!("kubectl create secret docker-registry pull -n {ns} --docker-server={host} --docker-username=USER --docker-password=TOKEN"))
+                .safe("See which credentials the pod brings.", command!("kubectl get pod {} -n {} -o jsonpath='{{.spec.imagePullSecrets}}'; kubectl get secrets -n {} --field-selector type=kubernetes.io/dockerconfigjson", pull.pod.name(), ns, ns))
+                .check_first("Make the Secret, and name it in the pod template's imagePullSecrets.", command!("kubectl create secret docker-registry pull -n {} --docker-server={} --docker-username=USER --docker-password=TOKEN", ns, host))
                 .dont("Don't make the repository public to get one pod through."),
         );
     }

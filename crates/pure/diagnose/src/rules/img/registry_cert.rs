@@ -40,7 +40,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-            .safe("Look at the certificate.", format!("openssl s_client -connect {host} -servername {host} </dev/null | openssl x509 -noout -dates -ext subjectAltName"))
+            .safe("Look at the certificate.", command!("openssl s_client -connect {} -servername {} </dev/null | openssl x509 -noout -dates -ext subjectAltName", host, host))
             .advice("Renew it, with a subjectAltName for every name and address that clients use.")
             .dont("Don't set insecure_skip_verify: whoever sits between can then hand out images.");
         if pull.why == Why::NotYetValid {

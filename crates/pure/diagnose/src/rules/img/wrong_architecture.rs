@@ -93,7 +93,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if script {
                 finding = finding.undecided(
                     "Is the image built for another CPU, or does the script lack its #! line?",
-                    format!("crane manifest {image}; kubectl get nodes -L kubernetes.io/arch"),
+                    command!(
+                        "crane manifest {}; kubectl get nodes -L kubernetes.io/arch",
+                        image
+                    ),
                     &["image-wrong-architecture"],
                 );
             }
@@ -111,7 +114,7 @@ fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
     ) {
         if m.text.contains("exec user process caused") || !script(&m.text) {
             out.push(
-                found(cx, &m.pod, "of this log")
+                found(cx, &m.pod, "")
                     .term(76, "the kernel does not know the format of the program")
                     .cite(m.evidence),
             );
@@ -133,18 +136,26 @@ fn found(cx: &Context<'_>, pod: &EntityId, image: &str) -> Finding {
     let ns = pod.namespace().unwrap_or_default();
     RULE.on(owner.clone())
         .title(format!(
-            "the image {image} of {} {} is not built for the CPU of the node",
+            "the image{} of {} {} is not built for the CPU of the node",
+            if image.is_empty() {
+                String::new()
+            } else {
+                format!(" {image}")
+            },
             owner.kind(),
             owner.name()
         ))
         .why("The program never ran; its log holds nothing but the refusal.")
         .safe(
             "Compare the platforms of the image with the nodes.",
-            format!("crane manifest {image}; kubectl get nodes -L kubernetes.io/arch"),
+            command!(
+                "crane manifest {}; kubectl get nodes -L kubernetes.io/arch",
+                image
+            ),
         )
         .check_first(
             "Build it for this platform too, or keep the pod on nodes that fit.",
-            format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+            command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
         )
         .dont("Don't look for the fault in the program's configuration: it was never read.")
 }

@@ -76,14 +76,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .safe(
                     "Count the nodes, and where the others run.",
-                    format!(
+                    command!(
                         "kubectl get nodes; kubectl get pods -n {} -o wide",
                         owner.namespace().unwrap_or_default()
                     ),
                 )
                 .check_first(
                     "Scale to the number of nodes, or make the rule preferred.",
-                    format!(
+                    command!(
                         "kubectl edit {} {} -n {}",
                         owner.kind(),
                         owner.name(),

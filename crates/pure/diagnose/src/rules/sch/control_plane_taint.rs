@@ -81,7 +81,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .safe("See which nodes carry which taints.", "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")
-                .check_first("If servers may carry workloads here, take the taint off; otherwise join an agent.", format!("kubectl taint node {node_name} {key}-"))
+                .check_first("If servers may carry workloads here, take the taint off; otherwise join an agent.", command!("kubectl taint node {} {}-", node_name, key))
                 .dont("Don't take the taint off servers with a slow disk: workloads and etcd would share it."),
         );
     }

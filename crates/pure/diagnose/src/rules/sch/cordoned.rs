@@ -17,6 +17,7 @@
 
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
+use crate::command::Command;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -72,14 +73,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .safe("See which nodes are cordoned.", "kubectl get nodes")
                 .check_first(
                     "When the maintenance is over, take the cordon back.",
-                    format!(
-                        "kubectl uncordon {}",
-                        if names.is_empty() {
-                            "NODE".to_owned()
-                        } else {
-                            names.join(" ")
-                        }
-                    ),
+                    if names.is_empty() {
+                        "kubectl uncordon NODE".into()
+                    } else {
+                        command!(
+                            "kubectl uncordon {}",
+                            Command::words(names.iter().map(|n| &**n))
+                        )
+                    },
                 )
                 .dont("Don't uncordon a node that somebody is working on: ask first."),
         );

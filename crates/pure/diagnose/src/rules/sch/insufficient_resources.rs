@@ -90,7 +90,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .safe("See what is requested where.", "kubectl describe nodes | grep -A8 'Allocated resources'")
-                .check_first("Lower requests that are far above use, scale something down, or add a node.", format!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), owner.namespace().unwrap_or_default()))
+                .check_first("Lower requests that are far above use, scale something down, or add a node.", command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), owner.namespace().unwrap_or_default()))
                 .dont("Don't remove requests to squeeze the pod in: the node then runs out in earnest."),
         );
     }

@@ -95,7 +95,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .explains(K::PodPending, &p.id)
                 .safe("See the labels of the nodes.", "kubectl get nodes --show-labels")
-                .check_first("Label the node that is meant (and write it into its k3s config as node-label).", format!("kubectl label node {first} {label}"))
+                .check_first("Label the node that is meant (and write it into its k3s config as node-label).", command!("kubectl label node {} {}", first, label))
                 .dont("Don't drop the selector before you know what it was for: a disk, a GPU, an architecture."),
         );
     }

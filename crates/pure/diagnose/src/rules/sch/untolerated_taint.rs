@@ -91,7 +91,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .safe("See which nodes carry which taints.", "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")
-                .check_first("Take the taint off, if its reason is over.", format!("kubectl taint node {node_name} {key}-"))
+                .check_first("Take the taint off, if its reason is over.", command!("kubectl taint node {} {}-", node_name, key))
                 .dont("Don't tolerate everything (operator: Exists without a key): the pods would stay on dying nodes too."),
         );
     }

@@ -91,8 +91,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .cite_all(c.evidence.first().cloned())
                 .explains(K::ClaimPending, &c.entity)
-                .safe("See what the volumes offer.", format!("kubectl get pv; kubectl get pvc {name} -n {ns} -o yaml"))
-                .check_first("Make the claim with a mode that the storage has, or use storage that can be shared.", format!("kubectl get pvc {name} -n {ns} -o yaml > {name}.yaml"))
+                .safe("See what the volumes offer.", command!("kubectl get pv; kubectl get pvc {} -n {} -o yaml", name, ns))
+                .check_first("Make the claim with a mode that the storage has, or use storage that can be shared.", command!("kubectl get pvc {} -n {} -o yaml > {}.yaml", name, ns, name))
                 .dont("Don't add ReadWriteMany to a volume on a local disk: two nodes would believe that they share data."),
         );
     }

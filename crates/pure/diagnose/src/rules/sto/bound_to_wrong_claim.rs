@@ -98,8 +98,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(c.evidence.first().cloned())
                 .explains(K::ClaimPending, &c.entity)
                 .safe("See who has what.", "kubectl get pv -o custom-columns=NAME:.metadata.name,CLAIM:.spec.claimRef.name,NS:.spec.claimRef.namespace,POLICY:.spec.persistentVolumeReclaimPolicy")
-                .check_first("Keep the volume before any claim is deleted.", format!("kubectl patch pv {pv} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"))
-                .destructive("Stop both workloads, delete the wrong claim, keep the volume for the right one by a claimRef.", format!("kubectl delete pvc {} -n {}", r.name, r.namespace))
+                .check_first("Keep the volume before any claim is deleted.", command!("kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'", pv))
+                .destructive("Stop both workloads, delete the wrong claim, keep the volume for the right one by a claimRef.", command!("kubectl delete pvc {} -n {}", r.name, r.namespace))
                 .dont("Don't delete claims while the volume's policy is Delete, and don't let the pods write into each other's data."),
         );
     }

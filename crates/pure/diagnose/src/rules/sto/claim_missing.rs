@@ -73,8 +73,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(
             finding
-                .safe("See which claims and volumes there are.", format!("kubectl get pvc -n {ns}; kubectl get pv"))
-                .check_first("Make the claim from its source, with the volumeName of the old data if there is any.", format!("kubectl apply -n {ns} -f {name}.yaml"))
+                .safe("See which claims and volumes there are.", command!("kubectl get pvc -n {}; kubectl get pv", ns))
+                .check_first("Make the claim from its source, with the volumeName of the old data if there is any.", command!("kubectl apply -n {} -f {}.yaml", ns, name))
                 .dont("Don't make an empty claim before you looked for the old data: the pod starts and looks healthy, with nothing in it."),
         );
     }

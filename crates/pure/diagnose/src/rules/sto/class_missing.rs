@@ -76,7 +76,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .safe("See which classes there are.", "kubectl get storageclass")
-                .check_first("Install what makes the class (or make it under that name); the claim is then bound by itself.", format!("kubectl get storageclass {class}; kubectl describe pvc {name} -n {ns}"))
+                .check_first("Install what makes the class (or make it under that name); the claim is then bound by itself.", command!("kubectl get storageclass {}; kubectl describe pvc {} -n {}", class, name, ns))
                 .dont("Don't delete the claim to change its class before you know where its data is: a new claim gets a new, empty volume."),
         );
     }

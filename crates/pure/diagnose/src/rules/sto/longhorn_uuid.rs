@@ -67,6 +67,6 @@ fn found(node: &str) -> Finding {
         .title(format!("the disk of {which} is not the one that Longhorn has on record"))
         .why("Longhorn refuses a disk with another UUID rather than mix data.")
         .safe("Which disks does Longhorn know, and what is mounted?", "kubectl get nodes.longhorn.io -n longhorn-system -o yaml | grep -A14 diskStatus; cat /var/lib/longhorn/longhorn-disk.cfg; lsblk -f")
-        .check_first("If the old disk is lost, remove it from the Longhorn node and add it again.", format!("kubectl edit nodes.longhorn.io {node} -n longhorn-system"))
+        .check_first("If the old disk is lost, remove it from the Longhorn node and add it again.", command!("kubectl edit nodes.longhorn.io {} -n longhorn-system", node))
         .dont("Don't edit the UUID on the disk to match: Longhorn would believe in replicas that are not there.")
 }

@@ -67,7 +67,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(90, "the server's own answer")
                 .cite_all(words)
                 .explains(K::VolumeMountFailing, &c.entity)
-                .safe("What does the server export, and to whom?", format!("showmount -e {server}"))
+                .safe("What does the server export, and to whom?", command!("showmount -e {}", server))
                 .check_first("On the server: correct /etc/exports and reload.", "exportfs -ra && exportfs -v")
                 .dont("Don't open the export to everybody to try: any machine could then write as root."),
         );
@@ -87,7 +87,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .why("The server was reached and said no: the path is not exported, or not to this node.")
                     .term(88, "the server's own answer, in the log")
                     .cite(cx.log(hit, 0, "the server's answer"))
-                    .safe("What does the server export, and to whom?", format!("showmount -e {server}"))
+                    .safe("What does the server export, and to whom?", command!("showmount -e {}", server))
                     .dont("Don't open the export to everybody to try: any machine could then write as root."),
             );
         }

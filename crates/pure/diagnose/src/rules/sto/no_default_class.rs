@@ -98,13 +98,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if guess {
             finding = finding.undecided(
                 "Does the claim leave the class out, or does it ask for a volume without a class?",
-                format!("kubectl get pvc {name} -n {ns} -o yaml; kubectl get storageclass,pv"),
+                command!(
+                    "kubectl get pvc {} -n {} -o yaml; kubectl get storageclass,pv",
+                    name,
+                    ns
+                ),
                 &["pvc-no-default-storageclass", "pvc-no-matching-pv"],
             );
         }
         out.push(
             finding
-                .check_first("Mark one class as the default; the waiting claims get it by themselves.", format!("kubectl annotate storageclass {one} storageclass.kubernetes.io/is-default-class=true"))
+                .check_first("Mark one class as the default; the waiting claims get it by themselves.", command!("kubectl annotate storageclass {} storageclass.kubernetes.io/is-default-class=true", one))
                 .safe("See what there is.", "kubectl get storageclass,pv")
                 .dont("Don't mark a second class as default: the newest wins, and nobody knows where data lands."),
         );

@@ -106,7 +106,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .explains(K::ClaimPending, &c.entity)
                 .safe("See which volumes there are.", "kubectl get pv")
-                .check_first("Make the volume, pointing at the data, kept for this claim by a claimRef.", format!("kubectl get pvc {name} -n {ns} -o yaml; kubectl apply -f VOLUME.yaml"))
+                .check_first("Make the volume, pointing at the data, kept for this claim by a claimRef.", command!("kubectl get pvc {} -n {} -o yaml; kubectl apply -f VOLUME.yaml", name, ns))
                 .dont("Don't switch the claim to a class with a provisioner: the pod would start on an empty disk beside the real data."),
         );
     }
@@ -148,7 +148,10 @@ fn unseen(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains(K::PodPending, &p.id)
                 .undecided(
                     "Why is the claim not bound?",
-                    format!("kubectl get pvc,events -n {ns}; kubectl get pv,storageclass -o yaml"),
+                    command!(
+                        "kubectl get pvc,events -n {}; kubectl get pv,storageclass -o yaml",
+                        ns
+                    ),
                     &[
                         "pvc-no-matching-pv",
                         "pvc-selector-mismatch",

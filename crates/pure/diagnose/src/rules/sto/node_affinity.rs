@@ -114,7 +114,7 @@ fn found(
             None => format!("a volume of pod {pod} is pinned to other nodes than those that the pod may use"),
         })
         .why("A local volume can only be reached from its node; the data is there and nowhere else.")
-        .safe("See which node the volume wants, and what the nodes are called.", format!("kubectl get pv {name} -o yaml | grep -A12 nodeAffinity; kubectl get nodes --show-labels"))
+        .safe("See which node the volume wants, and what the nodes are called.", command!("kubectl get pv {} -o yaml | grep -A12 nodeAffinity; kubectl get nodes --show-labels", name))
         .advice("Bring the node back under its name; or, when only the name changed, make a volume with the same path for the new name, and the claim again with that volumeName.")
         .dont("Don't delete the claim: with local-path the folder with the data goes with it.")
 }

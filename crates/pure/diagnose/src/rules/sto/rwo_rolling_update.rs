@@ -49,7 +49,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(case.words.iter().take(2).cloned())
                 .cite_all(evidence.clone())
                 .explains(K::VolumeMountFailing, &case.pod)
-                .check_first("Let the old pod go first, from now on.", format!("kubectl patch deployment {} -n {ns} -p '{{\"spec\":{{\"strategy\":{{\"type\":\"Recreate\",\"rollingUpdate\":null}}}}}}'", owner.name()))
+                .check_first("Let the old pod go first, from now on.", command!("kubectl patch deployment {} -n {} -p '{{\"spec\":{{\"strategy\":{{\"type\":\"Recreate\",\"rollingUpdate\":null}}}}}}'", owner.name(), ns))
                 .dont("Don't delete the VolumeAttachment: the old pod is alive and writes."),
         );
     }

@@ -63,15 +63,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(cx.field(claim.obj, "/spec/selector", format!("the claim takes only volumes labelled {labels}")))
                 .cite(
                     cx.field(volume.obj, volume_side, "the volume does not carry that label")
-                        .shown_by(format!("kubectl get pv {name} --show-labels")),
+                        .shown_by(command!("kubectl get pv {} --show-labels", name)),
                 )
                 .cite_all(pending.evidence.first().cloned())
                 .explains(K::ClaimPending, &id)
                 .check_first(
                     format!("Give the volume the label (check that {name} is the volume that is meant)."),
-                    format!("kubectl label pv {name} {}", unmet.join(" ")),
+                    command!("kubectl label pv {} {}", name, unmet.join(" ")),
                 )
-                .safe("See both sides.", format!("kubectl get pv --show-labels; kubectl get pvc {} -n {} -o yaml", claim.metadata.name, claim.metadata.namespace))
+                .safe("See both sides.", command!("kubectl get pv --show-labels; kubectl get pvc {} -n {} -o yaml", claim.metadata.name, claim.metadata.namespace))
                 .dont("Don't delete and re-make the claim or the volume to unstick them: the data is behind the volume."),
         );
     }

@@ -48,7 +48,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .term(20, format!("its present attachment is to node {node}"));
                 finding = finding.cite_all(evidence.clone());
                 if let Some(a) = attachment {
-                    finding = finding.check_first("When the machine is off, delete its Node object, or mark it out of service.", format!("kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; kubectl get volumeattachment {a}"));
+                    finding = finding.check_first("When the machine is off, delete its Node object, or mark it out of service.", command!("kubectl taint node {} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; kubectl get volumeattachment {}", node, a));
                 }
                 out.push(finding);
             }

@@ -94,10 +94,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .cite_all(c.evidence.first().cloned())
                 .explains(c.kind, &c.entity)
-                .safe("See whose data it is.", format!("kubectl get pv {pv} -o yaml"))
+                .safe("See whose data it is.", command!("kubectl get pv {} -o yaml", pv))
                 .check_first(
                     format!("Keep the volume for claim {name}: take the old uid out of its claimRef."),
-                    format!("kubectl patch pv {pv} --type merge -p '{{\"spec\":{{\"claimRef\":{{\"namespace\":\"{ns}\",\"name\":\"{name}\",\"uid\":null,\"resourceVersion\":null}}}}}}'"),
+                    command!("kubectl patch pv {} --type merge -p {}", pv, format!(r#"{{"spec":{{"claimRef":{{"namespace":"{ns}","name":"{name}","uid":null,"resourceVersion":null}}}}}}"#)),
                 )
                 .dont("Don't delete the volume to make it free, and don't clear the whole claimRef while other claims wait: the first that fits takes the data."),
         );

@@ -97,9 +97,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .explains(K::ClaimPending, &c.entity)
-                .safe("See both sides.", format!("kubectl get pv {pv} -o yaml; kubectl get pvc {name} -n {ns} -o yaml"))
-                .check_first("See to it that the volume is kept before anything is made again.", format!("kubectl patch pv {pv} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"))
-                .check_first("Then make the claim again with what the volume offers.", format!("kubectl get pvc {name} -n {ns} -o yaml > {name}.yaml"))
+                .safe("See both sides.", command!("kubectl get pv {} -o yaml; kubectl get pvc {} -n {} -o yaml", pv, name, ns))
+                .check_first("See to it that the volume is kept before anything is made again.", command!("kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'", pv))
+                .check_first("Then make the claim again with what the volume offers.", command!("kubectl get pvc {} -n {} -o yaml > {}.yaml", name, ns, name))
                 .dont("Don't write a larger size into the volume than its disk has, and don't delete it under policy Delete."),
         );
     }

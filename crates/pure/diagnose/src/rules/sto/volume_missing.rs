@@ -70,7 +70,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if !missing && !lost {
             finding = finding.undecided(
                 format!("Does volume {volume} exist?"),
-                format!("kubectl get pv {volume} -o yaml"),
+                command!("kubectl get pv {} -o yaml", volume),
                 &[
                     "pvc-volumename-missing-pv",
                     "pvc-pv-mismatch",
@@ -80,8 +80,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(
             finding
-                .safe("Look for the data first: which disk, share or handle did the volume point at?", format!("kubectl get pv; kubectl get pvc {name} -n {ns} -o yaml"))
-                .check_first("Make the volume again under that name, pointing at the data, kept for this claim.", format!("kubectl apply -f {volume}.yaml"))
+                .safe("Look for the data first: which disk, share or handle did the volume point at?", command!("kubectl get pv; kubectl get pvc {} -n {} -o yaml", name, ns))
+                .check_first("Make the volume again under that name, pointing at the data, kept for this claim.", command!("kubectl apply -f {}.yaml", volume))
                 .dont("Don't delete the claim first: it is the last trace of which data belonged where."),
         );
     }

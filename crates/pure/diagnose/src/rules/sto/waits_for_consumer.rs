@@ -87,13 +87,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if !listed {
             finding = finding.undecided(
                 format!("Is there a pod that mounts claim {name}?"),
-                format!("kubectl get pods -n {ns} -o yaml | grep claimName"),
+                command!("kubectl get pods -n {} -o yaml | grep claimName", ns),
                 &["pvc-waits-for-consumer"],
             );
         }
         out.push(
             finding
-                .safe("Find who should mount it.", format!("kubectl get deployments,statefulsets,jobs,cronjobs -n {ns} -o yaml | grep -n 'claimName: {name}'"))
+                .safe("Find who should mount it.", command!("kubectl get deployments,statefulsets,jobs,cronjobs -n {} -o yaml | grep -n {}", ns, format!("claimName: {name}")))
                 .dont("Don't change the class to Immediate to see the claim Bound: local volumes then land on a node that the pod may not run on."),
         );
     }

@@ -61,7 +61,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             let ns = id.namespace().unwrap_or_default();
             finding = finding
                 .explains_observed(cx, &[K::ContainerCrashLoop, K::PodNotReady], id)
-                .safe("Compare the path with the mounts and the keys of the Secret: a key is a file's name.", format!("kubectl describe pod {} -n {ns}; kubectl describe secrets -n {ns}", id.name()));
+                .safe("Compare the path with the mounts and the keys of the Secret: a key is a file's name.", command!("kubectl describe pod {} -n {}; kubectl describe secrets -n {}", id.name(), ns, ns));
             for edge in cx
                 .cluster
                 .needs(id)

@@ -71,7 +71,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .safe("See what the image starts by itself.", "crane config IMAGE")
                     .check_first(
                         "Correct command or args in the template.",
-                        format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+                        command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
                     )
                     .dont("Don't look for the reason in the program: it never ran.");
                 if let Some(pod) = cx.cluster.pod(&c.entity)

@@ -54,11 +54,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains_observed(cx, &[m.condition], &m.pod)
             .safe(
                 "See which keys there are.",
-                format!("kubectl describe configmap {name} -n {ns}"),
+                command!("kubectl describe configmap {} -n {}", name, ns),
             )
             .check_first(
                 "Add the key where the ConfigMap is made, or correct the name in the pod template.",
-                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+                command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
             )
             .dont("Don't delete and re-make the ConfigMap: other pods read its other keys.");
         let there = cx

@@ -51,13 +51,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains_observed(cx, &[m.condition], &m.pod)
             .safe(
                 "See whether it is there under another name or in another namespace.",
-                format!(
-                    "kubectl get configmaps -A | grep -i {name}; kubectl get configmaps -n {ns}"
+                command!(
+                    "kubectl get configmaps -A | grep -i {}; kubectl get configmaps -n {}",
+                    name,
+                    ns
                 ),
             )
             .check_first(
                 "Apply the manifest that makes it.",
-                format!("kubectl apply -n {ns} -f MANIFEST"),
+                command!("kubectl apply -n {} -f MANIFEST", ns),
             )
             .dont(
                 "Don't make an empty ConfigMap: the pod starts and fails somewhere harder to see.",

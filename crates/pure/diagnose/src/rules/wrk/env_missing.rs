@@ -155,14 +155,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, &[K::ContainerCrashLoop], id)
                 .safe(
                     "See what the pod sets.",
-                    format!("kubectl set env pod/{} -n {ns} --list", id.name()),
+                    command!("kubectl set env pod/{} -n {} --list", id.name(), ns),
                 )
                 .check_first(
                     "Set it in the template.",
-                    format!(
-                        "kubectl set env {}/{} -n {ns} {name}=VALUE",
+                    command!(
+                        "kubectl set env {}/{} -n {} {}=VALUE",
                         owner.kind(),
-                        owner.name()
+                        owner.name(),
+                        ns,
+                        name
                     ),
                 )
                 .dont("Don't set it to an empty value to get past the check.");

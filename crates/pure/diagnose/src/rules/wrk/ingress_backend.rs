@@ -57,11 +57,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains(K::BackendMissing, &id)
             .safe(
                 "See which Services there are.",
-                format!("kubectl get services -n {ns}"),
+                command!("kubectl get services -n {}", ns),
             )
             .check_first(
                 "Correct the backend, or apply the Service.",
-                format!("kubectl edit ingress {} -n {ns}", ingress.metadata.name),
+                command!("kubectl edit ingress {} -n {}", ingress.metadata.name, ns),
             )
             .dont("Don't restart the ingress controller: it follows by itself.");
         for (at, name) in &missing {

@@ -44,8 +44,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(k.points, k.because.clone())
             .cite_all(k.evidence)
             .explains_observed(cx, &[K::ContainerCrashLoop, K::ProbeFailing, K::PodNotReady], &k.pod)
-            .safe("See what it says until it is killed.", format!("kubectl logs {} -n {ns} -c {} --previous", k.pod.name(), k.container))
-            .check_first("Give it a startupProbe with time enough, or raise initialDelaySeconds and timeoutSeconds.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+            .safe("See what it says until it is killed.", command!("kubectl logs {} -n {} -c {} --previous", k.pod.name(), ns, k.container))
+            .check_first("Give it a startupProbe with time enough, or raise initialDelaySeconds and timeoutSeconds.", command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns))
             .dont("Don't take the probe away: give it patience.");
         if k.weak {
             finding = finding.weak();
@@ -53,11 +53,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if k.fault == Fault::Either {
             finding = finding.undecided(
                 "Does the program ever listen on the port that the probe asks?",
-                format!(
-                    "kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn",
+                command!(
+                    "kubectl logs {} -n {} -c {} --previous; kubectl exec {} -n {} -- ss -ltn",
                     k.pod.name(),
+                    ns,
                     k.container,
-                    k.pod.name()
+                    k.pod.name(),
+                    ns
                 ),
                 &[
                     "liveness-probe-too-aggressive",

@@ -51,15 +51,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .safe(
                 "See what it says until it is killed.",
-                format!(
-                    "kubectl logs {} -n {ns} -c {} --previous",
+                command!(
+                    "kubectl logs {} -n {} -c {} --previous",
                     k.pod.name(),
+                    ns,
                     k.container
                 ),
             )
             .check_first(
                 "Correct port and path of the probe.",
-                format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()),
+                command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
             )
             .dont("Don't raise the probe's patience: it will never succeed.");
         if k.weak {
@@ -68,11 +69,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if k.fault == Fault::Either {
             finding = finding.undecided(
                 "Does the program ever listen on the port that the probe asks?",
-                format!(
-                    "kubectl logs {} -n {ns} -c {} --previous; kubectl exec {} -n {ns} -- ss -ltn",
+                command!(
+                    "kubectl logs {} -n {} -c {} --previous; kubectl exec {} -n {} -- ss -ltn",
                     k.pod.name(),
+                    ns,
                     k.container,
-                    k.pod.name()
+                    k.pod.name(),
+                    ns
                 ),
                 &[
                     "liveness-probe-too-aggressive",

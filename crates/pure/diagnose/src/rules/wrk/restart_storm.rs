@@ -83,7 +83,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .title(format!("{} containers restarted {total} times, {worst} alone {most} times, and look well between two restarts", quiet.len()))
                 .why("Between two restarts everything is green; the cause is still there.")
                 .term(80, "the counters, and a last restart within the hour")
-                .safe("Read the last words of the worst.", format!("kubectl logs {name} -n {ns} --previous; kubectl describe pod {name} -n {ns}"))
+                .safe("Read the last words of the worst.", command!("kubectl logs {} -n {} --previous; kubectl describe pod {} -n {}", name, ns, name, ns))
                 .advice("Let something alert on restarts.")
                 .dont("Don't delete the pods to clear the counter: it is the only record.")
                 .cite_all(quiet.into_iter().map(|q| q.2)),
@@ -100,7 +100,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(format!("{} containers restarted {total} times, {worst} alone {most} times, and nothing in the evidence says why", loops.len()))
             .term(50, "the counters")
             .weak()
-            .undecided("What are the last words of the container that restarts most?", format!("kubectl logs {name} -n {ns} --previous --tail=50"), &["restart-storm-unnoticed"]);
+            .undecided("What are the last words of the container that restarts most?", command!("kubectl logs {} -n {} --previous --tail=50", name, ns), &["restart-storm-unnoticed"]);
         for (_, _, e, id) in loops {
             finding = finding.cite(e).explains(K::ContainerCrashLoop, &id);
         }

@@ -63,7 +63,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(s.evidence)
                 .explains(K::ContainerConfigError, &c.entity)
                 .safe("See which user the image has.", "crane config IMAGE | jq .config.User")
-                .check_first("Set securityContext.runAsUser to that user's number.", format!("kubectl edit {} {} -n {ns}", owner.kind(), owner.name()))
+                .check_first("Set securityContext.runAsUser to that user's number.", command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns))
                 .dont("Don't take runAsNonRoot away where the namespace enforces restricted: the pod is then refused altogether.");
             if let Some(pod) = cx.cluster.pod(&c.entity) {
                 let own = pod.spec.all_containers().find(|(_, k)| {

@@ -51,11 +51,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains_observed(cx, &[m.condition], &m.pod)
             .safe(
                 "See what is there, and who might make it.",
-                format!("kubectl get secrets,sealedsecrets,externalsecrets -n {ns}"),
+                command!(
+                    "kubectl get secrets,sealedsecrets,externalsecrets -n {}",
+                    ns
+                ),
             )
             .check_first(
                 "Make the Secret from its real source, with the keys that the pod asks for.",
-                format!("kubectl create secret generic {name} -n {ns} --from-file=KEY=FILE"),
+                command!(
+                    "kubectl create secret generic {} -n {} --from-file=KEY=FILE",
+                    name,
+                    ns
+                ),
             )
             .dont("Don't make an empty Secret: the pod starts and fails somewhere harder to see.");
         if m.looked {

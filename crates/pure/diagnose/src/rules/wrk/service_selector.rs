@@ -150,15 +150,33 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         let mut finding = RULE
             .on(id.clone())
-            .title(format!("Service {name} selects {key}={want}, and the pods of {} {} carry {have}", owner.kind(), owner.name()))
+            .title(format!(
+                "Service {name} selects {key}={want}, and the pods of {} {} carry {have}",
+                owner.kind(),
+                owner.name()
+            ))
             .why("The Service has no endpoints; nothing reports it.")
-            .term(65, "no pod and no template carries the labels, and these pods miss them by one")
+            .term(
+                65,
+                "no pod and no template carries the labels, and these pods miss them by one",
+            )
             .term(10, "no other Service selects these pods")
             .cite(cx.field(service.obj, "/spec/selector", "what the Service selects"))
             .cite(cx.field(pod.obj, "/metadata/labels", "what the pods carry"))
             .explains_observed(cx, &[K::ServiceWithoutEndpoints], &id)
-            .safe("See both sides.", format!("kubectl get service {name} -n {ns} -o wide; kubectl get pods -n {ns} --show-labels"))
-            .check_first("Correct the selector (or the template's label).", format!("kubectl edit service {name} -n {ns}"))
+            .safe(
+                "See both sides.",
+                command!(
+                    "kubectl get service {} -n {} -o wide; kubectl get pods -n {} --show-labels",
+                    name,
+                    ns,
+                    ns
+                ),
+            )
+            .check_first(
+                "Correct the selector (or the template's label).",
+                command!("kubectl edit service {} -n {}", name, ns),
+            )
             .dont("Don't relabel running pods by hand: their owner makes new ones.");
         if fits {
             finding = finding.term(12, "they serve the port that the Service sends to");
