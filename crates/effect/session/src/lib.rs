@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: printing, arguments, exit codes (the faces).
 
+mod narrow;
 mod source;
 
 use std::io::Read;
@@ -41,6 +42,8 @@ pub struct Options {
     pub as_of: Option<defib_model::Timestamp>,
     /// A kubeconfig file for living clusters.
     pub kubeconfig: Option<PathBuf>,
+    /// Only what concerns this namespace.
+    pub namespace: Option<String>,
     /// Seconds that one question to a cluster may take.
     pub timeout: Option<u64>,
 }
@@ -152,6 +155,9 @@ pub fn diagnose(
     }
     events(Event::Stage("diagnose"));
     let mut report = defib_diagnose::diagnose(&cluster, &content_hash(&bundle), VERSION);
+    if let Some(namespace) = &options.namespace {
+        narrow::narrow(&mut report, namespace);
+    }
     let wanted = quote::entries(&mut report);
     store.read(&wanted, |index, bytes| {
         quote::fill(&mut report, index, bytes)

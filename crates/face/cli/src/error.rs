@@ -85,7 +85,10 @@ impl From<defib_session::Error> for CliError {
                 failure.hint("unpack it, and give the folder: defib diagnose FOLDER")
             }
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
-            E::NewerSchema { .. } | E::Unwritable { .. } => failure,
+            E::Unwritable { .. } => {
+                failure.hint("name a file in a folder that exists and may be written: --out FILE")
+            }
+            E::NewerSchema { .. } => failure.hint("see this one's version: defib version"),
         }
     }
 }

@@ -12,7 +12,12 @@ pub const PROBLEMS: u8 = 2;
 pub const UNKNOWN: u8 = 3;
 
 /// What `--help` says about them.
-pub const HELP: &str = "Exit codes: 0 nothing wrong, or done · 1 the tool failed · 2 problems found · 3 not enough evidence";
+pub const HELP: &str = "\
+Exit codes:
+  0  nothing wrong, or done
+  1  the tool failed
+  2  problems found
+  3  not enough evidence";
 
 /// The code of a verdict.
 pub fn of(verdict: Verdict) -> u8 {

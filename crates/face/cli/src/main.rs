@@ -11,7 +11,7 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Brings dead Kubernetes clusters back: k3s first.
 ///
@@ -49,7 +49,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    // As a plugin of kubectl it is `kubectl defib`, and says so in its usage.
+    let plugin = std::env::args_os().next().is_some_and(|name| {
+        std::path::Path::new(&name)
+            .file_stem()
+            .is_some_and(|stem| stem == "kubectl-defib")
+    });
+    let mut command = Cli::command().max_term_width(80);
+    if plugin {
+        command = command.bin_name("kubectl defib");
+    }
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version are no errors; clap's own code 2 would mean "problems found".

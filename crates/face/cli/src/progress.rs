@@ -9,16 +9,20 @@ use defib_session::Event;
 pub struct Progress {
     terminal: bool,
     timings: bool,
+    verbose: bool,
     shown: bool,
     stage: Option<(&'static str, Instant)>,
 }
 
 impl Progress {
-    /// A display; with `timings` the time of each stage is told at the end of it.
-    pub fn new(timings: bool) -> Self {
+    /// A display; with `timings` the time of each stage is told at the end of it, with `verbose` (or
+    /// `DEFIB_LOG` set) each thing that is read has a line that stays.
+    pub fn new(timings: bool, verbose: bool) -> Self {
+        let asked = std::env::var_os("DEFIB_LOG").is_some_and(|v| !v.is_empty() && v != "off");
         Self {
             terminal: std::io::stderr().is_terminal(),
             timings,
+            verbose: verbose || asked,
             shown: false,
             stage: None,
         }
@@ -37,8 +41,13 @@ impl Progress {
     }
 
     fn show(&mut self, what: &str) {
-        if self.terminal {
-            let line: String = what.chars().filter(|c| !c.is_control()).take(70).collect();
+        let safe = |c: &char| !defib_model::text::is_unsafe(*c);
+        if self.verbose {
+            let line: String = what.chars().filter(safe).collect();
+            // Talk: if it can't be shown, nothing is lost.
+            let _ = writeln!(std::io::stderr(), "defib: {line}");
+        } else if self.terminal {
+            let line: String = what.chars().filter(safe).take(70).collect();
             // Progress is talk: if it can't be shown, nothing is lost.
             let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
             let _ = std::io::stderr().flush();

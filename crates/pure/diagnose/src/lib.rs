@@ -13,6 +13,7 @@ mod causal;
 mod conditions;
 pub mod context;
 mod explain;
+mod notes;
 pub mod rule;
 pub mod rules;
 pub mod signals;

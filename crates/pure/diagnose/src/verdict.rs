@@ -141,7 +141,7 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         question,
         symptoms,
         contradictions: Vec::new(),
-        notes: Vec::new(),
+        notes: crate::notes::notes(cx),
     }
 }
 

@@ -109,5 +109,8 @@ pub fn report(r: &Report) -> String {
             );
         }
     }
+    for note in &r.notes {
+        let _ = writeln!(out, "\nNote: {}", clean::markdown(&note.text));
+    }
     out
 }

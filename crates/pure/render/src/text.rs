@@ -111,6 +111,19 @@ fn causes(r: &Report, style: &Style, out: &mut String) {
     open_symptoms(r, style, out);
     candidates(r, style, out);
     gaps(r, style, out);
+    notes(r, style, out);
+}
+
+fn notes(r: &Report, style: &Style, out: &mut String) {
+    for note in &r.notes {
+        for (i, line) in style
+            .wrap(&format!("note: {}", clean::line(&note.text)), 2)
+            .iter()
+            .enumerate()
+        {
+            let _ = writeln!(out, "{}{line}", if i == 0 { "\n" } else { "  " });
+        }
+    }
 }
 
 fn label(style: &Style, name: &str) -> String {
@@ -161,22 +174,24 @@ fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
         let _ = writeln!(out, "{mark} {}", style.ink(Ink::Bold, line));
     }
     let sure = (c.confidence * 100.0).round() as i64;
-    let _ = writeln!(
-        out,
-        "{}{} {sure} % sure, {}",
-        label(style, "cause"),
+    let cause = format!(
+        "{} {sure} % sure, {}",
         c.class,
         clean::line(c.entity.as_str())
     );
+    for (i, line) in style.wrap(&cause, LABEL).iter().enumerate() {
+        let _ = writeln!(
+            out,
+            "{}{line}",
+            label(style, if i == 0 { "cause" } else { "" })
+        );
+    }
     if style.all {
         for t in &c.terms {
-            let _ = writeln!(
-                out,
-                "{}{:+} {}",
-                " ".repeat(LABEL),
-                t.points,
-                clean::line(&t.text)
-            );
+            let term = format!("{:+} {}", t.points, clean::line(&t.text));
+            for line in style.wrap(&term, LABEL) {
+                let _ = writeln!(out, "{}{line}", " ".repeat(LABEL));
+            }
         }
     }
     for (i, e) in c.evidence.iter().enumerate() {
@@ -405,4 +420,5 @@ fn unknown(r: &Report, style: &Style, out: &mut String) {
     open_symptoms(r, style, out);
     candidates(r, style, out);
     gaps(r, style, out);
+    notes(r, style, out);
 }

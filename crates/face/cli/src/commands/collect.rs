@@ -23,13 +23,16 @@ pub struct Args {
     /// Tell on standard error how long each stage took.
     #[arg(long)]
     timings: bool,
+    /// Tell on standard error what is being read.
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     cluster: Cluster,
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let sources = super::sources(&args.sources, &args.cluster)?;
-    let mut progress = Progress::new(args.timings);
+    let mut progress = Progress::new(args.timings, args.verbose);
     let bundle = defib_session::collect(
         &sources,
         &args.cluster.options(),
@@ -54,7 +57,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     for gap in &bundle.gaps {
         let line: String = format!("  not read: {}: {}", gap.what, gap.why)
             .chars()
-            .filter(|c| !c.is_control())
+            .filter(|c| !defib_model::text::is_unsafe(*c))
             .collect();
         eprintln!("{line}");
     }

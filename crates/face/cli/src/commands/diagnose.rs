@@ -25,6 +25,9 @@ pub struct Args {
     /// Everything, not just the first screen.
     #[arg(long)]
     all: bool,
+    /// Only what concerns this namespace: its symptoms, and their causes wherever they are.
+    #[arg(short, long, value_name = "NAMESPACE", env = "DEFIB_NAMESPACE")]
+    namespace: Option<String>,
     /// When to use colours.
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     color: Colour,
@@ -34,6 +37,9 @@ pub struct Args {
     /// Tell on standard error how long each stage took.
     #[arg(long)]
     timings: bool,
+    /// Tell on standard error what is being read.
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     cluster: Cluster,
 }
@@ -63,8 +69,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 .hint("it is written like 2026-01-31T12:00:00Z")
         })?);
     }
+    options.namespace.clone_from(&args.namespace);
     let sources = super::sources(&args.sources, &args.cluster)?;
-    let mut progress = Progress::new(args.timings);
+    let mut progress = Progress::new(args.timings, args.verbose);
     let report = defib_session::diagnose(&sources, &options, &mut std::io::stdin(), &mut |e| {
         progress.event(e)
     })?;
