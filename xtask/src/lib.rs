@@ -1,6 +1,7 @@
 //! The project's chores as a library, so that integration tests of other crates can use the lab.
 //! Deliberately absent: anything the product itself needs at run time.
 
+pub mod bench;
 pub mod ci;
 pub mod codegen;
 pub mod docs;

@@ -9,6 +9,11 @@ type Chore = (&'static str, &'static str, fn(Vec<String>) -> ExitCode);
 /// All chores, in the order `help` shows them.
 const CHORES: &[Chore] = &[
     (
+        "bench",
+        "times, memory and instructions of the release build; --record keeps the instructions",
+        xtask::bench::run,
+    ),
+    (
         "ci",
         "check (every commit), test (what CI runs), full (everything there is)",
         xtask::ci::run,

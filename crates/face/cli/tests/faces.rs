@@ -2,6 +2,7 @@
 //! failures that name who, what and the next command.
 //!
 //! Deliberately absent: what is found (the casebook) and hostile input (`hostile`).
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,12 @@
 //! and line of what could not be read, and nothing hostile or secret in any output.
 //!
 //! Deliberately absent: what is found in good input (the casebook, the live tests).
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 #[path = "hostile/damage.rs"]
 mod damage;

@@ -198,7 +198,7 @@ fn pipes_sockets_links_and_locked_files() {
     std::os::unix::fs::symlink(".", at("loop")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", at("endless")).unwrap();
     std::fs::write(at("locked.yaml"), "kind: Pod\n").unwrap();
-    std::fs::set_permissions(at("locked.yaml"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(at("locked.yaml"), std::fs::Permissions::from_mode(0o0)).unwrap();
     let report = defib(&["diagnose", path(folder.path()), "-o", "json"]).report();
     still_found(&report);
     let all = gaps(&report);
