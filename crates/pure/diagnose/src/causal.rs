@@ -34,6 +34,8 @@ const WITHIN: &[(K, K)] = &[
     (K::ProbeFailing, K::PodNotReady),
     (K::ContainerCrashLoop, K::PodNotReady),
     (K::PodPending, K::PodNotReady),
+    (K::PodNotStarted, K::PodNotReady),
+    (K::PodOrphaned, K::PodNotReady),
     (K::PodRefused, K::ReplicasMissing),
     (K::ReplicasMissing, K::RolloutStuck),
     (K::ClaimLost, K::ClaimPending),
@@ -43,6 +45,8 @@ const WITHIN: &[(K, K)] = &[
 /// Troubles that keep a pod from working.
 const POD: &[K] = &[
     K::PodPending,
+    K::PodNotStarted,
+    K::PodOrphaned,
     K::ContainerCrashLoop,
     K::ContainerConfigError,
     K::ContainerStartError,
@@ -77,7 +81,13 @@ const LEADS: &[(E, &[K], &[K])] = &[
             K::VolumeMountFailing,
             K::SandboxFailing,
             K::ProbeFailing,
+            K::PodNotStarted,
         ],
+    ),
+    (
+        E::RunsOn,
+        &[K::NodeNetworkUnavailable],
+        &[K::PodNotReady, K::SandboxFailing],
     ),
     (E::RunsOn, &[K::NodePressure], &[K::PodEvicted]),
     (

@@ -119,7 +119,11 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         .collect();
     let verdict = if !root_causes.is_empty() {
         Verdict::RootCause
-    } else if cluster.objects_seen == Seen::All && unexplained.is_empty() && candidates.is_empty() {
+    } else if cluster.objects_seen == Seen::All
+        && unexplained.is_empty()
+        && candidates.is_empty()
+        && nodes_ready(cluster)
+    {
         Verdict::Healthy
     } else {
         Verdict::Unknown
@@ -143,6 +147,16 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         contradictions: Vec::new(),
         notes: crate::notes::notes(cx),
     }
+}
+
+/// A node that has just registered is no trouble yet, and nothing that is well either.
+fn nodes_ready(cluster: &Cluster) -> bool {
+    cluster.nodes.iter().all(|n| {
+        n.status
+            .conditions
+            .iter()
+            .all(|c| c.kind != "Ready" || c.status == "True")
+    })
 }
 
 fn coverage(cluster: &Cluster) -> Vec<Coverage> {
@@ -294,6 +308,9 @@ fn question(
             (false, Some(ns)) => command!("kubectl describe {} {} -n {}", kind, name, ns),
             (false, None) => command!("kubectl describe {} {}", kind, name),
         };
+        if let Some(question) = silence(cluster, c) {
+            return Some(question);
+        }
         return Some(Question {
             text: format!("Why is {} {}: {}?", kind, name, c.kind.title()),
             command: Some(command.into()),
@@ -312,12 +329,75 @@ fn question(
             decides: Vec::new(),
         });
     }
+    if !nodes_ready(cluster) {
+        return Some(Question {
+            text: "A node has just registered and is not ready yet. Is it by now?".to_owned(),
+            command: Some("kubectl get nodes".to_owned()),
+            decides: Vec::new(),
+        });
+    }
     Some(Question {
         text: format!(
             "Nothing wrong was found, but not everything was seen (missing: {}).",
             cluster.lacking.join(", ")
         ),
         command: Some("defib diagnose kube:".to_owned()),
+        decides: Vec::new(),
+    })
+}
+
+/// Where nobody says a word, the question goes to who should have spoken.
+fn silence(cluster: &Cluster, c: &Condition) -> Option<Question> {
+    use defib_model::ConditionKind as K;
+    let pod = cluster.pod(&c.entity);
+    let (text, command) = match c.kind {
+        K::PodPending => {
+            let pod = pod.filter(|p| {
+                defib_model::views::meta::condition(&p.status.conditions, "PodScheduled").is_none()
+            })?;
+            let scheduler = match pod.spec.scheduler_name.as_str() {
+                "" => "default-scheduler",
+                name => name,
+            };
+            (
+                format!(
+                    "No scheduler has looked at pod {}. Does {scheduler} run?",
+                    c.entity.name()
+                ),
+                command!(
+                    "kubectl get leases -n kube-system; kubectl get pods -A -o wide | grep -i scheduler; journalctl -u k3s --since -15min | grep -i schedul"
+                ),
+            )
+        }
+        K::PodNotStarted => {
+            let node = &pod?.spec.node_name;
+            (
+                format!(
+                    "Pod {} was bound to node {node}, and its kubelet has said nothing since. What does the kubelet's log say?",
+                    c.entity.name()
+                ),
+                command!(
+                    "kubectl describe node {}; journalctl -u k3s -u k3s-agent -u kubelet --since -15min",
+                    node
+                ),
+            )
+        }
+        K::NodeNetworkUnavailable => (
+            format!(
+                "Why has nobody set up the network of node {}?",
+                c.entity.name()
+            ),
+            command!(
+                "kubectl describe node {}; kubectl get pods -A -o wide --field-selector spec.nodeName={}",
+                c.entity.name(),
+                c.entity.name()
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Question {
+        text,
+        command: Some(command.into()),
         decides: Vec::new(),
     })
 }

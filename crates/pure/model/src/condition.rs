@@ -41,6 +41,10 @@ conditions! {
     PodPending = "pod-pending", "pending, no node found";
     /// The pod is refused at creation; seen on its owner.
     PodRefused = "pod-refused", "pods refused at creation";
+    /// Bound to a node whose kubelet says nothing about it.
+    PodNotStarted = "pod-not-started", "bound to a node and never started";
+    /// Said to run on a node that does not exist.
+    PodOrphaned = "pod-orphaned", "on a node that is not there";
     /// A container ends again and again.
     ContainerCrashLoop = "container-crash-loop", "crash loop";
     /// A container cannot be created from its configuration.
@@ -75,8 +79,12 @@ conditions! {
     ClaimLost = "claim-lost", "claim lost its volume";
     /// A volume failed.
     VolumeFailed = "volume-failed", "volume failed";
+    /// A volume cannot be attached to its node.
+    VolumeAttachFailing = "volume-attach-failing", "volume cannot be attached";
     /// A node is not ready.
     NodeNotReady = "node-not-ready", "node not ready";
+    /// The node's network is not set up.
+    NodeNetworkUnavailable = "node-network-unavailable", "node without network";
     /// A node has too little disk, memory or process ids.
     NodePressure = "node-pressure", "node under pressure";
     /// A Service has no ready pod behind it.

@@ -476,6 +476,16 @@ fn budget_and_autoscaler(plane: &mut ControlPlane) -> Outcome {
     until(plane, "the autoscaler misses its metrics", &events, |t| {
         t.contains("FailedGetResourceMetric")
     })?;
+    quiet(plane)?;
+    // An autoscaler that still can't decide an hour later is no healthy state.
+    let now = defib(&plane.kubeconfig, &["diagnose", "kube:", "-o", "json"])?.report()?;
+    let as_of = an_hour_later(&now)?;
+    let arguments = ["diagnose", "kube:", "--as-of", &as_of, "-o", "json"];
+    let later = defib(&plane.kubeconfig, &arguments)?.report()?;
+    assert_eq!(later["verdict"], "unknown", "{later:#}");
+    let conditions = crate::texts(&later, "symptoms", "condition");
+    assert_eq!(conditions, ["resource-not-ready"], "{later:#}");
+    plane.kubectl_text(&["delete", "hpa", "--all", "-n", "scaled"])?;
     quiet_and_lasting(plane)
 }
 

@@ -142,6 +142,17 @@ fn custom(cx: &mut Context<'_>) {
         if other.metadata.deletion_timestamp.is_some() {
             continue;
         }
+        if object.api_version.starts_with("argoproj.io/")
+            && matches!(other.status.health.status.as_str(), "Degraded" | "Missing")
+        {
+            let e = cx.field(
+                other.obj,
+                "/status/health/status",
+                "Argo CD says so of what it manages",
+            );
+            cx.observe(one(K::ResourceNotReady, &object.id, "", e, None, 1));
+            continue;
+        }
         let bad = other.status.conditions.iter().position(|c| {
             c.status == "False"
                 && matches!(

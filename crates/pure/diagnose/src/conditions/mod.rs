@@ -5,6 +5,7 @@
 mod api;
 mod network;
 mod nodes;
+mod overdue;
 mod pods;
 mod storage;
 mod workloads;
@@ -24,6 +25,7 @@ pub(crate) fn observe(cx: &mut Context<'_>) {
     workloads::observe(cx);
     network::observe(cx);
     api::observe(cx);
+    overdue::observe(cx);
 }
 
 /// True when an event of a refusal speaks of what is over: its owner has its pods, or is gone. Events

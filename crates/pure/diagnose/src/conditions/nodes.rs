@@ -17,10 +17,14 @@ pub(super) fn observe(cx: &mut Context<'_>) {
                 ("MemoryPressure" | "DiskPressure" | "PIDPressure", "True") => {
                     (K::NodePressure, "the kubelet reports pressure")
                 }
+                ("NetworkUnavailable", "True") => (
+                    K::NodeNetworkUnavailable,
+                    "nobody has set up this node's network",
+                ),
                 _ => continue,
             };
             // A node that has just registered is not ready for a short while.
-            if kind == K::NodeNotReady
+            if matches!(kind, K::NodeNotReady | K::NodeNetworkUnavailable)
                 && !cx.older_than(node.metadata.creation_timestamp, super::GRACE)
             {
                 continue;

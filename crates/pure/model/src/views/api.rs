@@ -131,6 +131,18 @@ pub struct ConditionsOnly {
     /// Conditions.
     #[serde(deserialize_with = "de::list")]
     pub conditions: Vec<StatusCondition>,
+    /// Argo CD's word for what it manages.
+    #[serde(deserialize_with = "de::object")]
+    pub health: Health,
+}
+
+/// `status.health` of an Argo CD Application.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Health {
+    /// Healthy, Progressing, Degraded, Suspended, Missing or Unknown.
+    #[serde(deserialize_with = "de::text")]
+    pub status: String,
 }
 
 /// A custom resource definition.
