@@ -72,6 +72,11 @@ impl Writer {
             path: target.to_owned(),
             source,
         };
+        if target.symlink_metadata().is_ok() {
+            return Err(CollectError::Exists {
+                path: target.to_owned(),
+            });
+        }
         let folder = target
             .parent()
             .filter(|p| !p.as_os_str().is_empty())

@@ -14,6 +14,12 @@ pub enum CollectError {
         #[source]
         source: std::io::Error,
     },
+    /// The file to write is there already: it may be the only evidence of another day.
+    #[error("{path} exists already")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The bundle can't be written.
     #[error("cannot write {path}")]
     Unwritable {

@@ -82,7 +82,15 @@ impl KubeApi {
     pub async fn connect(options: &KubeOptions) -> Result<Self, ReachError> {
         let wrong = |e: kube::config::KubeconfigError| ReachError::Kubeconfig(chain(&e));
         let kubeconfig = match &options.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path).map_err(wrong)?,
+            Some(path) => Kubeconfig::read_from(path).map_err(|e| {
+                let why = chain(&e);
+                let name = path.display().to_string();
+                ReachError::Kubeconfig(if why.contains(&name) {
+                    why
+                } else {
+                    format!("{name}: {why}")
+                })
+            })?,
             None => Kubeconfig::read().map_err(wrong)?,
         };
         let context = options

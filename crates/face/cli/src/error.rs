@@ -70,7 +70,7 @@ impl From<defib_session::Error> for CliError {
             at = source.source();
         }
         let failure = Self::new(what);
-        match e {
+        match &e {
             E::Unreadable { .. } => failure.hint("defib diagnose --help lists what can be read"),
             E::Cluster { .. } => failure
                 .hint(
@@ -81,8 +81,13 @@ impl From<defib_session::Error> for CliError {
                 .hint("name one:                 defib diagnose kube: --kubeconfig FILE")
                 .hint("on a k3s server that is:  --kubeconfig /etc/rancher/k3s/k3s.yaml")
                 .hint("see what kubectl uses:    kubectl config get-contexts"),
+            E::NotYet { what } if what.contains("database") => failure
+                .hint("give what kubectl or the logs still say, as files: defib diagnose FOLDER"),
             E::NotYet { .. } => {
                 failure.hint("unpack it, and give the folder: defib diagnose FOLDER")
+            }
+            E::Exists { .. } => {
+                failure.hint("nothing is overwritten: name another file with --out FILE")
             }
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
             E::Unwritable { .. } => {

@@ -11,7 +11,7 @@ use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
 use defib_model::id::EntityId;
 
-use crate::analysis::{gitops, scheduling};
+use crate::analysis::{gitops, links, scheduling};
 use crate::context::Context;
 use crate::rule::Finding;
 
@@ -163,6 +163,25 @@ fn upstream(cx: &Context<'_>) -> Vec<Vec<(usize, &'static str)>> {
         }
         list.extend(waits_for_nodes(cx, c, &at));
         list.extend(refused_by_webhook(cx, c, &at));
+        for service in links::called(cx, c) {
+            list.extend(
+                at.get(&(K::ServiceWithoutEndpoints, &service))
+                    .map(|i| (*i, "calls")),
+            );
+        }
+        for pod in links::provisioners(cx, c) {
+            list.extend(
+                POD.iter()
+                    .filter_map(|k| at.get(&(*k, &pod)))
+                    .map(|i| (*i, "is provisioned by")),
+            );
+        }
+        for maker in links::makers(cx, c) {
+            list.extend(
+                at.get(&(K::ResourceNotReady, &maker))
+                    .map(|i| (*i, "needs a Secret made by")),
+            );
+        }
         for needed in gitops::waits_for(cx, c) {
             list.extend(
                 gitops::KINDS

@@ -338,7 +338,7 @@ fn question(
     }
     Some(Question {
         text: format!(
-            "Nothing wrong was found, but not everything was seen (missing: {}).",
+            "Nothing wrong was found, but not everything was seen (not listed whole: {}).",
             cluster.lacking.join(", ")
         ),
         command: Some("defib diagnose kube:".to_owned()),

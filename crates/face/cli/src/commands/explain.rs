@@ -49,9 +49,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         let near: Vec<&str> = pages
             .iter()
             .filter(|p| {
-                p.class
-                    .split('-')
-                    .any(|w| w.len() > 3 && wanted.contains(w))
+                (wanted.len() > 1 && p.class.contains(&wanted.to_ascii_lowercase()))
+                    || p.class
+                        .split('-')
+                        .any(|w| w.len() > 3 && wanted.contains(w))
             })
             .map(|p| p.class)
             .take(5)

@@ -10,6 +10,7 @@ pub mod gitops;
 pub mod image;
 pub mod kinds;
 pub mod kubelet_words;
+pub mod links;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;

@@ -182,6 +182,18 @@ fn killed_by_it(status: &ContainerStatus, probe: &Probe, said_so: bool) -> bool 
     }
 }
 
+/// The run before ended long after any start: at least ten times the probe's patience, and ten minutes.
+fn worked_before(status: &ContainerStatus, probe: &Probe) -> bool {
+    status
+        .last_state
+        .terminated
+        .as_ref()
+        .and_then(|t| t.started_at.zip(t.finished_at))
+        .is_some_and(|(a, b)| {
+            b.as_second() - a.as_second() >= (probe.patience_seconds() * 10).max(600)
+        })
+}
+
 type Judgement = (Fault, i32, String, bool, Vec<Evidence>);
 
 fn judge(
@@ -210,6 +222,10 @@ fn judge(
     }
     // The program answers that it is not well: the reason is its own.
     if says(&["statuscode: "]) {
+        return None;
+    }
+    // It came up, worked, and stopped answering: more patience would only make the outage longer.
+    if worked_before(status, probe) {
         return None;
     }
     if says(&["connection refused", "connect: no route"]) {

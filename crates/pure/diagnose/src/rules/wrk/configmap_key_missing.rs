@@ -82,3 +82,39 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(finding);
     }
 }
+
+/// A key that may be missing for the kubelet, and that the program can't do without.
+pub(super) fn optional(
+    cx: &Context<'_>,
+    pod: &defib_model::views::Pod,
+    map: defib_model::cluster::ObjId,
+    key: &str,
+    said: defib_model::Evidence,
+) -> Finding {
+    let what = cx.cluster.id(map);
+    let id = cx.cluster.id(pod.obj);
+    let owner = cx.top_owner(&id);
+    let ns = id.namespace().unwrap_or_default().to_owned();
+    RULE.on(what.clone())
+        .key(key.to_owned())
+        .title(format!(
+            "ConfigMap {} in namespace {ns} has no key {key}; {} {} takes it as optional and stops without it",
+            what.name(),
+            owner.kind(),
+            owner.name()
+        ))
+        .why("The reference is marked optional, so the kubelet starts the container without the variable.")
+        .term(80, "the pod wires the variable to a key that the ConfigMap lacks, and the program demands it")
+        .cite(said)
+        .cite(cx.field(map, "/data", "what the ConfigMap has"))
+        .explains_observed(cx, &[K::ContainerCrashLoop], &id)
+        .safe(
+            "See which keys there are.",
+            command!("kubectl describe configmap {} -n {}", what.name(), ns),
+        )
+        .check_first(
+            "Add the key where the ConfigMap is made, or correct the name in the pod template.",
+            command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
+        )
+        .dont("Don't set the variable beside the reference: the next reader believes the ConfigMap.")
+}

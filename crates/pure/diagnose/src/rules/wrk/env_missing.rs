@@ -43,7 +43,23 @@ const GOES_ON: &[&str] = &[
 enum Supply {
     Set,
     Unset,
+    /// It is wired to a key that is not there, and may be missing: this ConfigMap and key.
+    Absent(defib_model::cluster::ObjId, String),
     Unknown,
+}
+
+/// What a Python traceback shows when the missing key is one of the environment: `os.environ[…]`, or the
+/// frame of CPython's `os` module that raises.
+const ENVIRONMENT: &[&str] = &["environ", "getenv", "<frozen os>", "os.py", "env(", "env["];
+
+/// Does the end of the container's log show that the environment was asked? Nothing without a log.
+fn asks_environment(cx: &Context<'_>, id: &EntityId, container: &str) -> Option<bool> {
+    let tail = cx.tail(id, container)?;
+    Some(
+        tail.lines
+            .iter()
+            .any(|l| ENVIRONMENT.iter().any(|w| l.text.contains(w))),
+    )
 }
 
 fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
@@ -69,7 +85,15 @@ fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
                 .any(|r| r.optional == Some(true));
             // A value in place may be empty; fields and resources (valueFrom of other kinds) are always there.
             return if referred && optional {
-                Supply::Unknown
+                let map = env.value_from.config_map_key_ref.as_ref().and_then(|r| {
+                    let map = cx
+                        .cluster
+                        .config_maps
+                        .iter()
+                        .find(|m| m.metadata.name == r.name && &m.metadata.namespace == ns)?;
+                    (!map.has_key(&r.key)).then(|| Supply::Absent(map.obj, r.key.clone()))
+                });
+                map.unwrap_or(Supply::Unknown)
             } else {
                 Supply::Set
             };
@@ -139,6 +163,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if hit.signal == "app.env-missing.python" && !matches!(supply, Supply::Unset) {
                 continue;
             }
+            if let (Supply::Absent(map, key), Some(pod)) = (&supply, pod) {
+                let said = cx.log(hit, i, "the program stops for want of its value");
+                out.push(super::configmap_key_missing::optional(
+                    cx, pod, *map, key, said,
+                ));
+                continue;
+            }
             let owner = cx.top_owner(id);
             let ns = id.namespace().unwrap_or_default();
             let mut finding = RULE
@@ -168,6 +199,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     ),
                 )
                 .dont("Don't set it to an empty value to get past the check.");
+            if hit.signal == "app.env-missing.python"
+                && asks_environment(cx, id, &hit.container) == Some(false)
+            {
+                finding = finding.undecided(
+                    format!("Is {name} a variable of the environment, or a key of the program's own data?"),
+                    command!("kubectl logs {} -n {} -c {} --previous --tail=40", id.name(), ns, hit.container),
+                    &["env-var-missing"],
+                );
+            }
             if let (Some(pod), Supply::Unset) = (pod, supply) {
                 finding = finding.term(20, "the pod's spec does not set it");
                 if let Some((path, c)) = pod

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not make an empty Secret to get the pod running: it starts, and fails somewhere harder to see.
 
-use crate::analysis::references;
+use crate::analysis::{links, references};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,6 +38,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             m.what.name().to_owned(),
         );
         let owner = cx.top_owner(&m.pod);
+        // Who makes it has to be asked first; a Secret made by hand would only be in its way.
+        let maker = links::maker(cx, &m.what);
+        if maker
+            .as_ref()
+            .is_some_and(|k| cx.has(K::ResourceNotReady, k).is_some())
+        {
+            continue;
+        }
         let mut finding = RULE
             .on(m.what.clone())
             .title(format!(
@@ -56,15 +64,30 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     ns
                 ),
             )
-            .check_first(
+            .dont("Don't make an empty Secret: the pod starts and fails somewhere harder to see.");
+        finding = match &maker {
+            Some(maker) => finding.safe(
+                format!(
+                    "{} {} makes it: see what that says.",
+                    maker.kind(),
+                    maker.name()
+                ),
+                command!(
+                    "kubectl describe {} {} -n {}",
+                    maker.kind(),
+                    maker.name(),
+                    ns
+                ),
+            ),
+            None => finding.check_first(
                 "Make the Secret from its real source, with the keys that the pod asks for.",
                 command!(
                     "kubectl create secret generic {} -n {} --from-file=KEY=FILE",
                     name,
                     ns
                 ),
-            )
-            .dont("Don't make an empty Secret: the pod starts and fails somewhere harder to see.");
+            ),
+        };
         if m.looked {
             finding = finding.term(
                 10,
