@@ -45,10 +45,9 @@ pub fn called(cx: &Context<'_>, c: &Condition) -> Vec<EntityId> {
         .flat_map(|t| t.lines.iter().map(|l| l.text.to_lowercase()))
         .collect();
     for (_, status) in pod.statuses() {
-        for ended in [&status.last_state.terminated, &status.state.terminated] {
-            if let Some(t) = ended {
-                lines.extend(t.message.lines().map(str::to_lowercase));
-            }
+        let ended = [&status.last_state.terminated, &status.state.terminated];
+        for t in ended.into_iter().flatten() {
+            lines.extend(t.message.lines().map(str::to_lowercase));
         }
     }
     lines.retain(|l| UNANSWERED.iter().any(|w| l.contains(w)));
