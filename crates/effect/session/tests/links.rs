@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: the causes themselves (the casebook).
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::fmt::Write;
 
 use defib_session::{Options, Source, Verdict};
