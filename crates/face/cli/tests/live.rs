@@ -9,6 +9,8 @@
 mod faults;
 #[path = "live/quiet.rs"]
 mod quiet;
+#[path = "live/record.rs"]
+mod record;
 #[path = "live/trust.rs"]
 mod trust;
 
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     // The shared control plane is not needed any more, and memory is.
     trials
         .push(Trial::test("the_shared_control_plane_ends", end_of_shared).with_ignored_flag(skip));
-    trials.extend(faults::FAULTS.iter().map(|fault| {
+    trials.extend(faults::all().map(|fault| {
         Trial::test(format!("fault_{}", fault.name), || faults::is_named(fault))
             .with_ignored_flag(skip)
     }));

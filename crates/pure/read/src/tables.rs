@@ -145,6 +145,18 @@ fn place(c: &mut Cluster, obj: ObjId, view: View) {
 }
 
 /// The latest time that the API server or a kubelet wrote into an object.
+/// Of a Lease only what is asked for here.
+#[derive(serde::Deserialize)]
+struct Lease {
+    spec: LeaseSpec,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeaseSpec {
+    renew_time: Option<jiff::Timestamp>,
+}
+
 fn latest(c: &Cluster) -> Option<jiff::Timestamp> {
     let events = c.events.iter().filter_map(|e| e.last).max();
     let pods = c
@@ -187,12 +199,24 @@ fn latest(c: &Cluster) -> Option<jiff::Timestamp> {
         })
         .flatten()
         .max();
-    let leases = c
+    let others = c
         .others
         .iter()
         .filter_map(|o| o.metadata.creation_timestamp)
         .max();
-    [events, pods, nodes, workloads, leases]
+    // Kubelets and controllers renew theirs every few seconds: the best clock that a dump holds.
+    let leases = c
+        .objects
+        .iter()
+        .filter(|o| o.kind == "Lease")
+        .filter_map(|o| {
+            serde_json::from_slice::<Lease>(&o.json)
+                .ok()?
+                .spec
+                .renew_time
+        })
+        .max();
+    [events, pods, nodes, workloads, others, leases]
         .into_iter()
         .flatten()
         .max()

@@ -1,169 +1,148 @@
 //! Genuine faults, each on a control plane of its own: the class that is named, and nothing beside it.
-//! Deliberately absent: faults that need a kubelet.
+//! Deliberately absent: faults that need a kubelet. The tables stand in a file per family.
+
+#[path = "faults/admission.rs"]
+mod admission;
+#[path = "faults/scheduling.rs"]
+mod scheduling;
+#[path = "faults/storage.rs"]
+mod storage;
+#[path = "faults/workloads.rs"]
+mod workloads;
 
 use libtest_mimic::Failed;
 use serde_json::Value;
-use xtask::lab::{ControlPlane, wait_until};
+use xtask::lab::{ControlPlane, Options, wait_until};
 
-use crate::{Outcome, PATIENCE, an_hour_later, bare, defib, fresh, node, texts};
+use crate::record::{self, Take};
+use crate::{Outcome, PATIENCE, an_hour_later, bare, defib, node, texts};
+
+pub use admission::API_SERVICE;
+use admission::POD_SECURITY;
+use storage::CLAIM_SELECTOR;
 
 /// One fault set.
 pub struct Fault {
     /// Its name in the list of tests.
     pub name: &'static str,
-    /// What breaks it.
-    manifests: &'static str,
-    /// A kubectl call that is refused as soon as that has an effect.
-    refused: &'static [&'static str],
-    /// kubectl calls after that.
-    then: &'static [&'static [&'static str]],
+    /// Further flags for the API server.
+    apiserver: &'static [&'static str],
+    /// What breaks it, in order.
+    steps: &'static [Step],
     /// The classes that are expected, exactly. As long as this build has no rule for one of them, its
     /// symptoms must be observed and stay unexplained.
     classes: &'static [&'static str],
     /// Symptoms that must be observed: condition and entity.
     symptoms: &'static [(&'static str, &'static str)],
+    /// Whether the cluster itself shows the fault; else only the takes do.
+    live: bool,
+    /// The page of the casebook whose `Firing` section the takes are, if any.
+    pub page: Option<&'static str>,
+    /// Seconds after which the evidence is past every period of grace by its own times. Waited for only
+    /// when a page is written.
+    pub age: u64,
+    /// What a person would fetch from that cluster.
+    pub takes: &'static [Take],
 }
 
-/// The table.
-pub const FAULTS: &[Fault] = &[
-    Fault {
-        name: "pod_security",
-        manifests: POD_SECURITY,
-        refused: &[],
-        then: &[],
-        classes: &["podsecurity-rejects-pod"],
-        symptoms: &[
-            ("pod-refused", "replicaset.apps/strict/root-user-"),
-            ("replicas-missing", "deployment.apps/strict/root-user"),
-        ],
-    },
-    Fault {
-        name: "claim_selector",
-        manifests: CLAIM_SELECTOR,
-        refused: &[],
-        then: &[],
-        classes: &["pvc-selector-mismatch"],
-        symptoms: &[
-            ("claim-pending", "persistentvolumeclaim/media/library"),
-            ("pod-pending", "pod/media/server-"),
-            ("replicas-missing", "deployment.apps/media/server"),
-        ],
-    },
-    Fault {
-        name: "quota",
-        manifests: QUOTA,
-        refused: &[],
-        then: &[],
-        classes: &["quota-exceeded"],
-        symptoms: &[
-            ("pod-refused", "replicaset.apps/tight/no-room-"),
-            ("replicas-missing", "deployment.apps/tight/no-room"),
-        ],
-    },
-    Fault {
-        name: "node_selector",
-        manifests: NODE_SELECTOR,
-        refused: &[],
-        then: &[],
-        classes: &["node-selector-mismatch"],
-        symptoms: &[("pod-pending", "pod/default/homeless")],
-    },
-    Fault {
-        name: "finalizer",
-        manifests: FINALIZER,
-        refused: &[],
-        then: &[&["delete", "namespace", "held", "--wait=false"]],
-        classes: &["namespace-stuck-finalizer"],
-        symptoms: &[("namespace-terminating", "namespace/held")],
-    },
-    Fault {
-        name: "api_service",
-        manifests: API_SERVICE,
-        refused: &[],
-        then: &[],
-        classes: &["aggregated-api-down"],
-        symptoms: &[(
-            "api-service-unavailable",
-            "apiservice.apiregistration.k8s.io/v1.absent.example.com",
-        )],
-    },
-    Fault {
-        name: "api_service_holds_a_namespace",
-        manifests: API_SERVICE,
-        refused: &[],
-        then: &[
-            &["create", "namespace", "stays"],
-            &["delete", "namespace", "stays", "--wait=false"],
-        ],
-        classes: &["namespace-stuck-dead-apiservice"],
-        symptoms: &[
-            (
-                "api-service-unavailable",
-                "apiservice.apiregistration.k8s.io/v1.absent.example.com",
-            ),
-            ("namespace-terminating", "namespace/stays"),
-        ],
-    },
-    Fault {
-        name: "webhook",
-        manifests: WEBHOOK,
-        // The API server hears of a webhook a moment after it is stored.
-        refused: &[
-            "run",
-            "x",
-            "-n",
-            "guarded",
-            "--image=registry.invalid/app:1",
-            "--dry-run=server",
-        ],
-        then: &[&[
-            "create",
-            "deployment",
-            "blocked",
-            "-n",
-            "guarded",
-            "--image=registry.invalid/app:1",
-        ]],
-        classes: &["webhook-config-orphaned"],
-        symptoms: &[
-            (
-                "webhook-failing",
-                "validatingwebhookconfiguration.admissionregistration.k8s.io/nobody-answers",
-            ),
-            ("pod-refused", "replicaset.apps/guarded/blocked-"),
-        ],
-    },
-];
+impl Fault {
+    /// What most of them are.
+    const NONE: Self = Self {
+        name: "",
+        apiserver: &[],
+        steps: &[],
+        classes: &[],
+        symptoms: &[],
+        live: true,
+        page: None,
+        age: 0,
+        takes: &[],
+    };
+}
 
-/// Breaks a fresh control plane and reads the report.
+/// One step on the way to a fault.
+enum Step {
+    /// A node that KWOK plays, without taints and of any size.
+    Node(&'static str),
+    /// Applies manifests, on the server's side: no copy of them stands in an annotation then.
+    Apply(&'static str),
+    /// Runs kubectl.
+    Kubectl(&'static [&'static str]),
+    /// Tries a kubectl call until it is refused.
+    Refused(&'static [&'static str]),
+    /// Tries a kubectl call until its answer holds these words.
+    Until(&'static [&'static str], &'static str),
+    /// Tries a kubectl call until its answer does not hold these words.
+    Without(&'static [&'static str], &'static str),
+}
+
+/// All tables.
+pub fn all() -> impl Iterator<Item = &'static Fault> {
+    [
+        admission::FAULTS,
+        scheduling::FAULTS,
+        storage::FAULTS,
+        workloads::FAULTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Breaks a fresh control plane and reads the report; writes the page anew if that is asked for.
 pub fn is_named(fault: &Fault) -> Outcome {
-    let plane = fresh()?;
-    node(&plane, "n1")?;
-    plane.apply(fault.manifests)?;
-    if !fault.refused.is_empty() {
-        wait_until("the fault has an effect", PATIENCE, || {
-            match plane.kubectl(fault.refused) {
+    let plane = ControlPlane::start(Options {
+        kwok: true,
+        apiserver: fault.apiserver.iter().map(|&f| f.to_owned()).collect(),
+        ..Options::default()
+    })?;
+    for step in fault.steps {
+        done(&plane, step)?;
+    }
+    if fault.live {
+        let report = observed(&plane, fault.symptoms)?;
+        expected(&report, fault)?;
+    }
+    if fault.page.is_some() {
+        if record::wanted() {
+            std::thread::sleep(std::time::Duration::from_secs(fault.age));
+        }
+        let taken = record::taken(&plane, fault.takes)?;
+        // What a person fetched names the same cause as the cluster itself.
+        let report = record::diagnosed(&taken)?;
+        assert_eq!(
+            texts(&report, "root_causes", "class"),
+            fault.classes,
+            "{report:#}"
+        );
+        record::written(fault, &taken)?;
+    }
+    Ok(())
+}
+
+fn done(plane: &ControlPlane, step: &Step) -> Outcome {
+    match step {
+        Step::Node(name) => node(plane, name)?,
+        Step::Apply(manifests) => {
+            let file = plane.dir.join("fault.yaml");
+            std::fs::write(&file, manifests)?;
+            let file = file.to_string_lossy().into_owned();
+            plane.kubectl_text(&["apply", "--server-side", "-f", &file])?;
+        }
+        Step::Kubectl(arguments) => drop(plane.kubectl_text(arguments)?),
+        Step::Refused(arguments) => wait_until("the call is refused", PATIENCE, || {
+            match plane.kubectl(arguments) {
                 Ok(output) if !output.status.success() => Ok(()),
                 other => Err(format!("{other:?}")),
             }
-        })?;
-    }
-    for arguments in fault.then {
-        plane.kubectl_text(arguments)?;
-        if let ["delete", "namespace", name, ..] = arguments {
-            // What holds a namespace is written into it after the first try to empty it.
-            wait_until("the namespace says what holds it", PATIENCE, || {
-                let path = "jsonpath={.status.conditions[*].type}";
-                let said = plane.kubectl_text(&["get", "namespace", name, "-o", path]);
-                match said {
-                    Ok(types) if !types.trim().is_empty() => Ok(()),
-                    other => Err(format!("{other:?}")),
-                }
-            })?;
+        })?,
+        Step::Until(arguments, words) => {
+            crate::until(plane, words, arguments, |text| text.contains(words))?;
+        }
+        Step::Without(arguments, words) => {
+            crate::until(plane, words, arguments, |text| !text.contains(words))?;
         }
     }
-    let report = observed(&plane, fault.symptoms)?;
-    expected(&report, fault)
+    Ok(())
 }
 
 /// The report once all symptoms are in it. Time is not waited for: the judgement is made as of an
@@ -272,125 +251,3 @@ pub fn two_at_once(plane: &ControlPlane) -> Result<Value, Failed> {
     assert_eq!(report["verdict"], "root-cause");
     Ok(report)
 }
-
-const POD_SECURITY: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: strict, labels: {pod-security.kubernetes.io/enforce: restricted}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: root-user, namespace: strict}
-spec:
-  selector: {matchLabels: {app: root-user}}
-  template:
-    metadata: {labels: {app: root-user}}
-    spec: {containers: [{name: app, image: "registry.invalid/app:1"}]}
-"#;
-
-const CLAIM_SELECTOR: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: media}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: library, labels: {disk: big}}
-spec:
-  capacity: {storage: 10Gi}
-  accessModes: [ReadWriteMany]
-  storageClassName: ""
-  nfs: {server: nas.invalid, path: /library}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: library, namespace: media}
-spec:
-  accessModes: [ReadWriteMany]
-  storageClassName: ""
-  selector: {matchLabels: {disk: large}}
-  resources: {requests: {storage: 5Gi}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server, namespace: media}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: server}}
-  template:
-    metadata: {labels: {app: server}}
-    spec:
-      containers: [{name: app, image: "registry.invalid/app:1", volumeMounts: [{name: library, mountPath: /library}]}]
-      volumes: [{name: library, persistentVolumeClaim: {claimName: library}}]
-"#;
-
-const QUOTA: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: tight}
----
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: none, namespace: tight}
-spec: {hard: {pods: "0"}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: no-room, namespace: tight}
-spec:
-  selector: {matchLabels: {app: no-room}}
-  template:
-    metadata: {labels: {app: no-room}}
-    spec: {containers: [{name: app, image: "registry.invalid/app:1"}]}
-"#;
-
-const NODE_SELECTOR: &str = r#"
-apiVersion: v1
-kind: Pod
-metadata: {name: homeless, namespace: default}
-spec:
-  nodeSelector: {disk: none-has-this}
-  containers: [{name: app, image: "registry.invalid/app:1"}]
-"#;
-
-const FINALIZER: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: held}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: holds-it, namespace: held, finalizers: [example.com/never-removed]}
-"#;
-
-/// An aggregated API whose Service is not there.
-pub const API_SERVICE: &str = r#"
-apiVersion: apiregistration.k8s.io/v1
-kind: APIService
-metadata: {name: v1.absent.example.com}
-spec:
-  group: absent.example.com
-  version: v1
-  groupPriorityMinimum: 1000
-  versionPriority: 15
-  insecureSkipTLSVerify: true
-  service: {name: absent, namespace: default}
-"#;
-
-const WEBHOOK: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: guarded, labels: {guarded: "yes"}}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: nobody-answers}
-webhooks:
-- name: nobody-answers.example.com
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  failurePolicy: Fail
-  namespaceSelector: {matchLabels: {guarded: "yes"}}
-  clientConfig: {service: {name: absent, namespace: default}}
-  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods], scope: Namespaced}]
-"#;

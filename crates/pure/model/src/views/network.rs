@@ -337,6 +337,8 @@ impl Ingress {
                 }
             }
         }
+        // A backend without a name says nothing about a Service; the API server takes none either.
+        out.retain(|(_, name)| !name.is_empty());
         out
     }
 }
