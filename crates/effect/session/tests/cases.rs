@@ -294,14 +294,27 @@ fn sufficiency(files: &Files, report: &Report) {
     }
 }
 
-/// Healthy neighbours, and a roll-out that has just begun.
+/// Healthy neighbours of several kinds, and a roll-out that has just begun. Written as JSON lists, as a
+/// dump has them.
 pub fn noise(count: usize) -> String {
     use std::fmt::Write;
-    let mut out = String::new();
+    let mut out = String::from("{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[\n");
     for i in 0..count {
-        write!(out, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: noise-{i}\n  namespace: noise\n  labels: {{app: noise}}\n  creationTimestamp: \"2020-01-01T00:00:00Z\"\nspec:\n  nodeName: noise-node\n  dnsPolicy: ClusterFirst\n  containers: [{{name: c, image: noise}}]\nstatus:\n  phase: Running\n  conditions: [{{type: Ready, status: \"True\"}}]\n  containerStatuses: [{{name: c, ready: true, restartCount: 0, state: {{running: {{startedAt: \"2020-01-01T00:00:00Z\"}}}}}}]\n---\n").unwrap();
+        let item = match i % 5 {
+            0 => format!(
+                r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"noise-{i}","namespace":"noise"}},"data":{{"a":"b"}}}}"#
+            ),
+            1 => format!(
+                r#"{{"kind":"Service","apiVersion":"v1","metadata":{{"name":"noise-{i}","namespace":"noise","creationTimestamp":"2020-01-01T00:00:00Z"}},"spec":{{"clusterIP":"None","selector":{{"app":"noise-{}"}}}}}}"#,
+                i + 1
+            ),
+            _ => format!(
+                r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"noise-{i}","namespace":"noise","labels":{{"app":"noise-{i}"}},"creationTimestamp":"2020-01-01T00:00:00Z"}},"spec":{{"nodeName":"noise-node","dnsPolicy":"ClusterFirst","containers":[{{"name":"c","image":"noise"}}]}},"status":{{"phase":"Running","conditions":[{{"type":"Ready","status":"True"}}],"containerStatuses":[{{"name":"c","ready":true,"restartCount":0,"state":{{"running":{{"startedAt":"2020-01-01T00:00:00Z"}}}}}}]}}}}"#
+            ),
+        };
+        let _ = writeln!(out, "{item},");
     }
-    out.push_str("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: herring\n  namespace: noise\n  creationTimestamp: \"2020-01-01T00:00:00Z\"\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: herring}}\n  template: {metadata: {labels: {app: herring}}, spec: {containers: [{name: c, image: herring:2}]}}\nstatus: {replicas: 3, updatedReplicas: 1, readyReplicas: 2, availableReplicas: 2}\n");
+    out.push_str(r#"{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"herring","namespace":"noise","creationTimestamp":"2020-01-01T00:00:00Z"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"herring"}},"template":{"metadata":{"labels":{"app":"herring"}},"spec":{"containers":[{"name":"c","image":"herring:2"}]}}},"status":{"replicas":3,"updatedReplicas":1,"readyReplicas":2,"availableReplicas":2}}]}"#);
     out
 }
 
@@ -330,7 +343,7 @@ fn page(path: &Path) -> datatest_stable::Result<()> {
         necessity(&section.files, &report);
         sufficiency(&section.files, &report);
         let mut noisy = section.files.clone();
-        noisy.insert("zz-noise.yaml".into(), noise(200));
+        noisy.insert("zz-noise.json".into(), noise(5_000));
         assert_eq!(
             classes(&diagnose(&noisy)),
             classes(&report),
