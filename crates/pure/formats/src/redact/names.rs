@@ -106,6 +106,9 @@ fn skip_between(bytes: &[u8], mut i: usize) -> usize {
     i
 }
 
+/// How far the end of a quoted text is sought before the end of its line.
+const NEAR: usize = 4_096;
+
 fn line_end(bytes: &[u8], i: usize) -> usize {
     let rest = bytes.get(i..).unwrap_or_default();
     let end = memchr::memchr(b'\n', rest).map_or(bytes.len(), |n| i + n);
@@ -181,8 +184,15 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
         }
         i = k;
     }
-    let end_of_line = line_end(bytes, i);
     if let Some((inside, quote, slashes)) = open_quote(bytes, i) {
+        // Most quotes end soon, and the line of an API server's answer does not.
+        let window = bytes.get(..inside + NEAR).unwrap_or(bytes);
+        let soon = line_end(window, inside.min(window.len()));
+        if let Some(end) = close_quote(bytes, inside, quote, slashes, soon) {
+            push(inside..end, false, bytes, out);
+            return end;
+        }
+        let end_of_line = line_end(bytes, i);
         let block = matches!(how.place, Place::Line) && slashes == 0;
         let near = close_quote(bytes, inside, quote, slashes, end_of_line);
         let end = near
@@ -196,6 +206,7 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
         push(inside..end, false, bytes, out);
         return end;
     }
+    let end_of_line = line_end(bytes, i);
     match at(bytes, i) {
         None => i,
         Some(b'|' | b'>') if how.colon && block_header(bytes, i).is_some() => {

@@ -16,13 +16,17 @@ pub(super) fn cuts(bytes: &[u8], level: u8, out: &mut Vec<Cut>) {
         return;
     }
     let mut i = 0;
+    // Sought once per line and not per string: what an API server answers is one line of megabytes.
+    let mut line = 0..0;
     while let Some(n) = memchr::memchr(b'\\', bytes.get(i..).unwrap_or_default()) {
         let at = i + n;
         if !matches!(bytes.get(at + 1), Some(b'n' | b'"' | b'u')) {
             i = at + 2;
             continue;
         }
-        let line = crate::line_range(bytes, at);
+        if at >= line.end {
+            line = crate::line_range(bytes, at);
+        }
         let head = bytes.get(line.start..at).unwrap_or_default();
         let start = memchr::memrchr(b'"', head).map_or(line.start, |q| line.start + q + 1);
         let end = string_end(bytes, at, line.end);
