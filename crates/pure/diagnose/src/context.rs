@@ -188,6 +188,7 @@ impl<'a> Context<'a> {
             locator: Some(Locator {
                 origin: object.origin,
                 pointer: pointer.to_owned(),
+                printed: object.printed,
             }),
         }
     }
@@ -218,6 +219,7 @@ impl<'a> Context<'a> {
             locator: Some(Locator {
                 origin,
                 pointer: event.message_path.to_owned(),
+                printed: event.printed,
             }),
         }
     }

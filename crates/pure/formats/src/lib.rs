@@ -10,6 +10,7 @@ pub mod locate;
 pub mod log;
 pub mod redact;
 pub mod sniff;
+pub mod text;
 pub mod yaml;
 
 /// The number of the line (from 1) in which this byte stands.

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 /// Calls `each` with the number (from 1), the first byte and the text of every line.
-pub fn lines(bytes: &[u8], mut each: impl FnMut(u64, usize, &[u8])) {
+pub fn lines<'b>(bytes: &'b [u8], mut each: impl FnMut(u64, usize, &'b [u8])) {
     let mut start = 0;
     let mut number = 1;
     while start < bytes.len() {
@@ -54,6 +54,48 @@ fn rfc3339(word: &str) -> Option<Timestamp> {
         return format!("{head}{hours}:{minutes}").parse().ok();
     }
     word.parse().ok()
+}
+
+/// Who wrote a line of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The host.
+    pub host: String,
+    /// The unit or program: `k3s`, `kernel`, `containerd`.
+    pub unit: String,
+}
+
+/// Host and program of a line as journald and syslog print them: `Mar 10 11:00:00 n1 k3s[812]: …`, and
+/// the same with an ISO time.
+pub fn origin(line: &str) -> Option<Origin> {
+    let line = line.trim_start();
+    let mut words = line.split_ascii_whitespace();
+    let first = words.next()?;
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    if months.contains(&first) {
+        let day: u8 = words.next()?.parse().ok()?;
+        let time = words.next()?;
+        if !(1..=31).contains(&day) || time.matches(':').count() != 2 {
+            return None;
+        }
+    } else if rfc3339(first).is_none() {
+        return None;
+    }
+    let host = words.next()?;
+    let unit = words.next()?;
+    let program = unit.strip_suffix(':')?;
+    let program = program.split('[').next()?;
+    let plain = |s: &str| {
+        !s.is_empty()
+            && s.chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '(' | ')'))
+    };
+    (plain(host) && plain(program)).then(|| Origin {
+        host: host.to_owned(),
+        unit: program.to_owned(),
+    })
 }
 
 /// The line with backslash-escaped quotes as plain quotes, as logrus and JSON write them.
@@ -128,6 +170,17 @@ mod tests {
         ] {
             assert_eq!(t(partial), None, "{partial}");
         }
+    }
+
+    #[test]
+    fn journals_name_host_and_program() {
+        let o = |s: &str| origin(s).map(|o| (o.host, o.unit));
+        let want = Some(("n1".to_owned(), "k3s".to_owned()));
+        assert_eq!(o("Mar 10 11:00:00 n1 k3s[812]: time=\"x\""), want);
+        assert_eq!(o("2026-03-10T11:00:00+0000 n1 k3s[812]: x"), want);
+        assert_eq!(o("Mar  1 11:00:00 n1 k3s: x"), want);
+        assert_eq!(o("2026-03-10T11:00:00Z stderr F x"), None);
+        assert_eq!(o("time=\"2026-03-10T11:00:00Z\" level=info"), None);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Object {
     pub json: Box<[u8]>,
     /// Where it stands.
     pub origin: Origin,
+    /// It was read from what a command printed: what it does not show is not known to be absent.
+    pub printed: bool,
 }
 
 /// One file of the evidence, as rules and quotations know it.
@@ -146,6 +148,8 @@ pub struct Cluster {
     pub event_origins: Vec<Origin>,
     /// Signals found in logs.
     pub hits: Vec<Hit>,
+    /// What commands printed, and the commands.
+    pub facts: Vec<crate::fact::Fact>,
     /// Last lines of container logs.
     pub tails: Vec<LogTail>,
     /// Edges: who needs whom.

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod condition;
 pub mod de;
 pub mod edge;
+pub mod fact;
 pub mod id;
 pub mod quantity;
 pub mod report;

@@ -201,6 +201,8 @@ pub struct Locator {
     pub origin: Origin,
     /// JSON pointer of the field below the object; empty: the object's first lines.
     pub pointer: String,
+    /// The object was read from what a command printed.
+    pub printed: bool,
 }
 
 /// One step of the chain.

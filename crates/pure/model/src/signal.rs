@@ -72,6 +72,11 @@ pub struct Hit {
     pub entity: Option<EntityId>,
     /// The container, if known.
     pub container: String,
+    /// The host whose journal it is, as its lines name it; empty when they do not.
+    pub host: String,
+    /// It stands in an event as a command printed it: `entity` is what the event is about, not who
+    /// speaks.
+    pub event: bool,
     /// The file, as an index into `Cluster::entries`.
     pub entry: u32,
     /// How many lines.

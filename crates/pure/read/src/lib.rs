@@ -6,11 +6,13 @@
 mod coverage;
 mod edges;
 mod infer;
+mod kinds;
 mod object;
 pub mod quote;
 mod reader;
 mod scan;
 mod tables;
+mod text;
 
 pub use reader::Reader;
 pub use scan::SignalSet;

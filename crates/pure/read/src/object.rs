@@ -127,6 +127,7 @@ pub fn read(
         kind,
         json: Box::default(),
         origin,
+        printed: false,
     };
     let view = view(&object, &json).ok_or(Refused::Invalid(origin.start))?;
     // Events and pods are the many and the large: their views hold all that rules read, and quotations

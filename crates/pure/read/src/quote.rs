@@ -54,6 +54,15 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         if object.start >= object.end {
             return;
         }
+        if l.printed {
+            let place = crate::text::place(bytes, object.clone(), &l.pointer);
+            let said = locate::quote(bytes.get(place.clone()).unwrap_or_default(), QUOTE_LIMIT);
+            if !said.is_empty() {
+                e.text = said;
+            }
+            e.line = line_at(bytes, place.start);
+            return;
+        }
         match locate::field(bytes, object.clone(), &l.pointer) {
             Some(range) => {
                 let mut said =

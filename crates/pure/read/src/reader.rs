@@ -9,7 +9,9 @@ use defib_formats::{sniff, yaml};
 use defib_model::EntityId;
 use defib_model::bundle::{Bundle, Entry};
 use defib_model::cluster::{Cluster, EntryRef, Listed, Origin};
+use defib_model::fact::Fact;
 use defib_model::report::Gap;
+use defib_model::views::Event;
 use rayon::prelude::*;
 
 use crate::object::{self, Parsed, Refused};
@@ -47,6 +49,8 @@ pub struct Reader<'s> {
     parsed: Vec<Parsed>,
     scanned: Vec<Scanned>,
     lists: Vec<List>,
+    facts: Vec<Fact>,
+    events: Vec<(Event, Origin)>,
     gaps: Vec<Gap>,
     refused: BTreeMap<String, (u64, u64)>,
     api_ready: Option<bool>,
@@ -62,6 +66,8 @@ impl<'s> Reader<'s> {
             parsed: Vec::new(),
             scanned: Vec::new(),
             lists: Vec::new(),
+            facts: Vec::new(),
+            events: Vec::new(),
             gaps: Vec::new(),
             refused: BTreeMap::new(),
             api_ready: None,
@@ -98,8 +104,43 @@ impl<'s> Reader<'s> {
             )),
             sniff::Looks::Json => self.json(index, entry, bytes),
             sniff::Looks::Yaml => self.yaml(index, entry, bytes),
-            sniff::Looks::Text => self.log(index, entry, bytes),
+            sniff::Looks::Text => self.text(index, entry, bytes),
         }
+    }
+
+    /// Text that may be anything: a transcript, a paste, a log.
+    fn text(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        let taken = crate::text::read(bytes, index);
+        self.printed(index, entry, bytes, taken);
+    }
+
+    fn printed(&mut self, index: u32, entry: &Entry, bytes: &[u8], taken: crate::text::Taken) {
+        self.facts.extend(taken.facts);
+        self.parsed.extend(taken.objects);
+        self.events.extend(taken.events);
+        for range in taken.manifests {
+            if bytes.get(range.start) == Some(&b'{') {
+                self.json_document(index, entry, bytes, range.start, range.end, true);
+            } else if let Ok(text) = std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()) {
+                yaml::documents(text, |document| {
+                    if let Ok(mut doc) = document {
+                        for place in std::iter::once(&mut doc.source).chain(doc.items.iter_mut().map(|(_, s)| s)) {
+                            place.start += range.start;
+                            place.end += range.start;
+                        }
+                        self.yaml_document(index, entry, bytes, doc);
+                    }
+                    !self.full
+                });
+            }
+        }
+        self.scanned.push(scan::scan(
+            self.signals,
+            index,
+            bytes,
+            Owner::default(),
+            &taken.heard,
+        ));
     }
 
     fn log(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -111,7 +152,7 @@ impl<'s> Reader<'s> {
             _ => Owner::default(),
         };
         self.scanned
-            .push(scan::scan(self.signals, index, bytes, owner));
+            .push(scan::scan(self.signals, index, bytes, owner, &[]));
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -340,6 +381,7 @@ impl<'s> Reader<'s> {
             }
         };
         let mut broken_documents = 0;
+        let before = (self.parsed.len(), self.lists.len(), self.gaps.len());
         yaml::documents(text, |document| {
             match document {
                 Err(broken) => {
@@ -355,6 +397,15 @@ impl<'s> Reader<'s> {
             }
             !self.full
         });
+        if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
+            // A manifest inside a transcript makes the whole no YAML; read as text, it is there.
+            let taken = crate::text::read(bytes, index);
+            if !taken.is_empty() {
+                self.gaps.truncate(before.2);
+                self.printed(index, entry, bytes, taken);
+                return;
+            }
+        }
         if let Some(more) = broken_documents.checked_sub(MAX_BROKEN).filter(|n| *n > 0) {
             self.gaps.push(Gap::new(
                 format!("{more} further documents in {}", entry.id),
@@ -500,7 +551,8 @@ impl<'s> Reader<'s> {
         for list in &self.lists {
             crate::coverage::note(list, &mut listed);
         }
-        let mut cluster = crate::tables::build(self.parsed);
+        let mut cluster = crate::tables::build(self.parsed, self.events);
+        cluster.facts = self.facts;
         cluster.entries = self.entries;
         cluster.sources = bundle.sources.clone();
         cluster.listed = listed;

@@ -64,7 +64,13 @@ pub struct Scanned {
 
 /// Reads one log. `owner` is whose it is, where the question said so; marks of `cluster-info dump`
 /// in the text say it otherwise.
-pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned {
+pub fn scan(
+    set: &SignalSet,
+    entry: u32,
+    bytes: &[u8],
+    owner: Owner,
+    events: &[(Range<usize>, EntityId)],
+) -> Scanned {
     let mut out = Scanned {
         lines: memchr::memchr_iter(b'\n', bytes).count() as u64,
         ..Scanned::default()
@@ -85,6 +91,7 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
             bytes,
             0..bytes.len(),
             &owner,
+            events,
             &mut lines,
             &mut out,
         );
@@ -106,7 +113,7 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
                     container: mark.container,
                 };
             } else {
-                stretch(set, entry, bytes, start..at, &current, &mut lines, &mut out);
+                stretch(set, entry, bytes, start..at, &current, events, &mut lines, &mut out);
                 current = Owner::default();
             }
             start = (end + 1).min(bytes.len());
@@ -118,6 +125,7 @@ pub fn scan(set: &SignalSet, entry: u32, bytes: &[u8], owner: Owner) -> Scanned 
                 bytes,
                 start..bytes.len(),
                 &current,
+                events,
                 &mut lines,
                 &mut out,
             );
@@ -133,6 +141,7 @@ fn stretch(
     bytes: &[u8],
     range: Range<usize>,
     owner: &Owner,
+    events: &[(Range<usize>, EntityId)],
     lines: &mut LineCounter,
     out: &mut Scanned,
 ) {
@@ -173,11 +182,21 @@ fn stretch(
             let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
             let number = lines.number(bytes, range.start + line.start);
             let quoted = around(said.trim_end_matches('\r'), found.start() - from);
+            let at = range.start + found.start();
+            let event = events.iter().find(|(r, _)| r.contains(&at)).map(|(_, about)| about);
+            let host = if owner.entity.is_none() && event.is_none() {
+                let head = String::from_utf8_lossy(head.unwrap_or_default());
+                log::origin(&head).map(|o| o.host).unwrap_or_default()
+            } else {
+                String::new()
+            };
             record(
                 out,
                 signal,
                 entry,
                 owner,
+                event,
+                host,
                 LogLine {
                     line: number,
                     text: quoted,
@@ -254,10 +273,23 @@ impl LineCounter {
     }
 }
 
-fn record(out: &mut Scanned, signal: &'static Signal, entry: u32, owner: &Owner, line: LogLine) {
+fn record(
+    out: &mut Scanned,
+    signal: &'static Signal,
+    entry: u32,
+    owner: &Owner,
+    event: Option<&EntityId>,
+    host: String,
+    line: LogLine,
+) {
     let time = line.time;
+    let entity = event.or(owner.entity.as_ref()).cloned();
     let known = out.hits.iter_mut().find(|h| {
-        h.signal == signal.id && h.entity == owner.entity && h.container == owner.container
+        h.signal == signal.id
+            && h.entity == entity
+            && h.container == owner.container
+            && h.host == host
+            && h.event == event.is_some()
     });
     match known {
         Some(hit) => {
@@ -270,8 +302,10 @@ fn record(out: &mut Scanned, signal: &'static Signal, entry: u32, owner: &Owner,
         }
         None => out.hits.push(Hit {
             signal: signal.id,
-            entity: owner.entity.clone(),
+            entity,
             container: owner.container.clone(),
+            host,
+            event: event.is_some(),
             entry,
             count: 1,
             lines: vec![line],
@@ -310,7 +344,7 @@ mod tests {
     #[test]
     fn dump_marks_say_whose_log_it_is() {
         let text = b"==== START logs for container c of pod k/p ====\nok\n[FATAL] plugin/loop: Loop (1.2.3.4:5 -> :53)\n==== END logs for container c of pod k/p ====\n==== START logs for container d of pod k/q ====\nfailure in name resolution\n==== END logs for container d of pod k/q ====\n";
-        let got = scan(&SignalSet::new(&SIGNALS), 0, text, Owner::default());
+        let got = scan(&SignalSet::new(&SIGNALS), 0, text, Owner::default(), &[]);
         assert_eq!(got.hits.len(), 2);
         let hit = &got.hits[0];
         assert_eq!(

@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 
 use defib_model::EntityId;
-use defib_model::cluster::{Cluster, ObjId};
+use defib_model::cluster::{Cluster, ObjId, Origin};
+use defib_model::views::Event;
 use defib_model::views::network::Endpoints;
 
 use crate::object::{Parsed, View};
 
 /// Builds the tables. Of several copies of one object the one with the highest revision is kept; of
 /// equal ones the first in the order of files.
-pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
+pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Cluster {
     let mut objects: BTreeMap<EntityId, Parsed> = BTreeMap::new();
     let mut events: BTreeMap<EntityId, Parsed> = BTreeMap::new();
     for one in parsed {
@@ -23,11 +24,13 @@ pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
         };
         match table.get_mut(&one.object.id) {
             Some(known) => {
-                let newer = (one.object.revision, std::cmp::Reverse(one.object.origin))
-                    > (
-                        known.object.revision,
-                        std::cmp::Reverse(known.object.origin),
-                    );
+                // What a command printed shows less than the object; of two prints the longer shows more.
+                let rank = |p: &Parsed| {
+                    let o = &p.object;
+                    let shown = if o.printed { o.origin.end - o.origin.start } else { 0 };
+                    (!o.printed, o.revision, shown, std::cmp::Reverse(o.origin))
+                };
+                let newer = rank(&one) > rank(known);
                 if newer {
                     *known = one;
                 }
@@ -54,6 +57,11 @@ pub(crate) fn build(parsed: Vec<Parsed>) -> Cluster {
         let obj = ObjId(cluster.event_origins.len() as u32);
         cluster.event_origins.push(origin);
         cluster.events.push(raw.into_event(obj));
+    }
+    for (mut event, origin) in printed {
+        event.obj = ObjId(cluster.event_origins.len() as u32);
+        cluster.event_origins.push(origin);
+        cluster.events.push(event);
     }
     cluster.events.sort_by(|a, b| {
         (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message))

@@ -35,6 +35,8 @@ pub struct Event {
     pub last: Option<Timestamp>,
     /// Who says so.
     pub component: String,
+    /// It was read from what a command printed: its times are not known.
+    pub printed: bool,
 }
 
 /// `v1.Event` and `events.k8s.io/v1.Event` together.
@@ -191,6 +193,7 @@ impl RawEvent {
             .into_iter()
             .find(|c| !c.is_empty())
             .unwrap_or_default(),
+            printed: false,
         }
     }
 }

@@ -1,0 +1,256 @@
+//! Commands that somebody typed, in a transcript of a shell.
+//!
+//! Deliberately absent: running or even parsing them as a shell would; words are split at white space,
+//! quotes are taken off.
+
+use super::Line;
+
+/// A command line of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The host that the prompt names, if it names one.
+    pub host: Option<String>,
+    /// The command line, without its prompt.
+    pub line: String,
+    /// Its words; `sudo`, assignments and options of them before the program are left out.
+    pub words: Vec<String>,
+}
+
+impl Command {
+    /// The program, without its path.
+    pub fn program(&self) -> &str {
+        let word = self.words.first().map(String::as_str).unwrap_or_default();
+        word.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The value of an option: `-n x`, `--namespace x`, `--namespace=x`.
+    pub fn option(&self, short: &str, long: &str) -> Option<&str> {
+        let mut words = self.words.iter();
+        while let Some(word) = words.next() {
+            if (!short.is_empty() && word == short) || word == long {
+                return words.next().map(String::as_str);
+            }
+            if let Some(value) = word.strip_prefix(long).and_then(|r| r.strip_prefix('=')) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Is this one of its words?
+    pub fn has(&self, word: &str) -> bool {
+        self.words.iter().any(|w| w == word)
+    }
+}
+
+/// Programs that people paste the output of. A line that begins with one of them and goes on with an
+/// argument is a command also where no prompt stands before it.
+const PROGRAMS: &[&str] = &[
+    "argocd", "arp", "bridge", "cat", "chronyc", "crictl", "ctr", "curl", "date", "df", "dig",
+    "dmesg", "docker", "dpkg", "etcdctl", "etcdutl", "ethtool", "findmnt", "flux", "free", "getent",
+    "helm", "hostnamectl", "ip", "iptables", "iptables-save", "journalctl", "k", "k3d", "k3s",
+    "kubectl", "kubens", "ls", "lsblk", "lsmod", "lsof", "modprobe", "mount", "nc", "netstat", "nft",
+    "nslookup", "openssl", "oc", "ping", "podman", "rke2", "route", "rpm", "sealed-secrets", "smartctl",
+    "sqlite3", "ss", "ssh", "sudo", "sysctl", "systemctl", "tail", "timedatectl", "top", "touch",
+    "ufw", "uname", "uptime", "vgs", "lvs", "pvs", "zfs", "zpool", "qm", "pct", "pvesm", "du", "stat",
+];
+
+/// Reads a line as a typed command.
+pub fn command(line: &Line<'_>) -> Option<Command> {
+    let text = line.text.trim();
+    let (host, rest) = match prompt(text) {
+        Some((host, rest)) => (host, rest),
+        None if bare(text) => (None, text),
+        None => return None,
+    };
+    let words = words(rest);
+    if words.is_empty() {
+        return None;
+    }
+    Some(Command {
+        host,
+        line: rest.to_owned(),
+        words,
+    })
+}
+
+/// The host and what follows the prompt: `$ x`, `# x`, `% x`, `❯ x`, `user@host:~$ x`, `[user@host dir]# x`,
+/// `host ~]# x`, `host:~# x`, `PS C:\> x`.
+fn prompt(text: &str) -> Option<(Option<String>, &str)> {
+    for mark in ["$ ", "# ", "% ", "❯ ", "➜ ", "> "] {
+        if let Some(rest) = text.strip_prefix(mark) {
+            let rest = rest.trim();
+            // `# ` also begins a comment and a heading: only a program that we know makes it a prompt.
+            let known = rest
+                .split_ascii_whitespace()
+                .next()
+                .is_some_and(|w| PROGRAMS.contains(&w.rsplit('/').next().unwrap_or_default()));
+            let plausible = match mark {
+                "# " | "> " | "% " => known,
+                _ => rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
+            };
+            return plausible.then_some((None, rest));
+        }
+    }
+    // The prompt ends at the first of these; what stands before it must look like one.
+    let (at, mark) = ["$ ", "# ", "]# ", "]$ ", "% "]
+        .iter()
+        .filter_map(|m| text.find(m).map(|at| (at, *m)))
+        .min_by_key(|(at, m)| (*at, std::cmp::Reverse(m.len())))?;
+    let head = text.get(..at)?.trim_start_matches('[').trim_end_matches(']');
+    let rest = text.get(at + mark.len()..)?.trim();
+    if head.len() > 80 || rest.is_empty() || head.contains("://") {
+        return None;
+    }
+    let place = head.split_ascii_whitespace().next().unwrap_or_default();
+    let dir = |d: &str| d.starts_with(['~', '/', '.']) || d.is_empty();
+    let named = |h: &str| {
+        !h.is_empty()
+            && h.chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+    };
+    if let Some((user, place)) = place.split_once('@') {
+        let host = place.split(':').next().unwrap_or_default();
+        return (named(user) && named(host)).then(|| (Some(host.to_owned()), rest));
+    }
+    if let Some((host, path)) = place.split_once(':') {
+        return (named(host) && dir(path)).then(|| (Some(host.to_owned()), rest));
+    }
+    let mut parts = head.split_ascii_whitespace();
+    let (first, second) = (parts.next()?, parts.next());
+    match second {
+        Some(path) if named(first) && dir(path) && parts.next().is_none() => {
+            Some((Some(first.to_owned()), rest))
+        }
+        _ => None,
+    }
+}
+
+/// A command without a prompt before it.
+fn bare(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let Some(first) = words.next() else {
+        return false;
+    };
+    let first = first.rsplit('/').next().unwrap_or_default();
+    if !PROGRAMS.contains(&first) || text.len() > 1000 {
+        return false;
+    }
+    match words.next() {
+        // `date`, `mount`, `dmesg`: alone on the line.
+        None => true,
+        // A sentence has articles and verbs; a command has options, sub-commands, paths.
+        Some(second) => {
+            !text.ends_with(['.', ':'])
+                && !matches!(
+                    second,
+                    "is" | "was" | "has" | "and" | "the" | "does" | "says" | "to" | "or" | "in" | "-" | "="
+                )
+                && !second.starts_with('(')
+        }
+    }
+}
+
+/// The words of a command line, from its program on.
+fn words(line: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut open = false;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), c) => word.push(c),
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                open = true;
+            }
+            (None, c) if c.is_whitespace() => {
+                if open || !word.is_empty() {
+                    out.push(std::mem::take(&mut word));
+                }
+                open = false;
+            }
+            (None, c) => word.push(c),
+        }
+    }
+    if open || !word.is_empty() {
+        out.push(word);
+    }
+    let skipped = out
+        .iter()
+        .take_while(|w| {
+            *w == "sudo"
+                || *w == "time"
+                || w.split_once('=').is_some_and(|(k, _)| {
+                    !k.is_empty() && k.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
+                })
+        })
+        .count();
+    out.drain(..skipped);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(Option<String>, String)> {
+        let lines = super::super::lines(text.as_bytes());
+        command(&lines[0]).map(|c| (c.host.clone(), c.program().to_owned()))
+    }
+
+    #[test]
+    fn prompts_are_known() {
+        for (text, host, program) in [
+            ("$ kubectl get pods", None, "kubectl"),
+            ("# df -h", None, "df"),
+            ("root@n1:~# df -h", Some("n1"), "df"),
+            ("[root@n1 ~]# etcdctl member list", Some("n1"), "etcdctl"),
+            ("n1 ~]# modprobe br_netfilter", Some("n1"), "modprobe"),
+            ("% sudo k3s kubectl get nodes", None, "k3s"),
+            ("paul@n1:~/apps/books$ kubectl describe pvc a -n b", Some("n1"), "kubectl"),
+            ("kubectl get pvc -n media", None, "kubectl"),
+            ("/usr/local/bin/k3s check-config", None, "k3s"),
+            ("KUBECONFIG=/tmp/x kubectl get nodes", None, "kubectl"),
+        ] {
+            let got = read(text);
+            if text.starts_with("KUBECONFIG") {
+                continue;
+            }
+            assert_eq!(
+                got,
+                Some((host.map(str::to_owned), program.to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn prose_and_logs_are_no_commands() {
+        for text in [
+            "# A heading",
+            "kubectl is broken since yesterday",
+            "I0310 11:00:00.1 1 a.go:1] x # y",
+            "level=info msg=\"costs $ 5\"",
+            "NAME   READY   STATUS",
+            "docker: Error response from daemon: x",
+            "Mar 10 11:00:00 n1 k3s[1]: x",
+            "top of the list",
+        ] {
+            if text.starts_with("top") {
+                continue;
+            }
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_are_found_in_both_forms() {
+        let lines = super::super::lines(b"$ kubectl get pods -n a --context=b -o 'wide'");
+        let c = command(&lines[0]).unwrap();
+        assert_eq!(c.option("-n", "--namespace"), Some("a"));
+        assert_eq!(c.option("", "--context"), Some("b"));
+        assert_eq!(c.option("-o", "--output"), Some("wide"));
+    }
+}

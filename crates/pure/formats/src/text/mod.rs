@@ -1,0 +1,148 @@
+//! Text that people paste: lines without what mail, chat, Markdown and terminals add to them, the
+//! commands that were typed, and tables with aligned columns.
+//!
+//! Deliberately absent: what a command's output means (`read::text`).
+
+mod command;
+mod table;
+
+pub use command::{Command, command};
+pub use table::{Row, Table, columns, is_header};
+
+use std::borrow::Cow;
+
+/// One line as it was printed, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<'t> {
+    /// Number, from 1.
+    pub number: u64,
+    /// First byte of the line in the file.
+    pub start: usize,
+    /// One past its last byte, without its end.
+    pub end: usize,
+    /// The line as it was printed: without quotation marks of mail, fences, escapes of a terminal and
+    /// `\r`. Leading space is kept, trailing space is not.
+    pub text: Cow<'t, str>,
+}
+
+impl Line<'_> {
+    /// Nothing but white space.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// Number of leading spaces; a tab counts as one.
+    pub fn indent(&self) -> usize {
+        self.text.len() - self.text.trim_start().len()
+    }
+}
+
+/// All lines of a text.
+pub fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
+    let mut out = Vec::new();
+    crate::log::lines(bytes, |number, start, line| {
+        let end = start + line.len();
+        let text = match std::str::from_utf8(line) {
+            Ok(t) => Cow::Borrowed(t),
+            Err(_) => Cow::Owned(crate::ascii(line)),
+        };
+        out.push(Line {
+            number,
+            start,
+            end,
+            text: printed(text),
+        });
+    });
+    out
+}
+
+/// The line without what was put around it on its way.
+fn printed(text: Cow<'_, str>) -> Cow<'_, str> {
+    let text = if text.contains('\u{1b}') {
+        Cow::Owned(without_escapes(&text))
+    } else {
+        text
+    };
+    let plain = text.trim_end().trim_start_matches('\u{feff}');
+    let plain = unquoted(plain);
+    // A fence says where a paste begins and ends; it is no part of it.
+    let plain = if plain.trim_start().starts_with("```") {
+        ""
+    } else {
+        plain
+    };
+    if plain.len() == text.len() {
+        text
+    } else {
+        Cow::Owned(plain.to_owned())
+    }
+}
+
+/// Without the marks that mail and Markdown put before a quoted line: `> `, also several.
+fn unquoted(line: &str) -> &str {
+    let mut rest = line;
+    loop {
+        let trimmed = rest.trim_start();
+        match trimmed.strip_prefix("> ") {
+            Some(inner) => rest = inner,
+            None if trimmed == ">" => return "",
+            None => return rest,
+        }
+    }
+}
+
+/// Without the sequences by which terminals colour and move (ECMA-48: CSI and OSC).
+fn without_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\u{1b}' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('[') => {
+                for c in chars.by_ref() {
+                    if ('\u{40}'..='\u{7e}').contains(&c) {
+                        break;
+                    }
+                }
+            }
+            Some(']') => {
+                while let Some(c) = chars.next() {
+                    if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(s: &str) -> Vec<String> {
+        lines(s.as_bytes())
+            .into_iter()
+            .map(|l| l.text.into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_put_around_is_taken_off() {
+        assert_eq!(text("\u{1b}[31mred\u{1b}[0m end\r\n"), ["red end"]);
+        assert_eq!(text("> > quoted  \n>\n> a > b"), ["quoted", "", "a > b"]);
+        assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);
+        assert_eq!(text("\u{1b}]0;title\u{7}x\n"), ["x"]);
+    }
+
+    #[test]
+    fn lines_know_where_they_stand() {
+        let all = lines(b"a\r\n> b\n");
+        assert_eq!((all[1].number, all[1].start, all[1].end), (2, 3, 6));
+    }
+}

@@ -1,0 +1,266 @@
+//! Events as kubectl prints them: tables of `get events`, and the rows below `describe`.
+//!
+//! Printed ages are relative to a moment that the text does not name; such an event has no time, and its
+//! place in the text is its order. Deliberately absent: what events mean.
+
+use defib_formats::text::{Table, columns};
+use defib_model::cluster::ObjId;
+use defib_model::id::EntityId;
+use defib_model::views::Event;
+
+use super::Walk;
+
+/// One printed event.
+#[derive(Default)]
+struct Printed {
+    about: EntityId,
+    container: Option<String>,
+    warning: bool,
+    reason: String,
+    component: String,
+    message: String,
+    age: String,
+}
+
+fn take(walk: &mut Walk<'_>, lines: std::ops::Range<usize>, p: Printed) {
+    let origin = walk.origin(lines);
+    let range = origin.start as usize..origin.end as usize;
+    walk.out.heard.push((range, p.about.clone()));
+    let event = Event {
+        obj: ObjId::default(),
+        about: p.about,
+        about_uid: String::new(),
+        container: p.container,
+        warning: p.warning,
+        reason: p.reason,
+        message: p.message,
+        message_path: "",
+        count: count(&p.age),
+        first: None,
+        last: None,
+        component: p.component,
+        printed: true,
+    };
+    walk.out.events.push((event, origin));
+}
+
+/// `10s (x12 over 2m36s)` counts 12.
+fn count(age: &str) -> i64 {
+    age.split_once("(x")
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().next()?.parse().ok())
+        .unwrap_or(1)
+}
+
+/// A column of a kind as kubectl writes it (`pod/x`, `Pod`) into an id.
+fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
+    match crate::kinds::named(kind) {
+        Some(k) => EntityId::object(k.kind, k.group(), if k.cluster { "" } else { namespace }, name),
+        None => EntityId::object(kind.split('.').next().unwrap_or_default(), "", namespace, name),
+    }
+}
+
+/// `kubectl get events`: `LAST SEEN TYPE REASON OBJECT MESSAGE`, wider forms, and the older one with
+/// `NAME KIND`.
+pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let header = walk.text(at).trim_end().to_owned();
+    let names: Vec<String> = columns(&header).into_iter().map(|(_, c)| c).collect();
+    let has = |n: &str| names.iter().any(|c| c == n);
+    let object = has("OBJECT");
+    if !(has("REASON") && has("MESSAGE") && (object || has("KIND"))) {
+        return None;
+    }
+    let table = Table::new(&header);
+    let default = walk
+        .kubectl()
+        .and_then(|(c, _)| c.option("-n", "--namespace").map(str::to_owned))
+        .unwrap_or_default();
+    let mut end = at + 1;
+    while walk.is_output(end) {
+        let Some(row) = table.row(walk.text(end)) else {
+            break;
+        };
+        let namespace = match row.get("NAMESPACE") {
+            "" => default.clone(),
+            n => n.to_owned(),
+        };
+        let (kind, name) = if object {
+            row.get("OBJECT").split_once('/').unwrap_or_default()
+        } else {
+            (row.get("KIND"), row.get("NAME").split('.').next().unwrap_or_default())
+        };
+        if row.get("REASON").is_empty() || kind.is_empty() {
+            break;
+        }
+        let container = row
+            .get("SUBOBJECT")
+            .split_once('{')
+            .and_then(|(_, r)| r.strip_suffix('}'))
+            .map(str::to_owned);
+        let mut message = row.get("MESSAGE").to_owned();
+        let first = end;
+        end += 1;
+        // A message with line ends goes on at the left edge, or far to the right.
+        while walk.is_output(end) && table.row(walk.text(end)).is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/')) && object {
+            message.push(' ');
+            message.push_str(walk.text(end).trim());
+            end += 1;
+        }
+        let printed = Printed {
+            about: about(kind, &namespace, name),
+            container,
+            warning: row.get("TYPE") == "Warning",
+            reason: row.get("REASON").to_owned(),
+            component: row.get("SOURCE").to_owned(),
+            message,
+            age: match row.get("COUNT") {
+                "" => row.get("LAST SEEN").to_owned(),
+                n => format!("(x{n} over"),
+            },
+        };
+        take(walk, first..end, printed);
+    }
+    (end > at + 1).then_some(end)
+}
+
+/// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;
+/// also without its header, and in the older form with the counts first.
+pub(super) fn rows(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    read_rows(walk, at, &EntityId::default())
+}
+
+/// The rows from here on, about this entity.
+pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Option<usize> {
+    let before = walk.out.events.len();
+    let mut end = at;
+    while walk.is_output(end) || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some()) {
+        if walk.text(end).trim().is_empty() {
+            end += 1;
+            continue;
+        }
+        let text = walk.text(end);
+        let cells = columns(text);
+        let is_head = cells.first().is_some_and(|(_, c)| matches!(c.as_str(), "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"));
+        if is_head {
+            end += 1;
+            continue;
+        }
+        let Some(mut printed) = one(text) else { break };
+        printed.about = about.clone();
+        let first = end;
+        end += 1;
+        // What goes on far to the right, or is no row of its own, belongs to the message.
+        while walk.is_output(end) && one(walk.text(end)).is_none() && goes_on(walk, first, end) {
+            printed.message.push(' ');
+            printed.message.push_str(walk.text(end).trim());
+            end += 1;
+        }
+        if about.as_str().is_empty() {
+            printed.about = guess(&printed);
+        }
+        take(walk, first..end, printed);
+    }
+    (end > at && walk.out.events.len() > before).then_some(end)
+}
+
+/// Does this line go on with the message of the event that begins at `first`?
+fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
+    let row = walk.lines.get(first).map_or(0, |l| l.indent());
+    let line = walk.lines.get(at).map_or(0, |l| l.indent());
+    let text = walk.text(at).trim_start();
+    // The next part of a description begins at the left edge with its name and a colon.
+    let heading = text.split_once(':').is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3) && line <= row;
+    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-')) && !heading
+}
+
+/// One row.
+fn one(text: &str) -> Option<Printed> {
+    let cells: Vec<String> = columns(text).into_iter().map(|(_, c)| c).collect();
+    // The older form: first seen, last seen, count, from, (sub-object,) type, reason, message.
+    let at = cells.iter().position(|c| {
+        matches!(c.as_str(), "Normal" | "Warning") || c.ends_with(" Normal") || c.ends_with(" Warning")
+    })?;
+    let head = cells.get(at)?;
+    let warning = head.ends_with("Warning");
+    let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric()) && s.starts_with(|c: char| c.is_ascii_uppercase());
+    if at == 0 {
+        let reason = cells.get(1)?;
+        if !word(reason) || cells.len() < 4 {
+            return None;
+        }
+        let message = cells.get(4..).unwrap_or_default().join("  ");
+        return Some(Printed {
+            warning,
+            reason: reason.clone(),
+            age: cells.get(2)?.clone(),
+            component: cells.get(3)?.clone(),
+            message,
+            ..Printed::default()
+        });
+    }
+    let reason = cells.get(at + 1)?;
+    if !word(reason) {
+        return None;
+    }
+    let before = cells.get(..at)?.join("  ");
+    let braces: Vec<&str> = before
+        .split('{')
+        .skip(1)
+        .filter_map(|s| s.split('}').next())
+        .collect();
+    let container = before
+        .contains("spec.containers{")
+        .then(|| braces.last().copied().unwrap_or_default().to_owned());
+    let count = before
+        .split_ascii_whitespace()
+        .find_map(|w| w.parse::<i64>().ok())
+        .unwrap_or(1);
+    Some(Printed {
+        warning,
+        reason: reason.clone(),
+        age: format!("(x{count} over"),
+        component: braces.first().copied().unwrap_or_default().to_owned(),
+        container,
+        message: cells.get(at + 2..).unwrap_or_default().join("  "),
+        ..Printed::default()
+    })
+}
+
+/// What an event without its object is about: who speaks, and of what, says the kind; nobody says the name.
+fn guess(p: &Printed) -> EntityId {
+    let component = p.component.split([',', ' ']).next().unwrap_or_default();
+    let node = p.component.split_once([',', ' ']).map(|(_, n)| n.trim()).unwrap_or_default();
+    let of_node = matches!(
+        p.reason.as_str(),
+        "ImageGCFailed" | "FreeDiskSpaceFailed" | "EvictionThresholdMet" | "NodeHasDiskPressure" | "NodeNotReady" | "Rebooted"
+            | "InvalidDiskCapacity" | "NodeHasInsufficientMemory" | "SystemOOM" | "NodeNotSchedulable"
+    );
+    match component {
+        "kubelet" if of_node && !node.is_empty() => EntityId::object("Node", "", "", node),
+        "persistentvolume-controller" | "volume_expand" => EntityId::object("PersistentVolumeClaim", "", "", "-"),
+        "replicaset-controller" => EntityId::object("ReplicaSet", "apps", "", "-"),
+        "statefulset-controller" => EntityId::object("StatefulSet", "apps", "", "-"),
+        "daemonset-controller" => EntityId::object("DaemonSet", "apps", "", "-"),
+        "job-controller" => EntityId::object("Job", "batch", "", "-"),
+        _ if of_node => EntityId::object("Node", "", "", "-"),
+        _ => EntityId::object("Pod", "", "", "-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_model::views::Event;
+
+    fn events(text: &str) -> Vec<Event> {
+        super::super::read(text.as_bytes(), 0).events.into_iter().map(|(e, _)| e).collect()
+    }
+
+    #[test]
+    fn tables_and_rows_are_read() {
+        let got = events("$ kubectl get events -n shop\nLAST SEEN   TYPE      REASON             OBJECT        MESSAGE\n5m          Warning   FailedScheduling   pod/web-0     0/1 nodes are available: 1 Insufficient cpu.\n4m          Normal    Pulled             pod/web-1     Container image already present\n");
+        assert_eq!((got.len(), got[0].about.as_str(), got[0].reason.as_str()), (2, "pod/shop/web-0", "FailedScheduling"));
+        let got = events("Events:\n  Type     Reason            Age                  From               Message\n  ----     ------            ----                 ----               -------\n  Warning  FailedScheduling  10s (x12 over 2m36s)  default-scheduler  0/1 nodes are available: 1 Insufficient cpu.\n");
+        assert_eq!((got.len(), got[0].count, got[0].message.as_str()), (1, 12, "0/1 nodes are available: 1 Insufficient cpu."));
+        let got = events("  16m   42s 11  {kubelet pool-22328c35-ijcs}    spec.containers{db}  Warning Unhealthy   Liveness probe failed: a\n                  b\n");
+        assert!(got.is_empty() || got[0].container.as_deref() == Some("db"));
+    }
+}

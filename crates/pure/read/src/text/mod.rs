@@ -1,0 +1,322 @@
+//! Text that is neither objects nor a log: what commands printed, and the commands themselves.
+//!
+//! A transcript is walked once. At every line the readers of printed forms are asked in turn whether
+//! one of their forms begins here; what none of them knows is left to the signals, as all text is.
+//! Deliberately absent: what the facts mean for the cluster.
+
+mod describe;
+mod etcdctl;
+mod events;
+mod host;
+mod objects;
+mod settings;
+
+use std::ops::Range;
+
+use defib_formats::text::{self, Command, Line};
+use defib_model::cluster::Origin;
+use defib_model::id::EntityId;
+use defib_model::fact::{Fact, Value};
+use defib_model::views::Event;
+
+use crate::object::{self, Parsed};
+
+/// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
+const MAX_TEXT: usize = 8 << 20;
+
+/// What a text gave besides its log lines.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// Facts.
+    pub facts: Vec<Fact>,
+    /// Objects, as far as the printed form shows them.
+    pub objects: Vec<Parsed>,
+    /// Events, and where each stands.
+    pub events: Vec<(Event, Origin)>,
+    /// Manifests in the middle of other text.
+    pub manifests: Vec<Range<usize>>,
+    /// What was read as events, and what each is about: these words are no log's.
+    pub heard: Vec<(Range<usize>, EntityId)>,
+}
+
+impl Taken {
+    /// Nothing was recognised.
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+            && self.objects.is_empty()
+            && self.events.is_empty()
+            && self.manifests.is_empty()
+    }
+}
+
+/// The walk over one text.
+pub(crate) struct Walk<'t> {
+    pub entry: u32,
+    pub bytes: &'t [u8],
+    pub lines: Vec<Line<'t>>,
+    /// The command whose output this is, if the transcript shows one.
+    pub command: Option<Command>,
+    pub out: Taken,
+}
+
+/// Reads a text.
+pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
+    let mut walk = Walk {
+        entry,
+        bytes,
+        lines: text::lines(bytes.get(..bytes.len().min(MAX_TEXT)).unwrap_or_default()),
+        command: None,
+        out: Taken::default(),
+    };
+    let mut at = 0;
+    while at < walk.lines.len() {
+        at = walk.step(at).max(at + 1);
+    }
+    walk.out
+}
+
+/// A reader of one printed form: the line after it, if it begins here.
+type Form = fn(&mut Walk<'_>, usize) -> Option<usize>;
+
+/// The forms, the most particular first.
+const FORMS: &[Form] = &[
+    manifest,
+    etcdctl::read,
+    events::table,
+    objects::table,
+    describe::read,
+    events::rows,
+    host::read,
+    settings::read,
+];
+
+impl<'t> Walk<'t> {
+    fn step(&mut self, at: usize) -> usize {
+        let Some(line) = self.lines.get(at) else {
+            return at + 1;
+        };
+        if line.is_blank() {
+            return at + 1;
+        }
+        if let Some(command) = text::command(line) {
+            let ran = Value::Ran(command.words.clone());
+            settings::flags(self, at, &command);
+            self.command = Some(command);
+            self.fact(at..at + 1, ran);
+            return at + 1;
+        }
+        FORMS
+            .iter()
+            .find_map(|form| form(self, at))
+            .unwrap_or(at + 1)
+    }
+
+    /// The line's text.
+    pub fn text(&self, at: usize) -> &str {
+        self.lines.get(at).map(|l| l.text.as_ref()).unwrap_or_default()
+    }
+
+    /// Is there such a line, and is it neither blank nor a command?
+    pub fn is_output(&self, at: usize) -> bool {
+        self.lines
+            .get(at)
+            .is_some_and(|l| !l.is_blank() && text::command(l).is_none())
+    }
+
+    /// The program that printed this, and its first words: `kubectl get`.
+    pub fn ran(&self, program: &str) -> Option<&Command> {
+        self.command.as_ref().filter(|c| c.program() == program)
+    }
+
+    /// The kubectl command that printed this, by any of its names, and its words from the verb on.
+    pub fn kubectl(&self) -> Option<(&Command, Vec<&str>)> {
+        let command = self.command.as_ref()?;
+        let mut words = command.words.iter().map(String::as_str).peekable();
+        let program = words.next()?.rsplit('/').next().unwrap_or_default();
+        match program {
+            "kubectl" | "k" | "oc" => {}
+            "k3s" | "rke2" | "microk8s" | "minikube" => {
+                if words.next() != Some("kubectl") {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        let mut rest = Vec::new();
+        while let Some(word) = words.next() {
+            if word == "|" {
+                break;
+            }
+            if word.starts_with('-') {
+                // Options with a value in the next word.
+                if matches!(word, "-n" | "--namespace" | "--context" | "--kubeconfig" | "-o" | "-l" | "--field-selector") {
+                    words.next();
+                }
+                continue;
+            }
+            rest.push(word);
+        }
+        Some((command, rest))
+    }
+
+    /// Where these lines stand.
+    pub fn origin(&self, lines: Range<usize>) -> Origin {
+        let start = self.lines.get(lines.start).map_or(0, |l| l.start);
+        let end = lines
+            .end
+            .checked_sub(1)
+            .and_then(|i| self.lines.get(i))
+            .map_or(start, |l| l.end);
+        Origin {
+            entry: self.entry,
+            start: start as u64,
+            end: end as u64,
+        }
+    }
+
+    /// Takes a fact that these lines say.
+    pub fn fact(&mut self, lines: Range<usize>, value: Value) {
+        let text = lines
+            .clone()
+            .map(|i| self.text(i).trim())
+            .collect::<Vec<_>>()
+            .join("\n");
+        let fact = Fact {
+            host: self
+                .command
+                .as_ref()
+                .and_then(|c| c.host.clone())
+                .unwrap_or_default(),
+            entry: self.entry,
+            line: self.lines.get(lines.start).map_or(0, |l| l.number),
+            text,
+            command: self.command.as_ref().map(|c| c.line.clone()).unwrap_or_default(),
+            value,
+        };
+        self.out.facts.push(fact);
+    }
+
+    /// Takes an object that these lines show a part of.
+    pub fn object(&mut self, lines: Range<usize>, json: &serde_json::Value) {
+        let origin = self.origin(lines);
+        let Ok(bytes) = serde_json::to_vec(json) else {
+            return;
+        };
+        if let Ok(mut parsed) = object::read(&bytes, origin, None) {
+            parsed.object.printed = true;
+            self.out.objects.push(parsed);
+        }
+    }
+}
+
+/// A manifest in the middle of a text: `apiVersion:` at the left edge of its own lines.
+fn manifest(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let first = walk.lines.get(at)?;
+    let indent = first.indent();
+    if first.text.trim_start().starts_with('{') {
+        return json(walk, at);
+    }
+    let starts = |t: &str| {
+        let t = t.trim_start().trim_start_matches("- ");
+        t.starts_with("apiVersion: ") || t.starts_with("kind: ")
+    };
+    if !starts(&first.text) {
+        return None;
+    }
+    let mut end = at;
+    let mut both = 0;
+    while let Some(line) = walk.lines.get(end) {
+        let text = line.text.trim_start();
+        if !line.is_blank() {
+            let key = text
+                .split_once(':')
+                .is_some_and(|(k, v)| {
+                    !k.is_empty() && !k.contains(' ') && (v.is_empty() || v.starts_with(' '))
+                });
+            let inside = line.indent() > indent || text.starts_with("- ") || key;
+            if line.indent() < indent || !inside || matches!(text, "EOF" | "---") {
+                break;
+            }
+            if line.indent() == indent && (text.starts_with("apiVersion:") || text.starts_with("kind:")) {
+                both += 1;
+            }
+        }
+        end += 1;
+    }
+    if both < 2 {
+        return None;
+    }
+    let origin = walk.origin(at..end);
+    // From the start of the line's text: nested deeper or quoted, it is read all the same.
+    let start = origin.start as usize;
+    walk.out.manifests.push(start..origin.end as usize);
+    Some(end)
+}
+
+/// The same as JSON: an object of the API that begins on this line.
+fn json(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let line = walk.lines.get(at)?;
+    let start = line.start + walk.bytes.get(line.start..line.end)?.iter().position(|b| *b == b'{')?;
+    let defib_formats::json::Value::Whole(range) = defib_formats::json::value(walk.bytes, start) else {
+        return None;
+    };
+    let object = defib_formats::json::fields(walk.bytes, range.start, range.end)
+        .any(|f| matches!(f.key.as_str(), "kind" | "items" | "metadata"));
+    if !object {
+        return None;
+    }
+    let after = walk.lines.iter().skip(at).position(|l| l.start >= range.end)?;
+    walk.out.manifests.push(range);
+    Some(at + after.max(1))
+}
+
+/// The words under which a description shows a field; the last part of the pointer otherwise.
+const SHOWN: &[(&str, &str)] = &[
+    ("storageClassName", "StorageClass"),
+    ("volumeName", "Volume"),
+    ("accessModes", "Access Modes"),
+    ("phase", "Status"),
+    ("nodeName", "Node"),
+    ("claimRef", "Claim"),
+    ("nodeAffinity", "Node Affinity"),
+    ("capacity", "Capacity"),
+    ("storage", "Capacity"),
+    ("nodeSelector", "Node-Selectors"),
+    ("serviceAccountName", "Service Account"),
+    ("exitCode", "Exit Code"),
+    ("restartCount", "Restart Count"),
+    ("claimName", "ClaimName"),
+    ("secretName", "SecretName"),
+];
+
+/// The line of printed text that shows a field of its object: the whole row of a table, and of a
+/// description the line with the field's word.
+pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<usize> {
+    let body = bytes.get(object.clone()).unwrap_or_default();
+    if pointer.is_empty() || memchr::memchr(b'\n', body).is_none() {
+        return object;
+    }
+    let mut found = None;
+    for step in pointer.rsplit('/').filter(|s| !s.is_empty()) {
+        let word = SHOWN
+            .iter()
+            .find(|(field, _)| *field == step)
+            .map_or(step, |(_, word)| word);
+        found = text::lines(body).into_iter().find(|l| {
+            let t = l.text.trim();
+            t.len() >= word.len()
+                && t.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+                && t.get(word.len()..).is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
+        });
+        if found.is_some() {
+            break;
+        }
+    }
+    match found {
+        Some(l) => object.start + l.start..object.start + l.end,
+        None => {
+            let end = memchr::memchr(b'\n', body).unwrap_or(body.len());
+            object.start..object.start + end
+        }
+    }
+}

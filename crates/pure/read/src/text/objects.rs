@@ -1,0 +1,386 @@
+//! Tables of `kubectl get` into objects: as much of each as a row shows.
+//!
+//! A row is no whole object: what it does not show is absent, and `Object::printed` says so.
+//! Deliberately absent: completeness. A table in a paste never proves that something is missing.
+
+use defib_formats::text::{Row, Table, columns, is_header};
+use serde_json::{Map, Value, json};
+
+use super::Walk;
+use crate::kinds::{self, Kind};
+
+pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let header = walk.text(at).trim_end().to_owned();
+    if !is_header(&header) {
+        return None;
+    }
+    let names: Vec<String> = columns(&header).into_iter().map(|(_, c)| c).collect();
+    let asked = walk.kubectl().map(|(c, words)| {
+        let what = words
+            .iter()
+            .position(|w| *w == "get")
+            .and_then(|i| words.get(i + 1))
+            .map(|w| w.split(['/', ',']).next().unwrap_or_default().to_owned());
+        (what, c.option("-n", "--namespace").unwrap_or_default().to_owned())
+    });
+    let (what, namespace) = match asked {
+        Some((what, ns)) => (what, ns),
+        None => (flux(walk), String::new()),
+    };
+    let kind = what.as_deref().and_then(kinds::named).or_else(|| by_columns(&names))?;
+    if !names.iter().any(|n| n == "NAME") {
+        return None;
+    }
+    let table = Table::new(&header);
+    let mut end = at + 1;
+    while walk.is_output(end) {
+        let text = walk.text(end).to_owned();
+        if is_header(&text) {
+            break;
+        }
+        let Some(row) = table.row(&text) else { break };
+        if let Some(object) = object(kind, &row, &namespace) {
+            walk.object(end..end + 1, &object);
+        }
+        end += 1;
+    }
+    Some(end)
+}
+
+/// `flux get kustomizations`.
+fn flux(walk: &Walk<'_>) -> Option<String> {
+    let c = walk.ran("flux")?;
+    let at = c.words.iter().position(|w| w == "get")?;
+    c.words.get(at + 1..)?.iter().rev().find(|w| !w.starts_with('-')).cloned()
+}
+
+/// The kind by the columns that only its table has.
+fn by_columns(names: &[String]) -> Option<Kind> {
+    let has = |n: &str| names.iter().any(|c| c == n);
+    let name = if has("RESTARTS") && has("READY") {
+        "pods"
+    } else if has("ROLES") && has("VERSION") {
+        "nodes"
+    } else if has("VOLUME") && has("ACCESS MODES") {
+        "pvc"
+    } else if has("CLAIM") && has("RECLAIM POLICY") {
+        "pv"
+    } else if has("CLUSTER-IP") || has("PORT(S)") {
+        "svc"
+    } else if has("UP-TO-DATE") && has("NODE SELECTOR") {
+        "ds"
+    } else if has("UP-TO-DATE") {
+        "deploy"
+    } else if has("DESIRED") && has("CURRENT") && has("READY") {
+        "rs"
+    } else if has("COMPLETIONS") {
+        "jobs"
+    } else if has("PROVISIONER") {
+        "sc"
+    } else if has("SERVICE") && has("AVAILABLE") {
+        "apiservices"
+    } else {
+        return None;
+    };
+    kinds::named(name)
+}
+
+/// The object that a row shows.
+fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
+    // `get all` writes the kind before the name.
+    let (kind, name) = match row.get("NAME").split_once('/') {
+        Some((k, name)) => (kinds::named(k)?, name),
+        None => (kind, row.get("NAME")),
+    };
+    if name.is_empty() || name.contains(' ') || just_begun(row.get("AGE")) {
+        return None;
+    }
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), json!(name.trim_end_matches(" (default)")));
+    let namespace = match row.get("NAMESPACE") {
+        "" => namespace,
+        n => n,
+    };
+    if !kind.cluster && !namespace.is_empty() {
+        metadata.insert("namespace".into(), json!(namespace));
+    }
+    if let labels @ Value::Object(_) = labels(row.get("LABELS")) {
+        metadata.insert("labels".into(), labels);
+    }
+    let mut object = match kind.kind {
+        "Pod" => pod(row),
+        "Node" => node(row),
+        "PersistentVolumeClaim" => claim(row),
+        "PersistentVolume" => volume(row),
+        "Service" => service(row),
+        "Namespace" => json!({"status": {"phase": row.get("STATUS")}}),
+        "APIService" => api_service(row),
+        "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" => return None,
+        _ => other(row)?,
+    };
+    let map = object.as_object_mut()?;
+    map.insert("kind".into(), json!(kind.kind));
+    map.insert("apiVersion".into(), json!(kind.api_version));
+    map.insert("metadata".into(), Value::Object(metadata));
+    Some(object)
+}
+
+/// An age of seconds: nothing that is wrong with it now counts yet.
+fn just_begun(age: &str) -> bool {
+    age.strip_suffix('s')
+        .and_then(|n| n.parse::<u64>().ok())
+        .is_some_and(|n| n < 60)
+}
+
+fn labels(text: &str) -> Value {
+    let map: Map<String, Value> = text
+        .split(',')
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.to_owned(), json!(v)))
+        .collect();
+    if map.is_empty() { Value::Null } else { Value::Object(map) }
+}
+
+/// Source: kubernetes `pkg/printers/internalversion/printers.go` (printPod): STATUS is the phase, or the
+/// reason of the first container that is not well.
+fn pod(row: &Row) -> Value {
+    let status = row.get("STATUS");
+    let (ready, total) = row
+        .get("READY")
+        .split_once('/')
+        .and_then(|(r, t)| Some((r.parse::<u32>().ok()?, t.parse::<u32>().ok()?)))
+        .unwrap_or((0, 0));
+    let restarts: i64 = row
+        .get("RESTARTS")
+        .split_ascii_whitespace()
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    let (init, word) = match status.strip_prefix("Init:") {
+        Some(rest) => (true, rest),
+        None => (false, status),
+    };
+    let phase = match word {
+        "Running" | "Terminating" | "CrashLoopBackOff" | "Error" | "OOMKilled" if !init => "Running",
+        "Completed" | "Succeeded" => "Succeeded",
+        "Failed" | "Evicted" | "NodeLost" | "ContainerStatusUnknown" => "Failed",
+        "Unknown" => "Unknown",
+        _ => "Pending",
+    };
+    let waiting = matches!(
+        word,
+        "CrashLoopBackOff" | "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull"
+            | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "StartError"
+    );
+    let ended = matches!(word, "Error" | "OOMKilled" | "ContainerCannotRun" | "StartError");
+    let mut statuses = Vec::new();
+    for i in 0..total.min(32) {
+        let well = i < ready;
+        let mut one = json!({"name": format!("{}", i + 1), "ready": well});
+        if let Some(map) = one.as_object_mut() {
+            if !well && waiting && !init {
+                map.insert("state".into(), json!({"waiting": {"reason": word}}));
+            } else if !well && ended && !init {
+                map.insert("state".into(), json!({"terminated": {"reason": word, "exitCode": 1}}));
+            }
+            if !well || ready == total {
+                map.insert("restartCount".into(), json!(if i + 1 == total { restarts } else { 0 }));
+            }
+        }
+        statuses.push(one);
+    }
+    let mut out = json!({"spec": {}, "status": {"phase": phase}});
+    if let Some(map) = out.get_mut("status").and_then(Value::as_object_mut) {
+        if word == "Evicted" {
+            map.insert("reason".into(), json!("Evicted"));
+        }
+        if init && waiting {
+            map.insert("initContainerStatuses".into(), json!([{"name": "init", "ready": false, "restartCount": restarts, "state": {"waiting": {"reason": word}}}]));
+        } else if waiting || ended || phase == "Running" {
+            map.insert("containerStatuses".into(), Value::Array(statuses));
+        }
+    }
+    let node = row.get("NODE");
+    if !matches!(node, "" | "<none>")
+        && let Some(map) = out.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        map.insert("nodeName".into(), json!(node));
+    }
+    out
+}
+
+fn node(row: &Row) -> Value {
+    let status = row.get("STATUS");
+    let words: Vec<&str> = status.split(',').collect();
+    let ready = if words.contains(&"NotReady") {
+        "False"
+    } else if words.contains(&"Ready") {
+        "True"
+    } else {
+        "Unknown"
+    };
+    let mut addresses = Vec::new();
+    for (column, kind) in [("INTERNAL-IP", "InternalIP"), ("EXTERNAL-IP", "ExternalIP")] {
+        if !matches!(row.get(column), "" | "<none>") {
+            addresses.push(json!({"type": kind, "address": row.get(column)}));
+        }
+    }
+    let mut labels = Map::new();
+    for role in row.get("ROLES").split(',').filter(|r| !matches!(*r, "" | "<none>")) {
+        labels.insert(format!("node-role.kubernetes.io/{role}"), json!("true"));
+    }
+    let mut out = json!({
+        "spec": {},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready}],
+            "addresses": addresses,
+            "nodeInfo": {
+                "kubeletVersion": row.get("VERSION"),
+                "kernelVersion": row.get("KERNEL-VERSION"),
+                "containerRuntimeVersion": row.get("CONTAINER-RUNTIME"),
+                "osImage": row.get("OS-IMAGE"),
+            }
+        }
+    });
+    if words.contains(&"SchedulingDisabled")
+        && let Some(spec) = out.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.insert("unschedulable".into(), json!(true));
+    }
+    out
+}
+
+/// `RWO,ROX` as the API writes them.
+fn modes(text: &str) -> Vec<&'static str> {
+    text.split([',', ' '])
+        .filter_map(|m| {
+            Some(match m {
+                "RWO" | "ReadWriteOnce" => "ReadWriteOnce",
+                "ROX" | "ReadOnlyMany" => "ReadOnlyMany",
+                "RWX" | "ReadWriteMany" => "ReadWriteMany",
+                "RWOP" | "ReadWriteOncePod" => "ReadWriteOncePod",
+                _ => return None,
+            })
+        })
+        .collect()
+}
+
+fn filled(text: &str) -> Option<&str> {
+    (!matches!(text, "" | "<none>" | "<unset>" | "<unknown>")).then_some(text)
+}
+
+fn claim(row: &Row) -> Value {
+    let mut spec = Map::new();
+    if let Some(class) = filled(row.get("STORAGECLASS")) {
+        spec.insert("storageClassName".into(), json!(class));
+    }
+    if let Some(volume) = filled(row.get("VOLUME")) {
+        spec.insert("volumeName".into(), json!(volume));
+    }
+    let modes = modes(row.get("ACCESS MODES"));
+    if !modes.is_empty() {
+        spec.insert("accessModes".into(), json!(modes));
+    }
+    json!({"spec": spec, "status": {"phase": row.get("STATUS")}})
+}
+
+fn volume(row: &Row) -> Value {
+    let mut spec = json!({
+        "accessModes": modes(row.get("ACCESS MODES")),
+        "persistentVolumeReclaimPolicy": row.get("RECLAIM POLICY"),
+    });
+    if let Some(map) = spec.as_object_mut() {
+        if let Some(capacity) = filled(row.get("CAPACITY")) {
+            map.insert("capacity".into(), json!({"storage": capacity}));
+        }
+        if let Some(class) = filled(row.get("STORAGECLASS")) {
+            map.insert("storageClassName".into(), json!(class));
+        }
+        if let Some((ns, name)) = row.get("CLAIM").split_once('/') {
+            map.insert("claimRef".into(), json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}));
+        }
+    }
+    json!({"spec": spec, "status": {"phase": row.get("STATUS"), "reason": row.get("REASON")}})
+}
+
+fn service(row: &Row) -> Value {
+    let mut spec = json!({"type": row.get("TYPE"), "clusterIP": row.get("CLUSTER-IP")});
+    if let Some(map) = spec.as_object_mut() {
+        let ports: Vec<Value> = row
+            .get("PORT(S)")
+            .split(',')
+            .filter_map(|p| {
+                let (ports, protocol) = p.split_once('/')?;
+                let port: u16 = ports.split(':').next()?.parse().ok()?;
+                Some(json!({"port": port, "protocol": protocol}))
+            })
+            .collect();
+        map.insert("ports".into(), Value::Array(ports));
+        if let selector @ Value::Object(_) = labels(row.get("SELECTOR")) {
+            map.insert("selector".into(), selector);
+        }
+    }
+    let mut out = json!({"spec": spec, "status": {}});
+    if let Some(address) = filled(row.get("EXTERNAL-IP")).filter(|a| *a != "<pending>") {
+        out["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
+    }
+    out
+}
+
+/// `AVAILABLE` is `True`, or `False (FailedDiscoveryCheck)`.
+fn api_service(row: &Row) -> Value {
+    let available = row.get("AVAILABLE");
+    let status = available.split(' ').next().unwrap_or_default();
+    let reason = available
+        .split_once('(')
+        .and_then(|(_, r)| r.strip_suffix(')'))
+        .unwrap_or_default();
+    let mut spec = Map::new();
+    if let Some((ns, name)) = row.get("SERVICE").split_once('/') {
+        spec.insert("service".into(), json!({"namespace": ns, "name": name}));
+    }
+    if let Some((version, group)) = row.get("NAME").split_once('.') {
+        spec.insert("version".into(), json!(version));
+        spec.insert("group".into(), json!(group));
+    }
+    json!({"spec": spec, "status": {"conditions": [{"type": "Available", "status": status, "reason": reason}]}})
+}
+
+/// A custom resource with READY and a message.
+fn other(row: &Row) -> Option<Value> {
+    let ready = row.get("READY");
+    if !matches!(ready, "True" | "False" | "Unknown") {
+        return None;
+    }
+    let message = [row.get("MESSAGE"), row.get("STATUS"), row.get("REASON")]
+        .into_iter()
+        .find(|m| !m.is_empty())
+        .unwrap_or_default();
+    Some(json!({"status": {"conditions": [{"type": "Ready", "status": ready, "message": message}]}}))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::object::{Parsed, View};
+
+    fn objects(text: &str) -> Vec<Parsed> {
+        super::super::read(text.as_bytes(), 0).objects
+    }
+
+    #[test]
+    fn rows_become_objects() {
+        let got = objects("n1:~# kubectl get pods -A -o wide\nNAMESPACE   NAME    READY   STATUS             RESTARTS       AGE   IP          NODE\nshop        web-0   0/1     CrashLoopBackOff   12 (2m ago)    3h    10.42.0.3   n1\nshop        web-1   1/1     Running            0              3h    10.42.0.4   n2\n");
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[0].object.id.as_str(), "pod/shop/web-0");
+        assert!(got[0].object.printed);
+        let View::Pod(p) = &got[0].view else { panic!() };
+        assert_eq!(p.spec.node_name, "n1");
+        assert_eq!(p.status.container_statuses[0].restart_count, Some(12));
+        let got = objects("NAME   STATUS   VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   AGE\nlib    Pending                                       slow           5m\n");
+        let View::Claim(c) = &got[0].view else { panic!() };
+        assert_eq!((c.spec.storage_class_name.as_deref(), c.status.phase.as_str()), (Some("slow"), "Pending"));
+        let got = objects("NAME   STATUS                        ROLES                       AGE   VERSION\nn2     NotReady,SchedulingDisabled   control-plane,etcd,master   53m   v1.33.7+k3s1\n");
+        let View::Node(n) = &got[0].view else { panic!() };
+        assert_eq!(n.status.conditions[0].status, "False");
+    }
+}
