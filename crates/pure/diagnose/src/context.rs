@@ -8,7 +8,7 @@ use defib_model::cluster::{Cluster, ObjId, Origin};
 use defib_model::condition::{Condition, ConditionKind};
 use defib_model::edge::EdgeKind;
 use defib_model::id::EntityId;
-use defib_model::report::{Evidence, Locator, QUOTE_LIMIT};
+use defib_model::report::{Evidence, Focus, Locator, QUOTE_LIMIT};
 use defib_model::signal::{Hit, LogTail};
 use defib_model::views::{Event, Pod};
 use jiff::Timestamp;
@@ -188,6 +188,11 @@ impl<'a> Context<'a> {
             locator: Some(Locator {
                 origin: object.origin,
                 pointer: pointer.to_owned(),
+                focus: if pointer.ends_with("/message") {
+                    Focus::Tail
+                } else {
+                    Focus::Head
+                },
             }),
         }
     }
@@ -201,6 +206,11 @@ impl<'a> Context<'a> {
             .copied()
             .unwrap_or_default();
         let (source, file, vantage) = self.place(origin);
+        // The scheduler begins with what counts; the errors of all others end with it.
+        let focus = match event.reason.as_str() {
+            "FailedScheduling" => Focus::Head,
+            _ => Focus::Tail,
+        };
         let kind = event.about.kind();
         let show = match event.about.namespace() {
             Some(ns) => command!("kubectl describe {} {} -n {}", kind, event.about.name(), ns),
@@ -212,12 +222,13 @@ impl<'a> Context<'a> {
             line: 0,
             time: event.last.map(|t| t.to_string()),
             vantage,
-            text: event.message.chars().take(QUOTE_LIMIT).collect(),
+            text: focus.cut(&event.message, QUOTE_LIMIT),
             meaning: meaning.into(),
             show: Some(show.into()),
             locator: Some(Locator {
                 origin,
                 pointer: event.message_path.to_owned(),
+                focus,
             }),
         }
     }

@@ -158,21 +158,26 @@ fn stretch(
             let to = line.end.min(found.start() + AFTER);
             let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
             let plain = log::unescape(said.trim_end_matches('\r'));
-            let groups = match pattern {
-                None => Vec::new(),
+            let hit = found.start() - from;
+            let (groups, span) = match pattern {
+                None => (Vec::new(), hit..hit),
                 Some(regex) => match regex.captures(&plain) {
                     None => continue,
-                    Some(c) => c
-                        .iter()
-                        .skip(1)
-                        .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
-                        .collect(),
+                    Some(c) => (
+                        c.iter()
+                            .skip(1)
+                            .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
+                            .collect(),
+                        c.get(0).map_or(hit..hit, |m| {
+                            written(&said, m.start())..written(&said, m.end())
+                        }),
+                    ),
                 },
             };
             let head = text.get(line.start..line.end.min(line.start + 512));
             let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
             let number = lines.number(bytes, range.start + line.start);
-            let quoted = around(said.trim_end_matches('\r'), found.start() - from);
+            let quoted = around(said.trim_end_matches('\r'), hit, span);
             record(
                 out,
                 signal,
@@ -200,7 +205,7 @@ fn stretch(
             if !line.trim().is_empty() {
                 tail.push(LogLine {
                     line: number,
-                    text: around(line.trim_end(), 0),
+                    text: around(line.trim_end(), 0, 0..0),
                     time: log::time_of(&line),
                     groups: Vec::new(),
                 });
@@ -220,14 +225,34 @@ fn stretch(
     }
 }
 
-/// At most 400 characters of a line, with the byte at `hit` among them.
-fn around(line: &str, hit: usize) -> String {
+/// Where a place of the unescaped line stands in the line as written.
+fn written(line: &str, plain: usize) -> usize {
+    let mut at = 0;
+    let mut escapes = 0;
+    for (i, _) in line.match_indices("\\\"") {
+        if i - escapes >= plain {
+            break;
+        }
+        escapes += 1;
+        at = escapes;
+    }
+    (plain + at).min(line.len())
+}
+
+/// At most 400 characters of a line: all that matched where that is short enough, in its middle, else
+/// what stands around the byte at `hit`.
+fn around(line: &str, hit: usize, span: Range<usize>) -> String {
     const LIMIT: usize = defib_model::report::QUOTE_LIMIT;
     if line.len() <= LIMIT {
         return line.to_owned();
     }
-    // The hit is a place in bytes; what was repaired before it may have moved it a little.
-    let mut start = hit.saturating_sub(120).min(line.len());
+    // These are places in bytes; what was repaired before them may have moved them a little.
+    let wanted = if !span.is_empty() && span.len() <= LIMIT {
+        span.start.saturating_sub((LIMIT - span.len()) / 2)
+    } else {
+        hit.saturating_sub(120)
+    };
+    let mut start = wanted.min(line.len() - LIMIT);
     while !line.is_char_boundary(start) {
         start -= 1;
     }
@@ -327,6 +352,28 @@ mod tests {
                 .map(|l| l.line)
                 .collect::<Vec<_>>(),
             [2, 3]
+        );
+    }
+
+    #[test]
+    fn long_lines_are_quoted_around_what_matched() {
+        let far = "x".repeat(900);
+        let line = format!("{far} \\\"Loop (1.2.3.4:5 ->\\\" plugin/loop {far}");
+        let got = scan(
+            &SignalSet::new(&SIGNALS),
+            0,
+            line.as_bytes(),
+            Owner::default(),
+        );
+        let text = &got.hits[0].lines[0].text;
+        assert!(text.chars().count() <= 400 && line.contains(text.as_str()));
+        assert!(text.contains("Loop (1.2.3.4:5 ->"), "{text}");
+        let at = text.find("Loop (").unwrap();
+        assert!((150..250).contains(&at), "in its middle, not at {at}");
+        assert_eq!(written("a\\\"b\\\"c", 4), 6);
+        assert_eq!(
+            around(&format!("{far}é end"), 900, 0..0).chars().last(),
+            Some('d')
         );
     }
 }

@@ -201,12 +201,8 @@ fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
             label(style, if i == 0 { "evidence" } else { "" }),
             style.ink(Ink::Dim, &place(e))
         );
-        let limit = if style.all { 400 } else { 240 };
-        let mut said: String = clean::line(&e.text).chars().take(limit).collect();
-        if e.text.chars().count() > limit {
-            said.push_str(if style.ascii { "..." } else { "…" });
-        }
-        for line in style.wrap(&said, LABEL + 2) {
+        // Whole: what decides may stand anywhere in it, and it is 400 characters at most.
+        for line in style.wrap(&clean::line(&e.text), LABEL + 2) {
             let _ = writeln!(
                 out,
                 "{}{} {line}",
@@ -327,8 +323,7 @@ fn open_symptoms(r: &Report, style: &Style, out: &mut String) {
             style.ink(Ink::Dim, &s.condition)
         );
         for e in s.evidence.iter().take(if style.all { 3 } else { 1 }) {
-            let said: String = clean::line(&e.text).chars().take(160).collect();
-            for line in style.wrap(&said, 6) {
+            for line in style.wrap(&clean::line(&e.text), 6) {
                 let _ = writeln!(out, "      {line}");
             }
         }
@@ -357,8 +352,8 @@ fn candidates(r: &Report, style: &Style, out: &mut String) {
             }
             for (sign, list) in [("for", &c.pro), ("against", &c.con)] {
                 for e in list.iter().take(if style.all { 5 } else { 1 }) {
-                    let said: String = clean::line(&e.text).chars().take(160).collect();
-                    for line in style.wrap(&format!("{sign}: {said}"), 6) {
+                    let said = format!("{sign}: {}", clean::line(&e.text));
+                    for line in style.wrap(&said, 6) {
                         let _ = writeln!(out, "      {line}");
                     }
                 }
