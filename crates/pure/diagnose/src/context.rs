@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: findings of other rules. A rule never looks at another one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use defib_model::cluster::{Cluster, ObjId, Origin};
@@ -21,6 +22,7 @@ pub struct Context<'a> {
     pub conditions: Vec<Condition>,
     by_entity: BTreeMap<(ConditionKind, EntityId), usize>,
     owner_of: BTreeMap<EntityId, EntityId>,
+    heard: Vec<Cow<'a, Hit>>,
 }
 
 impl<'a> Context<'a> {
@@ -37,6 +39,7 @@ impl<'a> Context<'a> {
             conditions: Vec::new(),
             by_entity: BTreeMap::new(),
             owner_of,
+            heard: crate::testimony::heard(cluster),
         }
     }
 
@@ -125,9 +128,26 @@ impl<'a> Context<'a> {
             .is_none_or(|age| age >= seconds)
     }
 
+    /// All hits that are testimony: said by the program concerned, and not contradicted by the objects.
+    /// Rules ask here and never `Cluster::hits`.
+    pub fn heard(&self) -> impl Iterator<Item = &Hit> {
+        self.heard.iter().map(Cow::as_ref)
+    }
+
+    /// Is this line of a log one of a program that serves, or has done its work?
+    pub fn said_by_the_well(&self, line: &Evidence) -> bool {
+        self.heard()
+            .filter(|h| h.lines.iter().any(|l| l.line == line.line))
+            .filter(|h| {
+                let entry = self.cluster.entries.get(h.entry as usize);
+                entry.is_some_and(|e| e.id == line.file && e.source == line.source)
+            })
+            .any(|h| crate::testimony::said_by_the_well(self.cluster, h))
+    }
+
     /// Hits of a signal.
     pub fn hits<'b>(&'b self, signal: &'b str) -> impl Iterator<Item = &'b Hit> {
-        self.cluster.hits.iter().filter(move |h| h.signal == signal)
+        self.heard().filter(move |h| h.signal == signal)
     }
 
     /// Hits of any signal with this prefix in the log of this entity.
@@ -136,9 +156,7 @@ impl<'a> Context<'a> {
         entity: &'b EntityId,
         prefix: &'b str,
     ) -> impl Iterator<Item = &'b Hit> {
-        self.cluster
-            .hits
-            .iter()
+        self.heard()
             .filter(move |h| h.signal.starts_with(prefix) && h.entity.as_ref() == Some(entity))
     }
 

@@ -83,12 +83,7 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
         return Vec::new();
     }
     let mut out = Vec::new();
-    for hit in cx
-        .cluster
-        .hits
-        .iter()
-        .filter(|h| h.signal.starts_with(signal))
-    {
+    for hit in cx.heard().filter(|h| h.signal.starts_with(signal)) {
         let age = hit
             .last
             .zip(cx.cluster.as_of)
