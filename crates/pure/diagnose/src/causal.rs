@@ -2,14 +2,17 @@
 //!
 //! `LEADS` says which condition of a needed entity leads to which condition of what needs it; the
 //! edges of the cluster say who needs whom. A condition that a finding claims is explained by it; any
-//! other is explained by whatever explains the conditions upstream of it.
+//! other is explained by whatever explains the conditions upstream of it. A cause that is only heard of
+//! in a log, and that the objects show no sign of, stays a candidate.
 //! Deliberately absent: knowledge of single causes; that is the rules'.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use defib_model::bundle::Seen;
 use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
 use defib_model::id::EntityId;
+use defib_model::report::Evidence;
 
 use crate::analysis::{gitops, links, scheduling};
 use crate::context::Context;
@@ -310,8 +313,26 @@ impl Solver<'_> {
     }
 }
 
+/// Is this cause only heard of? Its best evidence is a line of a log, it explains nothing, and its
+/// trouble would show: the objects were seen whole, or all pods were, none suffers, and who says it is
+/// well. Then it may be over, or somebody else's. A journal without objects is heard in any case.
+fn is_hearsay(cx: &Context<'_>, finding: &Finding) -> bool {
+    if !finding.explains.is_empty() || !finding.evidence.first().is_some_and(Evidence::is_log) {
+        return false;
+    }
+    let cluster = cx.cluster;
+    let quiet = cx.conditions.is_empty() && cluster.listed.contains_key("Pod");
+    let mut lines = finding.evidence.iter().filter(|e| e.is_log());
+    cluster.objects_seen == Seen::All || (quiet && lines.all(|e| cx.said_by_the_well(e)))
+}
+
 /// Judges all findings against all conditions.
-pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
+pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
+    for finding in &mut findings {
+        if !finding.undecided && is_hearsay(cx, finding) {
+            finding.doubt();
+        }
+    }
     let mut direct: Vec<Vec<usize>> = vec![Vec::new(); cx.conditions.len()];
     for (f, finding) in findings.iter().enumerate() {
         for (kind, entity) in &finding.explains {

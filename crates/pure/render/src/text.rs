@@ -371,7 +371,10 @@ fn candidates(r: &Report, style: &Style, out: &mut String) {
                 style,
                 out,
                 "",
-                &format!("decides between {}", q.decides.join(", ")),
+                &match q.decides.as_slice() {
+                    [one] => format!("decides whether it is {one}"),
+                    more => format!("decides between {}", more.join(", ")),
+                },
             );
         }
     }
@@ -407,6 +410,9 @@ fn gaps(r: &Report, style: &Style, out: &mut String) {
 fn unknown(r: &Report, style: &Style, out: &mut String) {
     let seen_anything = r.coverage.iter().any(|c| c.seen != Seen::None);
     let what = match (r.symptoms.is_empty(), seen_anything) {
+        (true, true) if !r.candidates.is_empty() => {
+            "unknown: nothing that was seen suffers, but something says that there is trouble"
+        }
         (false, _) => "unknown: something is wrong that nothing in the evidence explains",
         (true, true) => "unknown: nothing wrong was found, but not enough was seen to say healthy",
         (true, false) => "unknown: no evidence that this version can judge",
