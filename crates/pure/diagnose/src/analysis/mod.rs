@@ -14,6 +14,7 @@ pub mod links;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;
+pub mod peer;
 pub mod placement;
 pub mod probes;
 pub mod quota;
