@@ -6,6 +6,7 @@
 pub mod aggregation;
 pub mod attach;
 pub mod binding;
+pub mod calls;
 pub mod gitops;
 pub mod image;
 pub mod kinds;
@@ -15,6 +16,7 @@ pub mod longhorn;
 pub mod nodes;
 pub mod oom;
 pub mod placement;
+pub mod policy;
 pub mod probes;
 pub mod quota;
 pub mod references;
