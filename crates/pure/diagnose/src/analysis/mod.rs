@@ -7,6 +7,7 @@ pub mod aggregation;
 pub mod attach;
 pub mod binding;
 pub mod calls;
+pub mod endpoints;
 pub mod gitops;
 pub mod image;
 pub mod kinds;
