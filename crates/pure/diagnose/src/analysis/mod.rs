@@ -8,6 +8,7 @@ pub mod attach;
 pub mod binding;
 pub mod calls;
 pub mod endpoints;
+pub mod fit;
 pub mod gitops;
 pub mod image;
 pub mod kinds;
