@@ -163,6 +163,21 @@ fn a_refusal_is_shown_with_its_reason() {
 }
 
 #[test]
+fn a_service_of_nobody_is_a_note_and_no_trouble() {
+    let folder = healthy();
+    let services = r#"{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"kube-etcd","namespace":"default"},"spec":{"clusterIP":"None","selector":{"component":"etcd"},"ports":[{"port":2381}]}}]}"#;
+    std::fs::write(folder.path().join("default/services.json"), services).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = run(&["diagnose", path]);
+    assert_eq!(text.status.code(), Some(0), "{}", out(&text));
+    assert!(
+        out(&text).contains("note: Service default/kube-etcd selects no pod"),
+        "{}",
+        out(&text)
+    );
+}
+
+#[test]
 fn results_and_talk_are_apart() {
     let loud = run(&["diagnose", EXAMPLE, "-o", "json", "-v", "--timings"]);
     serde_json::from_slice::<serde_json::Value>(&loud.stdout).unwrap();

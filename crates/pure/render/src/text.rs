@@ -70,6 +70,11 @@ fn healthy(r: &Report, style: &Style, out: &mut String) {
             )
         );
     }
+    for note in &r.notes {
+        for line in style.wrap(&format!("note: {}", clean::line(&note.text)), 2) {
+            let _ = writeln!(out, "  {}", style.ink(Ink::Dim, &line));
+        }
+    }
 }
 
 fn as_of(r: &Report) -> String {

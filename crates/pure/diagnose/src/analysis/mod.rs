@@ -6,6 +6,9 @@
 pub mod aggregation;
 pub mod attach;
 pub mod binding;
+pub mod calls;
+pub mod endpoints;
+pub mod fit;
 pub mod gitops;
 pub mod image;
 pub mod kinds;
@@ -16,6 +19,7 @@ pub mod nodes;
 pub mod oom;
 pub mod peer;
 pub mod placement;
+pub mod policy;
 pub mod probes;
 pub mod quota;
 pub mod references;

@@ -126,6 +126,7 @@ pub mod wrk {
     pub mod run_as_non_root;
     pub mod secret_key_missing;
     pub mod secret_missing;
+    pub mod service_port;
     pub mod service_selector;
 }
 
@@ -235,4 +236,5 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &wrk::nvidia_runtime::RULE, source: include_str!("wrk/nvidia_runtime.rs") },
     Registered { rule: &wrk::nvidia_not_used::RULE, source: include_str!("wrk/nvidia_not_used.rs") },
     Registered { rule: &wrk::cloudflared_credentials::RULE, source: include_str!("wrk/cloudflared_credentials.rs") },
+    Registered { rule: &wrk::service_port::RULE, source: include_str!("wrk/service_port.rs") },
 ];
