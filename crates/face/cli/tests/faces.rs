@@ -120,6 +120,63 @@ fn an_untested_version_is_a_note_and_no_trouble() {
     );
 }
 
+/// A ReplicaSet whose pods are refused, with the words of the refusal.
+fn refused(message: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        r#"apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {{name: cart-1, namespace: shop}}
+spec: {{replicas: 1, selector: {{matchLabels: {{app: cart}}}}}}
+status: {{replicas: 0}}
+---
+apiVersion: v1
+kind: Event
+metadata: {{name: cart-1.1, namespace: shop}}
+involvedObject: {{apiVersion: apps/v1, kind: ReplicaSet, name: cart-1, namespace: shop}}
+type: Warning
+reason: FailedCreate
+count: 18
+lastTimestamp: "2026-03-10T11:59:10Z"
+message: '{message}'
+"#
+    );
+    std::fs::write(folder.path().join("all.yaml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn a_refusal_is_shown_with_its_reason() {
+    let long = "and ".repeat(150);
+    let folder = refused(&format!(
+        r#"Error creating: admission webhook "validate.policy.svc" denied the request: {long} require-labels: label owner is required"#
+    ));
+    let asked = run(&["diagnose", folder.path().to_str().unwrap()]);
+    let text = out(&asked);
+    let (shown, question) = text.split_once("next ").unwrap();
+    let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [shown, question] {
+        assert!(words(part).contains("label owner is required"), "{text}");
+    }
+    assert!(question.contains("webhook validate.policy.svc"), "{text}");
+    assert_eq!(asked.status.code(), Some(3), "{text}");
+}
+
+#[test]
+fn a_service_of_nobody_is_a_note_and_no_trouble() {
+    let folder = healthy();
+    let services = r#"{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"kube-etcd","namespace":"default"},"spec":{"clusterIP":"None","selector":{"component":"etcd"},"ports":[{"port":2381}]}}]}"#;
+    std::fs::write(folder.path().join("default/services.json"), services).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = run(&["diagnose", path]);
+    assert_eq!(text.status.code(), Some(0), "{}", out(&text));
+    assert!(
+        out(&text).contains("note: Service default/kube-etcd selects no pod"),
+        "{}",
+        out(&text)
+    );
+}
+
 #[test]
 fn results_and_talk_are_apart() {
     let loud = run(&["diagnose", EXAMPLE, "-o", "json", "-v", "--timings"]);

@@ -2,14 +2,17 @@
 //!
 //! `LEADS` says which condition of a needed entity leads to which condition of what needs it; the
 //! edges of the cluster say who needs whom. A condition that a finding claims is explained by it; any
-//! other is explained by whatever explains the conditions upstream of it.
+//! other is explained by whatever explains the conditions upstream of it. A cause that is only heard of
+//! in a log, and that the objects show no sign of, stays a candidate.
 //! Deliberately absent: knowledge of single causes; that is the rules'.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use defib_model::bundle::Seen;
 use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
 use defib_model::id::EntityId;
+use defib_model::report::Evidence;
 
 use crate::analysis::{gitops, links, scheduling};
 use crate::context::Context;
@@ -40,6 +43,59 @@ const WITHIN: &[(K, K)] = &[
     (K::ReplicasMissing, K::RolloutStuck),
     (K::ClaimLost, K::ClaimPending),
     (K::ObjectTerminating, K::ResourceNotReady),
+    // Of one host.
+    (K::HostStorageFailing, K::DatastoreSlow),
+    (K::HostStorageFailing, K::DatastoreFailing),
+    (K::HostStorageFailing, K::RuntimeFailing),
+    (K::HostStorageFailing, K::ServiceFailing),
+    (K::DatastoreSlow, K::DatastoreFailing),
+    (K::DatastoreSlow, K::ServiceFailing),
+    (K::TlsRejected, K::DatastoreFailing),
+    (K::TlsRejected, K::JoinFailing),
+    (K::TlsRejected, K::ServiceFailing),
+    (K::DatastoreFailing, K::JoinFailing),
+    (K::DatastoreFailing, K::ServiceFailing),
+    (K::JoinFailing, K::ServiceFailing),
+    (K::RuntimeFailing, K::ServiceFailing),
+    (K::RuntimeFailing, K::HostNetworkFailing),
+    (K::HostNetworkFailing, K::ServiceFailing),
+];
+
+/// Causes that bring about others on the same host: of two that are found, the first is the cause.
+const FOLLOWS: &[(&str, &[&str])] = &[
+    (
+        "disk-io-errors",
+        &[
+            "filesystem-read-only",
+            "etcd-data-corrupt",
+            "containerd-store-corrupt",
+            "disk-too-slow",
+            "kine-sqlite-locked",
+            "kine-compaction-failing",
+        ],
+    ),
+    (
+        "disk-full",
+        &[
+            "node-disk-pressure",
+            "kine-compaction-failing",
+            "containerd-store-corrupt",
+            "snapshot-incomplete",
+        ],
+    ),
+    (
+        "filesystem-read-only",
+        &["etcd-data-corrupt", "containerd-store-corrupt"],
+    ),
+    (
+        "disk-too-slow",
+        &["kine-sqlite-locked", "kine-compaction-failing"],
+    ),
+    ("clock-skew", &["cert-expired"]),
+    ("host-down", &["etcd-member-down", "etcd-quorum-loss"]),
+    ("etcd-quorum-loss", &["etcd-member-down"]),
+    ("foreign-cluster-ca", &["mixed-ca"]),
+    ("node-ip-changed", &["no-default-route"]),
 ];
 
 /// Troubles that keep a pod from working.
@@ -310,8 +366,40 @@ impl Solver<'_> {
     }
 }
 
+/// Is this cause only heard of? Its best evidence is a line of a log, it explains nothing, and its
+/// trouble would show: the objects were seen whole, or all pods were, none suffers, and who says it is
+/// well. Then it may be over, or somebody else's. A journal without objects is heard in any case.
+fn is_hearsay(cx: &Context<'_>, finding: &Finding) -> bool {
+    if !finding.explains.is_empty() || !finding.evidence.first().is_some_and(Evidence::is_log) {
+        return false;
+    }
+    let cluster = cx.cluster;
+    let quiet = cx.conditions.is_empty() && cluster.listed.contains_key("Pod");
+    let mut lines = finding.evidence.iter().filter(|e| e.is_log());
+    cluster.objects_seen == Seen::All || (quiet && lines.all(|e| cx.said_by_the_well(e)))
+}
+
+/// Another finding names what brought this one about, on the same host or where nobody knows which.
+fn follows(finding: &Finding, all: &[Finding]) -> bool {
+    let host = |f: &Finding| match f.entity.kind() {
+        "host" | "node" => Some(f.entity.name().to_owned()).filter(|n| n != "-"),
+        _ => None,
+    };
+    all.iter().filter(|up| !up.undecided).any(|up| {
+        let leads = FOLLOWS
+            .iter()
+            .any(|(c, next)| *c == up.rule.class && next.contains(&finding.rule.class));
+        leads && (host(up).is_none() || host(finding).is_none() || host(up) == host(finding))
+    })
+}
+
 /// Judges all findings against all conditions.
-pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
+pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
+    for finding in &mut findings {
+        if !finding.undecided && is_hearsay(cx, finding) {
+            finding.doubt();
+        }
+    }
     let mut direct: Vec<Vec<usize>> = vec![Vec::new(); cx.conditions.len()];
     for (f, finding) in findings.iter().enumerate() {
         for (kind, entity) in &finding.explains {
@@ -343,6 +431,9 @@ pub(crate) fn judge(cx: &Context<'_>, findings: Vec<Finding>) -> Judged {
     let mut order: BTreeMap<usize, usize> = BTreeMap::new();
     let (mut roots, mut candidates) = (Vec::new(), Vec::new());
     for (f, finding) in findings.iter().enumerate() {
+        if follows(finding, &findings) {
+            continue;
+        }
         let stands_alone = finding.explains.is_empty() && !finding.undecided;
         if winners.contains(&f) || stands_alone {
             order.insert(f, roots.len());

@@ -2,13 +2,14 @@
 //!
 //! Deliberately absent: findings of other rules. A rule never looks at another one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use defib_model::cluster::{Cluster, ObjId, Origin};
 use defib_model::condition::{Condition, ConditionKind};
 use defib_model::edge::EdgeKind;
 use defib_model::id::EntityId;
-use defib_model::report::{Evidence, Locator, QUOTE_LIMIT};
+use defib_model::report::{Evidence, Focus, Locator, QUOTE_LIMIT};
 use defib_model::signal::{Hit, LogTail};
 use defib_model::views::{Event, Pod};
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ pub struct Context<'a> {
     pub conditions: Vec<Condition>,
     by_entity: BTreeMap<(ConditionKind, EntityId), usize>,
     owner_of: BTreeMap<EntityId, EntityId>,
+    heard: Vec<Cow<'a, Hit>>,
 }
 
 impl<'a> Context<'a> {
@@ -37,6 +39,7 @@ impl<'a> Context<'a> {
             conditions: Vec::new(),
             by_entity: BTreeMap::new(),
             owner_of,
+            heard: crate::testimony::heard(cluster),
         }
     }
 
@@ -125,9 +128,26 @@ impl<'a> Context<'a> {
             .is_none_or(|age| age >= seconds)
     }
 
+    /// All hits that are testimony: said by the program concerned, and not contradicted by the objects.
+    /// Rules ask here and never `Cluster::hits`.
+    pub fn heard(&self) -> impl Iterator<Item = &Hit> {
+        self.heard.iter().map(Cow::as_ref)
+    }
+
+    /// Is this line of a log one of a program that serves, or has done its work?
+    pub fn said_by_the_well(&self, line: &Evidence) -> bool {
+        self.heard()
+            .filter(|h| h.lines.iter().any(|l| l.line == line.line))
+            .filter(|h| {
+                let entry = self.cluster.entries.get(h.entry as usize);
+                entry.is_some_and(|e| e.id == line.file && e.source == line.source)
+            })
+            .any(|h| crate::testimony::said_by_the_well(self.cluster, h))
+    }
+
     /// Hits of a signal.
     pub fn hits<'b>(&'b self, signal: &'b str) -> impl Iterator<Item = &'b Hit> {
-        self.cluster.hits.iter().filter(move |h| h.signal == signal)
+        self.heard().filter(move |h| h.signal == signal)
     }
 
     /// Hits of any signal with this prefix in the log of this entity.
@@ -136,9 +156,7 @@ impl<'a> Context<'a> {
         entity: &'b EntityId,
         prefix: &'b str,
     ) -> impl Iterator<Item = &'b Hit> {
-        self.cluster
-            .hits
-            .iter()
+        self.heard()
             .filter(move |h| h.signal.starts_with(prefix) && h.entity.as_ref() == Some(entity))
     }
 
@@ -189,6 +207,11 @@ impl<'a> Context<'a> {
                 origin: object.origin,
                 pointer: pointer.to_owned(),
                 printed: object.printed,
+                focus: if pointer.ends_with("/message") {
+                    Focus::Tail
+                } else {
+                    Focus::Head
+                },
             }),
         }
     }
@@ -202,6 +225,11 @@ impl<'a> Context<'a> {
             .copied()
             .unwrap_or_default();
         let (source, file, vantage) = self.place(origin);
+        // The scheduler begins with what counts; the errors of all others end with it.
+        let focus = match event.reason.as_str() {
+            "FailedScheduling" => Focus::Head,
+            _ => Focus::Tail,
+        };
         let kind = event.about.kind();
         let show = match event.about.namespace() {
             Some(ns) => command!("kubectl describe {} {} -n {}", kind, event.about.name(), ns),
@@ -213,13 +241,14 @@ impl<'a> Context<'a> {
             line: 0,
             time: event.last.map(|t| t.to_string()),
             vantage,
-            text: event.message.chars().take(QUOTE_LIMIT).collect(),
+            text: focus.cut(&event.message, QUOTE_LIMIT),
             meaning: meaning.into(),
             show: Some(show.into()),
             locator: Some(Locator {
                 origin,
                 pointer: event.message_path.to_owned(),
                 printed: event.printed,
+                focus,
             }),
         }
     }
@@ -236,6 +265,33 @@ impl<'a> Context<'a> {
             line,
             meaning,
         )
+    }
+
+    /// Cites a fact.
+    pub fn fact(&self, fact: &defib_model::fact::Fact, meaning: impl Into<String>) -> Evidence {
+        let (source, file, vantage) = self.place(Origin {
+            entry: fact.entry,
+            start: 0,
+            end: 0,
+        });
+        Evidence {
+            source,
+            file,
+            line: fact.line,
+            time: None,
+            vantage,
+            text: fact
+                .text
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .chars()
+                .take(QUOTE_LIMIT)
+                .collect(),
+            meaning: meaning.into(),
+            show: Some(fact.command.clone()).filter(|c| !c.is_empty()),
+            locator: None,
+        }
     }
 
     /// Cites the last line of a container's log.

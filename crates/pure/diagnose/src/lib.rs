@@ -17,6 +17,7 @@ mod notes;
 pub mod rule;
 pub mod rules;
 pub mod signals;
+mod testimony;
 mod verdict;
 
 pub use explain::{Page, pages};

@@ -1,11 +1,16 @@
-//! Remarks that are no trouble: what limits how far the report can be trusted.
+//! Remarks that are no trouble: what limits how far the report can be trusted, and what may be a
+//! left-over.
 //!
 //! Deliberately absent: anything that somebody would have to mend (rules).
 
 use std::collections::BTreeMap;
 
+use defib_model::ConditionKind as K;
 use defib_model::report::Note;
+use defib_model::views::network::Service;
 
+use crate::analysis::endpoints;
+use crate::conditions::GRACE;
 use crate::context::Context;
 
 /// Minor versions of Kubernetes 1 that this tool's facts were checked against: k3s 1.30 to 1.35.
@@ -13,6 +18,45 @@ const TESTED: std::ops::RangeInclusive<u32> = 30..=35;
 
 /// All remarks, in a fixed order.
 pub fn notes(cx: &Context<'_>) -> Vec<Note> {
+    let mut all = versions(cx);
+    all.extend(services(cx));
+    all
+}
+
+/// Services that select nobody and that nothing in the evidence needs: left-overs as a rule (charts
+/// bring Services for parts that a cluster does not have), but whoever calls one gets no answer.
+fn services(cx: &Context<'_>) -> Option<Note> {
+    let empty: Vec<&Service> = cx
+        .cluster
+        .services
+        .iter()
+        .filter(|s| {
+            cx.older_than(s.metadata.creation_timestamp, GRACE)
+                && endpoints::selects_nobody(cx, s)
+                && cx
+                    .has(K::ServiceWithoutEndpoints, &cx.cluster.id(s.obj))
+                    .is_none()
+        })
+        .collect();
+    let first = empty.first()?;
+    let (ns, name) = (&first.metadata.namespace, &first.metadata.name);
+    let more = match empty.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Some(Note {
+        text: format!("Service {ns}/{name}{more} selects no pod, and nothing is seen to need it"),
+        entity: Some(cx.cluster.id(first.obj)),
+        evidence: vec![cx.field(
+            first.obj,
+            "/spec/selector",
+            "no pod and no template has these labels",
+        )],
+    })
+}
+
+/// Versions of Kubernetes that the tool's facts were not checked against.
+fn versions(cx: &Context<'_>) -> Vec<Note> {
     let mut untested: BTreeMap<u32, Vec<&defib_model::views::Node>> = BTreeMap::new();
     for node in &cx.cluster.nodes {
         if let Some(minor) = minor(&node.status.node_info.kubelet_version)

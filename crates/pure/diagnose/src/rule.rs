@@ -229,6 +229,22 @@ impl Finding {
         self
     }
 
+    /// Becomes a candidate: it is only heard of. What would be looked at first would decide.
+    pub fn doubt(&mut self) {
+        self.undecided = true;
+        let look = self.todo.iter().find(|a| a.danger == Danger::Safe);
+        let shown = self.evidence.iter().find_map(|e| e.show.clone());
+        let command = look.and_then(|a| a.command.clone()).or(shown);
+        self.question.get_or_insert_with(|| Question {
+            text: format!(
+                "A log says: {}. Nothing that was seen suffers from it; does it still hold?",
+                self.title
+            ),
+            command,
+            decides: vec![self.rule.class.to_owned()],
+        });
+    }
+
     /// Takes in another finding with the same id.
     pub fn merge(&mut self, other: Finding) {
         for e in other.evidence {

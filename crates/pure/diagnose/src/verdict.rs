@@ -301,6 +301,9 @@ fn question(
     let cluster = cx.cluster;
     if let Some(c) = unexplained.first() {
         let (kind, name) = (c.entity.kind(), c.entity.name());
+        if let Some(q) = refusal(cx, c) {
+            return Some(q);
+        }
         let logs = c.kind == defib_model::ConditionKind::ContainerCrashLoop;
         let command = match (logs, c.entity.namespace()) {
             (true, Some(ns)) => command!("kubectl logs {} -n {} --previous --tail=50", name, ns),
@@ -342,6 +345,39 @@ fn question(
             cluster.lacking.join(", ")
         ),
         command: Some("defib diagnose kube:".to_owned()),
+        decides: Vec::new(),
+    })
+}
+
+/// A refusal says its reason itself; what it is about stands in the template.
+fn refusal(cx: &Context<'_>, c: &Condition) -> Option<Question> {
+    if c.kind != defib_model::ConditionKind::PodRefused {
+        return None;
+    }
+    let event = crate::context::last_event(cx.cluster, &c.entity, &["FailedCreate"])?;
+    let (_, reason) = event.message.split_once("denied the request:")?;
+    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let by = crate::analysis::between(&event.message, "admission webhook \"", "\"")
+        .map_or("an admission webhook".to_owned(), |n| {
+            format!("webhook {n}")
+        });
+    let owner = cx.top_owner(&c.entity);
+    Some(Question {
+        text: format!(
+            "{by} refuses the pods of {} {} on purpose: {}. Is the template at fault, or the policy?",
+            owner.kind(),
+            owner.name(),
+            Focus::Tail.cut(reason.trim_end_matches('.'), 240),
+        ),
+        command: Some(
+            command!(
+                "kubectl get {} {} -n {} -o jsonpath='{{.spec.template}}'",
+                owner.kind(),
+                owner.name(),
+                owner.namespace().unwrap_or_default()
+            )
+            .into(),
+        ),
         decides: Vec::new(),
     })
 }

@@ -111,6 +111,22 @@ conditions! {
     DrainBlocked = "drain-blocked", "eviction blocked";
     /// A log says that something failed; which entity is meant is told by the signal.
     LogError = "log-error", "errors in the log";
+    /// The host's storage does not do its work: full, read-only, errors.
+    HostStorageFailing = "host-storage-failing", "storage of the host fails";
+    /// The datastore answers late.
+    DatastoreSlow = "datastore-slow", "datastore slow";
+    /// The datastore refuses, times out, or has no leader.
+    DatastoreFailing = "datastore-failing", "datastore fails";
+    /// A TLS connection between components is rejected.
+    TlsRejected = "tls-rejected", "TLS connections rejected";
+    /// A server or agent can't join its cluster.
+    JoinFailing = "join-failing", "cannot join the cluster";
+    /// The container runtime does not work.
+    RuntimeFailing = "runtime-failing", "container runtime fails";
+    /// The host can't set up the network of pods.
+    HostNetworkFailing = "host-network-failing", "pod network cannot be set up";
+    /// A program of the host ends, or does not come up.
+    ServiceFailing = "service-failing", "service ends or does not start";
     /// A control-plane check fails.
     ControlPlaneUnhealthy = "control-plane-unhealthy", "control plane check fails";
 }

@@ -187,6 +187,19 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A line of a log, and no state of an object.
+    pub fn is_log(&self) -> bool {
+        self.locator.is_none() && self.line > 0
+    }
+
+    /// The same evidence, with these words in sight where it is too long to be quoted whole.
+    pub fn around(mut self, words: &str) -> Self {
+        if let Some(locator) = &mut self.locator {
+            locator.focus = Focus::Words(words.to_owned());
+        }
+        self
+    }
+
     /// The same evidence, shown by another command: one that makes the field visible.
     pub fn shown_by(mut self, command: impl Into<String>) -> Self {
         self.show = Some(command.into());
@@ -203,6 +216,47 @@ pub struct Locator {
     pub pointer: String,
     /// The object was read from what a command printed.
     pub printed: bool,
+    /// Which part, where the field is longer than a quotation may be.
+    pub focus: Focus,
+}
+
+/// Which part of a long text a quotation shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Focus {
+    /// Its beginning.
+    #[default]
+    Head,
+    /// Its end: a chain of errors says last what went wrong first, and a refusal gives its reason last.
+    Tail,
+    /// These words and what stands around them; where they can't be found, its end.
+    Words(String),
+}
+
+impl Focus {
+    /// At most so many characters of the text, this part of it.
+    pub fn cut(&self, text: &str, limit: usize) -> String {
+        let length = text.chars().count();
+        if length <= limit {
+            return text.to_owned();
+        }
+        let last = length - limit;
+        let skip = match self {
+            Self::Head => 0,
+            Self::Tail => last,
+            Self::Words(words) => text.find(words.as_str()).map_or(last, |at| {
+                let before = text.get(..at).map_or(0, |s| s.chars().count());
+                (before + words.chars().count() / 2)
+                    .saturating_sub(limit / 2)
+                    .min(last)
+            }),
+        };
+        let part: String = text.chars().skip(skip).take(limit).collect();
+        // From a word's beginning on, where one begins soon.
+        match part.find(' ').filter(|at| skip > 0 && *at < 40) {
+            Some(at) => part.get(at + 1..).unwrap_or_default().to_owned(),
+            None => part,
+        }
+    }
 }
 
 /// One step of the chain.
@@ -331,4 +385,26 @@ pub struct Note {
     /// What shows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Focus;
+
+    #[test]
+    fn a_long_text_is_cut_where_it_says_what_counts() {
+        let text = format!("{}because {}the end", "a ".repeat(20), "b ".repeat(20));
+        let of = |f: &Focus| f.cut(&text, 20);
+        assert_eq!(of(&Focus::Head), "a a a a a a a a a a ");
+        assert!(of(&Focus::Tail).ends_with("b b the end"));
+        let words = of(&Focus::Words("because".into()));
+        assert!(words.contains("a because b"), "{words}");
+        assert_eq!(
+            of(&Focus::Words("nowhere".into())),
+            of(&Focus::Tail),
+            "what can't be found is looked for where reasons stand"
+        );
+        assert_eq!(Focus::Tail.cut("short", 20), "short");
+        assert_eq!(Focus::Tail.cut(&"é".repeat(30), 20), "é".repeat(20));
+    }
 }

@@ -74,6 +74,8 @@ pub struct Hit {
     pub container: String,
     /// The host whose journal it is, as its lines name it; empty when they do not.
     pub host: String,
+    /// The program that its lines name (`k3s`, `kernel`); empty when they do not.
+    pub program: String,
     /// It stands in an event as a command printed it: `entity` is what the event is about, not who
     /// speaks.
     pub event: bool,
@@ -87,6 +89,8 @@ pub struct Hit {
     pub first: Option<Timestamp>,
     /// Time of the last line that has one.
     pub last: Option<Timestamp>,
+    /// Number of the last such line.
+    pub last_line: u64,
 }
 
 /// The last lines of one container's log, for troubles that no signal names.

@@ -38,6 +38,21 @@ pub enum View {
     Other(Box<Other>),
 }
 
+impl View {
+    /// Sets the namespace, where the source did not print it.
+    pub fn set_namespace(&mut self, namespace: &str) {
+        let metadata = match self {
+            Self::Pod(v) => &mut v.metadata,
+            Self::Claim(v) => &mut v.metadata,
+            Self::Service(v) => &mut v.metadata,
+            Self::Workload(v) => &mut v.metadata,
+            Self::Other(v) => &mut v.metadata,
+            _ => return,
+        };
+        metadata.namespace = namespace.to_owned();
+    }
+}
+
 /// One object, read.
 #[derive(Debug)]
 pub struct Parsed {

@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use defib_formats::{line_at, locate};
-use defib_model::report::{Evidence, QUOTE_LIMIT, Report};
+use defib_model::report::{Evidence, Focus, QUOTE_LIMIT, Report};
+
+/// Characters of one field that are searched for the words to quote.
+const FIELD: usize = 64 << 10;
 
 /// Every piece of evidence of a report.
 fn each(report: &mut Report, mut f: impl FnMut(&mut Evidence)) {
@@ -56,7 +59,13 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         }
         if l.printed {
             let place = crate::text::place(bytes, object.clone(), &l.pointer);
-            let said = locate::quote(bytes.get(place.clone()).unwrap_or_default(), QUOTE_LIMIT);
+            let said = match &l.focus {
+                Focus::Head => locate::quote(bytes.get(place.clone()).unwrap_or_default(), QUOTE_LIMIT),
+                focus => focus.cut(
+                    &locate::quote(bytes.get(place.clone()).unwrap_or_default(), FIELD),
+                    QUOTE_LIMIT,
+                ),
+            };
             if !said.is_empty() {
                 e.text = said;
             }
@@ -65,12 +74,18 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         }
         match locate::field(bytes, object.clone(), &l.pointer) {
             Some(range) => {
-                let mut said =
-                    locate::quote(bytes.get(range.clone()).unwrap_or_default(), QUOTE_LIMIT);
+                let field = bytes.get(range.clone()).unwrap_or_default();
+                let limit = match &l.focus {
+                    Focus::Head => QUOTE_LIMIT,
+                    // As they are written in the file, the words may be broken over lines.
+                    _ => FIELD,
+                };
+                let mut said = locate::quote(field, limit);
                 if locate::notation(bytes, object.start) == locate::Notation::Json {
                     // People read messages, not JSON strings: an escaped quote is shown as a quote.
                     said = said.replace("\\\"", "\"");
                 }
+                let said = l.focus.cut(&said, QUOTE_LIMIT);
                 if !said.is_empty() {
                     e.text = said;
                 }

@@ -3,6 +3,7 @@
 //! Deliberately absent: order. Entries may come in any order of sources; `finish` sorts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use defib_formats::json::{self, Value};
 use defib_formats::{sniff, yaml};
@@ -134,13 +135,28 @@ impl<'s> Reader<'s> {
                 });
             }
         }
-        self.scanned.push(scan::scan(
-            self.signals,
-            index,
-            bytes,
-            Owner::default(),
-            &taken.heard,
-        ));
+        let mut at = 0;
+        for (range, owner) in taken.logs {
+            self.scan(index, bytes, at..range.start, Owner::default(), &taken.heard);
+            self.scan(index, bytes, range.clone(), owner, &[]);
+            at = range.end;
+        }
+        self.scan(index, bytes, at..bytes.len(), Owner::default(), &taken.heard);
+    }
+
+    fn scan(
+        &mut self,
+        index: u32,
+        bytes: &[u8],
+        range: Range<usize>,
+        owner: Owner,
+        events: &[(Range<usize>, EntityId)],
+    ) {
+        if range.is_empty() {
+            return;
+        }
+        self.scanned
+            .push(scan::scan(self.signals, index, bytes, range, owner, events));
     }
 
     fn log(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -152,7 +168,7 @@ impl<'s> Reader<'s> {
             _ => Owner::default(),
         };
         self.scanned
-            .push(scan::scan(self.signals, index, bytes, owner, &[]));
+            .push(scan::scan(self.signals, index, bytes, 0..bytes.len(), owner, &[]));
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -415,7 +431,7 @@ impl<'s> Reader<'s> {
     }
 
     fn yaml_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], doc: yaml::Document) {
-        let top: BTreeMap<String, std::ops::Range<usize>> =
+        let top: BTreeMap<String, Range<usize>> =
             json::fields(&doc.json, 0, doc.json.len())
                 .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
                 .filter_map(|f| match f.value {
@@ -539,6 +555,49 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// A command without `-n` names no namespace; where only one thing of that kind and name has one, it
+    /// is meant.
+    fn name_whole(&mut self) {
+        let mut whole: BTreeMap<(String, String), BTreeSet<EntityId>> = BTreeMap::new();
+        let mut note = |id: &EntityId| {
+            if id.namespace().is_some() {
+                let key = (id.kind().to_owned(), id.name().to_owned());
+                whole.entry(key).or_default().insert(id.clone());
+            }
+        };
+        self.parsed.iter().for_each(|p| note(&p.object.id));
+        self.events.iter().for_each(|(e, _)| note(&e.about));
+        let full = |id: &EntityId| -> Option<EntityId> {
+            if id.namespace().is_some() {
+                return None;
+            }
+            let found = whole.get(&(id.kind().to_owned(), id.name().to_owned()))?;
+            found.first().filter(|_| found.len() == 1).cloned()
+        };
+        for (event, _) in &mut self.events {
+            if let Some(id) = full(&event.about) {
+                event.about = id;
+            }
+        }
+        for scanned in &mut self.scanned {
+            let owners = scanned.hits.iter_mut().filter_map(|h| h.entity.as_mut());
+            for owner in owners.chain(scanned.tails.iter_mut().map(|t| &mut t.entity)) {
+                if let Some(id) = full(owner) {
+                    *owner = id;
+                }
+            }
+        }
+        // A printed object whose namespace was not printed is that one too.
+        for p in self.parsed.iter_mut().filter(|p| p.object.printed) {
+            if let Some(id) = full(&p.object.id) {
+                let namespace = id.namespace().unwrap_or_default().to_owned();
+                p.view.set_namespace(&namespace);
+                p.object.namespace = namespace;
+                p.object.id = id;
+            }
+        }
+    }
+
     /// The Cluster of everything that was read.
     pub fn finish(mut self, bundle: &Bundle) -> Cluster {
         for (file, (count, line)) in std::mem::take(&mut self.refused) {
@@ -551,6 +610,7 @@ impl<'s> Reader<'s> {
         for list in &self.lists {
             crate::coverage::note(list, &mut listed);
         }
+        self.name_whole();
         let mut cluster = crate::tables::build(self.parsed, self.events);
         cluster.facts = self.facts;
         cluster.entries = self.entries;

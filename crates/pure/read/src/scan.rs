@@ -68,18 +68,21 @@ pub fn scan(
     set: &SignalSet,
     entry: u32,
     bytes: &[u8],
+    range: Range<usize>,
     owner: Owner,
     events: &[(Range<usize>, EntityId)],
 ) -> Scanned {
+    let base = range.start;
+    let part = bytes.get(range.clone()).unwrap_or_default();
     let mut out = Scanned {
-        lines: memchr::memchr_iter(b'\n', bytes).count() as u64,
+        lines: memchr::memchr_iter(b'\n', part).count() as u64,
         ..Scanned::default()
     };
-    if bytes.last().is_some_and(|b| *b != b'\n') {
+    if part.last().is_some_and(|b| *b != b'\n') {
         out.lines += 1;
     }
     let marked = memchr::memmem::find(
-        bytes.get(..bytes.len().min(65_536)).unwrap_or_default(),
+        part.get(..part.len().min(65_536)).unwrap_or_default(),
         b"==== START logs for container ",
     )
     .is_some();
@@ -89,21 +92,21 @@ pub fn scan(
             set,
             entry,
             bytes,
-            0..bytes.len(),
+            range,
             &owner,
             events,
             &mut lines,
             &mut out,
         );
     } else {
-        let mut start = 0;
+        let mut start = base;
         let mut current = owner;
         let mut marks = Vec::new();
-        log::lines(bytes, |_, at, line| {
+        log::lines(part, |_, at, line| {
             if line.starts_with(b"==== ")
                 && let Some(mark) = std::str::from_utf8(line).ok().and_then(log::dump_mark)
             {
-                marks.push((at, at + line.len(), mark));
+                marks.push((base + at, base + at + line.len(), mark));
             }
         });
         for (at, end, mark) in marks {
@@ -113,17 +116,26 @@ pub fn scan(
                     container: mark.container,
                 };
             } else {
-                stretch(set, entry, bytes, start..at, &current, events, &mut lines, &mut out);
+                stretch(
+                    set,
+                    entry,
+                    bytes,
+                    start..at,
+                    &current,
+                    events,
+                    &mut lines,
+                    &mut out,
+                );
                 current = Owner::default();
             }
-            start = (end + 1).min(bytes.len());
+            start = (end + 1).min(range.end);
         }
-        if start < bytes.len() {
+        if start < range.end {
             stretch(
                 set,
                 entry,
                 bytes,
-                start..bytes.len(),
+                start..range.end,
                 &current,
                 events,
                 &mut lines,
@@ -167,28 +179,33 @@ fn stretch(
             let to = line.end.min(found.start() + AFTER);
             let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
             let plain = log::unescape(said.trim_end_matches('\r'));
-            let groups = match pattern {
-                None => Vec::new(),
+            let hit = found.start() - from;
+            let (groups, span) = match pattern {
+                None => (Vec::new(), hit..hit),
                 Some(regex) => match regex.captures(&plain) {
                     None => continue,
-                    Some(c) => c
-                        .iter()
-                        .skip(1)
-                        .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
-                        .collect(),
+                    Some(c) => (
+                        c.iter()
+                            .skip(1)
+                            .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
+                            .collect(),
+                        c.get(0).map_or(hit..hit, |m| {
+                            written(&said, m.start())..written(&said, m.end())
+                        }),
+                    ),
                 },
             };
             let head = text.get(line.start..line.end.min(line.start + 512));
             let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
             let number = lines.number(bytes, range.start + line.start);
-            let quoted = around(said.trim_end_matches('\r'), found.start() - from);
+            let quoted = around(said.trim_end_matches('\r'), hit, span);
             let at = range.start + found.start();
             let event = events.iter().find(|(r, _)| r.contains(&at)).map(|(_, about)| about);
-            let host = if owner.entity.is_none() && event.is_none() {
+            let origin = if owner.entity.is_none() && event.is_none() {
                 let head = String::from_utf8_lossy(head.unwrap_or_default());
-                log::origin(&head).map(|o| o.host).unwrap_or_default()
+                log::origin(&head).unwrap_or_default()
             } else {
-                String::new()
+                log::Origin::default()
             };
             record(
                 out,
@@ -196,7 +213,7 @@ fn stretch(
                 entry,
                 owner,
                 event,
-                host,
+                origin,
                 LogLine {
                     line: number,
                     text: quoted,
@@ -219,7 +236,7 @@ fn stretch(
             if !line.trim().is_empty() {
                 tail.push(LogLine {
                     line: number,
-                    text: around(line.trim_end(), 0),
+                    text: around(line.trim_end(), 0, 0..0),
                     time: log::time_of(&line),
                     groups: Vec::new(),
                 });
@@ -239,14 +256,34 @@ fn stretch(
     }
 }
 
-/// At most 400 characters of a line, with the byte at `hit` among them.
-fn around(line: &str, hit: usize) -> String {
+/// Where a place of the unescaped line stands in the line as written.
+fn written(line: &str, plain: usize) -> usize {
+    let mut at = 0;
+    let mut escapes = 0;
+    for (i, _) in line.match_indices("\\\"") {
+        if i - escapes >= plain {
+            break;
+        }
+        escapes += 1;
+        at = escapes;
+    }
+    (plain + at).min(line.len())
+}
+
+/// At most 400 characters of a line: all that matched where that is short enough, in its middle, else
+/// what stands around the byte at `hit`.
+fn around(line: &str, hit: usize, span: Range<usize>) -> String {
     const LIMIT: usize = defib_model::report::QUOTE_LIMIT;
     if line.len() <= LIMIT {
         return line.to_owned();
     }
-    // The hit is a place in bytes; what was repaired before it may have moved it a little.
-    let mut start = hit.saturating_sub(120).min(line.len());
+    // These are places in bytes; what was repaired before them may have moved them a little.
+    let wanted = if !span.is_empty() && span.len() <= LIMIT {
+        span.start.saturating_sub((LIMIT - span.len()) / 2)
+    } else {
+        hit.saturating_sub(120)
+    };
+    let mut start = wanted.min(line.len() - LIMIT);
     while !line.is_char_boundary(start) {
         start -= 1;
     }
@@ -279,16 +316,17 @@ fn record(
     entry: u32,
     owner: &Owner,
     event: Option<&EntityId>,
-    host: String,
+    origin: log::Origin,
     line: LogLine,
 ) {
-    let time = line.time;
+    let (time, number) = (line.time, line.line);
     let entity = event.or(owner.entity.as_ref()).cloned();
     let known = out.hits.iter_mut().find(|h| {
         h.signal == signal.id
             && h.entity == entity
             && h.container == owner.container
-            && h.host == host
+            && h.host == origin.host
+            && h.program == origin.unit
             && h.event == event.is_some()
     });
     match known {
@@ -299,18 +337,21 @@ fn record(
             }
             hit.first = hit.first.or(time);
             hit.last = time.or(hit.last);
+            hit.last_line = number;
         }
         None => out.hits.push(Hit {
             signal: signal.id,
             entity,
             container: owner.container.clone(),
-            host,
+            host: origin.host,
+            program: origin.unit,
             event: event.is_some(),
             entry,
             count: 1,
             lines: vec![line],
             first: time,
             last: time,
+            last_line: number,
         }),
     }
 }
@@ -344,7 +385,14 @@ mod tests {
     #[test]
     fn dump_marks_say_whose_log_it_is() {
         let text = b"==== START logs for container c of pod k/p ====\nok\n[FATAL] plugin/loop: Loop (1.2.3.4:5 -> :53)\n==== END logs for container c of pod k/p ====\n==== START logs for container d of pod k/q ====\nfailure in name resolution\n==== END logs for container d of pod k/q ====\n";
-        let got = scan(&SignalSet::new(&SIGNALS), 0, text, Owner::default(), &[]);
+        let got = scan(
+            &SignalSet::new(&SIGNALS),
+            0,
+            text,
+            0..text.len(),
+            Owner::default(),
+            &[],
+        );
         assert_eq!(got.hits.len(), 2);
         let hit = &got.hits[0];
         assert_eq!(
@@ -361,6 +409,30 @@ mod tests {
                 .map(|l| l.line)
                 .collect::<Vec<_>>(),
             [2, 3]
+        );
+    }
+
+    #[test]
+    fn long_lines_are_quoted_around_what_matched() {
+        let far = "x".repeat(900);
+        let line = format!("{far} \\\"Loop (1.2.3.4:5 ->\\\" plugin/loop {far}");
+        let got = scan(
+            &SignalSet::new(&SIGNALS),
+            0,
+            line.as_bytes(),
+            0..line.len(),
+            Owner::default(),
+            &[],
+        );
+        let text = &got.hits[0].lines[0].text;
+        assert!(text.chars().count() <= 400 && line.contains(text.as_str()));
+        assert!(text.contains("Loop (1.2.3.4:5 ->"), "{text}");
+        let at = text.find("Loop (").unwrap();
+        assert!((150..250).contains(&at), "in its middle, not at {at}");
+        assert_eq!(written("a\\\"b\\\"c", 4), 6);
+        assert_eq!(
+            around(&format!("{far}é end"), 900, 0..0).chars().last(),
+            Some('d')
         );
     }
 }

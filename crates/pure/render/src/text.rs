@@ -70,6 +70,11 @@ fn healthy(r: &Report, style: &Style, out: &mut String) {
             )
         );
     }
+    for note in &r.notes {
+        for line in style.wrap(&format!("note: {}", clean::line(&note.text)), 2) {
+            let _ = writeln!(out, "  {}", style.ink(Ink::Dim, &line));
+        }
+    }
 }
 
 fn as_of(r: &Report) -> String {
@@ -201,12 +206,8 @@ fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
             label(style, if i == 0 { "evidence" } else { "" }),
             style.ink(Ink::Dim, &place(e))
         );
-        let limit = if style.all { 400 } else { 240 };
-        let mut said: String = clean::line(&e.text).chars().take(limit).collect();
-        if e.text.chars().count() > limit {
-            said.push_str(if style.ascii { "..." } else { "…" });
-        }
-        for line in style.wrap(&said, LABEL + 2) {
+        // Whole: what decides may stand anywhere in it, and it is 400 characters at most.
+        for line in style.wrap(&clean::line(&e.text), LABEL + 2) {
             let _ = writeln!(
                 out,
                 "{}{} {line}",
@@ -327,8 +328,7 @@ fn open_symptoms(r: &Report, style: &Style, out: &mut String) {
             style.ink(Ink::Dim, &s.condition)
         );
         for e in s.evidence.iter().take(if style.all { 3 } else { 1 }) {
-            let said: String = clean::line(&e.text).chars().take(160).collect();
-            for line in style.wrap(&said, 6) {
+            for line in style.wrap(&clean::line(&e.text), 6) {
                 let _ = writeln!(out, "      {line}");
             }
         }
@@ -357,8 +357,8 @@ fn candidates(r: &Report, style: &Style, out: &mut String) {
             }
             for (sign, list) in [("for", &c.pro), ("against", &c.con)] {
                 for e in list.iter().take(if style.all { 5 } else { 1 }) {
-                    let said: String = clean::line(&e.text).chars().take(160).collect();
-                    for line in style.wrap(&format!("{sign}: {said}"), 6) {
+                    let said = format!("{sign}: {}", clean::line(&e.text));
+                    for line in style.wrap(&said, 6) {
                         let _ = writeln!(out, "      {line}");
                     }
                 }
@@ -376,7 +376,10 @@ fn candidates(r: &Report, style: &Style, out: &mut String) {
                 style,
                 out,
                 "",
-                &format!("decides between {}", q.decides.join(", ")),
+                &match q.decides.as_slice() {
+                    [one] => format!("decides whether it is {one}"),
+                    more => format!("decides between {}", more.join(", ")),
+                },
             );
         }
     }
@@ -412,6 +415,9 @@ fn gaps(r: &Report, style: &Style, out: &mut String) {
 fn unknown(r: &Report, style: &Style, out: &mut String) {
     let seen_anything = r.coverage.iter().any(|c| c.seen != Seen::None);
     let what = match (r.symptoms.is_empty(), seen_anything) {
+        (true, true) if !r.candidates.is_empty() => {
+            "unknown: nothing that was seen suffers, but something says that there is trouble"
+        }
         (false, _) => "unknown: something is wrong that nothing in the evidence explains",
         (true, true) => "unknown: nothing wrong was found, but not enough was seen to say healthy",
         (true, false) => "unknown: no evidence that this version can judge",

@@ -78,17 +78,13 @@ const HISTORY: i64 = 600;
 /// in the evidence is in trouble. What was said once, with a time, is not taken: a start is full of
 /// such messages.
 pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
-    let better = cx.cluster.listed.contains_key("Pod") || !cx.cluster.events.is_empty();
+    let events = cx.cluster.events.iter().any(|e| !e.printed);
+    let better = cx.cluster.listed.contains_key("Pod") || events;
     if better || cx.conditions.iter().any(|c| c.entity.kind() == "pod") {
         return Vec::new();
     }
     let mut out = Vec::new();
-    for hit in cx
-        .cluster
-        .hits
-        .iter()
-        .filter(|h| h.signal.starts_with(signal))
-    {
+    for hit in cx.heard().filter(|h| h.signal.starts_with(signal)) {
         let age = hit
             .last
             .zip(cx.cluster.as_of)

@@ -9,10 +9,13 @@
 use defib_model::condition::{Condition, ConditionKind as K};
 use defib_model::id::EntityId;
 use defib_model::report::Evidence;
+use defib_model::views::node::Taint;
 use defib_model::views::{Node, PersistentVolume, Pod};
 
+use super::fit::{self, Room};
 use super::scheduling::{self, Clause, Reason};
 use crate::context::{Context, last_event};
+use crate::rule::Finding;
 
 /// Why one pod is not placed.
 pub struct Placement<'a> {
@@ -34,14 +37,85 @@ pub struct Placement<'a> {
     pub sure: bool,
     /// Nodes with troubles of their own are among those that it could use.
     pub sick_nodes: bool,
+    /// Nodes that the message counts out and on which the objects show no obstacle: it is older.
+    pub free: Vec<&'a Node>,
+    /// True when no node shows the obstacle that the message names.
+    pub doubted: bool,
+}
+
+impl<'a> Placement<'a> {
+    /// A finding that rests on the scheduler's message is a candidate only where the nodes contradict
+    /// it.
+    pub fn settle(&self, cx: &Context<'_>, finding: Finding) -> Finding {
+        let (pod, class) = (self.id.name(), finding.rule.class);
+        let describe = command!(
+            "kubectl describe pod {} -n {}",
+            pod,
+            self.id.namespace().unwrap_or_default()
+        );
+        let Some(node) = self.free.first() else {
+            if !self.doubted {
+                return finding;
+            }
+            return finding
+                .title(format!(
+                    "the scheduler's last word on pod {pod} does not agree with the nodes: none of them shows what it names"
+                ))
+                .term(-40, "no node of the evidence shows this obstacle")
+                .undecided(
+                    "Was something changed since? No node shows now what the scheduler named. What does it say now?",
+                    describe,
+                    &[class],
+                );
+        };
+        let name = &node.metadata.name;
+        finding
+            .title(format!(
+                "the scheduler's last word on pod {pod} does not agree with the nodes: as they are, {name} takes it"
+            ))
+            .term(-40, "a node of the evidence has no obstacle that shows")
+            .against(cx.field(
+                node.obj,
+                "/metadata/name",
+                "nothing that the objects show keeps the pod from this node",
+            ))
+            .undecided(
+                format!(
+                    "Was something changed since (a label, a taint, a cordon, what others request)? As the nodes are now, {name} takes pod {pod}. What does the scheduler say now?"
+                ),
+                describe,
+                &[class],
+            )
+    }
+
+    /// The one node that is meant by a condition, among those that the pod was meant for (or all, where
+    /// the pod is not known): advice that changes a node names it only then.
+    pub fn only_node(&self, cx: &Context<'a>, is: impl Fn(&Node) -> bool) -> Option<&'a Node> {
+        let mut found = self.among(cx).into_iter().filter(|n| is(n));
+        let one = found.next()?;
+        found.next().is_none().then_some(one)
+    }
+
+    /// The nodes that the pod was meant for; all of them, where the pod is not known.
+    pub fn among(&self, cx: &Context<'a>) -> Vec<&'a Node> {
+        match self.pod {
+            Some(_) => self.nodes.clone(),
+            None => cx.cluster.nodes.iter().collect(),
+        }
+    }
 }
 
 /// Every pending pod whose obstacle can be told.
 pub fn all<'a>(cx: &Context<'a>) -> Vec<Placement<'a>> {
-    cx.all(K::PodPending).filter_map(|c| one(cx, c)).collect()
+    let mut pending = cx.all(K::PodPending).peekable();
+    if pending.peek().is_none() {
+        return Vec::new();
+    }
+    let room = Room::of(cx);
+    pending.filter_map(|c| one(cx, &room, c)).collect()
 }
 
-fn one<'a>(cx: &Context<'a>, c: &Condition) -> Option<Placement<'a>> {
+fn one<'a>(cx: &Context<'a>, room: &Room<'_>, c: &Condition) -> Option<Placement<'a>> {
     let pod = cx.cluster.pod(&c.entity);
     let (message, said) = words(cx, pod, &c.entity)?;
     let clauses = scheduling::clauses(&message);
@@ -54,6 +128,10 @@ fn one<'a>(cx: &Context<'a>, c: &Condition) -> Option<Placement<'a>> {
         .iter()
         .any(|c| matches!(&c.reason, Reason::Taint(k, _) if scheduling::is_health_taint(k)))
         || meant.iter().any(|n| n.ready().is_some_and(|r| r != "True"));
+    let free = match pod {
+        Some(pod) if nodes_known => free_nodes(cx, room, pod, &clauses),
+        _ => Vec::new(),
+    };
     let mut sure = true;
     let mut background = Vec::new();
     if let Some(pod) = pod.filter(|_| primary == Reason::VolumeAffinity)
@@ -90,8 +168,13 @@ fn one<'a>(cx: &Context<'a>, c: &Condition) -> Option<Placement<'a>> {
                 None => from_words(&clauses, primary, &mut sure),
             }
         }
-        other => other,
+        // What the nodes do not show any more gives way to what they show.
+        other => match pod.filter(|p| nodes_known && nowhere(cx, room, p, &other)) {
+            Some(pod) => obstacle(pod, &meant).unwrap_or(other),
+            None => other,
+        },
     };
+    let doubted = pod.is_some_and(|p| nodes_known && nowhere(cx, room, p, &reason));
     Some(Placement {
         id: c.entity.clone(),
         pod,
@@ -102,7 +185,48 @@ fn one<'a>(cx: &Context<'a>, c: &Condition) -> Option<Placement<'a>> {
         background,
         sure,
         sick_nodes,
+        free,
+        doubted,
     })
+}
+
+/// True when every node of the evidence shows that this obstacle is not there.
+fn nowhere(cx: &Context<'_>, room: &Room<'_>, pod: &Pod, reason: &Reason) -> bool {
+    cx.cluster
+        .nodes
+        .iter()
+        .all(|n| fit::stands(cx, room, pod, n, reason) == Some(false))
+}
+
+/// Ready nodes on which nothing stands in the pod's way that the message names, and nothing else that
+/// shows. Where the message gives reasons that objects do not show (other pods' affinities), as many
+/// nodes as it counts for them are left out.
+fn free_nodes<'a>(
+    cx: &Context<'a>,
+    room: &Room<'_>,
+    pod: &Pod,
+    clauses: &[Clause],
+) -> Vec<&'a Node> {
+    let (shown, word): (Vec<&Clause>, Vec<&Clause>) =
+        clauses.iter().partition(|c| fit::is_checkable(&c.reason));
+    if shown.is_empty() {
+        return Vec::new();
+    }
+    let clear = |node: &Node| {
+        node.ready() == Some("True")
+            && shown.iter().all(|c| {
+                c.reason == Reason::NoNodes
+                    || fit::stands(cx, room, pod, node, &c.reason) == Some(false)
+            })
+            && !fit::any(cx, room, pod, node)
+    };
+    let free: Vec<&Node> = cx.cluster.nodes.iter().filter(|n| clear(n)).collect();
+    let other: u64 = word.iter().map(|c| c.nodes.max(1)).sum();
+    if free.len() as u64 > other {
+        free
+    } else {
+        Vec::new()
+    }
 }
 
 /// The scheduler's latest words about a pod.
@@ -154,6 +278,15 @@ pub fn selects(pod: &Pod, node: &Node) -> bool {
             .is_none_or(|r| r.matches(&node.metadata.name, labels))
 }
 
+/// Taints that keep the pod off the node. That of a cordon is the cordon's.
+pub fn taints<'n>(pod: &Pod, node: &'n Node) -> impl Iterator<Item = &'n Taint> {
+    node.spec.taints.iter().filter(move |t| {
+        matches!(t.effect.as_str(), "NoSchedule" | "NoExecute" | "")
+            && t.key != "node.kubernetes.io/unschedulable"
+            && !pod.spec.tolerations.iter().any(|x| x.covers(t))
+    })
+}
+
 /// The volumes that the pod's claims are bound to.
 pub fn volumes<'a>(cx: &Context<'a>, pod: &Pod) -> Vec<&'a PersistentVolume> {
     pod.spec
@@ -192,15 +325,7 @@ fn obstacle(pod: &Pod, nodes: &[&Node]) -> Option<Reason> {
         if node.spec.unschedulable == Some(true) {
             found.push(Reason::Cordoned);
         }
-        for taint in &node.spec.taints {
-            let blocks = matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute" | "");
-            if blocks
-                && taint.key != "node.kubernetes.io/unschedulable"
-                && !pod.spec.tolerations.iter().any(|t| t.covers(taint))
-            {
-                found.push(Reason::Taint(taint.key.clone(), taint.value.clone()));
-            }
-        }
+        found.extend(taints(pod, node).map(|t| Reason::Taint(t.key.clone(), t.value.clone())));
     }
     found.into_iter().min_by_key(|r| match r {
         Reason::Taint(key, _) if scheduling::is_health_taint(key) => 0,

@@ -36,9 +36,7 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
     let mut out = Vec::new();
     for shows in SHOWS_IN {
         for c in cx.all(shows) {
-            let Some(ns) = c.entity.namespace() else {
-                continue;
-            };
+            let ns = c.entity.namespace().unwrap_or_default();
             let messages = messages(cx, c);
             for (text, evidence) in messages {
                 let in_volume = || named_in_volume(cx, &c.entity, &text, kind);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use defib_model::condition::ConditionKind as K;
 use defib_model::id::EntityId;
-use defib_model::report::Evidence;
+use defib_model::report::{Evidence, QUOTE_LIMIT};
 use defib_model::views::meta::{StatusCondition, condition};
 use jiff::Timestamp;
 
@@ -55,7 +55,9 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
             who: Some(event.about.clone()),
             speaker: None,
             text: event.message.clone(),
-            evidence: cx.event(event, meaning),
+            evidence: cx
+                .event(event, meaning)
+                .around(decides(&event.message, words)),
             count: event.count,
             first: event.first,
             last: event.last,
@@ -63,6 +65,10 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
     }
     statuses(cx, words, meaning, &mut out);
     for hit in cx.hits(signal) {
+        // An event that a command printed is among the events.
+        if hit.event {
+            continue;
+        }
         if cx
             .cluster
             .age_seconds(hit.last)
@@ -103,6 +109,15 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
     out
 }
 
+/// The words to have in sight: those asked for, or, where they only open a chain of errors, its end.
+fn decides<'m>(message: &'m str, words: &'m str) -> &'m str {
+    let after = message.split_once(words).map_or("", |(_, rest)| rest);
+    match after.rsplit(": ").next() {
+        Some(last) if !last.is_empty() && after.len() > QUOTE_LIMIT / 2 => last,
+        _ => words,
+    }
+}
+
 fn statuses(cx: &Context<'_>, words: &str, meaning: &str, out: &mut Vec<Said>) {
     let cluster = cx.cluster;
     let lists = cluster
@@ -130,7 +145,9 @@ fn statuses(cx: &Context<'_>, words: &str, meaning: &str, out: &mut Vec<Said>) {
                     who: Some(id),
                     speaker: None,
                     text: c.message.clone(),
-                    evidence: cx.field(obj, &format!("/status/conditions/{i}/message"), meaning),
+                    evidence: cx
+                        .field(obj, &format!("/status/conditions/{i}/message"), meaning)
+                        .around(decides(&c.message, words)),
                     count: 1,
                     first: c.last_transition_time,
                     last: c.last_transition_time,

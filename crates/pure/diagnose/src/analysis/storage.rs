@@ -14,8 +14,10 @@ pub fn said(cx: &Context<'_>, entity: &EntityId, words: &[&str], meaning: &str) 
     let mut out: Vec<Evidence> = cx
         .cluster
         .events_of(entity)
-        .filter(|e| words.iter().any(|w| e.message.contains(w)))
-        .map(|e| cx.event(e, meaning))
+        .filter_map(|e| {
+            let word = words.iter().find(|w| e.message.contains(**w))?;
+            Some(cx.event(e, meaning).around(word))
+        })
         .collect();
     out.reverse();
     out

@@ -118,10 +118,24 @@ fn judge<'a>(cx: &Context<'a>, name: String, said: Vec<Said>) -> Failing<'a> {
         || said
             .iter()
             .all(|s| s.evidence.text.contains("failing open"));
-    let verdict = if open {
+    // No configuration of that name is there any more: nobody calls it.
+    let gone = config.is_none()
+        && [
+            "ValidatingWebhookConfiguration",
+            "MutatingWebhookConfiguration",
+        ]
+        .iter()
+        .all(|kind| cx.cluster.is_listed(kind, ""));
+    let verdict = if open || gone {
         Verdict::Nothing
     } else {
-        verdict(cx, service.as_ref(), pods.as_deref(), &said)
+        verdict(
+            cx,
+            config.is_some(),
+            service.as_ref(),
+            pods.as_deref(),
+            &said,
+        )
     };
     Failing {
         entity: entity_of(cx, &name),
@@ -137,6 +151,7 @@ fn judge<'a>(cx: &Context<'a>, name: String, said: Vec<Said>) -> Failing<'a> {
 
 fn verdict(
     cx: &Context<'_>,
+    configured: bool,
     service: Option<&(String, String)>,
     pods: Option<&[&Pod]>,
     said: &[Said],
@@ -151,7 +166,14 @@ fn verdict(
         any(&format!("service \"{name}\" not found"))
             || any(&format!("service \"\"{name}\"\" not found"))
     });
-    if !exists && (not_found || id.as_ref().is_some_and(|i| known_gone(cx, i))) {
+    // Only of a Service that is there does the API server say that it has no endpoints, or that it
+    // refuses. A log alone that says so of one that is not comes from elsewhere.
+    let there = any("no endpoints available") || any("connection refused");
+    let missing = id.as_ref().is_some_and(|i| known_gone(cx, i));
+    if missing && there && !configured && said.iter().all(|s| s.who.is_none()) {
+        return Verdict::Nothing;
+    }
+    if !exists && (not_found || missing) {
         return Verdict::Orphaned;
     }
     let reached = any("connection refused") || any("no endpoints available") || not_found;

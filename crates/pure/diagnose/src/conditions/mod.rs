@@ -3,6 +3,7 @@
 //! Deliberately absent: causes. And what only just began: a pod that is starting is not broken.
 
 mod api;
+mod host;
 mod network;
 mod nodes;
 mod overdue;
@@ -26,6 +27,7 @@ pub(crate) fn observe(cx: &mut Context<'_>) {
     network::observe(cx);
     api::observe(cx);
     overdue::observe(cx);
+    host::observe(cx);
 }
 
 /// True when an event of a refusal speaks of what is over: its owner has its pods, or is gone. Events

@@ -1,7 +1,7 @@
 //! Conditions of Services, Ingresses and load balancers.
 //!
 //! Deliberately absent: Services whose pods were scaled to zero on purpose, and those that select
-//! nothing and that nobody needs: left-overs are no outage.
+//! nothing, that nobody needs and that no workload is the namesake of: left-overs are no outage.
 
 use defib_model::ConditionKind as K;
 use defib_model::edge::EdgeKind;
@@ -9,6 +9,7 @@ use defib_model::views::network::Service;
 use defib_model::views::workload::Workload;
 
 use super::{GRACE, STUCK, one};
+use crate::analysis::endpoints;
 use crate::context::Context;
 
 pub(super) fn observe(cx: &mut Context<'_>) {
@@ -30,6 +31,16 @@ fn services(cx: &mut Context<'_>) {
             continue;
         }
         let id = cluster.id(service.obj);
+        if let Some((i, port, _)) = endpoints::unknown_port(cx, service) {
+            let at = format!("/spec/ports/{i}/targetPort");
+            let e = cx.field(
+                service.obj,
+                &at,
+                format!("no pod behind it declares a port {port}"),
+            );
+            cx.observe(one(K::ServiceWithoutEndpoints, &id, "", e, None, 1));
+            continue;
+        }
         let key = (ns.clone(), service.metadata.name.clone());
         let pods: Vec<_> = cluster
             .pods_with(ns, &service.spec.selector)
@@ -43,7 +54,10 @@ fn services(cx: &mut Context<'_>) {
             continue;
         }
         if pods.is_empty() {
-            if wanted(cx, service) || makers(cx, service).next().is_some() {
+            if wanted(cx, service)
+                || makers(cx, service).next().is_some()
+                || missed_by_namesake(cx, service)
+            {
                 let e = cx.field(service.obj, "/spec/selector", "no pod has these labels");
                 cx.observe(one(K::ServiceWithoutEndpoints, &id, "", e, None, 1));
             }
@@ -90,6 +104,14 @@ fn settled(cx: &Context<'_>, w: &Workload) -> bool {
     std::iter::once(w.metadata.creation_timestamp)
         .chain(conditions)
         .all(|since| cx.older_than(since, GRACE))
+}
+
+/// Pods run whose workload has the Service's name, and nothing selects them: they were meant.
+fn missed_by_namesake(cx: &Context<'_>, service: &Service) -> bool {
+    endpoints::selects_nobody(cx, service)
+        && endpoints::nearest(cx, service).is_some_and(|n| {
+            n.namesake && n.sure && cx.older_than(n.pod.metadata.creation_timestamp, GRACE)
+        })
 }
 
 /// Somebody depends on this Service: an Ingress, a webhook, an API service.

@@ -292,9 +292,8 @@ fn not_ready(cx: &mut Context<'_>, pod: &Pod, id: &EntityId) {
 fn names(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found: Vec<Condition> = Vec::new();
-    for hit in cluster
-        .hits
-        .iter()
+    for hit in cx
+        .heard()
         .filter(|h| h.signal.starts_with("app.name-resolution"))
     {
         let Some(entity) = &hit.entity else { continue };

@@ -64,6 +64,7 @@ pub mod hst {
     pub mod host_down;
     pub mod limit_too_low;
     pub mod oom_kill;
+    pub mod port_in_use;
     pub mod stale_pod_status;
 }
 /// Images and registries.
@@ -126,6 +127,7 @@ pub mod wrk {
     pub mod run_as_non_root;
     pub mod secret_key_missing;
     pub mod secret_missing;
+    pub mod service_port;
     pub mod service_selector;
 }
 
@@ -185,6 +187,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::disk_pressure::RULE, source: include_str!("hst/disk_pressure.rs") },
     Registered { rule: &hst::oom_kill::RULE, source: include_str!("hst/oom_kill.rs") },
     Registered { rule: &hst::limit_too_low::RULE, source: include_str!("hst/limit_too_low.rs") },
+    Registered { rule: &hst::port_in_use::RULE, source: include_str!("hst/port_in_use.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },
@@ -235,4 +238,5 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &wrk::nvidia_runtime::RULE, source: include_str!("wrk/nvidia_runtime.rs") },
     Registered { rule: &wrk::nvidia_not_used::RULE, source: include_str!("wrk/nvidia_not_used.rs") },
     Registered { rule: &wrk::cloudflared_credentials::RULE, source: include_str!("wrk/cloudflared_credentials.rs") },
+    Registered { rule: &wrk::service_port::RULE, source: include_str!("wrk/service_port.rs") },
 ];

@@ -34,14 +34,14 @@ pub static SIGNALS: &[Signal] = &[
         "kubelet.nfs-helper-missing",
         "helper program",
         r"(?:nfs.*|/sbin/mount\.<type> )helper program",
-        "kubelet",
+        "kubelet, csi-driver-nfs",
         "util-linux: libmount/src/context_mount.c, quoted by kubernetes pkg/volume/nfs",
     ),
     signal(
         "kubelet.nfs-refused",
         "by server while mounting ",
-        r"access denied by server while mounting (\S+)",
-        "kubelet",
+        r#"access denied by server while mounting ([^\s"'\\,;}]+)"#,
+        "kubelet, csi-driver-nfs",
         "nfs-utils: utils/mount/error.c",
     ),
     signal(

@@ -9,6 +9,7 @@ mod cloudflared;
 mod coredns;
 mod gitops;
 mod gpu;
+mod k3s;
 mod kubelet;
 mod metrics_server;
 mod said;
@@ -25,6 +26,7 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         coredns::SIGNALS,
         gitops::SIGNALS,
         gpu::SIGNALS,
+        k3s::SIGNALS,
         kubelet::SIGNALS,
         metrics_server::SIGNALS,
         said::SIGNALS,

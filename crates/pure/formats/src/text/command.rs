@@ -48,8 +48,8 @@ impl Command {
 const PROGRAMS: &[&str] = &[
     "argocd", "arp", "bridge", "cat", "chronyc", "crictl", "ctr", "curl", "date", "df", "dig",
     "dmesg", "docker", "dpkg", "etcdctl", "etcdutl", "ethtool", "findmnt", "flux", "free", "getent",
-    "helm", "hostnamectl", "ip", "iptables", "iptables-save", "journalctl", "k", "k3d", "k3s",
-    "kubectl", "kubens", "ls", "lsblk", "lsmod", "lsof", "modprobe", "mount", "nc", "netstat", "nft",
+    "helm", "hostnamectl", "ip", "iptables", "iptables-save", "journalctl", "k", "k3d", "k3s", "kc",
+    "kubecolor", "kubectl", "kubens", "ls", "lsblk", "lsmod", "lsof", "modprobe", "mount", "nc", "netstat", "nft",
     "nslookup", "openssl", "oc", "ping", "podman", "rke2", "route", "rpm", "sealed-secrets", "smartctl",
     "sqlite3", "ss", "ssh", "sudo", "sysctl", "systemctl", "tail", "timedatectl", "top", "touch",
     "ufw", "uname", "uptime", "vgs", "lvs", "pvs", "zfs", "zpool", "qm", "pct", "pvesm", "du", "stat",
@@ -91,6 +91,12 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
             };
             return plausible.then_some((None, rest));
         }
+    }
+    // A bare `>`, as some shells have it.
+    if let Some(rest) = text.strip_prefix('>')
+        && bare(rest)
+    {
+        return Some((None, rest));
     }
     // The prompt ends at the first of these; what stands before it must look like one.
     let (at, mark) = ["$ ", "# ", "]# ", "]$ ", "% "]

@@ -58,6 +58,9 @@ pub struct ServicePort {
     /// The port outside.
     #[serde(deserialize_with = "de::int")]
     pub port: Option<i64>,
+    /// TCP (the default), UDP, SCTP.
+    #[serde(deserialize_with = "de::text")]
+    pub protocol: String,
     /// The port of the pod, number or name.
     #[serde(deserialize_with = "de::text")]
     pub target_port: String,
@@ -298,6 +301,69 @@ pub struct NetworkPolicySpec {
     /// Ingress, Egress.
     #[serde(deserialize_with = "de::texts")]
     pub policy_types: Vec<String>,
+    /// What may come in.
+    #[serde(deserialize_with = "de::list")]
+    pub ingress: Vec<PolicyRule>,
+    /// What may go out.
+    #[serde(deserialize_with = "de::list")]
+    pub egress: Vec<PolicyRule>,
+}
+
+/// One of `ingress` or `egress`: these partners, on these ports. An empty list means all of them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PolicyRule {
+    /// Partners of an ingress rule.
+    #[serde(deserialize_with = "de::list")]
+    pub from: Vec<PolicyPeer>,
+    /// Partners of an egress rule.
+    #[serde(deserialize_with = "de::list")]
+    pub to: Vec<PolicyPeer>,
+    /// Ports.
+    #[serde(deserialize_with = "de::list")]
+    pub ports: Vec<PolicyPort>,
+}
+
+/// A partner: pods by their labels and their namespace's, or addresses.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PolicyPeer {
+    /// Pods; of the policy's own namespace where none is selected.
+    #[serde(deserialize_with = "de::maybe")]
+    pub pod_selector: Option<LabelSelector>,
+    /// Namespaces.
+    #[serde(deserialize_with = "de::maybe")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Addresses.
+    #[serde(deserialize_with = "de::maybe")]
+    pub ip_block: Option<IpBlock>,
+}
+
+/// `ipBlock` of a partner.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct IpBlock {
+    /// The range.
+    #[serde(deserialize_with = "de::text")]
+    pub cidr: String,
+    /// Ranges taken out of it.
+    #[serde(deserialize_with = "de::texts")]
+    pub except: Vec<String>,
+}
+
+/// A port of a policy's rule.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PolicyPort {
+    /// TCP (the default), UDP, SCTP.
+    #[serde(deserialize_with = "de::text")]
+    pub protocol: String,
+    /// Number or name; empty means every port of the protocol.
+    #[serde(deserialize_with = "de::text")]
+    pub port: String,
+    /// The last of a range.
+    #[serde(deserialize_with = "de::int")]
+    pub end_port: Option<i64>,
 }
 
 /// The addresses behind one Service, from Endpoints and EndpointSlices together.

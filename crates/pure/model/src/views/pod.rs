@@ -95,6 +95,12 @@ pub struct PodSpec {
     /// What must be true outside before the pod counts as ready.
     #[serde(deserialize_with = "de::list")]
     pub readiness_gates: Vec<ReadinessGate>,
+    /// Requests of the pod as a whole; they stand before those of its containers.
+    #[serde(deserialize_with = "de::object")]
+    pub resources: Resources,
+    /// What the runtime itself takes.
+    #[serde(deserialize_with = "de::text_map")]
+    pub overhead: Labels,
     /// What must be lifted before it is scheduled.
     #[serde(deserialize_with = "de::list")]
     pub scheduling_gates: Vec<NameRef>,
@@ -321,6 +327,9 @@ pub struct ContainerPort {
     /// The port inside.
     #[serde(deserialize_with = "de::int")]
     pub container_port: Option<i64>,
+    /// TCP (the default), UDP, SCTP.
+    #[serde(deserialize_with = "de::text")]
+    pub protocol: String,
     /// The port on the node, if it takes one.
     #[serde(deserialize_with = "de::int")]
     pub host_port: Option<i64>,

@@ -154,7 +154,8 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         map.insert("apiVersion".into(), json!(kind.api_version));
         map.insert("metadata".into(), Value::Object(metadata));
     }
-    walk.object(at..end, &object);
+    let body = end;
+    let first = walk.out.events.len();
     if let Some(line) = events {
         let about = defib_model::EntityId::object(
             kind.kind,
@@ -164,6 +165,21 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         );
         end = super::events::read_rows(walk, line + 1, &about).unwrap_or(line + 1);
     }
+    // Of a described pod the scheduler's word stands among its events only.
+    let refused = walk
+        .out
+        .events
+        .get(first..)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .find(|(e, _)| e.reason == "FailedScheduling")
+        .map(|(e, _)| e.message.clone());
+    let with_events = refused.is_some() && kind.kind == "Pod";
+    if let (true, Some(message)) = (with_events, refused) {
+        super::unscheduled(&mut object, &message);
+    }
+    walk.object(at..if with_events { end } else { body }, &object);
     Some(end)
 }
 

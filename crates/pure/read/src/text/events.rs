@@ -9,6 +9,7 @@ use defib_model::id::EntityId;
 use defib_model::views::Event;
 
 use super::Walk;
+use crate::kinds;
 
 /// One printed event.
 #[derive(Default)]
@@ -53,7 +54,7 @@ fn count(age: &str) -> i64 {
 
 /// A column of a kind as kubectl writes it (`pod/x`, `Pod`) into an id.
 fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
-    match crate::kinds::named(kind) {
+    match kinds::named(kind) {
         Some(k) => EntityId::object(k.kind, k.group(), if k.cluster { "" } else { namespace }, name),
         None => EntityId::object(kind.split('.').next().unwrap_or_default(), "", namespace, name),
     }
@@ -131,6 +132,7 @@ pub(super) fn rows(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// The rows from here on, about this entity.
 pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Option<usize> {
     let before = walk.out.events.len();
+    let mut assigned = None;
     let mut end = at;
     while walk.is_output(end) || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some()) {
         if walk.text(end).trim().is_empty() {
@@ -145,7 +147,9 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
             continue;
         }
         let Some(mut printed) = one(text) else { break };
-        printed.about = about.clone();
+        if printed.about.as_str().is_empty() {
+            printed.about = about.clone();
+        }
         let first = end;
         end += 1;
         // What goes on far to the right, or is no row of its own, belongs to the message.
@@ -154,8 +158,20 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
             printed.message.push_str(walk.text(end).trim());
             end += 1;
         }
-        if about.as_str().is_empty() {
+        if printed.about.as_str().is_empty() {
             printed.about = guess(&printed);
+        }
+        // `Successfully assigned shop/web-0 to n1`: the scheduler names whose events these are.
+        if let Some(rest) = printed.message.strip_prefix("Successfully assigned ")
+            && let Some((namespace, pod)) = rest.split(' ').next().and_then(|p| p.split_once('/'))
+        {
+            assigned = Some(EntityId::object("Pod", "", namespace, pod));
+            if printed.about.name() == "-" || printed.about.namespace().is_none() {
+                printed.about = assigned.clone().unwrap_or_default();
+            }
+        }
+        if let Some(pod) = assigned.as_ref().filter(|_| printed.about.as_str() == "pod/-") {
+            printed.about = pod.clone();
         }
         take(walk, first..end, printed);
     }
@@ -182,6 +198,23 @@ fn one(text: &str) -> Option<Printed> {
     let head = cells.get(at)?;
     let warning = head.ends_with("Warning");
     let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric()) && s.starts_with(|c: char| c.is_ascii_uppercase());
+    // `19m  Warning  Failed  pod/x  Error: …`: a row of `get events` without its header.
+    if let Some((kind, name)) = cells.get(at + 2).and_then(|c| c.split_once('/'))
+        && at <= 2
+        && head.len() <= 7
+        && let Some(kind) = kinds::named(kind)
+        && word(cells.get(at + 1)?)
+        && !name.contains([' ', '/'])
+    {
+        let namespace = if at == 2 { cells.first()?.as_str() } else { "" };
+        return Some(Printed {
+            about: EntityId::object(kind.kind, kind.group(), if kind.cluster { "" } else { namespace }, name),
+            warning,
+            reason: cells.get(at + 1)?.clone(),
+            message: cells.get(at + 3..).unwrap_or_default().join("  "),
+            ..Printed::default()
+        });
+    }
     if at == 0 {
         let reason = cells.get(1)?;
         if !word(reason) || cells.len() < 4 {

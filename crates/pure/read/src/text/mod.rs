@@ -20,6 +20,7 @@ use defib_model::fact::{Fact, Value};
 use defib_model::views::Event;
 
 use crate::object::{self, Parsed};
+use crate::scan::Owner;
 
 /// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
 const MAX_TEXT: usize = 8 << 20;
@@ -37,6 +38,8 @@ pub(crate) struct Taken {
     pub manifests: Vec<Range<usize>>,
     /// What was read as events, and what each is about: these words are no log's.
     pub heard: Vec<(Range<usize>, EntityId)>,
+    /// What `kubectl logs` printed, and whose log it is.
+    pub logs: Vec<(Range<usize>, Owner)>,
 }
 
 impl Taken {
@@ -72,6 +75,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     while at < walk.lines.len() {
         at = walk.step(at).max(at + 1);
     }
+    pending(&mut walk);
     walk.out
 }
 
@@ -103,7 +107,7 @@ impl<'t> Walk<'t> {
             settings::flags(self, at, &command);
             self.command = Some(command);
             self.fact(at..at + 1, ran);
-            return at + 1;
+            return self.logs(at + 1).unwrap_or(at + 1);
         }
         FORMS
             .iter()
@@ -123,6 +127,39 @@ impl<'t> Walk<'t> {
             .is_some_and(|l| !l.is_blank() && text::command(l).is_none())
     }
 
+    /// What follows `kubectl logs POD` is that pod's log, up to the next command.
+    fn logs(&mut self, at: usize) -> Option<usize> {
+        let (command, words) = self.kubectl()?;
+        if words.first() != Some(&"logs") {
+            return None;
+        }
+        let pod = words.get(1)?.trim_start_matches("pod/").to_owned();
+        if pod.contains('/') {
+            // A log by its Deployment: which pod wrote it, nobody knows.
+            return None;
+        }
+        let owner = Owner {
+            entity: Some(EntityId::object(
+                "Pod",
+                "",
+                command.option("-n", "--namespace").unwrap_or_default(),
+                &pod,
+            )),
+            container: command
+                .option("-c", "--container")
+                .or(words.get(2).copied())
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        let mut end = at;
+        while self.lines.get(end).is_some_and(|l| text::command(l).is_none()) {
+            end += 1;
+        }
+        let origin = self.origin(at..end);
+        self.out.logs.push((origin.start as usize..origin.end as usize, owner));
+        Some(end)
+    }
+
     /// The program that printed this, and its first words: `kubectl get`.
     pub fn ran(&self, program: &str) -> Option<&Command> {
         self.command.as_ref().filter(|c| c.program() == program)
@@ -134,7 +171,7 @@ impl<'t> Walk<'t> {
         let mut words = command.words.iter().map(String::as_str).peekable();
         let program = words.next()?.rsplit('/').next().unwrap_or_default();
         match program {
-            "kubectl" | "k" | "oc" => {}
+            "kubectl" | "k" | "kc" | "kubecolor" | "oc" => {}
             "k3s" | "rke2" | "microk8s" | "minikube" => {
                 if words.next() != Some("kubectl") {
                     return None;
@@ -205,6 +242,50 @@ impl<'t> Walk<'t> {
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
             self.out.objects.push(parsed);
+        }
+    }
+}
+
+/// Adds what the scheduler said to a pod that it did not place, where a whole pod has it.
+fn unscheduled(pod: &mut serde_json::Value, message: &str) {
+    let condition = serde_json::json!({
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
+    });
+    let Some(status) = pod.get_mut("status").and_then(|s| s.as_object_mut()) else {
+        return;
+    };
+    status.insert("phase".into(), "Pending".into());
+    status.insert("conditions".into(), serde_json::Value::Array(vec![condition]));
+}
+
+/// Pods of which only the scheduler's events were printed: as much of each as they show.
+fn pending(walk: &mut Walk<'_>) {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut made = Vec::new();
+    for (event, origin) in walk.out.events.iter().rev() {
+        let of_pod = event.reason == "FailedScheduling" && event.about.kind() == "pod";
+        let described = walk.out.objects.iter().any(|p| {
+            p.object.id == event.about && p.object.origin.end - p.object.origin.start > 400
+        });
+        if !of_pod || described || !seen.insert(event.about.clone()) {
+            continue;
+        }
+        let mut metadata = serde_json::Map::new();
+        metadata.insert("name".into(), event.about.name().into());
+        if let Some(namespace) = event.about.namespace() {
+            metadata.insert("namespace".into(), namespace.into());
+        }
+        let mut pod = serde_json::json!({
+            "kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {}, "status": {},
+        });
+        unscheduled(&mut pod, &event.message);
+        made.push((pod, *origin));
+    }
+    for (pod, origin) in made {
+        let Ok(bytes) = serde_json::to_vec(&pod) else { continue };
+        if let Ok(mut parsed) = object::read(&bytes, origin, None) {
+            parsed.object.printed = true;
+            walk.out.objects.push(parsed);
         }
     }
 }
@@ -297,7 +378,15 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
         return object;
     }
     let mut found = None;
+    if pointer.ends_with("/message") {
+        found = text::lines(body)
+            .into_iter()
+            .rfind(|l| l.text.contains(" FailedScheduling "));
+    }
     for step in pointer.rsplit('/').filter(|s| !s.is_empty()) {
+        if found.is_some() {
+            break;
+        }
         let word = SHOWN
             .iter()
             .find(|(field, _)| *field == step)
@@ -308,9 +397,6 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
                 && t.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
                 && t.get(word.len()..).is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
         });
-        if found.is_some() {
-            break;
-        }
     }
     match found {
         Some(l) => object.start + l.start..object.start + l.end,

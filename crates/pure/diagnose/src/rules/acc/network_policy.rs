@@ -3,11 +3,14 @@
 //! class: networkpolicy-blocks-traffic
 //!
 //! ## What it sees
-//! A program whose connections to a Service or pod of the cluster time out, while a NetworkPolicy
-//! selects one of the two ends and allows nothing in that direction.
+//! A program whose calls to a pod, a Service, the cluster's DNS or an outside address time out, while
+//! NetworkPolicies select one of the two ends and none of their rules allows this partner on this port
+//! in that direction.
 //!
 //! ## Why it matters
 //! A dropped packet leaves no trace: the program times out, all pods are ready, and nothing is logged.
+//! Policies see the port of the pod, not that of the Service; and a policy that rules egress shuts out
+//! DNS too, unless it allows UDP (and TCP) 53.
 //!
 //! ## What to do
 //! Compare the policy's selectors with the labels of both ends; then allow exactly this connection.
@@ -15,10 +18,11 @@
 //! ## What not to do
 //! Do not delete the policy: it may be all that keeps others out.
 
-use defib_model::views::Pod;
+use defib_model::views::Node;
 use defib_model::views::network::NetworkPolicy;
 
-use crate::analysis::gitops::value;
+use crate::analysis::calls::{self, Attempt};
+use crate::analysis::policy::{Answer, Call, Direction, End, Rules};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -30,109 +34,236 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-/// The policies that rule a pod in this direction, each with whether it allows nothing at all.
-fn rules<'a>(cx: &Context<'a>, pod: &Pod, direction: &str) -> Vec<(&'a NetworkPolicy, bool)> {
-    cx.cluster
-        .policies
-        .iter()
-        .filter(|p| {
-            p.metadata.namespace == pod.metadata.namespace
-                && p.spec.pod_selector.matches(&pod.metadata.labels)
-        })
-        // Without policyTypes a policy rules ingress; egress only when it has rules for it.
-        .filter(|p| {
-            p.spec.policy_types.iter().any(|t| t == direction)
-                || (p.spec.policy_types.is_empty() && direction == "Ingress")
-        })
-        .map(|p| {
-            let list = if direction == "Ingress" {
-                "/spec/ingress"
-            } else {
-                "/spec/egress"
-            };
-            let none = value(cx, p.obj)
-                .pointer(list)
-                .and_then(|l| l.as_array())
-                .is_none_or(Vec::is_empty);
-            (p, none)
-        })
-        .collect()
-}
+const HURT: &[K] = &[
+    K::ContainerCrashLoop,
+    K::PodNotReady,
+    K::ProbeFailing,
+    K::NameResolutionFailing,
+];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for hit in cx.hits("app.connect-timeout") {
-        let Some(from) = hit.entity.clone() else {
+    if cx.cluster.policies.is_empty() {
+        return;
+    }
+    for attempt in calls::timed_out(cx) {
+        // A program that is well and does not reach the outside may be kept in on purpose.
+        if attempt.outside && cx.observed(HURT, &attempt.from).next().is_none() {
             continue;
-        };
-        let source = cx.cluster.pod(&from);
-        let Some((i, ip)) = hit
-            .lines
-            .iter()
-            .enumerate()
-            .find_map(|(i, l)| Some((i, l.groups.first()?)))
-        else {
-            continue;
-        };
-        let service = cx
-            .cluster
-            .services
-            .iter()
-            .find(|s| s.spec.cluster_ip == *ip);
-        let targets: Vec<&Pod> = match service {
-            Some(s) if !s.spec.selector.is_empty() => cx
+        }
+        let last = attempt.hit.last;
+        let rules = Rules {
+            policies: cx
                 .cluster
-                .pods_with(&s.metadata.namespace, &s.spec.selector)
-                .collect(),
-            _ => cx
-                .cluster
-                .pods
+                .policies
                 .iter()
-                .filter(|p| p.status.pod_ip == *ip)
+                .filter(|p| match (p.metadata.creation_timestamp, last) {
+                    (Some(made), Some(said)) => made <= said,
+                    _ => true,
+                })
                 .collect(),
+            namespaces: &cx.cluster.namespaces,
         };
-        // Where nothing ready is behind the address, a policy is not needed to explain the silence.
-        let Some(target) = targets.iter().find(|p| p.is_ready()) else {
-            continue;
-        };
-        let mut policies = rules(cx, target, "Ingress");
-        // Policies add up: one that allows something may allow this.
-        let closed = |list: &[(&NetworkPolicy, bool)]| {
-            !list.is_empty() && list.iter().all(|(_, none)| *none)
-        };
-        let mut sure = closed(&policies);
-        if !sure {
-            let egress = source.map(|s| rules(cx, s, "Egress")).unwrap_or_default();
-            sure = closed(&egress);
-            if sure || policies.is_empty() {
-                policies = egress;
+        let both = [Direction::Egress, Direction::Ingress];
+        let answers = both.map(|d| (d, together(&rules, &attempt.calls, d)));
+        let decided = answers.iter().any(|(_, a)| matches!(a, Answer::Blocked(_)));
+        for (direction, answer) in &answers {
+            match answer {
+                Answer::Blocked(list) => out.extend(finding(cx, &attempt, *direction, list, true)),
+                Answer::Unknown(list) if !decided => {
+                    out.extend(finding(cx, &attempt, *direction, list, false));
+                }
+                _ => {}
             }
         }
-        let Some((policy, _)) = policies.first() else {
-            continue;
-        };
-        let (ns, name) = (&policy.metadata.namespace, &policy.metadata.name);
-        let mut f = RULE
-            .on(cx.cluster.id(policy.obj))
-            .title(format!("NetworkPolicy {ns}/{name} drops what {} sends to {}", from.name(), target.metadata.name))
-            .why("A dropped packet leaves no trace: the program times out and everything looks well.")
-            .term(if sure { 70 } else { 45 }, if sure { "the policy selects one end and allows nothing in this direction" } else { "the policy selects one end" })
-            .term(10, "connections to a ready pod of the cluster time out")
-            .cite(cx.log(hit, i, "the connection times out"))
-            .cite(cx.field(policy.obj, "/spec/podSelector", "the policy rules this end"))
-            .cite_all(service.map(|s| cx.field(s.obj, "/spec/clusterIP", "the address that was called")))
-            .cite(cx.field(target.obj, "/metadata/labels", "a ready pod behind that address"))
-            .explains_if(cx, K::ContainerCrashLoop, &from)
-            .explains_if(cx, K::PodNotReady, &from)
-            .safe("Compare the selectors with the labels of both ends.", command!("kubectl describe networkpolicy -n {}; kubectl get pods -A --show-labels", ns))
-            .check_first("Allow exactly this connection.", command!("kubectl edit networkpolicy {} -n {}", name, ns))
-            .dont("Don't delete the policy: it may be all that keeps others out.");
-        if !sure {
-            f = f.undecided(
-                "Does one of the policies allow this connection?",
-                command!("kubectl get networkpolicy -n {} -o yaml", ns),
-                &["networkpolicy-blocks-traffic"],
-            );
-        }
-        out.push(f);
     }
+}
+
+/// A server whose arguments say that k3s enforces no policies, while its own network is in use: unless
+/// something else enforces them, they are mere words.
+///
+/// Source: k3s `pkg/nodeconfig/nodeconfig.go` (the annotation), `pkg/cli/cmds/server.go` (the flags).
+fn unenforced<'a>(cx: &Context<'a>) -> Option<&'a Node> {
+    cx.cluster.nodes.iter().find(|n| {
+        let arguments = n.metadata.annotations.get(NODE_ARGS);
+        let list: Vec<String> = arguments
+            .and_then(|a| serde_json::from_str(a).ok())
+            .unwrap_or_default();
+        value_of(&list, "--disable-network-policy").is_some_and(|v| v != "false")
+            && value_of(&list, "--flannel-backend") != Some("none")
+    })
+}
+
+const NODE_ARGS: &str = "k3s.io/node-args";
+
+/// `--flag`, `--flag value` or `--flag=value`.
+fn value_of<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
+    arguments.iter().enumerate().find_map(|(i, a)| {
+        let rest = a.strip_prefix(flag)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some(value),
+            None if rest.is_empty() => Some(arguments.get(i + 1).map_or("", String::as_str)),
+            None => None,
+        }
+    })
+}
+
+/// One answer for all pods behind a Service: dropped only where every one is out of reach.
+fn together<'a>(rules: &Rules<'a>, calls: &[Call<'_>], direction: Direction) -> Answer<'a> {
+    let mut blocked = None;
+    let mut open = None;
+    let mut passes = false;
+    for call in calls {
+        match rules.judge(call, direction) {
+            Answer::Allowed => passes = true,
+            Answer::Blocked(list) => blocked = blocked.or(Some(list)),
+            Answer::Unknown(list) => open = open.or(Some(list)),
+        }
+    }
+    match (blocked, open) {
+        (None, None) => Answer::Allowed,
+        (Some(list), None) if !passes => Answer::Blocked(list),
+        (Some(list), _) | (None, Some(list)) => Answer::Unknown(list),
+    }
+}
+
+fn finding(
+    cx: &Context<'_>,
+    attempt: &Attempt<'_>,
+    direction: Direction,
+    list: &[&NetworkPolicy],
+    decided: bool,
+) -> Option<Finding> {
+    let policy = list.first()?;
+    let off = unenforced(cx);
+    let sure = decided && off.is_none();
+    let call = attempt.calls.first()?;
+    let (ns, name) = (&policy.metadata.namespace, &policy.metadata.name);
+    let from = &attempt.from;
+    let target = match call.to {
+        End::Pod(pod) => Some(pod),
+        _ => None,
+    };
+    let called = match (attempt.service, call.to) {
+        _ if attempt.dns => "the cluster's DNS".to_owned(),
+        (Some(s), _) => format!("Service {}/{}", s.metadata.namespace, s.metadata.name),
+        (None, End::Pod(pod)) => format!("pod {}", pod.metadata.name),
+        (None, End::Host(node, _)) => format!("node {}", node.metadata.name),
+        (None, End::Outside(ip)) => ip.to_string(),
+        (None, End::Unknown(_)) => "what it calls".to_owned(),
+    };
+    let port = call
+        .port
+        .map_or_else(String::new, |n| format!(" ({} {n})", call.protocol));
+    let names = list
+        .iter()
+        .map(|p| p.metadata.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let (who, does) = match direction {
+        Direction::Egress => ("the pod that calls", "let out"),
+        Direction::Ingress => ("the pods that are called", "let in"),
+    };
+    let policies = if list.len() == 1 {
+        format!("NetworkPolicy {ns}/{name} does")
+    } else {
+        format!("NetworkPolicies {names} in {ns} do")
+    };
+    let pods = attempt.source.into_iter().chain(target);
+    let mut f = RULE
+        .on(cx.cluster.id(policy.obj))
+        .title(if sure {
+            format!(
+                "{policies} not {does} what {} sends to {called}{port}",
+                from.name()
+            )
+        } else {
+            format!(
+                "{policies} perhaps not {does} what {} sends to {called}{port}",
+                from.name()
+            )
+        })
+        .why("A dropped packet leaves no trace: the program times out and everything looks well.")
+        .term(
+            if sure { 75 } else { 40 },
+            if decided {
+                format!("it selects {who}, and no rule of any policy on it allows this")
+            } else {
+                format!("it selects {who}; whether a rule allows this can't be told")
+            },
+        )
+        .cite(cx.log(attempt.hit, attempt.line, "the call times out"))
+        .cite(cx.field(
+            policy.obj,
+            "/spec/podSelector",
+            format!("the policy selects {who}"),
+        ))
+        .cite_all(
+            attempt
+                .service
+                .map(|s| cx.field(s.obj, "/spec/clusterIP", "the Service that was called")),
+        )
+        .cite_all(pods.map(|p| {
+            cx.field(
+                p.obj,
+                "/metadata/labels",
+                if Some(p.obj) == target.map(|t| t.obj) {
+                    "a ready pod that was called"
+                } else {
+                    "the pod that calls"
+                },
+            )
+        }));
+    let rules = match direction {
+        Direction::Egress => &policy.spec.egress,
+        Direction::Ingress => &policy.spec.ingress,
+    };
+    if !rules.is_empty() {
+        f = f.cite(cx.field(policy.obj, direction.pointer(), "all that it allows"));
+    }
+    if target.is_some() {
+        f = f.term(10, "calls to a ready pod of the cluster time out");
+    }
+    f = f
+        .explains_observed(cx, HURT, from)
+        .safe(
+            "Compare the selectors with the labels of both ends.",
+            command!(
+                "kubectl describe networkpolicy -n {}; kubectl get pods -A --show-labels",
+                ns
+            ),
+        )
+        .check_first(
+            if attempt.dns {
+                "Allow UDP and TCP 53 to the cluster's DNS."
+            } else {
+                "Allow exactly this connection, with the port of the pod."
+            },
+            command!("kubectl edit networkpolicy {} -n {}", name, ns),
+        )
+        .dont("Don't delete the policy: it may be all that keeps others out.");
+    if let Some(node) = off {
+        return Some(
+            f.against(cx.field(
+                node.obj,
+                "/metadata/annotations/k3s.io~1node-args",
+                "k3s was told not to enforce policies",
+            ))
+            .undecided(
+                format!("k3s enforces no policies here. Does something else enforce {names}?"),
+                "kubectl get pods -A | grep -Ei 'calico|cilium|canal|weave|kube-router|antrea'",
+                &["networkpolicy-blocks-traffic"],
+            ),
+        );
+    }
+    if !sure {
+        f = f.undecided(
+            format!("Does one of the policies ({names}) allow this connection?"),
+            command!(
+                "kubectl get networkpolicy -n {} -o yaml; kubectl get namespaces --show-labels",
+                ns
+            ),
+            &["networkpolicy-blocks-traffic"],
+        );
+    }
+    Some(f)
 }

@@ -33,11 +33,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for u in unavailable(cx) {
         // Another rule has the more exact word for it.
         let scrape_fails = u.name.ends_with("metrics.k8s.io")
-            && cx
-                .cluster
-                .hits
-                .iter()
-                .any(|h| h.signal.starts_with("metrics-server."));
+            && cx.heard().any(|h| h.signal.starts_with("metrics-server."));
         if !u.proxy.is_empty() || !u.holds.is_empty() || scrape_fails {
             continue;
         }

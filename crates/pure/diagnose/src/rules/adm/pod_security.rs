@@ -20,6 +20,8 @@
 
 use std::collections::BTreeMap;
 
+use defib_model::report::Evidence;
+
 use crate::analysis::between;
 use crate::rules::prelude::*;
 
@@ -48,24 +50,38 @@ fn cure(violation: &str) -> Option<&'static str> {
     })
 }
 
+/// The words of the refusal.
+const WORDS: &str = "violates PodSecurity";
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut by_namespace: BTreeMap<String, Vec<(&Condition, String)>> = BTreeMap::new();
+    let mut by_namespace: BTreeMap<String, Vec<(&Condition, String, Evidence)>> = BTreeMap::new();
     for c in cx.all(K::PodRefused) {
-        let said = cx
+        // Of many refusals the last that gives this reason; any other may have another, or none.
+        let event = cx
             .cluster
             .events_of(&c.entity)
-            .map(|e| e.message.as_str())
-            .chain(c.evidence.iter().map(|e| e.text.as_str()))
-            .find(|m| m.contains("violates PodSecurity"));
-        if let (Some(message), Some(ns)) = (said, c.entity.namespace()) {
+            .filter(|e| e.message.contains(WORDS));
+        let said = match event.last() {
+            Some(e) => Some((
+                e.message.clone(),
+                cx.event(e, "the API server refuses the pods of this owner")
+                    .around(WORDS),
+            )),
+            None => c
+                .evidence
+                .iter()
+                .find(|e| e.text.contains(WORDS))
+                .map(|e| (e.text.clone(), e.clone())),
+        };
+        if let (Some((message, evidence)), Some(ns)) = (said, c.entity.namespace()) {
             by_namespace
                 .entry(ns.to_owned())
                 .or_default()
-                .push((c, message.to_owned()));
+                .push((c, message, evidence));
         }
     }
     for (ns, refused) in by_namespace {
-        let Some((first, message)) = refused.first() else {
+        let Some((first, message, _)) = refused.first() else {
             continue;
         };
         let level = between(message, "violates PodSecurity \"", "\"")
@@ -79,7 +95,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let cures: Vec<&str> = violations.iter().filter_map(|v| cure(v.trim())).collect();
         let mut owners: Vec<String> = refused
             .iter()
-            .map(|(c, _)| {
+            .map(|(c, ..)| {
                 let top = cx.top_owner(&c.entity);
                 format!("{} {}", top.kind(), top.name())
             })
@@ -100,9 +116,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "the API server names the level and the fields that violate it",
             )
             .term(10, "the owner has fewer pods than it wants");
-        for (c, _) in &refused {
+        for (c, _, evidence) in &refused {
             finding = finding
-                .cite_all(c.evidence.first().cloned())
+                .cite(evidence.clone())
                 .explains(K::PodRefused, &c.entity);
         }
         if let Some(namespace) = cx.cluster.namespace(&ns)

@@ -33,6 +33,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|p| matches!(p.why, Why::Certificate | Why::NotYetValid))
     {
         let host = &pull.image.host;
+        let (name, address) = match host.split_once(':') {
+            Some((name, _)) => (name, host.to_owned()),
+            None => (host.as_str(), format!("{host}:443")),
+        };
         let mut finding = RULE
             .on(EntityId::other("registry", host))
             .title(format!("the certificate of registry {host} is not acceptable: {}", pull.because))
@@ -40,7 +44,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-            .safe("Look at the certificate.", command!("openssl s_client -connect {} -servername {} </dev/null | openssl x509 -noout -dates -ext subjectAltName", host, host))
+            .safe("Look at the certificate.", command!("openssl s_client -connect {} -servername {} </dev/null | openssl x509 -noout -dates -ext subjectAltName", address, name))
             .advice("Renew it, with a subjectAltName for every name and address that clients use.")
             .dont("Don't set insecure_skip_verify: whoever sits between can then hand out images.");
         if pull.why == Why::NotYetValid {

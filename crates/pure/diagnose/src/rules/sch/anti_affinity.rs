@@ -46,8 +46,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             ))
             .why("The rule is required, so the scheduler rather does not place the pod.")
             .term(80, "the scheduler says so")
-            .cite(p.said)
-            .cite_all(p.background)
+            .cite(p.said.clone())
+            .cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
         if let Some(pod) = p.pod {
             let affinity = &pod.spec.affinity;
@@ -73,24 +73,27 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.weak();
         }
         out.push(
-            finding
-                .safe(
-                    "Count the nodes, and where the others run.",
-                    command!(
-                        "kubectl get nodes; kubectl get pods -n {} -o wide",
-                        owner.namespace().unwrap_or_default()
-                    ),
-                )
-                .check_first(
-                    "Scale to the number of nodes, or make the rule preferred.",
-                    command!(
-                        "kubectl edit {} {} -n {}",
-                        owner.kind(),
-                        owner.name(),
-                        owner.namespace().unwrap_or_default()
-                    ),
-                )
-                .dont("Don't delete a running replica to make room: another one waits then."),
+            p.settle(
+                cx,
+                finding
+                    .safe(
+                        "Count the nodes, and where the others run.",
+                        command!(
+                            "kubectl get nodes; kubectl get pods -n {} -o wide",
+                            owner.namespace().unwrap_or_default()
+                        ),
+                    )
+                    .check_first(
+                        "Scale to the number of nodes, or make the rule preferred.",
+                        command!(
+                            "kubectl edit {} {} -n {}",
+                            owner.kind(),
+                            owner.name(),
+                            owner.namespace().unwrap_or_default()
+                        ),
+                    )
+                    .dont("Don't delete a running replica to make room: another one waits then."),
+            ),
         );
     }
 }

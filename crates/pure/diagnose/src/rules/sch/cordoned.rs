@@ -15,9 +15,10 @@
 //! ## What not to do
 //! Do not uncordon a node that somebody is working on (a disk, an upgrade): ask first.
 
+use defib_model::views::Node;
+
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
-use crate::command::Command;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,12 +35,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if p.reason != Reason::Cordoned {
             continue;
         }
-        let cordoned: Vec<_> = cx
-            .cluster
-            .nodes
-            .iter()
-            .filter(|n| n.spec.unschedulable == Some(true))
-            .collect();
+        let is_cordoned = |n: &Node| n.spec.unschedulable == Some(true);
+        let cordoned: Vec<_> = p.among(cx).into_iter().filter(|n| is_cordoned(n)).collect();
         let names = cordoned
             .iter()
             .map(|n| n.metadata.name.as_str())
@@ -53,8 +50,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             })
             .why("A drain cordons, and nobody took it back: nothing new is placed.")
             .term(85, "the scheduler says that the nodes are unschedulable")
-            .cite(p.said)
-            .cite_all(p.background)
+            .cite(p.said.clone())
+            .cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
         for node in cordoned.iter().take(3) {
             finding =
@@ -69,20 +66,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
         }
         out.push(
-            finding
-                .safe("See which nodes are cordoned.", "kubectl get nodes")
-                .check_first(
-                    "When the maintenance is over, take the cordon back.",
-                    if names.is_empty() {
-                        "kubectl uncordon NODE".into()
-                    } else {
+            p.settle(
+                cx,
+                finding
+                    .safe("See which nodes are cordoned.", "kubectl get nodes")
+                    .check_first(
+                        "When the maintenance is over, take the cordon back.",
                         command!(
                             "kubectl uncordon {}",
-                            Command::words(names.iter().map(|n| &**n))
-                        )
-                    },
-                )
-                .dont("Don't uncordon a node that somebody is working on: ask first."),
+                            p.only_node(cx, is_cordoned)
+                                .map_or("NODE", |n| n.metadata.name.as_str())
+                        ),
+                    )
+                    .dont("Don't uncordon a node that somebody is working on: ask first."),
+            ),
         );
     }
 }

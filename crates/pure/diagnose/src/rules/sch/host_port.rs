@@ -103,7 +103,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(format!("{me} wants {number}, which {who} has on the nodes"))
             .why("k3s' service load balancer opens every port of a LoadBalancer Service on the nodes themselves.")
             .term(80, "the scheduler finds no node whose port is free")
-            .cite(p.said).cite_all(p.background)
+            .cite(p.said.clone()).cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
         if let Some((path, _)) = wants.iter().find(|(_, w)| port.is_none_or(|n| n == *w))
             && let Some(pod) = p.pod
@@ -121,16 +121,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
         }
         out.push(
-            finding
-                .safe(
-                    "See which Services are LoadBalancers, and their ports.",
-                    "kubectl get services -A | grep LoadBalancer",
-                )
-                .check_first(
-                    "Give one of them another port, or make it ClusterIP behind the Ingress.",
-                    "kubectl edit service NAME -n NAMESPACE",
-                )
-                .dont("Don't delete the svclb pods: the controller makes them again."),
+            p.settle(
+                cx,
+                finding
+                    .safe(
+                        "See which Services are LoadBalancers, and their ports.",
+                        "kubectl get services -A | grep LoadBalancer",
+                    )
+                    .check_first(
+                        "Give one of them another port, or make it ClusterIP behind the Ingress.",
+                        "kubectl edit service NAME -n NAMESPACE",
+                    )
+                    .dont("Don't delete the svclb pods: the controller makes them again."),
+            ),
         );
     }
 }

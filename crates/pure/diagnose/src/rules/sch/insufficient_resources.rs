@@ -48,8 +48,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             ))
             .why("The scheduler adds up requests, whatever is really used.")
             .term(85, "the scheduler says so")
-            .cite(p.said)
-            .cite_all(p.background)
+            .cite(p.said.clone())
+            .cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
         if let Some(pod) = p.pod {
             let asks = pod
@@ -87,11 +87,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             // explains that comes first.
             finding = finding.weak();
         }
-        out.push(
+        out.push(p.settle(
+            cx,
             finding
                 .safe("See what is requested where.", "kubectl describe nodes | grep -A8 'Allocated resources'")
                 .check_first("Lower requests that are far above use, scale something down, or add a node.", command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), owner.namespace().unwrap_or_default()))
                 .dont("Don't remove requests to squeeze the pod in: the node then runs out in earnest."),
-        );
+        ));
     }
 }

@@ -44,8 +44,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             })
             .why("The kubelet takes no more pods than its limit, whatever is free.")
             .term(90, "the scheduler says: too many pods")
-            .cite(p.said)
-            .cite_all(p.background)
+            .cite(p.said.clone())
+            .cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
         if let Some(node) = p.nodes.first()
             && node.status.allocatable.contains_key("pods")
@@ -64,11 +64,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if p.sick_nodes {
             finding = finding.weak();
         }
-        out.push(
+        out.push(p.settle(
+            cx,
             finding
                 .safe("Count the pods of each node.", "kubectl get pods -A -o custom-columns=NODE:.spec.nodeName --no-headers | sort | uniq -c")
                 .check_first("Remove what is not needed, add a node, or raise max-pods (k3s: kubelet-arg).", "kubectl get pods -A --field-selector status.phase!=Running")
                 .dont("Don't raise max-pods beyond the addresses of the node's pod range: pods would start without a network."),
-        );
+        ));
     }
 }

@@ -69,34 +69,30 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if placement::demands(pod) {
                 finding = finding
                     .term(20, "the pod demands labels")
-                    .cite(p.said)
-                    .cite_all(p.background)
+                    .cite(p.said.clone())
+                    .cite_all(p.background.clone())
                     .cite(cx.field(pod.obj, pointer, "the labels that the pod demands"));
             } else {
-                finding = finding.cite(p.said).cite_all(p.background);
+                finding = finding.cite(p.said.clone()).cite_all(p.background.clone());
             }
             for claim in storage::waiting_claims(cx, pod) {
                 finding = finding.explains(K::ClaimPending, &claim);
             }
         } else {
-            finding = finding.cite(p.said).cite_all(p.background);
+            finding = finding.cite(p.said.clone()).cite_all(p.background.clone());
         }
-        let first = cx
-            .cluster
-            .nodes
-            .first()
-            .map_or("NODE", |n| n.metadata.name.as_str());
         let label = if wanted.is_empty() {
             "KEY=VALUE".to_owned()
         } else {
             wanted.replace(',', " ")
         };
-        out.push(
+        out.push(p.settle(
+            cx,
             finding
                 .explains(K::PodPending, &p.id)
                 .safe("See the labels of the nodes.", "kubectl get nodes --show-labels")
-                .check_first("Label the node that is meant (and write it into its k3s config as node-label).", command!("kubectl label node {} {}", first, label))
+                .check_first("Label the node that is meant (and write it into its k3s config as node-label).", command!("kubectl label node NODE {}", label))
                 .dont("Don't drop the selector before you know what it was for: a disk, a GPU, an architecture."),
-        );
+        ));
     }
 }

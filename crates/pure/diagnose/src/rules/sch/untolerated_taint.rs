@@ -17,6 +17,8 @@
 //! Do not add a toleration for everything (`operator: Exists` without key): the pods then stay on
 //! dying nodes too.
 
+use defib_model::views::Node;
+
 use crate::analysis::scheduling::{self, Reason};
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -54,13 +56,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             ))
             .why("The taint keeps pods without the toleration off the node.")
             .term(75, "the scheduler says that the taint is not tolerated")
-            .cite(p.said)
-            .cite_all(p.background)
+            .cite(p.said.clone())
+            .cite_all(p.background.clone())
             .explains(K::PodPending, &p.id);
-        let mut node_name = "NODE".to_owned();
-        for node in &p.nodes {
+        let tainted = |n: &Node| n.spec.taints.iter().any(|t| t.key == *key);
+        let node_name = p
+            .only_node(cx, tainted)
+            .map_or("NODE", |n| n.metadata.name.as_str());
+        for node in p.among(cx) {
             if let Some(i) = node.spec.taints.iter().position(|t| t.key == *key) {
-                node_name = node.metadata.name.clone();
                 finding = finding
                     .term(15, "the node carries the taint")
                     .cite(cx.field(
@@ -88,11 +92,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ],
             );
         }
-        out.push(
+        out.push(p.settle(
+            cx,
             finding
                 .safe("See which nodes carry which taints.", "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints")
                 .check_first("Take the taint off, if its reason is over.", command!("kubectl taint node {} {}-", node_name, key))
                 .dont("Don't tolerate everything (operator: Exists without a key): the pods would stay on dying nodes too."),
-        );
+        ));
     }
 }

@@ -54,14 +54,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let entity = pinned.map_or_else(|| p.id.clone(), |v| cx.cluster.id(v.obj));
         let mut finding = found(cx, entity, pinned, p.id.name())
             .term(70, "the scheduler says so")
-            .cite(p.said)
+            .cite(p.said.clone())
             .explains(K::PodPending, &p.id);
         if pinned.is_some() {
             finding = finding
                 .term(20, "no node of the evidence meets what the volume demands")
-                .cite_all(p.background);
+                .cite_all(p.background.clone());
         }
-        if !p.sure {
+        if !p.sure && p.free.is_empty() {
             finding = finding.undecided(
                 "Which node is the volume pinned to, and is that node there and free?",
                 "kubectl get pv -o yaml | grep -A8 nodeAffinity; kubectl get nodes --show-labels",
@@ -72,7 +72,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ],
             );
         }
-        out.push(finding);
+        out.push(p.settle(cx, finding));
     }
     // Source: kubernetes `pkg/volume/util/operationexecutor/operation_generator.go`.
     for c in cx.all(K::VolumeMountFailing) {

@@ -136,9 +136,7 @@ fn supply(cx: &Context<'_>, pod: &Pod, container: &str, name: &str) -> Supply {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx
-        .cluster
-        .hits
-        .iter()
+        .heard()
         .filter(|h| h.signal.starts_with("app.env-missing."))
     {
         let Some(id) = &hit.entity else { continue };

@@ -40,12 +40,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         })
         .map(|(c, _)| c.entity.clone())
         .collect();
-    for hit in cx
-        .cluster
-        .hits
-        .iter()
-        .filter(|h| h.signal.starts_with("nvidia."))
-    {
+    for hit in cx.heard().filter(|h| h.signal.starts_with("nvidia.")) {
         let pod = hit.entity.as_ref().and_then(|id| cx.cluster.pod(id));
         if pod.is_some_and(|p| p.spec.runtime_class_name.starts_with("nvidia")) {
             continue;

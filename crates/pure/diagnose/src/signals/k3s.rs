@@ -1,0 +1,61 @@
+//! k3s and its supervisor, servers and agents.
+//! Source: k3s `pkg/cluster`, `pkg/etcd`, `pkg/agent`, `pkg/server`, `pkg/clientaccess`; Go `crypto`, `net`.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn signal(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    mark: Mark,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "k3s",
+        mark,
+        versions: "",
+        source,
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    signal(
+        "k3s.up",
+        "k3s is up and running",
+        "",
+        Mark::Progress,
+        "k3s: pkg/cli/server/server.go",
+    ),
+    signal(
+        "k3s.agent-up",
+        "k3s agent is up and running",
+        "",
+        Mark::Progress,
+        "k3s: pkg/cli/agent/agent.go",
+    ),
+    signal(
+        "k3s.fatal",
+        "level=fatal",
+        r#"level=fatal msg="(.+)"#,
+        Mark::Symptom,
+        "k3s: cmd/server/main.go",
+    ),
+    signal(
+        "k3s.shutdown",
+        "Shutdown request received: ",
+        r#"Shutdown request received: (.+)"#,
+        Mark::Symptom,
+        "k3s: pkg/signals/signals.go",
+    ),
+    signal(
+        "k3s.port-taken",
+        "bind: address already in use",
+        r"listen (tcp|udp)\S* (\S*):(\d+): bind: address already in use",
+        Mark::Cause,
+        "Go net (EADDRINUSE)",
+    ),
+];
