@@ -96,6 +96,98 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("etcd-quorum-loss", &["etcd-member-down"]),
     ("foreign-cluster-ca", &["mixed-ca"]),
     ("node-ip-changed", &["no-default-route"]),
+    // Of the datastore: what is wrong with one member, before what the others see of it.
+    (
+        "disk-full",
+        &["etcd-data-corrupt", "kine-sqlite-locked", "disk-too-slow"],
+    ),
+    (
+        "disk-too-slow",
+        &[
+            "etcd-quorum-loss",
+            "etcd-member-down",
+            "etcd-learner-not-promoted",
+        ],
+    ),
+    ("kine-sqlite-locked", &["kine-compaction-failing"]),
+    (
+        "clock-skew",
+        &["mixed-ca", "etcd-member-down", "etcd-quorum-loss"],
+    ),
+    (
+        "cert-expired",
+        &["mixed-ca", "etcd-member-down", "etcd-quorum-loss"],
+    ),
+    (
+        "snapshot-incomplete",
+        &["etcd-data-corrupt", "restore-wrong-token"],
+    ),
+    (
+        "stale-data-dir",
+        &["token-mismatch", "foreign-cluster-ca", "mixed-ca"],
+    ),
+    ("token-mismatch", &["foreign-cluster-ca"]),
+    (
+        "duplicate-node-name",
+        &[
+            "etcd-ghost-member",
+            "etcd-learner-not-promoted",
+            "etcd-member-down",
+        ],
+    ),
+    (
+        "node-ip-changed",
+        &[
+            "etcd-ghost-member",
+            "etcd-member-down",
+            "etcd-quorum-loss",
+            "stale-data-dir",
+        ],
+    ),
+    (
+        "etcd-ghost-member",
+        &[
+            "etcd-quorum-loss",
+            "etcd-member-down",
+            "etcd-learner-not-promoted",
+        ],
+    ),
+    (
+        "etcd-cluster-id-mismatch",
+        &[
+            "etcd-quorum-loss",
+            "etcd-member-down",
+            "etcd-peer-port-blocked",
+        ],
+    ),
+    (
+        "etcd-peer-port-blocked",
+        &["etcd-quorum-loss", "etcd-member-down"],
+    ),
+    (
+        "etcd-data-corrupt",
+        &["etcd-quorum-loss", "etcd-member-down"],
+    ),
+    (
+        "etcd-member-was-removed",
+        &[
+            "etcd-quorum-loss",
+            "etcd-member-down",
+            "etcd-learner-not-promoted",
+        ],
+    ),
+    (
+        "etcd-tombstone",
+        &["etcd-member-was-removed", "etcd-member-down"],
+    ),
+    ("mixed-ca", &["etcd-quorum-loss", "etcd-member-down"]),
+    (
+        "foreign-cluster-ca",
+        &["etcd-quorum-loss", "etcd-member-down"],
+    ),
+    ("endpoint-on-sick-member", &["etcd-member-down"]),
+    ("etcd-learner-not-promoted", &["etcd-member-down"]),
+    ("auto-upgrade", &["version-skew"]),
 ];
 
 /// Troubles that keep a pod from working.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use defib_model::Evidence;
+use defib_model::condition::ConditionKind;
 use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::signal::{Hit, LogLine};
@@ -91,4 +92,62 @@ pub fn facts<'c, T>(
         .facts
         .iter()
         .filter_map(move |f| Some((f, wanted(&f.value)?)))
+}
+
+/// Conditions of a host that a cause on it may explain.
+pub const TROUBLES: &[ConditionKind] = &[
+    ConditionKind::HostStorageFailing,
+    ConditionKind::DatastoreSlow,
+    ConditionKind::DatastoreFailing,
+    ConditionKind::TlsRejected,
+    ConditionKind::JoinFailing,
+    ConditionKind::ServiceFailing,
+];
+
+/// The citations, each line once: the first of every signal, then the others. Quotations are few, and
+/// what another message says is worth more than the same once more.
+pub fn quotes(lines: &[Spoken<'_>]) -> Vec<Evidence> {
+    let mut out: Vec<Evidence> = Vec::new();
+    let mut signals: Vec<&str> = Vec::new();
+    let (mut first, mut later) = (Vec::new(), Vec::new());
+    for l in lines {
+        if signals.contains(&l.signal) {
+            later.push(&l.evidence);
+        } else {
+            signals.push(l.signal);
+            first.push(&l.evidence);
+        }
+    }
+    for e in first.into_iter().chain(later) {
+        let known = |k: &Evidence| k.file == e.file && k.source == e.source && k.line == e.line;
+        if !out.iter().any(known) {
+            out.push(e.clone());
+        }
+    }
+    out
+}
+
+/// Lines of these signals from all hosts, in one list.
+pub fn all<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<Spoken<'c>> {
+    spoken(cx, signals, meaning)
+        .into_values()
+        .flatten()
+        .collect()
+}
+
+/// Was any of these heard on this host, or where nobody knows which?
+pub fn heard_on(cx: &Context<'_>, signals: &[&str], host: &EntityId) -> bool {
+    cx.heard().any(|h| {
+        signals.contains(&h.signal)
+            && !is_over(cx, h)
+            && (h.host.is_empty() || host.name() == "-" || of(h) == *host)
+    })
+}
+
+/// Was this asked for: as a flag or setting with such a name, in a command, a file or a unit?
+pub fn asked<'c>(cx: &'c Context<'_>, name: &'c str) -> impl Iterator<Item = (&'c Fact, &'c str)> {
+    facts(cx, move |v| match v {
+        Value::Setting { name: n, value, .. } if n == name => Some(value.as_str()),
+        _ => None,
+    })
 }

@@ -8,6 +8,7 @@ pub mod attach;
 pub mod binding;
 pub mod calls;
 pub mod endpoints;
+pub mod etcd;
 pub mod fit;
 pub mod gitops;
 pub mod host;
@@ -28,6 +29,7 @@ pub mod said;
 pub mod scheduling;
 pub mod sealed;
 pub mod storage;
+pub mod token;
 pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.

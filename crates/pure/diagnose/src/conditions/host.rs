@@ -13,6 +13,118 @@ use crate::context::Context;
 const SHOWS: &[(&str, K, &str)] = &[
     ("k3s.fatal", K::ServiceFailing, "k3s ends with this"),
     ("k3s.shutdown", K::ServiceFailing, "k3s ends with this"),
+    ("k3s.fatal-console", K::ServiceFailing, "k3s ends with this"),
+    (
+        "k3s.apiserver-late",
+        K::ServiceFailing,
+        "the API server does not become ready",
+    ),
+    ("k3s.etcd-ended", K::DatastoreFailing, "etcd ends"),
+    (
+        "k3s.etcd-test",
+        K::DatastoreFailing,
+        "k3s does not get etcd to answer",
+    ),
+    (
+        "k3s.etcd-local-status",
+        K::DatastoreFailing,
+        "k3s does not get etcd to answer",
+    ),
+    (
+        "k3s.etcd-errors",
+        K::DatastoreFailing,
+        "etcd reports errors",
+    ),
+    (
+        "k3s.defragment",
+        K::DatastoreFailing,
+        "etcd can't be defragmented",
+    ),
+    (
+        "etcd.timed-out",
+        K::DatastoreFailing,
+        "requests to etcd run out of time",
+    ),
+    ("etcd.no-leader", K::DatastoreFailing, "etcd has no leader"),
+    (
+        "etcd.election",
+        K::DatastoreFailing,
+        "etcd elects again and again",
+    ),
+    (
+        "etcd.quorum-inactive",
+        K::DatastoreFailing,
+        "the leader lost its quorum",
+    ),
+    (
+        "etcd.publish-failed",
+        K::DatastoreFailing,
+        "the member does not get into its cluster",
+    ),
+    (
+        "etcd.peer-unhealthy",
+        K::DatastoreFailing,
+        "a peer can't be reached",
+    ),
+    (
+        "etcd.slow-fdatasync",
+        K::DatastoreSlow,
+        "writes wait for the disk",
+    ),
+    (
+        "etcd.heartbeat-late",
+        K::DatastoreSlow,
+        "the leader is late",
+    ),
+    ("kine.slow-sql", K::DatastoreSlow, "queries take seconds"),
+    ("kine.txn", K::DatastoreFailing, "a write fails"),
+    ("kine.commit-failed", K::DatastoreFailing, "a write fails"),
+    (
+        "kine.compact-failed",
+        K::DatastoreFailing,
+        "old revisions stay",
+    ),
+    (
+        "kine.storage-endpoint",
+        K::DatastoreFailing,
+        "kine does not start",
+    ),
+    (
+        "k3s.join-learners",
+        K::JoinFailing,
+        "the join waits for another one",
+    ),
+    (
+        "k3s.join-unhealthy",
+        K::JoinFailing,
+        "the join waits for an absent member",
+    ),
+    (
+        "k3s.join-members",
+        K::JoinFailing,
+        "the server that is asked does not answer",
+    ),
+    ("k3s.join-failed", K::JoinFailing, "the join failed"),
+    (
+        "k3s.validate-connection",
+        K::JoinFailing,
+        "the agent does not get in",
+    ),
+    (
+        "k3s.agent-waits",
+        K::JoinFailing,
+        "the agent waits for its server",
+    ),
+    (
+        "k3s.config-mismatch",
+        K::JoinFailing,
+        "servers are configured differently",
+    ),
+    (
+        "tls.other-side",
+        K::TlsRejected,
+        "the other side rejects the certificate",
+    ),
 ];
 
 pub(super) fn observe(cx: &mut Context<'_>) {

@@ -35,13 +35,39 @@ pub mod cni {
 /// Certificates and CAs.
 pub mod crt {
     pub mod expired;
+    pub mod foreign_ca;
+    pub mod mixed_ca;
+    pub mod node_password;
+    pub mod restore_token;
     pub mod self_check;
+    pub mod shown_expired;
+    pub mod token_mismatch;
 }
 /// Name resolution.
 pub mod dns {
     pub mod corefile_broken;
     pub mod forward_loop;
     pub mod upstream_unreachable;
+}
+/// etcd.
+pub mod etc {
+    pub mod bootstrap_conflict;
+    pub mod cluster_id;
+    pub mod data_corrupt;
+    pub mod duplicate_name;
+    pub mod ghost_member;
+    pub mod learner_stuck;
+    pub mod member_down;
+    pub mod member_removed;
+    pub mod node_ip;
+    pub mod nospace;
+    pub mod peer_port;
+    pub mod quorum_loss;
+    pub mod reset_flag;
+    pub mod sick_endpoint;
+    pub mod snapshot_bad;
+    pub mod stale_data;
+    pub mod tombstone;
 }
 /// GitOps and sealed or encrypted secrets.
 pub mod git {
@@ -59,13 +85,17 @@ pub mod git {
 }
 /// Hosts and nodes.
 pub mod hst {
+    pub mod auto_upgrade;
+    pub mod clock_skew;
     pub mod disk_pressure;
+    pub mod disk_slow;
     pub mod eviction_suspended;
     pub mod host_down;
     pub mod limit_too_low;
     pub mod oom_kill;
     pub mod port_in_use;
     pub mod stale_pod_status;
+    pub mod version_skew;
 }
 /// Images and registries.
 pub mod img {
@@ -76,6 +106,11 @@ pub mod img {
     pub mod rate_limit;
     pub mod registry_cert;
     pub mod wrong_architecture;
+}
+/// kine.
+pub mod kin {
+    pub mod compaction;
+    pub mod sqlite_locked;
 }
 /// Scheduling.
 pub mod sch {
@@ -167,9 +202,32 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &cni::pool_exhausted::RULE, source: include_str!("cni/pool_exhausted.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
+    Registered { rule: &crt::token_mismatch::RULE, source: include_str!("crt/token_mismatch.rs") },
+    Registered { rule: &crt::restore_token::RULE, source: include_str!("crt/restore_token.rs") },
+    Registered { rule: &crt::node_password::RULE, source: include_str!("crt/node_password.rs") },
+    Registered { rule: &crt::mixed_ca::RULE, source: include_str!("crt/mixed_ca.rs") },
+    Registered { rule: &crt::foreign_ca::RULE, source: include_str!("crt/foreign_ca.rs") },
+    Registered { rule: &crt::shown_expired::RULE, source: include_str!("crt/shown_expired.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
     Registered { rule: &dns::upstream_unreachable::RULE, source: include_str!("dns/upstream_unreachable.rs") },
     Registered { rule: &dns::corefile_broken::RULE, source: include_str!("dns/corefile_broken.rs") },
+    Registered { rule: &etc::member_removed::RULE, source: include_str!("etc/member_removed.rs") },
+    Registered { rule: &etc::tombstone::RULE, source: include_str!("etc/tombstone.rs") },
+    Registered { rule: &etc::ghost_member::RULE, source: include_str!("etc/ghost_member.rs") },
+    Registered { rule: &etc::learner_stuck::RULE, source: include_str!("etc/learner_stuck.rs") },
+    Registered { rule: &etc::member_down::RULE, source: include_str!("etc/member_down.rs") },
+    Registered { rule: &etc::quorum_loss::RULE, source: include_str!("etc/quorum_loss.rs") },
+    Registered { rule: &etc::cluster_id::RULE, source: include_str!("etc/cluster_id.rs") },
+    Registered { rule: &etc::data_corrupt::RULE, source: include_str!("etc/data_corrupt.rs") },
+    Registered { rule: &etc::nospace::RULE, source: include_str!("etc/nospace.rs") },
+    Registered { rule: &etc::peer_port::RULE, source: include_str!("etc/peer_port.rs") },
+    Registered { rule: &etc::sick_endpoint::RULE, source: include_str!("etc/sick_endpoint.rs") },
+    Registered { rule: &etc::reset_flag::RULE, source: include_str!("etc/reset_flag.rs") },
+    Registered { rule: &etc::duplicate_name::RULE, source: include_str!("etc/duplicate_name.rs") },
+    Registered { rule: &etc::node_ip::RULE, source: include_str!("etc/node_ip.rs") },
+    Registered { rule: &etc::snapshot_bad::RULE, source: include_str!("etc/snapshot_bad.rs") },
+    Registered { rule: &etc::stale_data::RULE, source: include_str!("etc/stale_data.rs") },
+    Registered { rule: &etc::bootstrap_conflict::RULE, source: include_str!("etc/bootstrap_conflict.rs") },
     Registered { rule: &git::helm_pending::RULE, source: include_str!("git/helm_pending.rs") },
     Registered { rule: &git::helm_wait_lb::RULE, source: include_str!("git/helm_wait_lb.rs") },
     Registered { rule: &git::flux_git_auth::RULE, source: include_str!("git/flux_git_auth.rs") },
@@ -188,6 +246,10 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::oom_kill::RULE, source: include_str!("hst/oom_kill.rs") },
     Registered { rule: &hst::limit_too_low::RULE, source: include_str!("hst/limit_too_low.rs") },
     Registered { rule: &hst::port_in_use::RULE, source: include_str!("hst/port_in_use.rs") },
+    Registered { rule: &hst::clock_skew::RULE, source: include_str!("hst/clock_skew.rs") },
+    Registered { rule: &hst::disk_slow::RULE, source: include_str!("hst/disk_slow.rs") },
+    Registered { rule: &hst::version_skew::RULE, source: include_str!("hst/version_skew.rs") },
+    Registered { rule: &hst::auto_upgrade::RULE, source: include_str!("hst/auto_upgrade.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },
@@ -195,6 +257,8 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &img::registry_cert::RULE, source: include_str!("img/registry_cert.rs") },
     Registered { rule: &img::node_settings::RULE, source: include_str!("img/node_settings.rs") },
     Registered { rule: &img::not_present::RULE, source: include_str!("img/not_present.rs") },
+    Registered { rule: &kin::compaction::RULE, source: include_str!("kin/compaction.rs") },
+    Registered { rule: &kin::sqlite_locked::RULE, source: include_str!("kin/sqlite_locked.rs") },
     Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
     Registered { rule: &sch::selector_mismatch::RULE, source: include_str!("sch/selector_mismatch.rs") },
     Registered { rule: &sch::untolerated_taint::RULE, source: include_str!("sch/untolerated_taint.rs") },

@@ -7,9 +7,13 @@ mod apiserver;
 mod app;
 mod cloudflared;
 mod coredns;
+mod etcd;
 mod gitops;
 mod gpu;
 mod k3s;
+mod k3s_cluster;
+mod k3s_token;
+mod kine;
 mod kubelet;
 mod metrics_server;
 mod said;
@@ -24,9 +28,13 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         app::SIGNALS,
         cloudflared::SIGNALS,
         coredns::SIGNALS,
+        etcd::SIGNALS,
         gitops::SIGNALS,
         gpu::SIGNALS,
         k3s::SIGNALS,
+        k3s_cluster::SIGNALS,
+        k3s_token::SIGNALS,
+        kine::SIGNALS,
         kubelet::SIGNALS,
         metrics_server::SIGNALS,
         said::SIGNALS,

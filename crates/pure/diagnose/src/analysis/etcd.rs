@@ -1,0 +1,161 @@
+//! The members of etcd, as lists, health checks and logs show them; and what they add up to.
+//!
+//! Members are told apart by id; k3s names them `NODE-xxxxxxxx`, with new letters at every reset.
+//! Deliberately absent: which of the troubles of a cluster is the cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use defib_model::fact::{EtcdMember, Fact, Value};
+use defib_model::id::EntityId;
+
+use super::host;
+use crate::context::Context;
+use crate::rule::Finding;
+
+/// The datastore as a whole: its troubles are no single host's.
+pub fn entity() -> EntityId {
+    EntityId::other("etcd", "cluster")
+}
+
+/// Claims what suffers on any host.
+pub fn explain_all(mut f: Finding, cx: &Context<'_>) -> Finding {
+    for c in &cx.conditions {
+        if c.entity.kind() == "host" && host::TROUBLES.contains(&c.kind) {
+            f = f.explains(c.kind, &c.entity.clone());
+        }
+    }
+    f
+}
+
+/// The latest list of members that the evidence holds. A transcript may hold several; those of other
+/// clusters or hosts say the same or are older.
+pub fn members<'c>(cx: &'c Context<'_>) -> Vec<(&'c Fact, &'c EtcdMember)> {
+    let mut lists: Vec<Vec<(&Fact, &EtcdMember)>> = Vec::new();
+    let mut open = false;
+    for fact in &cx.cluster.facts {
+        let Value::EtcdMember(member) = &fact.value else {
+            open = false;
+            continue;
+        };
+        let again = lists
+            .last()
+            .and_then(|l| l.first())
+            .is_some_and(|(f, _)| f.entry != fact.entry)
+            || lists
+                .last()
+                .is_some_and(|l| l.iter().any(|(_, m)| m.id == member.id));
+        match lists.last_mut().filter(|_| open && !again) {
+            Some(list) => list.push((fact, member)),
+            None => lists.push(vec![(fact, member)]),
+        }
+        open = true;
+    }
+    lists.pop().unwrap_or_default()
+}
+
+/// Voters of a list.
+pub fn voters(list: &[(&Fact, &EtcdMember)]) -> usize {
+    list.iter().filter(|(_, m)| !m.learner).count()
+}
+
+/// How many of so many voters must live.
+pub fn majority(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+/// The node behind a member's name: `n3` of `n3-84101f9f`, and of `n3`.
+pub fn node_of(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((node, tail)) if tail.len() == 8 && tail.chars().all(|c| c.is_ascii_hexdigit()) => {
+            node
+        }
+        _ => name,
+    }
+}
+
+/// The host part of `https://10.0.0.1:2380`, `10.0.0.1:2380`.
+pub fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, r)| r);
+    let rest = rest.split('/').next().unwrap_or_default();
+    match rest.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => rest.rsplit_once(':').map_or(rest, |(h, _)| h),
+    }
+}
+
+/// `NAME=URL` pairs of a list that k3s prints.
+pub fn pairs(text: &str) -> Vec<(&str, &str)> {
+    text.split([' ', ','])
+        .filter_map(|p| p.trim().trim_matches(['[', ']']).split_once('='))
+        .collect()
+}
+
+/// What the endpoints said: by address, whether it is well, with the fact. What said nothing is absent.
+pub fn endpoints<'c>(cx: &'c Context<'_>) -> BTreeMap<String, (bool, &'c Fact)> {
+    let mut out: BTreeMap<String, (bool, &Fact)> = BTreeMap::new();
+    for fact in &cx.cluster.facts {
+        match &fact.value {
+            Value::EtcdHealth(endpoint, well, _) => {
+                out.insert(host_of(endpoint).to_owned(), (*well, fact));
+            }
+            Value::EtcdStatus(s) => {
+                out.entry(host_of(&s.endpoint).to_owned())
+                    .or_insert((true, fact));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// How many voters are known to live and how many are registered; nothing when the evidence shows only
+/// one of the two.
+pub struct Count {
+    /// Registered voters.
+    pub voters: usize,
+    /// Known to live.
+    pub alive: usize,
+    /// Known to be dead: their health checks failed.
+    pub dead: usize,
+}
+
+/// Counts voters and endpoints.
+pub fn count(cx: &Context<'_>) -> Option<Count> {
+    let list = members(cx);
+    let ends = endpoints(cx);
+    let dead = ends.values().filter(|(well, _)| !well).count();
+    let alive = ends.values().filter(|(well, _)| *well).count();
+    // 127.0.0.1 is one of the members, and no one else.
+    let voters = match voters(&list) {
+        0 => ends.len(),
+        n => n,
+    };
+    (voters > 0 && !ends.is_empty()).then_some(Count {
+        voters,
+        alive,
+        dead,
+    })
+}
+
+/// Hosts whose own etcd speaks in the evidence.
+pub fn speakers(cx: &Context<'_>) -> BTreeSet<String> {
+    cx.heard()
+        .filter(|h| h.signal.starts_with("etcd.") && !h.host.is_empty())
+        .map(|h| h.host.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_taken_apart() {
+        assert_eq!(node_of("n3-84101f9f"), "n3");
+        assert_eq!(node_of("etcd-one"), "etcd-one");
+        assert_eq!(host_of("https://10.0.0.1:2380"), "10.0.0.1");
+        assert_eq!(host_of("https://[fd00::1]:2380"), "fd00::1");
+        assert_eq!(pairs("a=b, c=d"), [("a", "b"), ("c", "d")]);
+        assert_eq!((majority(2), majority(3), majority(4)), (2, 2, 3));
+    }
+}

@@ -1,0 +1,139 @@
+//! # CRT007 A node carries the CA of another or an earlier cluster
+//!
+//! class: foreign-cluster-ca
+//!
+//! ## What it sees
+//! An agent or kubelet that calls its server and finds the certificate `signed by unknown authority`,
+//! with a candidate of the same name whose signature does not fit; CA files of one name with different
+//! fingerprints on different hosts.
+//!
+//! ## Why it matters
+//! A cluster that was made anew under the same name and address has new CAs. A node that kept the old
+//! ones trusts nobody there, and nobody trusts it.
+//!
+//! ## What to do
+//! Compare fingerprints of the CA on the node and on the server. Set the node's agent (or server)
+//! directory aside and let it join again with the new token.
+//!
+//! ## What not to do
+//! Do not switch verification off, and do not copy single CA files: keys and leaves of the old cluster
+//! stay.
+
+use std::collections::BTreeMap;
+
+use defib_model::Evidence;
+use defib_model::fact::{Certificate, Fact, Value};
+
+use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CRT007",
+    class: "foreign-cluster-ca",
+    needs: &[],
+    leads_to: &[K::TlsRejected, K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+/// Who calls: the node's own programs, at the control plane.
+const CALLS: &[&str] = &[
+    "Failed to validate connection to cluster",
+    "CA cert validation failed",
+    "Waiting to retrieve agent configuration",
+    "/v1-k3s/",
+    "Unable to register node",
+    "Failed to validate server token",
+    "Remotedialer",
+    "tls: bad certificate",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for (host, lines) in spoken(
+        cx,
+        &["tls.unknown-authority", "k3s.ca-validation"],
+        "the server's certificate is of a CA that this node does not have",
+    ) {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|l| CALLS.iter().any(|w| l.evidence.text.contains(w)))
+            .collect();
+        if lines.is_empty() {
+            continue;
+        }
+        // An authority of the same name, whose key does not fit: the name is the same, the cluster is not.
+        let same_name = lines
+            .iter()
+            .any(|l| l.evidence.text.contains("candidate authority certificate"));
+        let f = about(&host)
+            .term(
+                if same_name { 75 } else { 50 },
+                if same_name {
+                    "it has a CA of that name, with another key"
+                } else {
+                    "it does not know the CA"
+                },
+            )
+            .cite_all(quotes(&lines))
+            .explains_observed(cx, TROUBLES, &host);
+        out.push(if same_name {
+            f
+        } else {
+            f.undecided("Has the cluster been made anew, or are components mixed?", "openssl x509 -noout -fingerprint -sha256 -in /var/lib/rancher/k3s/agent/server-ca.crt; curl -ks https://SERVER:6443/cacerts | openssl x509 -noout -fingerprint -sha256", &["foreign-cluster-ca", "mixed-ca", "token-mismatch"])
+        });
+    }
+    files(cx, out);
+}
+
+/// CA files of one name whose fingerprints differ between hosts: the odd one out is the stranger.
+fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut by_file: BTreeMap<&str, Vec<(&Fact, &Certificate)>> = BTreeMap::new();
+    for (fact, c) in facts(cx, |v| match v {
+        Value::Certificate(c) if !c.fingerprint.is_empty() && c.path.contains("-ca.") => {
+            Some(c.as_ref())
+        }
+        _ => None,
+    }) {
+        by_file
+            .entry(c.path.rsplit('/').next().unwrap_or_default())
+            .or_default()
+            .push((fact, c));
+    }
+    let mut odd: BTreeMap<EntityId, Vec<Evidence>> = BTreeMap::new();
+    for list in by_file.values() {
+        let votes = |print: &str| list.iter().filter(|(_, c)| c.fingerprint == print).count();
+        let Some((_, most)) = list.iter().max_by_key(|(_, c)| votes(&c.fingerprint)) else {
+            continue;
+        };
+        for (fact, c) in list
+            .iter()
+            .filter(|(f, c)| !f.host.is_empty() && c.fingerprint != most.fingerprint)
+        {
+            let all = odd.entry(entity(&fact.host)).or_default();
+            all.push(cx.fact(fact, format!("its {} is another one", c.path)));
+            all.extend(
+                list.iter()
+                    .filter(|(_, o)| o.fingerprint == most.fingerprint)
+                    .map(|(f, _)| cx.fact(f, "that of the others")),
+            );
+        }
+    }
+    for (host, evidence) in odd {
+        out.push(
+            about(&host)
+                .term(80, "the fingerprints differ")
+                .cite_all(evidence)
+                .explains_observed(cx, TROUBLES, &host),
+        );
+    }
+}
+
+fn about(host: &EntityId) -> Finding {
+    RULE.on(host.clone())
+        .title(format!("{} carries the CA of another cluster", called(host)))
+        .why("It trusts nobody in this cluster, and nobody trusts it, although names and addresses are the same.")
+        .safe("Compare fingerprints; file times prove nothing.", "openssl x509 -noout -fingerprint -sha256 -in /var/lib/rancher/k3s/agent/server-ca.crt; curl -ks https://SERVER:6443/cacerts | openssl x509 -noout -fingerprint -sha256")
+        .check_first("Set the node's old identity aside and let it join with the present token.", "systemctl stop k3s-agent && mv /var/lib/rancher/k3s/agent /var/lib/rancher/k3s/agent.old && systemctl start k3s-agent")
+        .dont("Don't switch the verification off.")
+        .dont("Don't copy single CA files over: keys and certificates of the old cluster stay behind.")
+}

@@ -1,0 +1,65 @@
+//! # CRT005 The server holds another node password for this host name
+//!
+//! class: node-password-rejected
+//!
+//! ## What it sees
+//! `Node password rejected, duplicate hostname or contents of …` of an agent; `unable to verify
+//! password for node` with `hash does not match` of the server.
+//!
+//! ## Why it matters
+//! k3s binds a node name to a password at the first join. A machine that was made anew, a clone, or a
+//! second machine of the same name is refused for ever.
+//!
+//! ## What to do
+//! If the old machine is gone: delete the secret `NAME.node-password.k3s`, and the Node, then let it
+//! join. If two machines share the name: rename one.
+//!
+//! ## What not to do
+//! Do not copy the password file between machines: two nodes then fight for one name.
+
+use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CRT005",
+    class: "node-password-rejected",
+    needs: &[],
+    leads_to: &[K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let all = spoken(
+        cx,
+        &[
+            "k3s.password-rejected",
+            "k3s.password-verify",
+            "k3s.password-local",
+            "k3s.password-hash",
+            "k3s.password-event",
+        ],
+        "the password of this node name is another one",
+    );
+    for (host, lines) in all {
+        let node = lines
+            .iter()
+            .filter(|l| l.signal == "k3s.password-verify")
+            .find_map(|l| l.line.groups.first())
+            .map(|n| n.trim_matches([':', ',', '"', '\'']).to_owned())
+            .or_else(|| (host.name() != "-").then(|| host.name().to_owned()))
+            .unwrap_or_else(|| "NODE".to_owned());
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("{} is refused: the cluster holds another node password for its name", called(&host)))
+                .why("k3s binds a name to a password at the first join; a machine made anew, or a second one of that name, is refused.")
+                .term(90, "k3s compares the passwords and says so")
+                .cite_all(quotes(&lines))
+                .explains_observed(cx, TROUBLES, &host)
+                .safe("Is there another machine of this name, and is the node alive?", command!("kubectl get node {} -o wide; kubectl get secret -n kube-system {}", node, format!("{node}.node-password.k3s")))
+                .check_first("If the old machine is gone: let the name be bound anew.", command!("kubectl delete secret -n kube-system {}", format!("{node}.node-password.k3s")))
+                .dont("Don't copy /etc/rancher/node/password between machines.")
+                .dont("Don't delete the Node of a server that lives: that removes its etcd member."),
+        );
+    }
+}

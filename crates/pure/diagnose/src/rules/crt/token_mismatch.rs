@@ -1,0 +1,61 @@
+//! # CRT003 The token is not the one of this cluster
+//!
+//! class: token-mismatch
+//!
+//! ## What it sees
+//! `bootstrap data already found and encrypted with different token`, a bootstrap record that can't be
+//! decrypted, `token CA hash does not match`, and `not authorized` or `401 Unauthorized` at the join.
+//!
+//! ## Why it matters
+//! The token encrypts the cluster's keys and proves who may join. With another one a server can't read
+//! its own datastore, and nobody can join.
+//!
+//! ## What to do
+//! Read the right token on a server that works, or from where it was kept, and put exactly that into
+//! config.yaml or the unit; look for a second place that gives another.
+//!
+//! ## What not to do
+//! Do not wipe the server to get rid of the message: the data is well. Do not make new CAs.
+
+use crate::analysis::host::{Spoken, TROUBLES, called, quotes, spoken};
+use crate::analysis::token;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CRT003",
+    class: "token-mismatch",
+    needs: &[],
+    leads_to: &[K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for (host, lines) in spoken(
+        cx,
+        token::WRONG,
+        "the token is not the one that the cluster was made with",
+    ) {
+        // A start that falls back to its own copy says this too, and goes on.
+        let lines: Vec<Spoken<'_>> = lines
+            .into_iter()
+            .filter(|l| !l.evidence.text.contains("Unable to reconcile with"))
+            .collect();
+        // With a restore it is the snapshot's token that is meant.
+        if lines.is_empty() || token::restores(cx, &host).is_some() {
+            continue;
+        }
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("the token given on {} is not the one of this cluster", called(&host)))
+                .why("Without it a server can't read the cluster's keys, and nobody can join.")
+                .term(88, "k3s compares the token and says so")
+                .cite_all(quotes(&lines))
+                .explains_observed(cx, TROUBLES, &host)
+                .safe("The right one, on a server that works; and all places that give one here.", "cat /var/lib/rancher/k3s/server/token; grep -rn -i token /etc/rancher/k3s/config.yaml* /etc/systemd/system/k3s*")
+                .advice("Put exactly that token where this host takes it from, and start again.")
+                .dont("Don't wipe the server because of this: its data is well.")
+                .dont("Don't rotate the CA or the token to make it fit: that locks the others out."),
+        );
+    }
+}

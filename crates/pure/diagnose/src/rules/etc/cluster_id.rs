@@ -1,0 +1,69 @@
+//! # ETC007 A member has bootstrapped a cluster of its own
+//!
+//! class: etcd-cluster-id-mismatch
+//!
+//! ## What it sees
+//! `request sent was ignored … due to cluster ID mismatch` between peers, or endpoints whose status
+//! shows different cluster ids.
+//!
+//! ## Why it matters
+//! One of the servers was reset, restored or started empty while the others kept their data. They never
+//! come together; writes to each go different ways.
+//!
+//! ## What to do
+//! Decide which side is the cluster (highest revision, the agents' side). Set the data of the others
+//! aside and let them join it.
+//!
+//! ## What not to do
+//! Do not reset the other side too. Do not copy databases between them.
+
+use defib_model::fact::Value;
+
+use crate::analysis::etcd::{entity, explain_all};
+use crate::analysis::host::{all, facts, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC007",
+    class: "etcd-cluster-id-mismatch",
+    needs: &[],
+    leads_to: &[K::DatastoreFailing, K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = all(
+        cx,
+        &["etcd.cluster-id"],
+        "the peer belongs to another cluster",
+    );
+    let mut evidence = quotes(&lines);
+    let ids: Vec<_> = facts(cx, |v| match v {
+        Value::EtcdStatus(s) if !s.cluster.is_empty() => Some(s.cluster.as_str()),
+        _ => None,
+    })
+    .collect();
+    if ids
+        .iter()
+        .any(|(_, id)| ids.first().is_some_and(|(_, first)| first != id))
+    {
+        evidence.extend(
+            ids.iter()
+                .map(|(f, id)| cx.fact(f, format!("its cluster id is {id}"))),
+        );
+    }
+    if evidence.is_empty() {
+        return;
+    }
+    let f = RULE
+        .on(entity())
+        .title("members of etcd belong to different clusters")
+        .why("One server was reset or started empty, the others kept their data; they never come together by themselves.")
+        .term(90, "etcd compares the cluster ids and says so")
+        .cite_all(evidence)
+        .safe("Which id and which revision has each server?", "etcdctl endpoint status --cluster -w json")
+        .check_first("On the servers that are not the one to keep: set the data aside and join it.", "systemctl stop k3s && mv /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/db.other && systemctl start k3s")
+        .dont("Don't reset the other side too, and don't copy databases between them.");
+    out.push(explain_all(f, cx));
+}

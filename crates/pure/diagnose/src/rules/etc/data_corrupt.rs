@@ -1,0 +1,156 @@
+//! # ETC008 The etcd database or its log is damaged or inconsistent
+//!
+//! class: etcd-data-corrupt
+//!
+//! ## What it sees
+//! Words of etcd about its own files: a WAL that can't be read, sums that differ, a missing snapshot
+//! database, replicas that differ, the CORRUPT alarm, a raft log that went backwards; panics of bbolt
+//! and SIGBUS with frames of etcd.
+//!
+//! ## Why it matters
+//! This member can't start, or must not be trusted. Of several members the others have the data; of a
+//! single one this is the cluster.
+//!
+//! ## What to do
+//! With a quorum elsewhere: remove this member, set its data aside, join anew. A single server: copy
+//! the files first, then restore the newest snapshot.
+//!
+//! ## What not to do
+//! Do not delete `member/wal` or `snap` to make it start: what is missing then is gone without a word.
+//! What is true of containerd's store, that it can be made again, is not true of this one.
+
+use crate::analysis::host::{Spoken, TROUBLES, called, heard_on, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC008",
+    class: "etcd-data-corrupt",
+    needs: &[],
+    leads_to: &[K::DatastoreFailing, K::ServiceFailing],
+    check,
+};
+
+/// etcd says so of its own files.
+const OWN: &[&str] = &[
+    "etcd.wal-unreadable",
+    "etcd.snap-db-missing",
+    "etcd.recover-backend",
+    "etcd.db-missing",
+    "etcd.db-mismatch",
+    "etcd.inconsistent",
+    "etcd.hash-differs",
+    "etcd.hash-mismatch",
+    "etcd.tocommit",
+    "k3s.corrupt-alarm",
+    "etcd.corrupt-alarm",
+    "etcd.wal-crc",
+    "etcd.wal-missing",
+    "etcd.wal-mismatch",
+    "etcd.snap-db-gone",
+    "etcd.corrupt-cluster",
+];
+/// bbolt says so of a file; which one, its neighbours say.
+const FILE: &[&str] = &[
+    "bbolt.meta",
+    "bbolt.pages",
+    "bbolt.freed",
+    "bbolt.freelist",
+    "bbolt.assertion",
+    "bbolt.page-type",
+    "bbolt.too-small",
+    "bbolt.checksum",
+    "bbolt.invalid",
+    "go.sigbus",
+    "go.fault",
+];
+/// The file is etcd's.
+const ETCD: &[&str] = &[
+    "etcd.frame",
+    "etcd.recover-backend",
+    "etcd.db-open",
+    "k3s.reconcile-local",
+    "k3s.etcd-existing",
+    "k3s.opens-store",
+];
+/// It is containerd's.
+const CONTAINERD: &[&str] = &["containerd.frame", "containerd.meta-db"];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let own = spoken(
+        cx,
+        OWN,
+        "etcd finds its own files damaged, or different from its peers'",
+    );
+    let file = spoken(cx, FILE, "the database file is damaged, or ends too early");
+    let restoring = |host: &EntityId| {
+        heard_on(
+            cx,
+            &[
+                "k3s.restoring",
+                "k3s.pre-restore",
+                "etcd.snapshot-hash-wrong",
+                "etcd.snapshot-hash-missing",
+            ],
+            host,
+        )
+    };
+    for (host, lines) in &own {
+        let more = file
+            .get(host)
+            .filter(|_| !heard_on(cx, CONTAINERD, host))
+            .cloned()
+            .unwrap_or_default();
+        out.push(found(cx, host, 90, lines, &more));
+    }
+    for (host, lines) in file.iter().filter(|(h, _)| !own.contains_key(*h)) {
+        let frames = spoken(cx, ETCD, "etcd was about to open its database")
+            .remove(host)
+            .unwrap_or_default();
+        let near = lines.iter().any(|l| is_etcd(&l.evidence.text));
+        let others = heard_on(cx, CONTAINERD, host)
+            || lines.iter().any(|l| l.evidence.text.contains("containerd"));
+        // A fault of memory is of this kind only in the database.
+        let fault_only = lines.iter().all(|l| l.signal.starts_with("go."));
+        if restoring(host)
+            || (fault_only && frames.iter().all(|l| l.signal != "etcd.frame") && !near)
+        {
+            continue;
+        }
+        if others && !near {
+            continue;
+        }
+        let f = found(cx, host, 85, lines, &frames);
+        out.push(if near || !frames.is_empty() {
+            f
+        } else {
+            f.undecided("Whose database is it: etcd's, or containerd's?", "ls -l /var/lib/rancher/k3s/server/db/etcd/member/snap /var/lib/rancher/k3s/agent/containerd/io.containerd.metadata.v1.bolt", &["etcd-data-corrupt", "containerd-store-corrupt"])
+        });
+    }
+}
+
+fn is_etcd(text: &str) -> bool {
+    ["member/snap", "member/wal", "etcd"]
+        .iter()
+        .any(|w| text.contains(w))
+}
+
+fn found(
+    cx: &Context<'_>,
+    host: &EntityId,
+    points: i32,
+    lines: &[Spoken<'_>],
+    more: &[Spoken<'_>],
+) -> Finding {
+    RULE.on(host.clone())
+        .title(format!("the etcd data on {} is damaged", called(host)))
+        .why("The member can't start on it, or must not be trusted; if it is the only one, this is the cluster.")
+        .term(points, "the datastore says so of its own files")
+        .cite_all(quotes(lines))
+        .cite_all(quotes(more))
+        .explains_observed(cx, TROUBLES, host)
+        .safe("Copy it before anything else, and see who else has the data.", "systemctl stop k3s; cp -a /var/lib/rancher/k3s/server/db /root/db-damaged; etcdctl member list -w table")
+        .check_first("With a quorum elsewhere: remove this member there, set its data aside here, and join anew.", "mv /var/lib/rancher/k3s/server/db/etcd /var/lib/rancher/k3s/server/db/etcd.damaged && systemctl start k3s")
+        .destructive("The only server: restore the newest snapshot.", "k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT")
+        .dont("Don't delete files of member/wal or member/snap to make it start.")
+}

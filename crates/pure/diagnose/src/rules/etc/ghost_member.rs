@@ -1,0 +1,130 @@
+//! # ETC003 etcd counts a member that does not exist
+//!
+//! class: etcd-ghost-member
+//!
+//! ## What it sees
+//! A list of members with one that never started (no name, no client address), with several at one
+//! address, with several of one node, or with one whose node the cluster does not have; and in logs a
+//! server that finds its own address under another name.
+//!
+//! ## Why it matters
+//! Every registered voter counts for the quorum, whether it lives or not. With one ghost among three a
+//! single failure stops all writes, and further joins are refused.
+//!
+//! ## What to do
+//! Prove that the member's machine is gone for good, then remove exactly that id on a server that
+//! works.
+//!
+//! ## What not to do
+//! Do not remove by name or by guess; do not reset the cluster while a majority answers.
+
+use defib_model::fact::{EtcdMember, Fact};
+
+use crate::analysis::etcd::{self, entity, explain_all, host_of, members, node_of, pairs};
+use crate::analysis::host::{all, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC003",
+    class: "etcd-ghost-member",
+    needs: &[],
+    leads_to: &[K::DatastoreFailing, K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let list = members(cx);
+    let mut ghosts: Vec<(&Fact, &EtcdMember, String)> = Vec::new();
+    for (i, (fact, member)) in list.iter().enumerate() {
+        if let Some(why) = ghost(cx, &list, i) {
+            ghosts.push((fact, member, why));
+        }
+    }
+    if !ghosts.is_empty() {
+        let total = etcd::voters(&list);
+        let mut f = RULE
+            .on(entity())
+            .title(match ghosts.as_slice() {
+                [(_, m, why)] => format!("etcd counts member {}, {why}", m.id),
+                more => format!("etcd counts {} members that do not exist", more.len()),
+            })
+            .why(format!(
+                "{total} voters are registered, so {} must live; one that does not exist counts all the same.",
+                etcd::majority(total)
+            ))
+            .term(85, "the list of members shows it");
+        for (fact, member, why) in &ghosts {
+            f = f.cite(cx.fact(fact, format!("member {}: {why}", member.id)));
+        }
+        if let Some((_, m, _)) = ghosts.first() {
+            f = f.check_first("On a server that works, when the machine behind it is gone for good: remove that id.", command!("etcdctl member remove {}", m.id));
+        }
+        out.push(advise(explain_all(f, cx)));
+    }
+    renamed(cx, out);
+}
+
+/// Why this member of the list can't be a living one.
+fn ghost(cx: &Context<'_>, list: &[(&Fact, &EtcdMember)], at: usize) -> Option<String> {
+    let (_, m) = list.get(at)?;
+    if m.status == "unstarted" || (m.name.is_empty() && m.clients.is_empty()) {
+        return Some("which never started".to_owned());
+    }
+    let twins = |same: &dyn Fn(&EtcdMember) -> bool| {
+        list.iter()
+            .enumerate()
+            .any(|(i, (_, o))| i != at && same(o))
+    };
+    let address = |m: &EtcdMember| m.peers.first().map(|p| p.to_owned());
+    if address(m).is_some() && twins(&|o| address(o) == address(m)) {
+        return Some(format!("which shares {} with another", m.peers.join(", ")));
+    }
+    if m.name != node_of(&m.name) && twins(&|o| node_of(&o.name) == node_of(&m.name)) {
+        return Some(format!("one of several of node {}", node_of(&m.name)));
+    }
+    // Its node is not in a whole list of nodes that holds the nodes of others.
+    let is_node = |m: &EtcdMember| cx.cluster.node(node_of(&m.name)).is_some();
+    let listed = cx.cluster.is_listed("Node", "");
+    (listed && !is_node(m) && list.iter().any(|(_, o)| is_node(o)))
+        .then(|| format!("whose node {} the cluster does not have", node_of(&m.name)))
+}
+
+/// A server that finds its own address in the list, under another name.
+fn renamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = all(
+        cx,
+        &["k3s.not-a-member"],
+        "its address is registered under another name",
+    );
+    let mine: Vec<_> = lines
+        .into_iter()
+        .filter(|l| {
+            let (Some(found), Some((name, url))) = (
+                l.line.groups.first(),
+                l.line.groups.get(1).and_then(|e| e.split_once('=')),
+            ) else {
+                return false;
+            };
+            pairs(found)
+                .iter()
+                .any(|(n, u)| host_of(u) == host_of(url) && *n != name)
+        })
+        .collect();
+    if mine.is_empty() {
+        return;
+    }
+    let f = RULE
+        .on(entity())
+        .title("etcd has this server's address under another member name")
+        .why("The member that is registered there no longer exists; the server has new data, or a new name.")
+        .term(75, "k3s compares the list with itself and says so")
+        .cite_all(quotes(&mine));
+    out.push(advise(explain_all(f, cx)));
+}
+
+fn advise(f: Finding) -> Finding {
+    f.safe("List members and ask each whether it lives.", "etcdctl member list -w table; etcdctl endpoint status --cluster -w table; etcdctl endpoint health --cluster")
+        .dont("Don't remove by guess: compare id, name and peer address right before, and count what is left.")
+        .dont("Don't reset the cluster while a majority answers.")
+}

@@ -1,0 +1,84 @@
+//! # ETC009 etcd has reached its quota
+//!
+//! class: etcd-nospace
+//!
+//! ## What it sees
+//! The NOSPACE alarm in lists, health and logs, `message exceeded backend quota`, `mvcc: database space
+//! exceeded`.
+//!
+//! ## Why it matters
+//! etcd refuses every write until space is freed and the alarm is taken back. The disk may be empty:
+//! the quota (2 GiB) is etcd's own.
+//!
+//! ## What to do
+//! Compact, defragment one member after the other, disarm the alarm; find what writes so much; then
+//! think about the quota.
+//!
+//! ## What not to do
+//! Do not delete files under `db/etcd`. Do not disarm before space was freed: the alarm comes back at
+//! the next write.
+
+use defib_model::fact::Value;
+
+use crate::analysis::etcd::{entity, explain_all};
+use crate::analysis::host::{all, facts, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC009",
+    class: "etcd-nospace",
+    needs: &[],
+    leads_to: &[
+        K::DatastoreFailing,
+        K::ServiceFailing,
+        K::ControlPlaneUnhealthy,
+    ],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = all(
+        cx,
+        &[
+            "etcd.quota-alarm",
+            "etcd.alarm-nospace",
+            "etcd.alarm-nospace-health",
+            "etcd.space-exceeded",
+        ],
+        "etcd's own quota is reached",
+    );
+    let mut evidence = quotes(&lines);
+    for (fact, size) in facts(cx, |v| match v {
+        Value::EtcdAlarm(_, kind) if kind == "NOSPACE" => Some(0),
+        Value::EtcdStatus(s) if s.errors.contains("NOSPACE") => Some(s.size),
+        Value::EtcdHealth(_, false, why) if why.contains("NOSPACE") => Some(0),
+        _ => None,
+    }) {
+        let meaning = match size {
+            0 => "the alarm is set".to_owned(),
+            n => format!("the alarm is set, at {} MB", n / 1_000_000),
+        };
+        let cited = cx.fact(fact, meaning);
+        if !evidence
+            .iter()
+            .any(|e| e.file == cited.file && e.line == cited.line)
+        {
+            evidence.push(cited);
+        }
+    }
+    if evidence.is_empty() {
+        return;
+    }
+    let f = RULE
+        .on(entity())
+        .title("etcd has reached its quota and refuses writes")
+        .why("Until space is freed and the alarm disarmed nothing can be created or changed; the disk itself may be empty.")
+        .term(90, "etcd raised the alarm NOSPACE")
+        .cite_all(evidence)
+        .safe("How large is it, and who is in alarm?", "etcdctl endpoint status --cluster -w table; etcdctl alarm list")
+        .check_first("Free space, one member after the other, then take the alarm back (a restart of k3s does the last two).", "etcdctl compact $(etcdctl endpoint status -w json | grep -o '\"revision\":[0-9]*' | head -1 | cut -d: -f2); etcdctl defrag; etcdctl alarm disarm")
+        .dont("Don't delete files below db/etcd.")
+        .dont("Don't disarm before space was freed: the alarm comes back with the next write.");
+    out.push(explain_all(f, cx));
+}

@@ -1,0 +1,119 @@
+//! # ETC010 Members live but can't reach each other's peer port
+//!
+//! class: etcd-peer-port-blocked
+//!
+//! ## What it sees
+//! Timeouts to port 2380 of a peer that is known to live: its own log is in the evidence, its client
+//! port answers, its node is ready; or a firewall rule that drops 2380.
+//!
+//! ## Why it matters
+//! Members that can't talk can't elect a leader or catch up, although every machine is well. Timeouts
+//! (not refusals) mean that packets are dropped on the way.
+//!
+//! ## What to do
+//! Open 2379–2380/tcp between the servers, in both directions: host firewall, cloud security group,
+//! VLAN.
+//!
+//! ## What not to do
+//! Do not reset or re-create members: nothing is wrong with their data.
+
+use std::collections::BTreeSet;
+
+use crate::analysis::etcd::{self, entity, explain_all};
+use crate::analysis::host::{Spoken, all, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC010",
+    class: "etcd-peer-port-blocked",
+    needs: &[],
+    leads_to: &[K::DatastoreFailing, K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+const TIMEOUT: &[&str] = &[
+    "i/o timeout",
+    "connection timed out",
+    "deadline exceeded",
+    "no route to host",
+    "Client.Timeout",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let drops = all(
+        cx,
+        &["firewall.drops-peer", "firewall.drops-peer-rule"],
+        "a firewall drops the peer port",
+    );
+    let late: Vec<Spoken<'_>> = all(
+        cx,
+        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
+        "packets to the peer port get no answer",
+    )
+    .into_iter()
+    .filter(|l| {
+        let why = l.line.groups.get(1).map(String::as_str).unwrap_or_default();
+        TIMEOUT.iter().any(|t| why.contains(t))
+    })
+    .collect();
+    let addresses: BTreeSet<&str> = late
+        .iter()
+        .filter_map(|l| dialled(l.line.groups.get(1)?))
+        .collect();
+    let ends = etcd::endpoints(cx);
+    let answers: Vec<_> = ends
+        .iter()
+        .filter(|(address, (well, _))| *well && addresses.contains(address.as_str()))
+        .map(|(_, (_, f))| cx.fact(f, "the member lives: its client port answers"))
+        .collect();
+    // Two members that both wait for the other are both alive.
+    let waiting: BTreeSet<&str> = late
+        .iter()
+        .filter_map(|l| {
+            l.line
+                .text
+                .split_ascii_whitespace()
+                .find(|w| w.ends_with(':'))
+        })
+        .collect();
+    let both = etcd::speakers(cx).len() >= 2 && waiting.len() >= 2;
+    let ready = cx.cluster.nodes.iter().any(|n| {
+        n.ready() == Some("True")
+            && n.status
+                .addresses
+                .iter()
+                .any(|a| addresses.contains(a.address.as_str()))
+    });
+    let points = match (drops.is_empty(), late.is_empty()) {
+        (false, false) => 90,
+        (false, true) => 80,
+        (true, false) if !answers.is_empty() || both || ready => 75,
+        _ => return,
+    };
+    let f = RULE
+        .on(entity())
+        .title("members of etcd live, but the peer port 2380 between them is blocked")
+        .why("They can't agree on anything, although each machine is well.")
+        .term(
+            points,
+            "packets to the peer port vanish, while the member is known to live",
+        )
+        .cite_all(quotes(&drops))
+        .cite_all(quotes(&late))
+        .cite_all(answers)
+        .safe(
+            "Does the port answer, from each server to each?",
+            "nc -zvw3 PEER 2380; nft list ruleset | grep -n 2380; iptables -S | grep -n 2380",
+        )
+        .advice("Open 2379-2380/tcp between the servers, both ways.")
+        .dont("Don't reset or re-create members: their data is well.");
+    out.push(explain_all(f, cx));
+}
+
+/// The address of `dial tcp 10.0.0.2:2380: i/o timeout`.
+fn dialled(why: &str) -> Option<&str> {
+    let at = why.find("dial tcp ")? + 9;
+    let rest = why.get(at..)?;
+    rest.split(':').next().filter(|_| rest.contains(":2380"))
+}

@@ -1,0 +1,197 @@
+//! # ETC006 Fewer than a majority of the registered members live
+//!
+//! class: etcd-quorum-loss
+//!
+//! ## What it sees
+//! Health and status of endpoints counted against the list of members; or a log in which elections go
+//! round without a leader while peers can't be reached.
+//!
+//! ## Why it matters
+//! Without a majority etcd takes no write and answers no consistent read: the API server and all
+//! controllers stop. What runs keeps running.
+//!
+//! ## What to do
+//! Bring back as many members as the majority needs; data is safe meanwhile. Only if they are gone for
+//! good: reset on the survivor with the highest applied index.
+//!
+//! ## What not to do
+//! Do not reset on more than one server, and not while the others may come back. Do not delete data
+//! directories.
+
+use crate::analysis::etcd::{self, entity, explain_all};
+use crate::analysis::host::{all, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC006",
+    class: "etcd-quorum-loss",
+    needs: &[],
+    leads_to: &[
+        K::DatastoreFailing,
+        K::ServiceFailing,
+        K::ControlPlaneUnhealthy,
+    ],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    if let Some(f) = counted(cx).or_else(|| logged(cx)) {
+        out.push(f);
+    }
+}
+
+/// Endpoints against members.
+fn counted(cx: &Context<'_>) -> Option<Finding> {
+    let count = etcd::count(cx).filter(|c| c.voters > 1)?;
+    let ends = etcd::endpoints(cx);
+    let leaderless = ends.values().any(|(_, f)| f.text.contains("no leader"));
+    let failed = all(
+        cx,
+        &["etcdctl.status-failed"],
+        "this endpoint did not answer",
+    );
+    let needed = etcd::majority(count.voters);
+    let short = count.alive < needed && (count.dead > 0 || !failed.is_empty());
+    if !short && !leaderless {
+        return None;
+    }
+    let mut evidence: Vec<_> = ends
+        .values()
+        .filter(|(well, f)| !well || f.text.contains("no leader"))
+        .map(|(_, f)| cx.fact(f, "this endpoint has no quorum, or does not answer"))
+        .collect();
+    evidence.extend(quotes(&failed));
+    evidence.extend(
+        etcd::members(cx)
+            .iter()
+            .map(|(f, _)| cx.fact(f, "a registered member")),
+    );
+    Some(
+        found(
+            cx,
+            format!(
+                "etcd has lost its quorum: {} of {} voters answer, {needed} are needed",
+                count.alive, count.voters
+            ),
+            evidence,
+        )
+        .term(
+            85,
+            format!(
+                "{} voters, majority {needed}, {} alive",
+                count.voters, count.alive
+            ),
+        ),
+    )
+}
+
+/// Elections without an end, while peers are away.
+fn logged(cx: &Context<'_>) -> Option<Finding> {
+    let elections = all(
+        cx,
+        &["etcd.quorum-inactive", "etcd.election", "etcd.dropping"],
+        "there is no leader, and no candidate finds a majority",
+    );
+    let waits = all(
+        cx,
+        &["etcd.no-leader", "etcd.publish-failed", "etcd.lost-leader"],
+        "nothing is decided without a leader",
+    );
+    let away = all(
+        cx,
+        &[
+            "etcd.peer-unhealthy",
+            "etcd.peer-health-check",
+            "etcd.no-peer",
+        ],
+        "a peer can't be reached",
+    );
+    let rounds: u64 = elections
+        .iter()
+        .map(|l| (l.signal, l.count))
+        .collect::<std::collections::BTreeMap<_, _>>()
+        .values()
+        .sum();
+    if elections.is_empty() && (waits.is_empty() || away.is_empty()) {
+        return None;
+    }
+    // A leader found after the last round ends it.
+    let last = |signals: &[&str]| {
+        cx.heard()
+            .filter(|h| signals.contains(&h.signal))
+            .map(|h| (h.entry, h.last_line))
+            .max()
+    };
+    let elected = last(&["etcd.elected", "etcd.became-leader", "etcd.published"]);
+    if elected
+        > last(&[
+            "etcd.election",
+            "etcd.no-leader",
+            "etcd.publish-failed",
+            "etcd.quorum-inactive",
+            "etcd.dropping",
+        ])
+    {
+        return None;
+    }
+    let peers: std::collections::BTreeSet<_> =
+        away.iter().filter_map(|l| l.line.groups.first()).collect();
+    let known: std::collections::BTreeSet<_> = all(cx, &["etcd.member-known"], "")
+        .iter()
+        .filter_map(|l| l.line.groups.iter().find(|g| !g.is_empty()).cloned())
+        .collect();
+    let total = known.len().max(peers.len() + 1);
+    let left = total.saturating_sub(peers.len());
+    let short = !peers.is_empty() && left < etcd::majority(total);
+    let mut evidence = quotes(&elections);
+    evidence.extend(quotes(&away));
+    evidence.extend(quotes(&waits));
+    let sure = (short && (rounds >= 2 || !waits.is_empty()))
+        || elections.iter().any(|l| l.signal == "etcd.quorum-inactive")
+        || (!peers.is_empty() && rounds >= 3);
+    let f = found(
+        cx,
+        "etcd has no leader and finds no majority".to_owned(),
+        evidence,
+    );
+    Some(if sure {
+        f.term(
+            70,
+            if short {
+                format!(
+                    "{} of {total} members can't be reached, {} are needed",
+                    peers.len(),
+                    etcd::majority(total)
+                )
+            } else {
+                "elections go round without a leader".to_owned()
+            },
+        )
+    } else {
+        f.term(40, "elections, and not enough to say why")
+            .undecided(
+                "How many members answer?",
+                "etcdctl endpoint status --cluster -w table; etcdctl member list -w table",
+                &[
+                    "etcd-quorum-loss",
+                    "etcd-peer-port-blocked",
+                    "disk-too-slow",
+                    "etcd-member-down",
+                ],
+            )
+    })
+}
+
+fn found(cx: &Context<'_>, title: String, evidence: Vec<defib_model::Evidence>) -> Finding {
+    let f = RULE
+        .on(entity())
+        .title(title)
+        .why("Without a majority etcd takes no write; the API stands still, while what runs keeps running.")
+        .cite_all(evidence)
+        .safe("Which members live, and how far is each?", "etcdctl member list -w table; etcdctl endpoint status --cluster -w table")
+        .advice("Bring back members until the majority is there: that needs no reset and loses nothing.")
+        .destructive("Only when the others are gone for good: on the survivor with the highest applied index.", "systemctl stop k3s && cp -a /var/lib/rancher/k3s/server/db /root/db-before-reset && k3s server --cluster-reset")
+        .dont("Don't reset on two servers, and not while others may come back: each becomes a cluster of its own.");
+    explain_all(f, cx)
+}

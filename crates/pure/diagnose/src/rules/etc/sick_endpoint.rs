@@ -1,0 +1,81 @@
+//! # ETC011 Clients are sent to the one server that is sick
+//!
+//! class: endpoint-on-sick-member
+//!
+//! ## What it sees
+//! `The connection to the server A was refused` (or no answer) of kubectl, while etcd's health shows a
+//! majority well and A's member not among it.
+//!
+//! ## Why it matters
+//! The cluster works; only the way in leads to the wrong door. Everything that asks there sees a dead
+//! cluster.
+//!
+//! ## What to do
+//! Point the kubeconfig, or the load balancer, at a server that is well; then heal the sick one in
+//! peace.
+//!
+//! ## What not to do
+//! Do not restore or reset because of what kubectl says through this address.
+
+use crate::analysis::etcd::{self, explain_all};
+use crate::analysis::host::{all, quotes};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC011",
+    class: "endpoint-on-sick-member",
+    needs: &[],
+    leads_to: &[K::ControlPlaneUnhealthy],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let Some(count) = etcd::count(cx).filter(|c| c.voters > 1) else {
+        return;
+    };
+    if count.alive < etcd::majority(count.voters) {
+        return;
+    }
+    let ends = etcd::endpoints(cx);
+    let refused: Vec<_> = all(
+        cx,
+        &["kubectl.refused", "kubectl.unable"],
+        "the client asks this address, and gets no answer",
+    )
+    .into_iter()
+    .filter(|l| {
+        l.line.groups.first().is_some_and(|a| {
+            // Not among those that are well: sick, or silent while others answered.
+            ends.get(a).map_or(
+                ends.len() < count.voters
+                    && a.parse::<std::net::IpAddr>()
+                        .is_ok_and(|ip| !ip.is_loopback()),
+                |(well, _)| !well,
+            )
+        })
+    })
+    .collect();
+    let Some(first) = refused.first() else { return };
+    let address = first.line.groups.first().cloned().unwrap_or_default();
+    let well = ends
+        .iter()
+        .filter(|(_, (well, _))| *well)
+        .map(|(_, (_, f))| cx.fact(f, "this member is well"));
+    let sick = ends
+        .iter()
+        .filter(|(_, (well, _))| !*well)
+        .map(|(_, (_, f))| cx.fact(f, "this member is not"));
+    let f = RULE
+        .on(EntityId::other("endpoint", &address))
+        .title(format!("clients are sent to {address}, the server that is sick; {} of {} members are well", count.alive, count.voters))
+        .why("The cluster works: only the way in leads to the wrong server.")
+        .term(80, "its member is the one that does not answer, and a majority does")
+        .cite_all(quotes(&refused))
+        .cite_all(sick)
+        .cite_all(well)
+        .safe("Ask a server that is well.", "kubectl --server=https://WELL:6443 get nodes")
+        .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
+        .dont("Don't reset or restore because of what this address says.");
+    out.push(explain_all(f, cx));
+}

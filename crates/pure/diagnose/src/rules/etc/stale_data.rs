@@ -1,0 +1,116 @@
+//! # ETC016 Left-overs of an earlier role or cluster mislead the start
+//!
+//! class: stale-data-dir
+//!
+//! ## What it sees
+//! k3s that takes up an existing etcd although it was told to join another cluster, and finds that
+//! cluster's token or CA foreign; a member list in which this server is not; a list of members that no
+//! longer fits what is on disk.
+//!
+//! ## Why it matters
+//! An initialised `db/etcd` decides what a server is, whatever its flags say: it goes on with the old
+//! cluster's data, keys and names.
+//!
+//! ## What to do
+//! Be sure what the data is worth, set it aside (do not delete), and start the server as what it should
+//! be.
+//!
+//! ## What not to do
+//! Do not reset: that makes the left-overs the cluster.
+
+use crate::analysis::etcd::{host_of, node_of, pairs};
+use crate::analysis::host::{Spoken, TROUBLES, asked, called, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ETC016",
+    class: "stale-data-dir",
+    needs: &[],
+    leads_to: &[K::JoinFailing, K::ServiceFailing],
+    check,
+};
+
+/// The cluster that it should join is not the one its data is from.
+const FOREIGN: &[&str] = &[
+    "token CA hash does not match",
+    "signed by unknown authority",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let joins = asked(cx, "server").next().is_some();
+    let foreign = spoken(
+        cx,
+        &["k3s.reconcile-remote"],
+        "the cluster that it should join is another one",
+    );
+    for (host, old) in spoken(
+        cx,
+        &["k3s.etcd-existing"],
+        "it takes up the data that it finds",
+    ) {
+        let Some(lines) = foreign
+            .get(&host)
+            .map(|l| own(l, |l| FOREIGN.iter().any(|w| l.evidence.text.contains(w))))
+            .filter(|l| !l.is_empty())
+        else {
+            continue;
+        };
+        let f = about(&host)
+            .term(
+                if joins { 75 } else { 65 },
+                "it goes on with data of its own, and the cluster it should join is foreign to it",
+            )
+            .cite_all(quotes(&lines))
+            .cite_all(quotes(&old))
+            .explains_observed(cx, TROUBLES, &host);
+        out.push(f);
+    }
+    // A list without this server's name and address: data of another server, or one that was taken out.
+    for (host, lines) in spoken(
+        cx,
+        &["k3s.not-a-member", "etcd.member-count", "etcd.local-name"],
+        "the list of members on disk is not this server's",
+    ) {
+        let strange = own(&lines, |l| l.signal != "k3s.not-a-member" || is_stranger(l));
+        if strange.is_empty() {
+            continue;
+        }
+        out.push(
+            about(&host)
+                .term(45, "neither its name nor its address is in the list")
+                .cite_all(quotes(&strange))
+                .explains_observed(cx, TROUBLES, &host)
+                .undecided(
+                    "Is this data of another server, or was this one removed?",
+                    "etcdctl member list -w table; cat /var/lib/rancher/k3s/server/db/etcd/name; hostname",
+                    &["stale-data-dir", "etcd-member-was-removed", "node-ip-changed"],
+                ),
+        );
+    }
+}
+
+fn own<'c>(lines: &[Spoken<'c>], keep: impl Fn(&Spoken<'c>) -> bool) -> Vec<Spoken<'c>> {
+    lines.iter().filter(|l| keep(l)).cloned().collect()
+}
+
+fn is_stranger(l: &Spoken<'_>) -> bool {
+    let (Some(found), Some((name, url))) = (
+        l.line.groups.first(),
+        l.line.groups.get(1).and_then(|e| e.split_once('=')),
+    ) else {
+        return false;
+    };
+    !pairs(found)
+        .iter()
+        .any(|(n, u)| node_of(n) == node_of(name) || host_of(u) == host_of(url))
+}
+
+fn about(host: &EntityId) -> Finding {
+    RULE.on(host.clone())
+        .title(format!("left-overs in the data directory of {} mislead its start", called(host)))
+        .why("An initialised db/etcd decides what a server is, whatever its flags say.")
+        .safe("What is it from?", "cat /var/lib/rancher/k3s/server/db/etcd/name; ls -l --time-style=full-iso /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/tls")
+        .check_first("If nothing in it is needed: set it aside and start anew.", "systemctl stop k3s && mv /var/lib/rancher/k3s/server /var/lib/rancher/k3s/server.old && systemctl start k3s")
+        .dont("Don't run --cluster-reset: it makes the left-overs the cluster.")
+}

@@ -1,0 +1,71 @@
+//! # HST033 An unattended upgrade changed the version just before the failure
+//!
+//! class: auto-upgrade
+//!
+//! ## What it sees
+//! Starts of k3s in which the version changes, after which it does not come up, with the words of what
+//! upgraded it: the upgrade controller, the system's unattended upgrades.
+//!
+//! ## Why it matters
+//! Nobody was there when it changed. The trouble began with the new version and not with what people
+//! changed.
+//!
+//! ## What to do
+//! Read the notes of the new version, go on to a version that works, or restore the snapshot from
+//! before with the old binary. Pin the version until then.
+//!
+//! ## What not to do
+//! Do not start the old binary on data that the new one wrote without a snapshot from before.
+
+use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST033",
+    class: "auto-upgrade",
+    needs: &[],
+    leads_to: &[K::ServiceFailing],
+    check,
+};
+
+const ROBOTS: &[&str] = &[
+    "k3s.upgrade-job",
+    "k3s.upgrade-plan",
+    "host.unattended-upgrade",
+    "host.apt-daily",
+    "host.dnf-automatic",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let robots: Vec<_> = spoken(cx, ROBOTS, "an upgrade that nobody started by hand")
+        .into_iter()
+        .collect();
+    for (host, starts) in spoken(cx, &["k3s.starting"], "it starts with this version") {
+        let versions: std::collections::BTreeSet<&String> = starts
+            .iter()
+            .filter_map(|l| l.line.groups.first())
+            .collect();
+        let own: Vec<_> = robots
+            .iter()
+            .filter(|(h, _)| *h == host || h.name() == "-" || host.name() == "-")
+            .flat_map(|(_, l)| l.iter().cloned())
+            .collect();
+        // Only where it then fails.
+        if versions.len() < 2 || own.is_empty() || cx.observed(TROUBLES, &host).next().is_none() {
+            continue;
+        }
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("an unattended upgrade changed k3s on {} just before it failed", called(&host)))
+                .why("The trouble began with the new version, not with what people changed.")
+                .term(75, "the version changes between two starts, and a robot did it")
+                .cite_all(quotes(&own).into_iter().take(2))
+                .cite_all(quotes(&starts))
+                .explains_observed(cx, TROUBLES, &host)
+                .safe("Who upgrades here, and to what?", "kubectl get plans.upgrade.cattle.io -A; systemctl list-timers '*upgrade*'")
+                .advice("Stop the robot, pin the version, and go on to one that works.")
+                .dont("Don't start the old binary on data that the new one wrote: restore the snapshot from before."),
+        );
+    }
+}

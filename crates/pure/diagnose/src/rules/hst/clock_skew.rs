@@ -1,0 +1,154 @@
+//! # HST030 The clock of a host is or was wrong
+//!
+//! class: clock-skew
+//!
+//! ## What it sees
+//! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift`;
+//! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
+//! logs.
+//!
+//! ## Why it matters
+//! Certificates and tokens look expired or not yet valid, leases end too early, and logs of several
+//! hosts can't be put in order.
+//!
+//! ## What to do
+//! Set the time (NTP, the hypervisor's clock, the battery of the board), then start k3s again.
+//! Certificates made while the clock was ahead become valid by themselves or are made anew at a
+//! restart.
+//!
+//! ## What not to do
+//! Do not renew certificates before the clock is right: they get wrong dates.
+
+use std::collections::BTreeMap;
+
+use defib_model::Evidence;
+use defib_model::fact::Value;
+use jiff::Timestamp;
+
+use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST030",
+    class: "clock-skew",
+    needs: &[],
+    leads_to: &[K::TlsRejected, K::DatastoreFailing, K::ServiceFailing],
+    check,
+};
+
+/// Seconds by which a clock may be behind before it is called wrong.
+const SLACK: i64 = 600;
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut found: BTreeMap<EntityId, (i32, Vec<Evidence>)> = BTreeMap::new();
+    let mut add = |host: EntityId, points: i32, evidence: Vec<Evidence>| {
+        let entry = found.entry(host).or_default();
+        entry.0 = entry.0.max(points);
+        entry.1.extend(evidence);
+    };
+    for (host, lines) in spoken(
+        cx,
+        &["tls.expired"],
+        "the certificate begins later than this clock",
+    ) {
+        let (early, late): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .filter_map(|l| {
+                times(l.line.groups.first()?).map(|(now, is_before)| (l, now, is_before))
+            })
+            .partition(|(_, _, is_before)| *is_before);
+        if !early.is_empty() {
+            let lines: Vec<_> = early.into_iter().map(|(l, _, _)| l).collect();
+            add(host, 82, quotes(&lines));
+            continue;
+        }
+        // Expired by a clock that is far ahead of the line's own journal, or of what the host shows.
+        let ahead: Vec<_> = late
+            .into_iter()
+            .filter(|(_, now, _)| {
+                shown(cx).is_some_and(|t| now.as_second() - t.as_second() > 86_400 * 30)
+            })
+            .map(|(l, _, _)| l)
+            .collect();
+        if !ahead.is_empty() {
+            add(host, 70, quotes(&ahead));
+        }
+    }
+    for (host, lines) in spoken(cx, &["etcd.clock-drift"], "peers' clocks differ") {
+        add(host, 85, quotes(&lines));
+    }
+    for (host, lines) in spoken(
+        cx,
+        &["host.clock-stepped"],
+        "the clock was wrong, and is put right",
+    ) {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|l| {
+                l.line
+                    .groups
+                    .first()
+                    .and_then(|s| s.parse::<f64>().ok())
+                    .is_some_and(|s| s.abs() >= 60.0)
+            })
+            .collect();
+        if !lines.is_empty() {
+            add(host, 75, quotes(&lines));
+        }
+    }
+    // A clock that is behind what was already logged has gone backwards.
+    let logged = cx
+        .heard()
+        .filter_map(|h| Some((h.last?, h)))
+        .max_by_key(|(t, _)| *t);
+    for (fact, clock) in facts(cx, |v| match v {
+        Value::Clock(t) => Some(*t),
+        _ => None,
+    }) {
+        // Its zone may be any: half a day is nothing.
+        if let Some((last, hit)) =
+            logged.filter(|(last, _)| last.as_second() - clock.as_second() > SLACK + 14 * 3600)
+        {
+            let at = hit.lines.len().saturating_sub(1);
+            add(
+                entity(&fact.host),
+                70,
+                vec![
+                    cx.fact(fact, "the clock, as the host shows it"),
+                    cx.log(hit, at, format!("logged at {last}, which is later")),
+                ],
+            );
+        }
+    }
+    for (host, (points, evidence)) in found {
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("the clock of {} is or was wrong", called(&host)))
+                .why("Certificates and tokens look expired or not yet valid, and leases end at the wrong time.")
+                .term(points, "times that can't be true together")
+                .cite_all(evidence)
+                .explains_observed(cx, TROUBLES, &host)
+                .safe("What time is it there, and who sets it?", "date -u; timedatectl; chronyc tracking")
+                .check_first("Set it right, then start k3s again.", "timedatectl set-ntp true; systemctl restart k3s")
+                .dont("Don't renew certificates before the clock is right: they get wrong dates."),
+        );
+    }
+}
+
+/// The clock of `current time A is before B`, and whether it is before.
+fn times(text: &str) -> Option<(Timestamp, bool)> {
+    let rest = text.split_once("current time ")?.1;
+    let now: Timestamp = rest.split(' ').next()?.parse().ok()?;
+    Some((now, rest.contains(" is before ")))
+}
+
+/// A clock that the evidence shows.
+fn shown(cx: &Context<'_>) -> Option<Timestamp> {
+    facts(cx, |v| match v {
+        Value::Clock(t) => Some(*t),
+        _ => None,
+    })
+    .map(|(_, t)| t)
+    .max()
+}

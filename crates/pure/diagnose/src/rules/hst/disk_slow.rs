@@ -1,0 +1,101 @@
+//! # HST031 The disk under the datastore is too slow
+//!
+//! class: disk-too-slow
+//!
+//! ## What it sees
+//! `slow fdatasync` of etcd; a leader that can't send heartbeats because of its disk; requests that
+//! take seconds together with lost leader elections or timeouts; `Slow SQL` of kine together with them.
+//!
+//! ## Why it matters
+//! Every write waits for the disk. From a second on leases are not renewed in time, leaders change,
+//! controllers end, and k3s with them.
+//!
+//! ## What to do
+//! Measure the disk (fdatasync of small writes), find what else writes there, move the datastore to a
+//! disk of its own, an SSD; look at the hypervisor's storage too.
+//!
+//! ## What not to do
+//! Do not reset or re-create members: their data is well. One slow request alone decides nothing.
+
+use crate::analysis::host::{Spoken, TROUBLES, called, heard_on, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST031",
+    class: "disk-too-slow",
+    needs: &[],
+    leads_to: &[K::DatastoreSlow, K::DatastoreFailing, K::ServiceFailing],
+    check,
+};
+
+/// The disk itself is named.
+const DISK: &[&str] = &["etcd.slow-fdatasync", "etcd.sync-duration"];
+/// Late for lack of disk or processor.
+const LATE: &[&str] = &["etcd.heartbeat-late", "etcd.overloaded"];
+/// Requests that took seconds.
+const SECONDS: &[&str] = &[
+    "etcd.apply-seconds",
+    "etcd.request-seconds",
+    "kine.slow-sql",
+];
+/// A table that does not get smaller, and locks, make queries slow on any disk.
+const KINE: &[&str] = &[
+    "kine.compact-failed",
+    "kine.compact-revision",
+    "kine.locked",
+    "kine.table-locked",
+];
+/// Requests that took longer than expected, if only by little.
+const SLOW: &[&str] = &["etcd.apply-slow", "etcd.read-index", "etcd.backlog"];
+/// What follows when it takes too long.
+const LOST: &[&str] = &[
+    "k3s.leader-election-lost",
+    "etcd.timed-out",
+    "etcd.no-leader",
+    "etcd.lost-leader",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let disk = spoken(cx, DISK, "the write waits for the disk");
+    let late = spoken(cx, LATE, "the leader does not get to send its heartbeats");
+    let seconds = spoken(cx, SECONDS, "this took seconds");
+    let slow = spoken(cx, SLOW, "this took longer than etcd expects");
+    let lost = spoken(cx, LOST, "leases and requests run out of time");
+    let hosts: std::collections::BTreeSet<&EntityId> = disk
+        .keys()
+        .chain(late.keys())
+        .chain(seconds.keys())
+        .collect();
+    for host in hosts {
+        let of = |m: &std::collections::BTreeMap<EntityId, Vec<Spoken<'_>>>| {
+            m.get(host).map(|l| quotes(l)).unwrap_or_default()
+        };
+        let (d, la, se, sl, lo) = (of(&disk), of(&late), of(&seconds), of(&slow), of(&lost));
+        // Peers that can't be reached explain lost leaders better.
+        let apart = heard_on(cx, &["etcd.peer-unhealthy", "etcd.peer-health-check"], host);
+        let kine = heard_on(cx, KINE, host);
+        let points = if !d.is_empty() {
+            85
+        } else if !la.is_empty() && (!sl.is_empty() || !se.is_empty() || !lo.is_empty()) {
+            78
+        } else if !se.is_empty() && !lo.is_empty() && !apart && !kine {
+            75
+        } else if !la.is_empty() && !apart {
+            65
+        } else {
+            continue;
+        };
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("the disk under the datastore of {} is too slow", called(host)))
+                .why("Every write waits for it: leases are not renewed in time, leaders change, controllers end.")
+                .term(points, "the datastore's own times, and what follows from them")
+                .cite_all(d.into_iter().chain(la).chain(se).chain(lo).chain(sl))
+                .explains_observed(cx, TROUBLES, host)
+                .safe("How long does a small synchronous write take, and who else writes?", "iostat -x 2 5; dmesg -T | grep -iE 'i/o error|timeout|reset'; etcdctl check perf")
+                .advice("Give the datastore a disk of its own, an SSD; on a VM look at the hypervisor's storage and its cache mode.")
+                .dont("Don't reset or re-create members: their data is well."),
+        );
+    }
+}

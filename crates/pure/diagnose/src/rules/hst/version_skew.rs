@@ -1,0 +1,127 @@
+//! # HST032 Versions that may not be combined
+//!
+//! class: version-skew
+//!
+//! ## What it sees
+//! Nodes whose kubelet is newer than the API server, or more than three minor versions older; an older
+//! etcd that meets newer data (`invalid downgrade`), `incompatible down-level server`, a remote member
+//! whose version does not fit.
+//!
+//! ## Why it matters
+//! A newer kubelet asks for what the API server does not know, and the other way round; an older k3s
+//! refuses data that a newer one wrote.
+//!
+//! ## What to do
+//! Upgrade servers first, then agents, one minor version at a time; bring the odd one to the version of
+//! the servers.
+//!
+//! ## What not to do
+//! Do not downgrade k3s on its data: restore the snapshot from before the upgrade instead.
+
+use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST032",
+    class: "version-skew",
+    needs: &[],
+    leads_to: &[K::NodeNotReady, K::ServiceFailing, K::DatastoreFailing],
+    check,
+};
+
+/// How many minor versions a kubelet may be behind. Source: kubernetes "Version Skew Policy".
+const BEHIND: i64 = 3;
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    nodes(cx, out);
+    for (host, lines) in spoken(
+        cx,
+        &[
+            "etcd.downgrade",
+            "etcd.downgrade-old",
+            "etcd.remote-version",
+            "k3s.down-level",
+            "kubelet.newer",
+        ],
+        "one side is of a version that the other can't work with",
+    ) {
+        out.push(
+            advise(RULE.on(host.clone()))
+                .title(format!(
+                    "{} runs a version that does not fit its cluster's data or servers",
+                    called(&host)
+                ))
+                .term(88, "the programs compare versions and say so")
+                .cite_all(quotes(&lines))
+                .explains_observed(cx, TROUBLES, &host),
+        );
+    }
+}
+
+/// Minor version of `v1.30.2+k3s1`.
+fn minor(version: &str) -> Option<i64> {
+    let (major, rest) = version.trim_start_matches('v').split_once('.')?;
+    (major == "1").then_some(())?;
+    rest.split('.').next()?.parse().ok()
+}
+
+/// Kubelets against the servers' version.
+fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let is_server = |n: &defib_model::views::Node| {
+        n.metadata.labels.iter().any(|(k, _)| {
+            matches!(
+                k.as_str(),
+                "node-role.kubernetes.io/control-plane"
+                    | "node-role.kubernetes.io/master"
+                    | "node-role.kubernetes.io/etcd"
+            )
+        })
+    };
+    let version = |n: &defib_model::views::Node| minor(&n.status.node_info.kubelet_version);
+    let servers: Vec<_> = cx.cluster.nodes.iter().filter(|n| is_server(n)).collect();
+    // The oldest server counts: any of them may answer.
+    let Some((lowest, server)) = servers
+        .iter()
+        .filter_map(|n| Some((version(n)?, n)))
+        .min_by_key(|(v, _)| *v)
+    else {
+        return;
+    };
+    let highest = servers
+        .iter()
+        .filter_map(|n| version(n))
+        .max()
+        .unwrap_or(lowest);
+    for node in cx.cluster.nodes.iter().filter(|n| !is_server(n)) {
+        let Some(own) = version(node) else { continue };
+        let words = if own > lowest {
+            "newer than"
+        } else if own < highest - BEHIND {
+            "too old for"
+        } else {
+            continue;
+        };
+        let id = cx.cluster.id(node.obj);
+        out.push(
+            advise(RULE.on(id.clone()))
+                .title(format!(
+                    "the kubelet of {} ({}) is {words} the servers ({})",
+                    node.metadata.name,
+                    node.status.node_info.kubelet_version,
+                    server.status.node_info.kubelet_version
+                ))
+                .term(80, "the nodes' own versions")
+                .cite(cx.field(node.obj, "/status/nodeInfo/kubeletVersion", "its kubelet"))
+                .cite(cx.field(server.obj, "/status/nodeInfo/kubeletVersion", "a server's"))
+                .explains_if(cx, K::NodeNotReady, &id),
+        );
+    }
+}
+
+fn advise(f: Finding) -> Finding {
+    f.why("Each side asks for what the other does not know, or refuses what the other wrote.")
+        .safe("Who has which version?", "kubectl get nodes -o wide; k3s --version")
+        .advice("Bring the odd one to the servers' version; upgrade servers first, then agents, one minor version at a time.")
+        .dont("Don't downgrade k3s on its data: restore the snapshot from before the upgrade.")
+}
