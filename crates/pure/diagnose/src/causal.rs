@@ -188,7 +188,26 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("endpoint-on-sick-member", &["etcd-member-down"]),
     ("etcd-learner-not-promoted", &["etcd-member-down"]),
     ("auto-upgrade", &["version-skew"]),
+    // What ends a server takes its member with it.
+    ("port-in-use", MEMBER),
+    ("oom-kill", MEMBER),
+    ("disk-full", MEMBER),
+    ("disk-io-errors", MEMBER),
+    ("filesystem-read-only", MEMBER),
+    ("token-mismatch", MEMBER),
+    ("restore-wrong-token", MEMBER),
+    ("bootstrap-data-conflict", MEMBER),
+    ("etcd-reset-flag-left", MEMBER),
+    ("etcd-nospace", MEMBER),
+    ("version-skew", MEMBER),
+    ("auto-upgrade", MEMBER),
+    ("memory-cgroup-off", MEMBER),
+    ("kernel-module-missing", MEMBER),
+    ("no-default-route", MEMBER),
 ];
+
+/// What the other members see when one server does not run.
+const MEMBER: &[&str] = &["etcd-member-down", "etcd-quorum-loss"];
 
 /// Troubles that keep a pod from working.
 const POD: &[K] = &[

@@ -29,10 +29,8 @@ pub const WRONG: &[&str] = &[
 pub fn restores(cx: &Context<'_>, on: &EntityId) -> Option<Vec<Evidence>> {
     let mut out: Vec<Evidence> = Vec::new();
     let here = |h: &str| h.is_empty() || on.name() == "-" || h == on.name();
-    for signal in ["k3s.restoring", "k3s.pre-restore"] {
-        for hit in cx.hits(signal).filter(|h| here(&h.host)) {
-            out.push(cx.log(hit, 0, "a snapshot is restored"));
-        }
+    for hit in cx.hits("k3s.pre-restore").filter(|h| here(&h.host)) {
+        out.push(cx.log(hit, 0, "a snapshot is restored"));
     }
     for (fact, ()) in host::facts(cx, |v| match v {
         Value::Setting { name, .. } if name == "cluster-reset-restore-path" => Some(()),

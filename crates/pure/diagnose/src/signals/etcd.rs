@@ -23,6 +23,24 @@ const fn signal(
     }
 }
 
+const fn any(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    unit: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit,
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
     signal(
@@ -101,13 +119,6 @@ pub static SIGNALS: &[Signal] = &[
         "",
         Mark::Cause,
         "etcd: server/etcdserver/server.go",
-    ),
-    signal(
-        "etcd.space-exceeded",
-        "mvcc: database space exceeded",
-        "",
-        Mark::Cause,
-        "etcd: api/v3rpc/rpctypes/error.go",
     ),
     signal(
         "etcd.alarm-nospace",
@@ -626,5 +637,12 @@ pub static SIGNALS: &[Signal] = &[
         "unexpected fault address",
         Mark::Symptom,
         "Go runtime: panic.go",
+    ),
+    any(
+        "etcd.space-exceeded",
+        "mvcc: database space exceeded",
+        "(etcdserver: mvcc: database space exceeded)",
+        "any client of the API",
+        "etcd: api/v3rpc/rpctypes/error.go",
     ),
 ];

@@ -23,6 +23,24 @@ const fn signal(
     }
 }
 
+const fn any(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    unit: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit,
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
     signal(
@@ -152,6 +170,27 @@ pub static SIGNALS: &[Signal] = &[
         "k3s: pkg/nodepassword/nodepassword.go",
     ),
     signal(
+        "k3s.password-old",
+        "Node password validation failed",
+        "",
+        Mark::Cause,
+        "k3s: pkg/server/router.go (1.19 and older)",
+    ),
+    signal(
+        "k3s.password-forbidden",
+        "-kubelet.crt: 403",
+        r"/v1-k3s/(?:serving|client)-kubelet\.crt: 403 Forbidden",
+        Mark::Cause,
+        "k3s: pkg/server/router.go",
+    ),
+    signal(
+        "kubeadm.cert-invalid",
+        "<invalid>",
+        r"\w+ +\w{3} \d{1,2}, \d{4} \d\d:\d\d UTC +<invalid>",
+        Mark::Cause,
+        "kubernetes: cmd/kubeadm/app/cmd/certs.go",
+    ),
+    signal(
         "k3s.password-local",
         "unable to verify local node password",
         "",
@@ -241,5 +280,40 @@ pub static SIGNALS: &[Signal] = &[
         "",
         Mark::Symptom,
         "Go crypto/tls",
+    ),
+    any(
+        "clock.s3",
+        "RequestTimeTooSkewed",
+        "",
+        "any program",
+        "S3: error codes",
+    ),
+    any(
+        "clock.kerberos",
+        "Clock skew too great",
+        "",
+        "any program",
+        "krb5: KRB_AP_ERR_SKEW",
+    ),
+    any(
+        "clock.ceph",
+        "clock skew detected",
+        "",
+        "any program",
+        "ceph: mon/HealthMonitor",
+    ),
+    any(
+        "clock.token",
+        "used before issued",
+        "[tT]oken used before issued",
+        "any program",
+        "golang-jwt: validator.go",
+    ),
+    any(
+        "clock.signature",
+        "Signature not yet current",
+        "",
+        "any program",
+        "AWS: signature v4",
     ),
 ];

@@ -34,7 +34,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         cx,
         &[
             "k3s.password-rejected",
+            "k3s.password-old",
             "k3s.password-verify",
+            "k3s.password-forbidden",
             "k3s.password-local",
             "k3s.password-hash",
             "k3s.password-event",

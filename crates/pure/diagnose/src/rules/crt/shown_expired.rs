@@ -36,7 +36,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         Default::default();
     for (host, lines) in spoken(
         cx,
-        &["k3s.cert-expired", "kubelet.client-cert-expired"],
+        &[
+            "k3s.cert-expired",
+            "kubelet.client-cert-expired",
+            "kubeadm.cert-invalid",
+        ],
         "this certificate has run out",
     ) {
         found.entry(host).or_default().extend(quotes(&lines));

@@ -87,7 +87,6 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         heard_on(
             cx,
             &[
-                "k3s.restoring",
                 "k3s.pre-restore",
                 "etcd.snapshot-hash-wrong",
                 "etcd.snapshot-hash-missing",

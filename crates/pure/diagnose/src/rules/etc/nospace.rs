@@ -44,11 +44,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "etcd.quota-alarm",
             "etcd.alarm-nospace",
             "etcd.alarm-nospace-health",
-            "etcd.space-exceeded",
         ],
         "etcd's own quota is reached",
     );
     let mut evidence = quotes(&lines);
+    // Whoever wrote to the API was told so.
+    evidence.extend(
+        crate::analysis::said::said(
+            cx,
+            "mvcc: database space exceeded",
+            "etcd.space-exceeded",
+            "the write is refused for lack of quota",
+        )
+        .into_iter()
+        .map(|s| s.evidence),
+    );
     for (fact, size) in facts(cx, |v| match v {
         Value::EtcdAlarm(_, kind) if kind == "NOSPACE" => Some(0),
         Value::EtcdStatus(s) if s.errors.contains("NOSPACE") => Some(s.size),

@@ -53,7 +53,14 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
     );
     let needed = etcd::majority(count.voters);
     let short = count.alive < needed && (count.dead > 0 || !failed.is_empty());
-    if !short && !leaderless {
+    let bad = all(cx, &["etcdctl.cluster-bad"], "etcdctl counts too few");
+    let said = bad.iter().any(|l| {
+        l.line
+            .groups
+            .first()
+            .is_some_and(|g| g == "unhealthy" || g == "unavailable")
+    });
+    if !short && !leaderless && !said {
         return None;
     }
     let mut evidence: Vec<_> = ends
@@ -149,7 +156,7 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
     evidence.extend(quotes(&waits));
     let sure = (short && (rounds >= 2 || !waits.is_empty()))
         || elections.iter().any(|l| l.signal == "etcd.quorum-inactive")
-        || (!peers.is_empty() && rounds >= 3);
+        || rounds >= 3;
     let f = found(
         cx,
         "etcd has no leader and finds no majority".to_owned(),

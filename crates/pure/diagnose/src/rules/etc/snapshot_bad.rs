@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-const RESTORE: &[&str] = &["k3s.restoring", "k3s.pre-restore"];
+const RESTORE: &[&str] = &["k3s.pre-restore"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found = spoken(

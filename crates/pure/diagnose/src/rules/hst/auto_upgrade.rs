@@ -42,10 +42,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .collect();
     for (host, starts) in spoken(cx, &["k3s.starting"], "it starts with this version") {
-        let versions: std::collections::BTreeSet<&String> = starts
-            .iter()
-            .filter_map(|l| l.line.groups.first())
-            .collect();
+        let versions: std::collections::BTreeSet<&String> =
+            starts.iter().filter_map(|l| l.line.groups.get(1)).collect();
         let own: Vec<_> = robots
             .iter()
             .filter(|(h, _)| *h == host || h.name() == "-" || host.name() == "-")

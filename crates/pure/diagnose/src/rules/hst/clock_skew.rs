@@ -67,7 +67,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let ahead: Vec<_> = late
             .into_iter()
             .filter(|(_, now, _)| {
-                shown(cx).is_some_and(|t| now.as_second() - t.as_second() > 86_400 * 30)
+                shown(cx).is_some_and(|t| now.as_second() - t.as_second() > 86_400)
             })
             .map(|(l, _, _)| l)
             .collect();
@@ -95,6 +95,65 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .collect();
         if !lines.is_empty() {
             add(host, 75, quotes(&lines));
+        }
+    }
+    for (host, lines) in spoken(
+        cx,
+        &[
+            "clock.s3",
+            "clock.kerberos",
+            "clock.ceph",
+            "clock.token",
+            "clock.signature",
+        ],
+        "the other side's clock differs",
+    ) {
+        add(host, 75, quotes(&lines));
+    }
+    // Refused without times: then the clock, where it is shown, against the log's own.
+    let vague = spoken(
+        cx,
+        &["tls.expired"],
+        "expired, or not yet valid: the message has no times",
+    );
+    for (host, lines) in vague {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|l| !l.evidence.text.contains("current time"))
+            .collect();
+        let logged = lines.iter().filter_map(|l| stamp(&l.evidence.text)).max();
+        let odd = facts(cx, |v| match v {
+            Value::Clock(t) => Some(*t),
+            _ => None,
+        })
+        .find(|(_, clock)| {
+            logged.is_some_and(|t| (t.as_second() - clock.as_second()).abs() > 2 * 86_400)
+        });
+        if let Some((fact, _)) = odd {
+            let mut evidence = quotes(&lines);
+            evidence.insert(
+                1.min(evidence.len()),
+                cx.fact(fact, "the clock, days from the times of the log"),
+            );
+            add(host, 70, evidence);
+        }
+    }
+    // A certificate that begins after the clock that is shown.
+    if let Some(now) = shown(cx) {
+        for (fact, from) in facts(cx, |v| match v {
+            Value::Certificate(c) => c.from,
+            _ => None,
+        })
+        .filter(|(_, from)| from.as_second() - now.as_second() > 14 * 3600)
+        {
+            add(
+                entity(&fact.host),
+                75,
+                vec![cx.fact(
+                    fact,
+                    format!("valid from {from}, and the clock shows {now}"),
+                )],
+            );
         }
     }
     // A clock that is behind what was already logged has gone backwards.
@@ -141,6 +200,15 @@ fn times(text: &str) -> Option<(Timestamp, bool)> {
     let rest = text.split_once("current time ")?.1;
     let now: Timestamp = rest.split(' ').next()?.parse().ok()?;
     Some((now, rest.contains(" is before ")))
+}
+
+/// The time that a line carries inside: logrus behind a journal's stamp, zap.
+fn stamp(text: &str) -> Option<Timestamp> {
+    let plain = text.replace('\\', "");
+    ["time=\"", "\"ts\":\""]
+        .iter()
+        .find_map(|mark| plain.split_once(mark)?.1.split('"').next()?.parse().ok())
+        .or_else(|| plain.split_ascii_whitespace().next()?.parse().ok())
 }
 
 /// A clock that the evidence shows.

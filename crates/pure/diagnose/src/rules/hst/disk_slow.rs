@@ -37,6 +37,7 @@ const LATE: &[&str] = &["etcd.heartbeat-late", "etcd.overloaded"];
 const SECONDS: &[&str] = &[
     "etcd.apply-seconds",
     "etcd.request-seconds",
+    "apiserver.trace-seconds",
     "kine.slow-sql",
 ];
 /// A table that does not get smaller, and locks, make queries slow on any disk.
@@ -51,8 +52,18 @@ const SLOW: &[&str] = &["etcd.apply-slow", "etcd.read-index", "etcd.backlog"];
 /// What follows when it takes too long.
 const LOST: &[&str] = &[
     "k3s.leader-election-lost",
+    "host.lease-late",
     "etcd.timed-out",
     "etcd.no-leader",
+    "etcd.lost-leader",
+];
+
+/// Without a leader requests wait for that, not for the disk.
+const LEADERLESS: &[&str] = &[
+    "etcd.election",
+    "etcd.no-leader",
+    "etcd.quorum-inactive",
+    "etcd.publish-failed",
     "etcd.lost-leader",
 ];
 
@@ -66,6 +77,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .keys()
         .chain(late.keys())
         .chain(seconds.keys())
+        .chain(slow.keys())
         .collect();
     for host in hosts {
         let of = |m: &std::collections::BTreeMap<EntityId, Vec<Spoken<'_>>>| {
@@ -81,8 +93,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             78
         } else if !se.is_empty() && !lo.is_empty() && !apart && !kine {
             75
+        } else if !sl.is_empty()
+            && heard_on(cx, &["k3s.leader-election-lost"], host)
+            && !apart
+            && !kine
+        {
+            72
         } else if !la.is_empty() && !apart {
             65
+        } else if (heard_on(cx, &["etcd.apply-seconds", "etcd.request-seconds"], host))
+            && !apart
+            && !heard_on(cx, LEADERLESS, host)
+        {
+            60
         } else {
             continue;
         };

@@ -35,6 +35,7 @@ const BEHIND: i64 = 3;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     nodes(cx, out);
+    starts(cx, out);
     for (host, lines) in spoken(
         cx,
         &[
@@ -43,6 +44,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "etcd.remote-version",
             "k3s.down-level",
             "kubelet.newer",
+            "kubelet.skew",
+            "kubeadm.versions",
+            "kubelet.api-unknown",
         ],
         "one side is of a version that the other can't work with",
     ) {
@@ -66,6 +70,40 @@ fn minor(version: &str) -> Option<i64> {
     rest.split('.').next()?.parse().ok()
 }
 
+/// Agents that start with a newer version than the servers of the same evidence.
+fn starts(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let all: Vec<_> = spoken(cx, &["k3s.starting"], "it starts with this version")
+        .into_iter()
+        .collect();
+    // The last start counts.
+    let of = |agent: bool| {
+        all.iter()
+            .filter_map(move |(host, lines)| {
+                let l = lines
+                    .iter()
+                    .rfind(|l| l.line.groups.first().is_some_and(|g| g.is_empty() != agent))?;
+                Some((host, minor(l.line.groups.get(1)?)?, l))
+            })
+            .collect::<Vec<_>>()
+    };
+    let Some((_, server, line)) = of(false).into_iter().max_by_key(|(_, v, _)| *v) else {
+        return;
+    };
+    for (host, own, l) in of(true).into_iter().filter(|(_, v, _)| *v > server) {
+        out.push(
+            advise(RULE.on(host.clone()))
+                .title(format!(
+                    "the agent on {} is of 1.{own}, its server of 1.{server}",
+                    called(host)
+                ))
+                .term(80, "both say it as they start")
+                .cite(l.evidence.clone())
+                .cite(line.evidence.clone())
+                .explains_observed(cx, TROUBLES, host),
+        );
+    }
+}
+
 /// Kubelets against the servers' version.
 fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let is_server = |n: &defib_model::views::Node| {
@@ -81,12 +119,30 @@ fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let version = |n: &defib_model::views::Node| minor(&n.status.node_info.kubelet_version);
     let servers: Vec<_> = cx.cluster.nodes.iter().filter(|n| is_server(n)).collect();
     // The oldest server counts: any of them may answer.
-    let Some((lowest, server)) = servers
+    let oldest = servers
         .iter()
-        .filter_map(|n| Some((version(n)?, n)))
-        .min_by_key(|(v, _)| *v)
-    else {
-        return;
+        .filter_map(|n| Some((version(n)?, *n)))
+        .min_by_key(|(v, _)| *v);
+    // Or what the API server says of itself.
+    let api = crate::analysis::host::all(cx, &["kubectl.server-version"], "the API server");
+    let (lowest, called_so, cited) = match (oldest, api.first()) {
+        (Some((v, n)), _) => (
+            v,
+            n.status.node_info.kubelet_version.clone(),
+            cx.field(n.obj, "/status/nodeInfo/kubeletVersion", "a server's"),
+        ),
+        (None, Some(l)) => {
+            let Some((v, text)) = l
+                .line
+                .groups
+                .first()
+                .and_then(|g| Some((minor(g)?, g.clone())))
+            else {
+                return;
+            };
+            (v, text, l.evidence.clone())
+        }
+        _ => return,
     };
     let highest = servers
         .iter()
@@ -107,13 +163,11 @@ fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
             advise(RULE.on(id.clone()))
                 .title(format!(
                     "the kubelet of {} ({}) is {words} the servers ({})",
-                    node.metadata.name,
-                    node.status.node_info.kubelet_version,
-                    server.status.node_info.kubelet_version
+                    node.metadata.name, node.status.node_info.kubelet_version, called_so
                 ))
                 .term(80, "the nodes' own versions")
                 .cite(cx.field(node.obj, "/status/nodeInfo/kubeletVersion", "its kubelet"))
-                .cite(cx.field(server.obj, "/status/nodeInfo/kubeletVersion", "a server's"))
+                .cite(cited.clone())
                 .explains_if(cx, K::NodeNotReady, &id),
         );
     }
