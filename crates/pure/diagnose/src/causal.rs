@@ -188,6 +188,7 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("endpoint-on-sick-member", &["etcd-member-down"]),
     ("etcd-learner-not-promoted", &["etcd-member-down"]),
     ("auto-upgrade", &["version-skew"]),
+    ("etcd-nospace", &["disk-too-slow"]),
     // What ends a server takes its member with it.
     ("port-in-use", MEMBER),
     ("oom-kill", MEMBER),
@@ -576,5 +577,27 @@ pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
         candidates,
         explained,
         via,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_follows_itself() {
+        fn reaches(from: &str, to: &str, seen: &mut BTreeSet<&'static str>) -> bool {
+            FOLLOWS
+                .iter()
+                .filter(|(c, _)| *c == from)
+                .flat_map(|(_, next)| next.iter())
+                .any(|n| *n == to || (seen.insert(n) && reaches(n, to, seen)))
+        }
+        for (class, _) in FOLLOWS {
+            assert!(
+                !reaches(class, class, &mut BTreeSet::new()),
+                "{class} would take itself away"
+            );
+        }
     }
 }

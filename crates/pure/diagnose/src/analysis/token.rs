@@ -4,9 +4,7 @@
 
 use defib_model::Evidence;
 use defib_model::fact::Value;
-use defib_model::id::EntityId;
 
-use super::host;
 use crate::context::Context;
 
 /// The bootstrap record does not open with the token.
@@ -25,33 +23,65 @@ pub const WRONG: &[&str] = &[
     "k3s.bootstrap-cipher",
 ];
 
-/// Was a restore of a snapshot asked for on this host? With what shows it.
-pub fn restores(cx: &Context<'_>, on: &EntityId) -> Option<Vec<Evidence>> {
+/// A process of k3s that a transcript starts.
+fn starts(words: &[String]) -> bool {
+    let has = |w: &str| words.iter().any(|x| x.rsplit('/').next() == Some(w));
+    (has("k3s") || has("rke2") || has("sh")) && (has("server") || has("agent"))
+        || has("systemctl") && (has("start") || has("restart"))
+}
+
+/// Does this line come from a restore of a snapshot? With what shows it. A restore that came to its end,
+/// and a start behind it, are another process: its token is that of the cluster.
+pub fn restored(cx: &Context<'_>, line: &Evidence) -> Option<Vec<Evidence>> {
+    let of = |entry: u32| {
+        cx.cluster
+            .entries
+            .get(entry as usize)
+            .is_some_and(|e| e.id == line.file && e.source == line.source)
+    };
+    let last = |signal: &'static str| {
+        cx.heard()
+            .filter(|h| h.signal == signal && of(h.entry))
+            .flat_map(|h| h.lines.iter().map(move |l| (l.line, h)))
+            .filter(|(at, _)| *at < line.line)
+            .max_by_key(|(at, _)| *at)
+    };
+    let done = last("k3s.reset-done").map(|(at, _)| at);
     let mut out: Vec<Evidence> = Vec::new();
-    let here = |h: &str| h.is_empty() || on.name() == "-" || h == on.name();
-    for hit in cx.hits("k3s.pre-restore").filter(|h| here(&h.host)) {
+    if let Some((at, hit)) = last("k3s.pre-restore")
+        && done.is_none_or(|d| d < at)
+    {
         out.push(cx.log(hit, 0, "a snapshot is restored"));
     }
-    for (fact, ()) in host::facts(cx, |v| match v {
-        Value::Setting { name, .. } if name == "cluster-reset-restore-path" => Some(()),
-        Value::Ran(words)
-            if words
+    let asks = |w: &str| w.contains("cluster-reset-restore-path");
+    let asked = |v: &Value| match v {
+        Value::Setting { name, .. } => asks(name),
+        Value::Ran(words) => words.iter().any(|w| asks(w)),
+        _ => false,
+    };
+    let begins = |v: &Value| matches!(v, Value::Ran(words) if starts(words));
+    let facts = &cx.cluster.facts;
+    // In one transcript the last start ahead of the line is the one that says it.
+    let own = facts
+        .iter()
+        .filter(|f| of(f.entry) && f.line <= line.line && (asked(&f.value) || begins(&f.value)))
+        .max_by_key(|f| f.line);
+    let elsewhere = || {
+        let restarted = facts.iter().any(|f| of(f.entry) && begins(&f.value));
+        facts
+            .iter()
+            .find(|f| !of(f.entry) && asked(&f.value))
+            .filter(|_| !restarted && done.is_none())
+    };
+    let fact = match own {
+        Some(f) => {
+            let restore = facts
                 .iter()
-                .any(|w| w.contains("cluster-reset-restore-path")) =>
-        {
-            Some(())
+                .find(|o| o.entry == f.entry && o.line == f.line && asked(&o.value));
+            restore.filter(|f| done.is_none_or(|d| d < f.line))
         }
-        _ => None,
-    }) {
-        if here(&fact.host) {
-            let cited = cx.fact(fact, "a snapshot is restored");
-            if !out
-                .iter()
-                .any(|e| e.file == cited.file && e.line == cited.line)
-            {
-                out.push(cited);
-            }
-        }
-    }
+        None => elsewhere(),
+    };
+    out.extend(fact.map(|f| cx.fact(f, "a snapshot is restored")));
     (!out.is_empty()).then_some(out)
 }

@@ -128,6 +128,20 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: api/etcdserverpb",
     ),
     signal(
+        "etcd.no-space",
+        "etcdserver: no space",
+        "",
+        Mark::Cause,
+        "etcd: server/etcdserver/errors",
+    ),
+    signal(
+        "etcd.nospace-raised",
+        "NOSPACE",
+        r"(?i:alarm)\W{0,12}(?:raised\W{1,12})?(?:alarm\W{1,6})?NOSPACE|NOSPACE\W{1,6}(?:raised|activated|alarm)",
+        Mark::Cause,
+        "etcd: server/etcdserver/server.go",
+    ),
+    signal(
         "etcd.alarm-nospace-health",
         "ALARM NOSPACE",
         "",

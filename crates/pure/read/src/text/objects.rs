@@ -121,6 +121,10 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
     let map = object.as_object_mut()?;
     map.insert("kind".into(), json!(kind.kind));
     map.insert("apiVersion".into(), json!(kind.api_version));
+    // Roles are labels, printed in a column of their own.
+    if kind.kind == "Node" && !metadata.contains_key("labels") {
+        metadata.insert("labels".into(), Value::Object(roles(row)));
+    }
     map.insert("metadata".into(), Value::Object(metadata));
     Some(object)
 }
@@ -209,6 +213,15 @@ fn pod(row: &Row) -> Value {
     out
 }
 
+/// `control-plane,master` as the labels that they are.
+fn roles(row: &Row) -> Map<String, Value> {
+    row.get("ROLES")
+        .split(',')
+        .filter(|r| !matches!(*r, "" | "<none>"))
+        .map(|role| (format!("node-role.kubernetes.io/{role}"), json!("true")))
+        .collect()
+}
+
 fn node(row: &Row) -> Value {
     let status = row.get("STATUS");
     let words: Vec<&str> = status.split(',').collect();
@@ -224,10 +237,6 @@ fn node(row: &Row) -> Value {
         if !matches!(row.get(column), "" | "<none>") {
             addresses.push(json!({"type": kind, "address": row.get(column)}));
         }
-    }
-    let mut labels = Map::new();
-    for role in row.get("ROLES").split(',').filter(|r| !matches!(*r, "" | "<none>")) {
-        labels.insert(format!("node-role.kubernetes.io/{role}"), json!("true"));
     }
     let mut out = json!({
         "spec": {},

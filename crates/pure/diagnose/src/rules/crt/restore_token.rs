@@ -36,7 +36,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         token::RECORD,
         "the snapshot's keys are encrypted with another token",
     ) {
-        let Some(asked) = token::restores(cx, &host) else {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|l| token::restored(cx, &l.evidence).is_some())
+            .collect();
+        let Some(asked) = lines.first().and_then(|l| token::restored(cx, &l.evidence)) else {
             continue;
         };
         out.push(

@@ -43,6 +43,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &[
             "etcd.quota-alarm",
             "etcd.alarm-nospace",
+            "etcd.nospace-raised",
+            "etcd.no-space",
             "etcd.alarm-nospace-health",
         ],
         "etcd's own quota is reached",

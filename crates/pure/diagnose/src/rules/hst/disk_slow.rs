@@ -101,7 +101,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             72
         } else if !la.is_empty() && !apart {
             65
-        } else if (heard_on(cx, &["etcd.apply-seconds", "etcd.request-seconds"], host))
+        } else if heard_on(cx, &["etcd.apply-seconds", "etcd.request-seconds"], host)
             && !apart
             && !heard_on(cx, LEADERLESS, host)
         {
@@ -109,8 +109,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             continue;
         };
-        out.push(
-            RULE.on(host.clone())
+        let f = RULE.on(host.clone())
                 .title(format!("the disk under the datastore of {} is too slow", called(host)))
                 .why("Every write waits for it: leases are not renewed in time, leaders change, controllers end.")
                 .term(points, "the datastore's own times, and what follows from them")
@@ -118,7 +117,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, TROUBLES, host)
                 .safe("How long does a small synchronous write take, and who else writes?", "iostat -x 2 5; dmesg -T | grep -iE 'i/o error|timeout|reset'; etcdctl check perf")
                 .advice("Give the datastore a disk of its own, an SSD; on a VM look at the hypervisor's storage and its cache mode.")
-                .dont("Don't reset or re-create members: their data is well."),
-        );
+                .dont("Don't reset or re-create members: their data is well.");
+        // Late requests alone may have other reasons: a large database, no processor, the network.
+        out.push(if points <= 60 {
+            f.undecided(
+                "How long does a small synchronous write take on that disk?",
+                "iostat -x 2 5; etcdctl check perf",
+                &["disk-too-slow", "etcd-nospace", "etcd-quorum-loss"],
+            )
+        } else {
+            f
+        });
     }
 }
