@@ -320,7 +320,10 @@ fn record(
     line: LogLine,
 ) {
     let (time, number) = (line.time, line.line);
-    let entity = event.or(owner.entity.as_ref()).cloned();
+    let entity = event
+        .filter(|e| !e.as_str().is_empty())
+        .or(owner.entity.as_ref())
+        .cloned();
     let known = out.hits.iter_mut().find(|h| {
         h.signal == signal.id
             && h.entity == entity

@@ -73,7 +73,7 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         }
         if matches!(
             event.reason.as_str(),
-            "FailedBinding" | "ProvisioningFailed"
+            "FailedBinding" | "ProvisioningFailed" | "VolumeMismatch"
         ) {
             let e = cx.event(event, "the claim can't be bound");
             found.push(one(K::ClaimPending, about, "", e, event.first, event.count));

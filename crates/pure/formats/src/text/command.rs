@@ -61,7 +61,11 @@ pub fn command(line: &Line<'_>) -> Option<Command> {
     let (host, rest) = match prompt(text) {
         Some((host, rest)) => (host, rest),
         None if bare(text) => (None, text),
-        None => return None,
+        // A step of a list: `- kubectl apply …`, `2. kubectl apply …`.
+        None => match bullet(text).filter(|rest| bare(rest) && rest.contains(' ')) {
+            Some(rest) => (None, rest),
+            None => return None,
+        },
     };
     let words = words(rest);
     if words.is_empty() {
@@ -130,6 +134,16 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         }
         _ => None,
     }
+}
+
+/// What follows the mark of a list's item.
+fn bullet(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("- ").or_else(|| text.strip_prefix("* ")) {
+        return Some(rest.trim_matches('`'));
+    }
+    let (number, rest) = text.split_once(['.', ')'])?;
+    let numbered = !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_digit());
+    numbered.then(|| rest.trim().trim_matches('`'))
 }
 
 /// A command without a prompt before it.
@@ -217,6 +231,8 @@ mod tests {
             ("% sudo k3s kubectl get nodes", None, "k3s"),
             ("paul@n1:~/apps/books$ kubectl describe pvc a -n b", Some("n1"), "kubectl"),
             ("kubectl get pvc -n media", None, "kubectl"),
+            ("- kubectl apply -f key.yaml", None, "kubectl"),
+            ("2. `systemctl restart k3s`", None, "systemctl"),
             ("/usr/local/bin/k3s check-config", None, "k3s"),
             ("KUBECONFIG=/tmp/x kubectl get nodes", None, "kubectl"),
         ] {

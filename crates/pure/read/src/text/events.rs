@@ -190,7 +190,17 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
 
 /// One row.
 fn one(text: &str) -> Option<Printed> {
-    let cells: Vec<String> = columns(text).into_iter().map(|(_, c)| c).collect();
+    let mut cells: Vec<String> = Vec::new();
+    for (_, cell) in columns(text) {
+        // In the older form one space may part type and reason.
+        match cell.split_once(' ') {
+            Some((kind @ ("Normal" | "Warning"), rest)) if !rest.contains(' ') => {
+                cells.push(kind.to_owned());
+                cells.push(rest.to_owned());
+            }
+            _ => cells.push(cell),
+        }
+    }
     // The older form: first seen, last seen, count, from, (sub-object,) type, reason, message.
     let at = cells.iter().position(|c| {
         matches!(c.as_str(), "Normal" | "Warning") || c.ends_with(" Normal") || c.ends_with(" Warning")

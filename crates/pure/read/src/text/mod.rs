@@ -4,6 +4,7 @@
 //! one of their forms begins here; what none of them knows is left to the signals, as all text is.
 //! Deliberately absent: what the facts mean for the cluster.
 
+mod bare;
 mod describe;
 mod etcdctl;
 mod events;
@@ -90,6 +91,7 @@ const FORMS: &[Form] = &[
     objects::table,
     describe::read,
     events::rows,
+    bare::read,
     host::read,
     settings::read,
 ];
