@@ -358,7 +358,10 @@ pub(crate) fn heard(cluster: &Cluster) -> Vec<Cow<'_, Hit>> {
                 return None;
             }
             // In an event the cluster's own components speak, about the entity.
-            let pod = hit.entity.as_ref().filter(|e| e.kind() == "pod" && !hit.event);
+            let pod = hit
+                .entity
+                .as_ref()
+                .filter(|e| e.kind() == "pod" && !hit.event);
             let Some(entity) = pod else {
                 // In a journal, too, a shipper of logs speaks with other people's words.
                 if !hit.program.is_empty() && RELAYS.iter().any(|r| holds_word(&hit.program, r)) {

@@ -164,7 +164,8 @@ fn contradictions(judged: &Judged) -> Vec<Contradiction> {
         })
         .collect();
     out.sort_by(|x, y| {
-        (&x.entity, &x.a.file, x.a.line, &x.b.text).cmp(&(&y.entity, &y.a.file, y.a.line, &y.b.text))
+        (&x.entity, &x.a.file, x.a.line, &x.b.text)
+            .cmp(&(&y.entity, &y.a.file, y.a.line, &y.b.text))
     });
     out
 }

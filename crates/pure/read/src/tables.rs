@@ -27,7 +27,11 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
                 // What a command printed shows less than the object; of two prints the longer shows more.
                 let rank = |p: &Parsed| {
                     let o = &p.object;
-                    let shown = if o.printed { o.origin.end - o.origin.start } else { 0 };
+                    let shown = if o.printed {
+                        o.origin.end - o.origin.start
+                    } else {
+                        0
+                    };
                     (!o.printed, o.revision, shown, std::cmp::Reverse(o.origin))
                 };
                 let newer = rank(&one) > rank(known);

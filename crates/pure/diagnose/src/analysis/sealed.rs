@@ -96,7 +96,9 @@ pub fn key_put_back<'c>(cx: &'c Context<'_>) -> Option<&'c Fact> {
     let has = |words: &[String], w: &str| words.iter().any(|x| x == w);
     // `kubectl get secret -l …sealed-secrets-key -o yaml > FILE`
     let (saved, file) = ran.iter().find_map(|(f, words)| {
-        let keys = words.iter().any(|w| w.contains("sealedsecrets.bitnami.com/sealed-secrets-key"));
+        let keys = words
+            .iter()
+            .any(|w| w.contains("sealedsecrets.bitnami.com/sealed-secrets-key"));
         let redirect = words.iter().position(|w| w.starts_with('>'))?;
         let file = match words.get(redirect)?.trim_start_matches('>') {
             "" => words.get(redirect + 1)?.clone(),

@@ -46,13 +46,82 @@ impl Command {
 /// Programs that people paste the output of. A line that begins with one of them and goes on with an
 /// argument is a command also where no prompt stands before it.
 const PROGRAMS: &[&str] = &[
-    "argocd", "arp", "bridge", "cat", "chronyc", "crictl", "ctr", "curl", "date", "df", "dig",
-    "dmesg", "docker", "dpkg", "etcdctl", "etcdutl", "ethtool", "findmnt", "flux", "free", "getent",
-    "helm", "hostnamectl", "ip", "iptables", "iptables-save", "journalctl", "k", "k3d", "k3s", "kc",
-    "kubecolor", "kubectl", "kubens", "ls", "lsblk", "lsmod", "lsof", "modprobe", "mount", "nc", "netstat", "nft",
-    "nslookup", "openssl", "oc", "ping", "podman", "rke2", "route", "rpm", "sealed-secrets", "smartctl",
-    "sqlite3", "ss", "ssh", "sudo", "sysctl", "systemctl", "tail", "timedatectl", "top", "touch",
-    "ufw", "uname", "uptime", "vgs", "lvs", "pvs", "zfs", "zpool", "qm", "pct", "pvesm", "du", "stat",
+    "argocd",
+    "arp",
+    "bridge",
+    "cat",
+    "chronyc",
+    "crictl",
+    "ctr",
+    "curl",
+    "date",
+    "df",
+    "dig",
+    "dmesg",
+    "docker",
+    "dpkg",
+    "etcdctl",
+    "etcdutl",
+    "ethtool",
+    "findmnt",
+    "flux",
+    "free",
+    "getent",
+    "helm",
+    "hostnamectl",
+    "ip",
+    "iptables",
+    "iptables-save",
+    "journalctl",
+    "k",
+    "k3d",
+    "k3s",
+    "kc",
+    "kubecolor",
+    "kubectl",
+    "kubens",
+    "ls",
+    "lsblk",
+    "lsmod",
+    "lsof",
+    "modprobe",
+    "mount",
+    "nc",
+    "netstat",
+    "nft",
+    "nslookup",
+    "openssl",
+    "oc",
+    "ping",
+    "podman",
+    "rke2",
+    "route",
+    "rpm",
+    "sealed-secrets",
+    "smartctl",
+    "sqlite3",
+    "ss",
+    "ssh",
+    "sudo",
+    "sysctl",
+    "systemctl",
+    "tail",
+    "timedatectl",
+    "top",
+    "touch",
+    "ufw",
+    "uname",
+    "uptime",
+    "vgs",
+    "lvs",
+    "pvs",
+    "zfs",
+    "zpool",
+    "qm",
+    "pct",
+    "pvesm",
+    "du",
+    "stat",
 ];
 
 /// Reads a line as a typed command.
@@ -91,7 +160,8 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
                 .is_some_and(|w| PROGRAMS.contains(&w.rsplit('/').next().unwrap_or_default()));
             let plausible = match mark {
                 "# " | "> " | "% " => known,
-                _ => rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
+                _ => rest
+                    .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
             };
             return plausible.then_some((None, rest));
         }
@@ -107,7 +177,10 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         .iter()
         .filter_map(|m| text.find(m).map(|at| (at, *m)))
         .min_by_key(|(at, m)| (*at, std::cmp::Reverse(m.len())))?;
-    let head = text.get(..at)?.trim_start_matches('[').trim_end_matches(']');
+    let head = text
+        .get(..at)?
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     let rest = text.get(at + mark.len()..)?.trim();
     if head.len() > 80 || rest.is_empty() || head.contains("://") {
         return None;
@@ -142,7 +215,8 @@ fn bullet(text: &str) -> Option<&str> {
         return Some(rest.trim_matches('`'));
     }
     let (number, rest) = text.split_once(['.', ')'])?;
-    let numbered = !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_digit());
+    let numbered =
+        !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_digit());
     numbered.then(|| rest.trim().trim_matches('`'))
 }
 
@@ -164,7 +238,17 @@ fn bare(text: &str) -> bool {
             !text.ends_with(['.', ':'])
                 && !matches!(
                     second,
-                    "is" | "was" | "has" | "and" | "the" | "does" | "says" | "to" | "or" | "in" | "-" | "="
+                    "is" | "was"
+                        | "has"
+                        | "and"
+                        | "the"
+                        | "does"
+                        | "says"
+                        | "to"
+                        | "or"
+                        | "in"
+                        | "-"
+                        | "="
                 )
                 && !second.starts_with('(')
         }
@@ -203,7 +287,9 @@ fn words(line: &str) -> Vec<String> {
             *w == "sudo"
                 || *w == "time"
                 || w.split_once('=').is_some_and(|(k, _)| {
-                    !k.is_empty() && k.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
+                    !k.is_empty()
+                        && k.chars()
+                            .all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
                 })
         })
         .count();
@@ -229,7 +315,11 @@ mod tests {
             ("[root@n1 ~]# etcdctl member list", Some("n1"), "etcdctl"),
             ("n1 ~]# modprobe br_netfilter", Some("n1"), "modprobe"),
             ("% sudo k3s kubectl get nodes", None, "k3s"),
-            ("paul@n1:~/apps/books$ kubectl describe pvc a -n b", Some("n1"), "kubectl"),
+            (
+                "paul@n1:~/apps/books$ kubectl describe pvc a -n b",
+                Some("n1"),
+                "kubectl",
+            ),
             ("kubectl get pvc -n media", None, "kubectl"),
             ("- kubectl apply -f key.yaml", None, "kubectl"),
             ("2. `systemctl restart k3s`", None, "systemctl"),

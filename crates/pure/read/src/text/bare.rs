@@ -10,20 +10,32 @@ use defib_model::fact::Value;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::Walk;
+use super::{UNNAMED, Walk};
 use crate::kinds;
 
 /// Beginning of the message, reason of the event, kind that it is about.
 const MESSAGES: &[(&str, &str, &str)] = &[
     // kubernetes: pkg/scheduler/framework/types.go
-    ("no nodes available to schedule pods", "FailedScheduling", "pod"),
+    (
+        "no nodes available to schedule pods",
+        "FailedScheduling",
+        "pod",
+    ),
     // kubernetes: pkg/controller/controller_utils.go
     ("Error creating: ", "FailedCreate", "rs"),
     // kubernetes: pkg/volume/util/operationexecutor, pkg/kubelet/volumemanager, pkg/controller/volume/attachdetach
     ("MountVolume.", "FailedMount", "pod"),
     ("Unable to attach or mount volumes: ", "FailedMount", "pod"),
-    ("AttachVolume.Attach failed for volume ", "FailedAttachVolume", "pod"),
-    ("Multi-Attach error for volume ", "FailedAttachVolume", "pod"),
+    (
+        "AttachVolume.Attach failed for volume ",
+        "FailedAttachVolume",
+        "pod",
+    ),
+    (
+        "Multi-Attach error for volume ",
+        "FailedAttachVolume",
+        "pod",
+    ),
     // kubernetes: pkg/kubelet/images, pkg/kubelet/kuberuntime
     ("Failed to pull image ", "Failed", "pod"),
     ("Error: ErrImage", "Failed", "pod"),
@@ -35,16 +47,32 @@ const MESSAGES: &[(&str, &str, &str)] = &[
     ("Error: failed to start container", "Failed", "pod"),
     ("Back-off restarting failed container", "BackOff", "pod"),
     ("Back-off pulling image ", "BackOff", "pod"),
-    ("Failed to create pod sandbox: ", "FailedCreatePodSandBox", "pod"),
+    (
+        "Failed to create pod sandbox: ",
+        "FailedCreatePodSandBox",
+        "pod",
+    ),
     ("The node was low on resource: ", "Evicted", "pod"),
     ("The node had condition: ", "Evicted", "pod"),
     // kubernetes: pkg/controller/volume/persistentvolume/pv_controller.go
     ("Cannot bind to requested volume ", "VolumeMismatch", "pvc"),
-    ("no persistent volumes available for this claim and no storage class is set", "FailedBinding", "pvc"),
-    ("waiting for first consumer to be created before binding", "WaitForFirstConsumer", "pvc"),
+    (
+        "no persistent volumes available for this claim and no storage class is set",
+        "FailedBinding",
+        "pvc",
+    ),
+    (
+        "waiting for first consumer to be created before binding",
+        "WaitForFirstConsumer",
+        "pvc",
+    ),
     ("storageclass.storage.k8s.io ", "ProvisioningFailed", "pvc"),
     // kubernetes: pkg/kubelet/images/image_gc_manager.go, pkg/kubelet/eviction
-    ("failed to garbage collect required amount of images", "FreeDiskSpaceFailed", "node"),
+    (
+        "failed to garbage collect required amount of images",
+        "FreeDiskSpaceFailed",
+        "node",
+    ),
     ("Attempting to reclaim ", "EvictionThresholdMet", "node"),
 ];
 
@@ -53,7 +81,11 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 }
 
 fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let text = walk.text(at).trim().trim_start_matches(['"', '\'', '`', '-', '*', ' ']).to_owned();
+    let text = walk
+        .text(at)
+        .trim()
+        .trim_start_matches(['"', '\'', '`', '-', '*', ' '])
+        .to_owned();
     let (reason, about) = match stateful_set(walk, &text) {
         Some(about) => ("FailedCreate", about),
         None => {
@@ -100,7 +132,12 @@ fn stateful_set(walk: &Walk<'_>, text: &str) -> Option<EntityId> {
     let rest = text.strip_prefix("create Pod ")?;
     let (_, rest) = rest.split_once(" in StatefulSet ")?;
     let (name, _) = rest.split_once(" failed error: ")?;
-    Some(EntityId::object("StatefulSet", "apps", &namespace(walk), name))
+    Some(EntityId::object(
+        "StatefulSet",
+        "apps",
+        &namespace(walk),
+        name,
+    ))
 }
 
 /// The namespace that the command names.
@@ -120,7 +157,10 @@ fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
     {
         let (asked, name) = match words.get(i + 1).and_then(|w| w.split_once('/')) {
             Some((k, n)) => (k, n),
-            None => (*words.get(i + 1)?, words.get(i + 2).copied().unwrap_or("-")),
+            None => (
+                *words.get(i + 1)?,
+                words.get(i + 2).copied().unwrap_or(UNNAMED),
+            ),
         };
         let namespace = namespace(walk);
         if let Some(asked) = kinds::named(asked) {
@@ -134,9 +174,12 @@ fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
     }
     let plain = |s: &str| {
         !s.is_empty()
-            && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
+            && s.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
     };
-    let before = (at.saturating_sub(3)..at).rev().map(|i| walk.text(i).trim());
+    let before = (at.saturating_sub(3)..at)
+        .rev()
+        .map(|i| walk.text(i).trim());
     let found = before.into_iter().find_map(|t| {
         let (a, b) = t.split_once(':').or_else(|| t.split_once('/'))?;
         (plain(a) && plain(b)).then(|| (a.to_owned(), b.to_owned()))
@@ -144,9 +187,14 @@ fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
     Some(match found {
         Some((a, name)) => match kinds::named(&a) {
             Some(k) => EntityId::object(k.kind, k.group(), "", &name),
-            None => EntityId::object(kind.kind, kind.group(), if kind.cluster { "" } else { &a }, &name),
+            None => EntityId::object(
+                kind.kind,
+                kind.group(),
+                if kind.cluster { "" } else { &a },
+                &name,
+            ),
         },
-        None => EntityId::object(kind.kind, kind.group(), "", "-"),
+        None => EntityId::object(kind.kind, kind.group(), "", UNNAMED),
     })
 }
 
@@ -154,9 +202,15 @@ fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
 /// lines.
 fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let first = walk.text(at).trim();
-    let is_error = ["Error from server", "error: ", "Error: ", "error when ", "Unable to connect to the server"]
-        .iter()
-        .any(|m| first.starts_with(m));
+    let is_error = [
+        "Error from server",
+        "error: ",
+        "Error: ",
+        "error when ",
+        "Unable to connect to the server",
+    ]
+    .iter()
+    .any(|m| first.starts_with(m));
     if !is_error {
         return None;
     }
@@ -169,9 +223,10 @@ fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         .collect::<Vec<_>>()
         .join(" ");
     let origin = walk.origin(at..end);
-    walk.out
-        .heard
-        .push((origin.start as usize..origin.end as usize, EntityId::default()));
+    walk.out.heard.push((
+        origin.start as usize..origin.end as usize,
+        EntityId::default(),
+    ));
     walk.fact(at..end, Value::Error(said));
     Some(end)
 }
@@ -195,7 +250,10 @@ mod tests {
     fn messages_alone_are_events() {
         let got = super::super::read(b"kube-system:svclb-web-x2p2m  \nFailedScheduling \n0/2 nodes are available: 2 Insufficient cpu.\n", 0);
         let (e, _) = &got.events[0];
-        assert_eq!((e.about.as_str(), e.reason.as_str()), ("pod/kube-system/svclb-web-x2p2m", "FailedScheduling"));
+        assert_eq!(
+            (e.about.as_str(), e.reason.as_str()),
+            ("pod/kube-system/svclb-web-x2p2m", "FailedScheduling")
+        );
         let got = super::super::read(b"k describe sts -n shop web\ncreate Pod web-0 in StatefulSet web failed error: pods \"web-0\" is forbidden: x\n", 0);
         assert_eq!(got.events[0].0.about.as_str(), "statefulset.apps/shop/web");
     }
@@ -203,7 +261,19 @@ mod tests {
     #[test]
     fn errors_are_whole_paragraphs() {
         let got = super::super::read(b" Error from server (InternalError): error when creating \"STDIN\": Internal error occurred: \n  failed calling webhook \"a.b\": \n  dial tcp 10.43.0.9:443: connect: connection refused\n\nnext\n", 0);
-        let errors: Vec<_> = got.facts.iter().filter_map(|f| match &f.value { Value::Error(t) => Some(t.as_str()), _ => None }).collect();
-        assert_eq!(errors, ["Error from server (InternalError): error when creating \"STDIN\": Internal error occurred: failed calling webhook \"a.b\": dial tcp 10.43.0.9:443: connect: connection refused"]);
+        let errors: Vec<_> = got
+            .facts
+            .iter()
+            .filter_map(|f| match &f.value {
+                Value::Error(t) => Some(t.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            errors,
+            [
+                "Error from server (InternalError): error when creating \"STDIN\": Internal error occurred: failed calling webhook \"a.b\": dial tcp 10.43.0.9:443: connect: connection refused"
+            ]
+        );
     }
 }

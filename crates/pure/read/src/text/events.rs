@@ -8,7 +8,7 @@ use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::Walk;
+use super::{UNNAMED, Walk};
 use crate::kinds;
 
 /// One printed event.
@@ -55,8 +55,18 @@ fn count(age: &str) -> i64 {
 /// A column of a kind as kubectl writes it (`pod/x`, `Pod`) into an id.
 fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
     match kinds::named(kind) {
-        Some(k) => EntityId::object(k.kind, k.group(), if k.cluster { "" } else { namespace }, name),
-        None => EntityId::object(kind.split('.').next().unwrap_or_default(), "", namespace, name),
+        Some(k) => EntityId::object(
+            k.kind,
+            k.group(),
+            if k.cluster { "" } else { namespace },
+            name,
+        ),
+        None => EntityId::object(
+            kind.split('.').next().unwrap_or_default(),
+            "",
+            namespace,
+            name,
+        ),
     }
 }
 
@@ -87,7 +97,10 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         let (kind, name) = if object {
             row.get("OBJECT").split_once('/').unwrap_or_default()
         } else {
-            (row.get("KIND"), row.get("NAME").split('.').next().unwrap_or_default())
+            (
+                row.get("KIND"),
+                row.get("NAME").split('.').next().unwrap_or_default(),
+            )
         };
         if row.get("REASON").is_empty() || kind.is_empty() {
             break;
@@ -101,7 +114,12 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         let first = end;
         end += 1;
         // A message with line ends goes on at the left edge, or far to the right.
-        while walk.is_output(end) && table.row(walk.text(end)).is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/')) && object {
+        while walk.is_output(end)
+            && table
+                .row(walk.text(end))
+                .is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/'))
+            && object
+        {
             message.push(' ');
             message.push_str(walk.text(end).trim());
             end += 1;
@@ -134,14 +152,21 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
     let before = walk.out.events.len();
     let mut assigned = None;
     let mut end = at;
-    while walk.is_output(end) || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some()) {
+    while walk.is_output(end)
+        || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some())
+    {
         if walk.text(end).trim().is_empty() {
             end += 1;
             continue;
         }
         let text = walk.text(end);
         let cells = columns(text);
-        let is_head = cells.first().is_some_and(|(_, c)| matches!(c.as_str(), "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"));
+        let is_head = cells.first().is_some_and(|(_, c)| {
+            matches!(
+                c.as_str(),
+                "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"
+            )
+        });
         if is_head {
             end += 1;
             continue;
@@ -166,11 +191,14 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
             && let Some((namespace, pod)) = rest.split(' ').next().and_then(|p| p.split_once('/'))
         {
             assigned = Some(EntityId::object("Pod", "", namespace, pod));
-            if printed.about.name() == "-" || printed.about.namespace().is_none() {
+            if printed.about.name() == UNNAMED || printed.about.namespace().is_none() {
                 printed.about = assigned.clone().unwrap_or_default();
             }
         }
-        if let Some(pod) = assigned.as_ref().filter(|_| printed.about.as_str() == "pod/-") {
+        if let Some(pod) = assigned
+            .as_ref()
+            .filter(|_| printed.about.as_str() == "pod/unnamed")
+        {
             printed.about = pod.clone();
         }
         take(walk, first..end, printed);
@@ -184,8 +212,12 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
     let line = walk.lines.get(at).map_or(0, |l| l.indent());
     let text = walk.text(at).trim_start();
     // The next part of a description begins at the left edge with its name and a colon.
-    let heading = text.split_once(':').is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3) && line <= row;
-    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-')) && !heading
+    let heading = text
+        .split_once(':')
+        .is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3)
+        && line <= row;
+    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-'))
+        && !heading
 }
 
 /// One row.
@@ -203,11 +235,17 @@ fn one(text: &str) -> Option<Printed> {
     }
     // The older form: first seen, last seen, count, from, (sub-object,) type, reason, message.
     let at = cells.iter().position(|c| {
-        matches!(c.as_str(), "Normal" | "Warning") || c.ends_with(" Normal") || c.ends_with(" Warning")
+        matches!(c.as_str(), "Normal" | "Warning")
+            || c.ends_with(" Normal")
+            || c.ends_with(" Warning")
     })?;
     let head = cells.get(at)?;
     let warning = head.ends_with("Warning");
-    let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric()) && s.starts_with(|c: char| c.is_ascii_uppercase());
+    let word = |s: &str| {
+        !s.is_empty()
+            && s.chars().all(|c| c.is_ascii_alphanumeric())
+            && s.starts_with(|c: char| c.is_ascii_uppercase())
+    };
     // `19m  Warning  Failed  pod/x  Error: …`: a row of `get events` without its header.
     if let Some((kind, name)) = cells.get(at + 2).and_then(|c| c.split_once('/'))
         && at <= 2
@@ -218,7 +256,12 @@ fn one(text: &str) -> Option<Printed> {
     {
         let namespace = if at == 2 { cells.first()?.as_str() } else { "" };
         return Some(Printed {
-            about: EntityId::object(kind.kind, kind.group(), if kind.cluster { "" } else { namespace }, name),
+            about: EntityId::object(
+                kind.kind,
+                kind.group(),
+                if kind.cluster { "" } else { namespace },
+                name,
+            ),
             warning,
             reason: cells.get(at + 1)?.clone(),
             message: cells.get(at + 3..).unwrap_or_default().join("  "),
@@ -271,21 +314,35 @@ fn one(text: &str) -> Option<Printed> {
 /// What an event without its object is about: who speaks, and of what, says the kind; nobody says the name.
 fn guess(p: &Printed) -> EntityId {
     let component = p.component.split([',', ' ']).next().unwrap_or_default();
-    let node = p.component.split_once([',', ' ']).map(|(_, n)| n.trim()).unwrap_or_default();
+    let node = p
+        .component
+        .split_once([',', ' '])
+        .map(|(_, n)| n.trim())
+        .unwrap_or_default();
     let of_node = matches!(
         p.reason.as_str(),
-        "ImageGCFailed" | "FreeDiskSpaceFailed" | "EvictionThresholdMet" | "NodeHasDiskPressure" | "NodeNotReady" | "Rebooted"
-            | "InvalidDiskCapacity" | "NodeHasInsufficientMemory" | "SystemOOM" | "NodeNotSchedulable"
+        "ImageGCFailed"
+            | "FreeDiskSpaceFailed"
+            | "EvictionThresholdMet"
+            | "NodeHasDiskPressure"
+            | "NodeNotReady"
+            | "Rebooted"
+            | "InvalidDiskCapacity"
+            | "NodeHasInsufficientMemory"
+            | "SystemOOM"
+            | "NodeNotSchedulable"
     );
     match component {
         "kubelet" if of_node && !node.is_empty() => EntityId::object("Node", "", "", node),
-        "persistentvolume-controller" | "volume_expand" => EntityId::object("PersistentVolumeClaim", "", "", "-"),
-        "replicaset-controller" => EntityId::object("ReplicaSet", "apps", "", "-"),
-        "statefulset-controller" => EntityId::object("StatefulSet", "apps", "", "-"),
-        "daemonset-controller" => EntityId::object("DaemonSet", "apps", "", "-"),
-        "job-controller" => EntityId::object("Job", "batch", "", "-"),
-        _ if of_node => EntityId::object("Node", "", "", "-"),
-        _ => EntityId::object("Pod", "", "", "-"),
+        "persistentvolume-controller" | "volume_expand" => {
+            EntityId::object("PersistentVolumeClaim", "", "", UNNAMED)
+        }
+        "replicaset-controller" => EntityId::object("ReplicaSet", "apps", "", UNNAMED),
+        "statefulset-controller" => EntityId::object("StatefulSet", "apps", "", UNNAMED),
+        "daemonset-controller" => EntityId::object("DaemonSet", "apps", "", UNNAMED),
+        "job-controller" => EntityId::object("Job", "batch", "", UNNAMED),
+        _ if of_node => EntityId::object("Node", "", "", UNNAMED),
+        _ => EntityId::object("Pod", "", "", UNNAMED),
     }
 }
 
@@ -294,16 +351,32 @@ mod tests {
     use defib_model::views::Event;
 
     fn events(text: &str) -> Vec<Event> {
-        super::super::read(text.as_bytes(), 0).events.into_iter().map(|(e, _)| e).collect()
+        super::super::read(text.as_bytes(), 0)
+            .events
+            .into_iter()
+            .map(|(e, _)| e)
+            .collect()
     }
 
     #[test]
     fn tables_and_rows_are_read() {
-        let got = events("$ kubectl get events -n shop\nLAST SEEN   TYPE      REASON             OBJECT        MESSAGE\n5m          Warning   FailedScheduling   pod/web-0     0/1 nodes are available: 1 Insufficient cpu.\n4m          Normal    Pulled             pod/web-1     Container image already present\n");
-        assert_eq!((got.len(), got[0].about.as_str(), got[0].reason.as_str()), (2, "pod/shop/web-0", "FailedScheduling"));
-        let got = events("Events:\n  Type     Reason            Age                  From               Message\n  ----     ------            ----                 ----               -------\n  Warning  FailedScheduling  10s (x12 over 2m36s)  default-scheduler  0/1 nodes are available: 1 Insufficient cpu.\n");
-        assert_eq!((got.len(), got[0].count, got[0].message.as_str()), (1, 12, "0/1 nodes are available: 1 Insufficient cpu."));
-        let got = events("  16m   42s 11  {kubelet pool-22328c35-ijcs}    spec.containers{db}  Warning Unhealthy   Liveness probe failed: a\n                  b\n");
+        let got = events(
+            "$ kubectl get events -n shop\nLAST SEEN   TYPE      REASON             OBJECT        MESSAGE\n5m          Warning   FailedScheduling   pod/web-0     0/1 nodes are available: 1 Insufficient cpu.\n4m          Normal    Pulled             pod/web-1     Container image already present\n",
+        );
+        assert_eq!(
+            (got.len(), got[0].about.as_str(), got[0].reason.as_str()),
+            (2, "pod/shop/web-0", "FailedScheduling")
+        );
+        let got = events(
+            "Events:\n  Type     Reason            Age                  From               Message\n  ----     ------            ----                 ----               -------\n  Warning  FailedScheduling  10s (x12 over 2m36s)  default-scheduler  0/1 nodes are available: 1 Insufficient cpu.\n",
+        );
+        assert_eq!(
+            (got.len(), got[0].count, got[0].message.as_str()),
+            (1, 12, "0/1 nodes are available: 1 Insufficient cpu.")
+        );
+        let got = events(
+            "  16m   42s 11  {kubelet pool-22328c35-ijcs}    spec.containers{db}  Warning Unhealthy   Liveness probe failed: a\n                  b\n",
+        );
         assert!(got.is_empty() || got[0].container.as_deref() == Some("db"));
     }
 }

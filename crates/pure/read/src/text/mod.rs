@@ -16,12 +16,15 @@ use std::ops::Range;
 
 use defib_formats::text::{self, Command, Line};
 use defib_model::cluster::Origin;
-use defib_model::id::EntityId;
 use defib_model::fact::{Fact, Value};
+use defib_model::id::EntityId;
 use defib_model::views::Event;
 
 use crate::object::{self, Parsed};
 use crate::scan::Owner;
+
+/// The name of a thing that the text does not name.
+const UNNAMED: &str = "unnamed";
 
 /// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
 const MAX_TEXT: usize = 8 << 20;
@@ -119,7 +122,10 @@ impl<'t> Walk<'t> {
 
     /// The line's text.
     pub fn text(&self, at: usize) -> &str {
-        self.lines.get(at).map(|l| l.text.as_ref()).unwrap_or_default()
+        self.lines
+            .get(at)
+            .map(|l| l.text.as_ref())
+            .unwrap_or_default()
     }
 
     /// Is there such a line, and is it neither blank nor a command?
@@ -154,11 +160,17 @@ impl<'t> Walk<'t> {
                 .to_owned(),
         };
         let mut end = at;
-        while self.lines.get(end).is_some_and(|l| text::command(l).is_none()) {
+        while self
+            .lines
+            .get(end)
+            .is_some_and(|l| text::command(l).is_none())
+        {
             end += 1;
         }
         let origin = self.origin(at..end);
-        self.out.logs.push((origin.start as usize..origin.end as usize, owner));
+        self.out
+            .logs
+            .push((origin.start as usize..origin.end as usize, owner));
         Some(end)
     }
 
@@ -188,7 +200,15 @@ impl<'t> Walk<'t> {
             }
             if word.starts_with('-') {
                 // Options with a value in the next word.
-                if matches!(word, "-n" | "--namespace" | "--context" | "--kubeconfig" | "-o" | "-l" | "--field-selector") {
+                if matches!(
+                    word,
+                    "-n" | "--namespace"
+                        | "--context"
+                        | "--kubeconfig"
+                        | "-o"
+                        | "-l"
+                        | "--field-selector"
+                ) {
                     words.next();
                 }
                 continue;
@@ -229,7 +249,11 @@ impl<'t> Walk<'t> {
             entry: self.entry,
             line: self.lines.get(lines.start).map_or(0, |l| l.number),
             text,
-            command: self.command.as_ref().map(|c| c.line.clone()).unwrap_or_default(),
+            command: self
+                .command
+                .as_ref()
+                .map(|c| c.line.clone())
+                .unwrap_or_default(),
             value,
         };
         self.out.facts.push(fact);
@@ -257,7 +281,10 @@ fn unscheduled(pod: &mut serde_json::Value, message: &str) {
         return;
     };
     status.insert("phase".into(), "Pending".into());
-    status.insert("conditions".into(), serde_json::Value::Array(vec![condition]));
+    status.insert(
+        "conditions".into(),
+        serde_json::Value::Array(vec![condition]),
+    );
 }
 
 /// Pods of which only the scheduler's events were printed: as much of each as they show.
@@ -284,7 +311,9 @@ fn pending(walk: &mut Walk<'_>) {
         made.push((pod, *origin));
     }
     for (pod, origin) in made {
-        let Ok(bytes) = serde_json::to_vec(&pod) else { continue };
+        let Ok(bytes) = serde_json::to_vec(&pod) else {
+            continue;
+        };
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
             walk.out.objects.push(parsed);
@@ -311,16 +340,16 @@ fn manifest(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     while let Some(line) = walk.lines.get(end) {
         let text = line.text.trim_start();
         if !line.is_blank() {
-            let key = text
-                .split_once(':')
-                .is_some_and(|(k, v)| {
-                    !k.is_empty() && !k.contains(' ') && (v.is_empty() || v.starts_with(' '))
-                });
+            let key = text.split_once(':').is_some_and(|(k, v)| {
+                !k.is_empty() && !k.contains(' ') && (v.is_empty() || v.starts_with(' '))
+            });
             let inside = line.indent() > indent || text.starts_with("- ") || key;
             if line.indent() < indent || !inside || matches!(text, "EOF" | "---") {
                 break;
             }
-            if line.indent() == indent && (text.starts_with("apiVersion:") || text.starts_with("kind:")) {
+            if line.indent() == indent
+                && (text.starts_with("apiVersion:") || text.starts_with("kind:"))
+            {
                 both += 1;
             }
         }
@@ -339,8 +368,14 @@ fn manifest(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// The same as JSON: an object of the API that begins on this line.
 fn json(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let line = walk.lines.get(at)?;
-    let start = line.start + walk.bytes.get(line.start..line.end)?.iter().position(|b| *b == b'{')?;
-    let defib_formats::json::Value::Whole(range) = defib_formats::json::value(walk.bytes, start) else {
+    let start = line.start
+        + walk
+            .bytes
+            .get(line.start..line.end)?
+            .iter()
+            .position(|b| *b == b'{')?;
+    let defib_formats::json::Value::Whole(range) = defib_formats::json::value(walk.bytes, start)
+    else {
         return None;
     };
     let object = defib_formats::json::fields(walk.bytes, range.start, range.end)
@@ -348,7 +383,11 @@ fn json(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !object {
         return None;
     }
-    let after = walk.lines.iter().skip(at).position(|l| l.start >= range.end)?;
+    let after = walk
+        .lines
+        .iter()
+        .skip(at)
+        .position(|l| l.start >= range.end)?;
     walk.out.manifests.push(range);
     Some(at + after.max(1))
 }
@@ -396,8 +435,10 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
         found = text::lines(body).into_iter().find(|l| {
             let t = l.text.trim();
             t.len() >= word.len()
-                && t.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
-                && t.get(word.len()..).is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
+                && t.get(..word.len())
+                    .is_some_and(|head| head.eq_ignore_ascii_case(word))
+                && t.get(word.len()..)
+                    .is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
         });
     }
     match found {

@@ -65,7 +65,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     format!("others open, {} for one: the keys are there", other.name()),
                 );
             }
-            None if verdict == sealed::Verdict::Scope => {
+            None if verdict == Verdict::Scope => {
                 f = f
                     .term(
                         30,

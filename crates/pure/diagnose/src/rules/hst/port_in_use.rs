@@ -39,13 +39,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             RULE.on(host.clone())
                 .key(port.clone())
-                .title(format!("on {} another process holds port {port}", called(&host)))
+                .title(format!(
+                    "on {} another process holds port {port}",
+                    called(&host)
+                ))
                 .why("The program ends at once, and systemd starts it again and again.")
                 .term(90, "the kernel says so to the program that wants the port")
                 .cite_all(lines.iter().map(|l| l.evidence.clone()))
                 .explains_if(cx, K::ServiceFailing, &host)
-                .safe("See who has it.", command!("ss -ltnp 'sport = :{}'; systemctl list-units 'k3s*'", port))
-                .check_first("Stop what should not run (on a server, the agent's unit).", "systemctl disable --now k3s-agent")
+                .safe(
+                    "See who has it.",
+                    command!("ss -ltnp 'sport = :{}'; systemctl list-units 'k3s*'", port),
+                )
+                .check_first(
+                    "Stop what should not run (on a server, the agent's unit).",
+                    "systemctl disable --now k3s-agent",
+                )
                 .dont("Don't run k3s-uninstall.sh for this: it deletes the data too."),
         );
     }

@@ -128,10 +128,7 @@ fn by_word(cx: &Context<'_>, c: &Condition, out: &mut Vec<Finding>) {
         .rsplit_once(": ")
         .map(|(_, w)| w.to_owned())
         .unwrap_or_default();
-    let (ns, name) = (
-        c.entity.namespace().unwrap_or_default(),
-        c.entity.name(),
-    );
+    let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());
     out.push(
         RULE.on(c.entity.clone())
             .title(format!("claim {name} names volume {pv}, which does not fit: {what}"))
