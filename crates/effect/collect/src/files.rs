@@ -51,7 +51,17 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
                 .file_name()
                 .map(|n| n.to_string_lossy().into_owned())
                 .unwrap_or_default();
+            let before = collection.bundle.gaps.len();
             let (read, gaps) = foreign(collection, path, kind, &name, "")?;
+            // Given by itself, an archive that does not open is an unreadable file.
+            let closed = format!("archive {name}");
+            let new = collection.bundle.gaps.get(before..).unwrap_or_default();
+            if let Some(gap) = new.iter().find(|g| read == 0 && g.what == closed) {
+                return Err(CollectError::Archive {
+                    path: path.to_owned(),
+                    why: gap.why.clone(),
+                });
+            }
             collection.seen(match (read, gaps) {
                 (0, _) => Seen::None,
                 (_, 0) => Seen::All,

@@ -438,7 +438,7 @@ impl<'s> Reader<'s> {
         if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
             // A manifest inside a transcript makes the whole no YAML; read as text, it is there.
             let taken = crate::text::read(bytes, index);
-            if !taken.is_empty() {
+            if taken.is_transcript() {
                 self.gaps.truncate(before.2);
                 self.printed(index, entry, bytes, taken);
                 return;

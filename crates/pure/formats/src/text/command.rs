@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(Option<String>, String)> {
-        let lines = super::super::lines(text.as_bytes());
+        let lines = super::super::lines(text.as_bytes(), 100);
         command(&lines[0]).map(|c| (c.host.clone(), c.program().to_owned()))
     }
 
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn options_are_found_in_both_forms() {
-        let lines = super::super::lines(b"$ kubectl get pods -n a --context=b -o 'wide'");
+        let lines = super::super::lines(b"$ kubectl get pods -n a --context=b -o 'wide'", 100);
         let c = command(&lines[0]).unwrap();
         assert_eq!(c.option("-n", "--namespace"), Some("a"));
         assert_eq!(c.option("", "--context"), Some("b"));

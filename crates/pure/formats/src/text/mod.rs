@@ -37,10 +37,13 @@ impl Line<'_> {
     }
 }
 
-/// All lines of a text.
-pub fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
+/// The lines of a text, up to so many.
+pub fn lines(bytes: &[u8], limit: usize) -> Vec<Line<'_>> {
     let mut out = Vec::new();
     crate::log::lines(bytes, |number, start, line| {
+        if out.len() >= limit {
+            return;
+        }
         let end = start + line.len();
         let text = match std::str::from_utf8(line) {
             Ok(t) => Cow::Borrowed(t),
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     fn text(s: &str) -> Vec<String> {
-        lines(s.as_bytes())
+        lines(s.as_bytes(), 100)
             .into_iter()
             .map(|l| l.text.into_owned())
             .collect()
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn lines_know_where_they_stand() {
-        let all = lines(b"a\r\n> b\n");
+        let all = lines(b"a\r\n> b\n", 100);
         assert_eq!((all[1].number, all[1].start, all[1].end), (2, 3, 6));
     }
 }

@@ -27,7 +27,9 @@ use crate::scan::Owner;
 const UNNAMED: &str = "unnamed";
 
 /// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 4 << 20;
+/// Lines that are looked at, and facts that are taken, of one text.
+const MAX_LINES: usize = 100_000;
 
 /// What a text gave besides its log lines.
 #[derive(Debug, Default)]
@@ -47,12 +49,11 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// Nothing was recognised.
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
-            && self.objects.is_empty()
-            && self.events.is_empty()
-            && self.manifests.is_empty()
+    /// It shows commands, or what they failed with.
+    pub fn is_transcript(&self) -> bool {
+        self.facts
+            .iter()
+            .any(|f| matches!(f.value, Value::Ran(_) | Value::Error(_)))
     }
 }
 
@@ -71,7 +72,10 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     let mut walk = Walk {
         entry,
         bytes,
-        lines: text::lines(bytes.get(..bytes.len().min(MAX_TEXT)).unwrap_or_default()),
+        lines: text::lines(
+            bytes.get(..bytes.len().min(MAX_TEXT)).unwrap_or_default(),
+            MAX_LINES,
+        ),
         command: None,
         out: Taken::default(),
     };
@@ -420,7 +424,7 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
     }
     let mut found = None;
     if pointer.ends_with("/message") {
-        found = text::lines(body)
+        found = text::lines(body, MAX_LINES)
             .into_iter()
             .rfind(|l| l.text.contains(" FailedScheduling "));
     }
@@ -432,7 +436,7 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
             .iter()
             .find(|(field, _)| *field == step)
             .map_or(step, |(_, word)| word);
-        found = text::lines(body).into_iter().find(|l| {
+        found = text::lines(body, MAX_LINES).into_iter().find(|l| {
             let t = l.text.trim();
             t.len() >= word.len()
                 && t.get(..word.len())
