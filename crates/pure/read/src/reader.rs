@@ -119,6 +119,12 @@ impl<'s> Reader<'s> {
         self.facts.extend(taken.facts);
         self.parsed.extend(taken.objects);
         self.events.extend(taken.events);
+        self.lists.extend(taken.listed.into_iter().map(|kind| List {
+            kind: kind.to_owned(),
+            cluster_scoped: true,
+            complete: true,
+            ..List::default()
+        }));
         for range in taken.manifests {
             if bytes.get(range.start) == Some(&b'{') {
                 self.json_document(index, entry, bytes, range.start, range.end, true);

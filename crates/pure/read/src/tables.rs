@@ -67,9 +67,22 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
         cluster.event_origins.push(origin);
         cluster.events.push(event);
     }
-    cluster.events.sort_by(|a, b| {
-        (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message))
+    // Printed events have no times: their order in the text is theirs.
+    let place = |e: &Event| {
+        let origin = cluster.event_origins.get(e.obj.0 as usize);
+        origin.filter(|_| e.printed).map_or(0, |o| o.start)
+    };
+    let mut events = std::mem::take(&mut cluster.events);
+    events.sort_by(|a, b| {
+        (a.last, &a.about, place(a), &a.reason, &a.message).cmp(&(
+            b.last,
+            &b.about,
+            place(b),
+            &b.reason,
+            &b.message,
+        ))
     });
+    cluster.events = events;
     for (i, event) in cluster.events.iter().enumerate() {
         cluster
             .events_about

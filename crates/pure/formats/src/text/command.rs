@@ -196,8 +196,22 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         let host = place.split(':').next().unwrap_or_default();
         return (named(user) && named(host)).then(|| (Some(host.to_owned()), rest));
     }
-    if let Some((host, path)) = place.split_once(':') {
-        return (named(host) && dir(path)).then(|| (Some(host.to_owned()), rest));
+    if let Some((host, path)) = place.split_once(':')
+        && named(host)
+        && dir(path)
+    {
+        return Some((Some(host.to_owned()), rest));
+    }
+    // macOS: `host:dir user$ x`.
+    let mut parts = head.split_ascii_whitespace();
+    if let (Some((host, _)), Some(user), None) = (
+        parts.next().and_then(|p| p.split_once(':')),
+        parts.next(),
+        parts.next(),
+    ) && named(host)
+        && named(user)
+    {
+        return Some((Some(host.to_owned()), rest));
     }
     let mut parts = head.split_ascii_whitespace();
     let (first, second) = (parts.next()?, parts.next());
@@ -321,6 +335,7 @@ mod tests {
                 "kubectl",
             ),
             ("kubectl get pvc -n media", None, "kubectl"),
+            ("mbp:web-ui ann$ kubectl get pods", Some("mbp"), "kubectl"),
             ("- kubectl apply -f key.yaml", None, "kubectl"),
             ("2. `systemctl restart k3s`", None, "systemctl"),
             ("/usr/local/bin/k3s check-config", None, "k3s"),

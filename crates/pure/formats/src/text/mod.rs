@@ -68,6 +68,12 @@ fn printed(text: Cow<'_, str>) -> Cow<'_, str> {
     };
     let plain = text.trim_end().trim_start_matches('\u{feff}');
     let plain = unquoted(plain);
+    // The frame that k9s and its like draw around their text.
+    let plain = plain.trim_end_matches(['│', '┃', ' ']);
+    let plain = match plain.trim_start().strip_prefix(['│', '┃']) {
+        Some(inner) => inner,
+        None => plain,
+    };
     // A fence says where a paste begins and ends; it is no part of it.
     let plain = if plain.trim_start().starts_with("```") {
         ""
@@ -141,6 +147,7 @@ mod tests {
         assert_eq!(text("> > quoted  \n>\n> a > b"), ["quoted", "", "a > b"]);
         assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);
         assert_eq!(text("\u{1b}]0;title\u{7}x\n"), ["x"]);
+        assert_eq!(text("│   Warning  a      │\n"), ["   Warning  a"]);
     }
 
     #[test]

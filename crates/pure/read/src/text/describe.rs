@@ -196,26 +196,7 @@ fn headless(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if walk.text(at).trim() != "Events:" {
         return None;
     }
-    let (command, words) = walk.kubectl()?;
-    let namespace = command
-        .option("-n", "--namespace")
-        .unwrap_or_default()
-        .to_owned();
-    let i = words.iter().position(|w| *w == "describe")?;
-    let (kind, name) = match words.get(i + 1)?.split_once('/') {
-        Some((k, n)) => (k.to_owned(), n.to_owned()),
-        None => (
-            (*words.get(i + 1)?).to_owned(),
-            (*words.get(i + 2)?).to_owned(),
-        ),
-    };
-    let kind = kinds::named(&kind)?;
-    let about = defib_model::EntityId::object(
-        kind.kind,
-        kind.group(),
-        if kind.cluster { "" } else { &namespace },
-        &name,
-    );
+    let about = super::events::described(walk)?;
     super::events::read_rows(walk, at + 1, &about)
 }
 
@@ -268,6 +249,9 @@ fn body(kind: Kind, tree: &Tree) -> Value {
         "PersistentVolume" => volume(tree),
         "Service" => service(tree),
         "Deployment" | "ReplicaSet" | "StatefulSet" => workload(tree),
+        "Namespace" => {
+            json!({"status": {"phase": phase(tree), "conditions": condition_rows(tree)}})
+        }
         "StorageClass" => json!({"provisioner": tree.get("Provisioner")}),
         _ => conditions(tree),
     }

@@ -144,7 +144,69 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;
 /// also without its header, and in the older form with the counts first.
 pub(super) fn rows(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    read_rows(walk, at, &EntityId::default())
+    let about = described(walk).unwrap_or_default();
+    read_rows(walk, at, &about)
+}
+
+/// What the command describes: its events are about that, also when its head was cut away.
+pub(super) fn described(walk: &Walk<'_>) -> Option<EntityId> {
+    let (command, words) = walk.kubectl()?;
+    let namespace = command.option("-n", "--namespace").unwrap_or_default();
+    let i = words.iter().position(|w| *w == "describe")?;
+    let (kind, name) = match words.get(i + 1)?.split_once('/') {
+        Some((k, n)) => (k, n),
+        None => (*words.get(i + 1)?, *words.get(i + 2)?),
+    };
+    let kind = kinds::named(kind)?;
+    Some(EntityId::object(
+        kind.kind,
+        kind.group(),
+        if kind.cluster { "" } else { namespace },
+        name,
+    ))
+}
+
+/// An event in a controller's own log, in the two forms of client-go:
+/// `Event(v1.ObjectReference{Kind:"Pod", …}): type: 'Warning' reason: 'FailedAttachVolume' MESSAGE` and
+/// `"Event occurred" object="ns/name" kind="Pod" … type="Warning" reason="…" message="…"`.
+/// Source: client-go `tools/record/event.go` (StartLogging, StartStructuredLogging).
+pub(super) fn logged(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = walk.text(at).to_owned();
+    let field = |marks: [&str; 2]| {
+        let rest = text.split_once(marks[0])?.1;
+        rest.split_once(marks[1]).map(|(v, _)| v.to_owned())
+    };
+    let printed = if text.contains("Event(v1.ObjectReference{") {
+        let rest = text.split_once("): type: '")?.1;
+        let (kind, rest) = rest.split_once("' reason: '")?;
+        let (reason, message) = rest.split_once("' ")?;
+        Printed {
+            about: about(
+                &field(["Kind:\"", "\""])?,
+                &field(["Namespace:\"", "\""]).unwrap_or_default(),
+                &field(["Name:\"", "\""])?,
+            ),
+            warning: kind == "Warning",
+            reason: reason.to_owned(),
+            message: message.trim().to_owned(),
+            ..Printed::default()
+        }
+    } else if text.contains("\"Event occurred\"") {
+        let object = field([" object=\"", "\""])?;
+        let (namespace, name) = object.split_once('/').unwrap_or(("", &object));
+        let message = text.split_once(" message=\"")?.1;
+        Printed {
+            about: about(&field([" kind=\"", "\""])?, namespace, name),
+            warning: text.contains(" type=\"Warning\""),
+            reason: field([" reason=\"", "\""])?,
+            message: message.trim_end_matches('"').replace("\\\"", "\""),
+            ..Printed::default()
+        }
+    } else {
+        return None;
+    };
+    take(walk, at..at + 1, printed);
+    Some(at + 1)
 }
 
 /// The rows from here on, about this entity.
@@ -356,6 +418,28 @@ mod tests {
             .into_iter()
             .map(|(e, _)| e)
             .collect()
+    }
+
+    #[test]
+    fn controllers_log_their_events() {
+        for line in [
+            "I0907 03:50:09.373103       1 event.go:218] Event(v1.ObjectReference{Kind:\"Pod\", Namespace:\"shop\", Name:\"web-0\", UID:\"x\", APIVersion:\"v1\"}): type: 'Warning' reason: 'FailedAttachVolume' Multi-Attach error for volume \"v\"",
+            "I0907 03:50:09.373103       1 event.go:307] \"Event occurred\" object=\"shop/web-0\" fieldPath=\"\" kind=\"Pod\" apiVersion=\"v1\" type=\"Warning\" reason=\"FailedAttachVolume\" message=\"Multi-Attach error for volume \\\"v\\\"\"",
+        ] {
+            let got = events(line);
+            assert_eq!(
+                (got.len(), got[0].about.as_str(), got[0].reason.as_str()),
+                (1, "pod/shop/web-0", "FailedAttachVolume"),
+                "{line}"
+            );
+            assert!(
+                got[0]
+                    .message
+                    .starts_with("Multi-Attach error for volume \"v"),
+                "{}",
+                got[0].message
+            );
+        }
     }
 
     #[test]

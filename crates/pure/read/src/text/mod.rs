@@ -24,7 +24,7 @@ use crate::object::{self, Parsed};
 use crate::scan::Owner;
 
 /// The name of a thing that the text does not name.
-const UNNAMED: &str = "unnamed";
+pub(crate) const UNNAMED: &str = "unnamed";
 
 /// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
 const MAX_TEXT: usize = 4 << 20;
@@ -44,6 +44,8 @@ pub(crate) struct Taken {
     pub manifests: Vec<Range<usize>>,
     /// What was read as events, and what each is about: these words are no log's.
     pub heard: Vec<(Range<usize>, EntityId)>,
+    /// Kinds without namespaces of which a command listed all.
+    pub listed: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,
 }
@@ -97,6 +99,7 @@ const FORMS: &[Form] = &[
     events::table,
     objects::table,
     describe::read,
+    events::logged,
     events::rows,
     bare::read,
     host::read,

@@ -37,6 +37,9 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !names.iter().any(|n| n == "NAME") {
         return None;
     }
+    if kind.cluster && asked_for_all(walk) {
+        walk.out.listed.push(kind.kind);
+    }
     let table = Table::new(&header);
     let mut end = at + 1;
     while walk.is_output(end) {
@@ -51,6 +54,17 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         end += 1;
     }
     Some(end)
+}
+
+/// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.
+fn asked_for_all(walk: &Walk<'_>) -> bool {
+    walk.kubectl().is_some_and(|(c, words)| {
+        matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
+            && !c.line.contains(['|', '>'])
+            && !c.words.iter().any(|w| {
+                w == "-l" || w.starts_with("--selector") || w.starts_with("--field-selector")
+            })
+    })
 }
 
 /// `flux get kustomizations`.
