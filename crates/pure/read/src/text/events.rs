@@ -335,12 +335,17 @@ fn one(text: &str) -> Option<Printed> {
         if !word(reason) || cells.len() < 4 {
             return None;
         }
-        let message = cells.get(4..).unwrap_or_default().join("  ");
+        // Nobody signs what the scheduler says by the newer API: the column is empty then.
+        let signed = cells
+            .get(3)
+            .is_some_and(|c| cells.len() > 4 || c.split(' ').count() <= 2);
+        let from = if signed { 4 } else { 3 };
+        let message = cells.get(from..).unwrap_or_default().join("  ");
         return Some(Printed {
             warning,
             reason: reason.clone(),
             age: cells.get(2)?.clone(),
-            component: cells.get(3)?.clone(),
+            component: cells.get(3).filter(|_| signed).cloned().unwrap_or_default(),
             message,
             ..Printed::default()
         });
