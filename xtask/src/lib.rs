@@ -7,4 +7,5 @@ pub mod codegen;
 pub mod docs;
 pub mod dump;
 pub mod lab;
+pub mod perturb;
 pub mod walls;

@@ -39,6 +39,11 @@ const CHORES: &[Chore] = &[
         xtask::lab::cli::run,
     ),
     (
+        "perturb",
+        "the incidents of a corpus under other names: --seed N --out DIR CORPUS",
+        xtask::perturb::run,
+    ),
+    (
         "walls",
         "compares who depends on whom with who may",
         xtask::walls::run,

@@ -31,27 +31,18 @@ pub fn is_bundle(path: &Path) -> bool {
     matches!(entries.next(), Some(Ok(e)) if e.path().is_ok_and(|p| p == Path::new(MANIFEST)))
 }
 
-/// What foreign archive or database the file is, if it is one: they are not read yet.
-pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
-    let mut head = [0u8; 4096];
+/// What database the file is, if it is one: they are not read yet.
+pub(crate) fn database(path: &Path) -> Option<&'static str> {
+    let mut head = [0u8; 64];
     let n = File::open(path).ok()?.read(&mut head).ok()?;
     let head = head.get(..n)?;
-    let starts = |magic: &[u8]| head.starts_with(magic);
-    Some(if starts(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        "a zstd file that is no bundle"
-    } else if starts(&[0x1f, 0x8b]) {
-        "a gzip file"
-    } else if starts(b"PK\x03\x04") {
-        "a zip archive"
-    } else if head.get(257..262) == Some(b"ustar") {
-        "a tar archive"
-    } else if starts(b"SQLite format 3\0") {
-        "an SQLite database"
+    if head.starts_with(b"SQLite format 3\0") {
+        Some("an SQLite database")
     } else if head.get(16..20) == Some(&[0xed, 0xda, 0x0c, 0xed]) {
-        "an etcd database"
+        Some("an etcd database")
     } else {
-        return None;
-    })
+        None
+    }
 }
 
 /// A sink that writes a bundle.

@@ -37,6 +37,14 @@ pub enum CollectError {
         /// What is wrong with it.
         why: String,
     },
+    /// The archive can't be opened.
+    #[error("{path} is no readable archive: {why}")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The bundle was written by a newer tool.
     #[error(
         "{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer"

@@ -1,6 +1,6 @@
 //! Files and folders into entries: sorted, links not followed, what can't be read is a gap.
 //!
-//! Deliberately absent: archives other than our own bundle, and any trust in names or file times.
+//! Deliberately absent: any trust in names or file times.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +12,7 @@ use defib_model::report::Gap;
 
 use crate::archive::{self, BundleFile};
 use crate::store::Place;
+use crate::unpack::{self, Unpack};
 use crate::{Asked, CollectError, Collection};
 
 /// Files that one folder may hold; a hostile tree must not keep us for ever.
@@ -39,10 +40,34 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
         if archive::is_bundle(path) {
             return bundle(collection, path);
         }
-        if let Some(what) = archive::foreign(path) {
+        if let Some(what) = archive::database(path) {
             return Err(CollectError::NotYet {
                 what: format!("{} ({what})", path.display()),
             });
+        }
+        if let Some(kind) = packed(path) {
+            collection.source(&path.display().to_string(), "archive", "file");
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let before = collection.bundle.gaps.len();
+            let (read, gaps) = foreign(collection, path, kind, &name, "")?;
+            // Given by itself, an archive that does not open is an unreadable file.
+            let closed = format!("archive {name}");
+            let new = collection.bundle.gaps.get(before..).unwrap_or_default();
+            if let Some(gap) = new.iter().find(|g| read == 0 && g.what == closed) {
+                return Err(CollectError::Archive {
+                    path: path.to_owned(),
+                    why: gap.why.clone(),
+                });
+            }
+            collection.seen(match (read, gaps) {
+                (0, _) => Seen::None,
+                (_, 0) => Seen::All,
+                _ => Seen::Part,
+            });
+            return Ok(());
         }
         collection.source(&path.display().to_string(), "file", "file");
         let name = path
@@ -78,6 +103,19 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
     for relative in files {
         let full = path.join(&relative);
         let id = relative.to_string_lossy().into_owned();
+        if let Some(kind) = packed(&full) {
+            let below = match kind {
+                unpack::Kind::Tar | unpack::Kind::Zip => format!("{id}/"),
+                // A packed file stands where it stood.
+                _ => id
+                    .rsplit_once('/')
+                    .map_or(String::new(), |(f, _)| format!("{f}/")),
+            };
+            let (took, left) = foreign(collection, &full, kind, &id, &below)?;
+            read += took;
+            missed += left;
+            continue;
+        }
         match read_file(&full) {
             Ok(raw) => {
                 file(collection, &id, &full, raw)?;
@@ -98,6 +136,71 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
         _ => Seen::Part,
     });
     Ok(())
+}
+
+/// What kind of archive the file is, if it is one.
+fn packed(path: &Path) -> Option<unpack::Kind> {
+    let mut head = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(512)
+        .read_to_end(&mut head)
+        .ok()?;
+    unpack::kind(&head)
+}
+
+/// Takes the files of an archive of another maker; the answer is how many were read and left out.
+fn foreign(
+    collection: &mut Collection<'_>,
+    path: &Path,
+    kind: unpack::Kind,
+    label: &str,
+    below: &str,
+) -> Result<(usize, usize), CollectError> {
+    let unreadable = |source| CollectError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let (mut read, mut binary) = (0, Vec::new());
+    let mut take = |name: &str, raw: Vec<u8>| {
+        if !is_text(&raw) {
+            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            return Ok(());
+        }
+        let asked = Asked {
+            probe: "file",
+            ..Asked::default()
+        };
+        collection.take_whole(name, raw, asked)?;
+        collection.store.places.push(Place::Packed {
+            path: path.to_owned(),
+            kind,
+            label: label.to_owned(),
+            below: below.to_owned(),
+            nth: read,
+        });
+        read += 1;
+        Ok(())
+    };
+    let mut reader = Unpack::new(size, &mut take);
+    reader.archive(kind, file, label, below, 0)?;
+    let mut gaps = reader.gaps;
+    gaps.extend(binary);
+    let left = gaps.len();
+    collection.bundle.gaps.extend(gaps);
+    Ok((read, left))
+}
+
+const NO_TEXT: &str = "not text; databases are not read yet";
+
+/// Text, also in UTF-16 with its mark.
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let head = bytes
+        .get(..bytes.len().min(HEAD as usize))
+        .unwrap_or_default();
+    sniff::looks(head) != sniff::Looks::Binary || wide(head)
 }
 
 /// Takes one file's bytes in, and remembers where they can be read again.
@@ -127,10 +230,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if !meta.is_file() {
         return Err("not a file any more".to_owned());
     }
-    if let Some(what) = archive::foreign(path) {
-        return Err(format!(
-            "{what}; archives and databases in folders are not read yet"
-        ));
+    if let Some(what) = archive::database(path) {
+        return Err(format!("{what}; databases are not read yet"));
     }
     if meta.len() > MAX_FILE {
         return Err(format!(
@@ -143,8 +244,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
         .take(HEAD)
         .read_to_end(&mut out)
         .map_err(|e| e.to_string())?;
-    if sniff::looks(&out) == sniff::Looks::Binary && !wide(&out) {
-        return Err("not text; databases and archives are not read yet".to_owned());
+    if !is_text(&out) {
+        return Err(NO_TEXT.to_owned());
     }
     out.reserve_exact((meta.len() as usize).saturating_sub(out.len()) + SPARE);
     file.take(MAX_FILE)
@@ -217,10 +318,14 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
             path: PathBuf::from("-"),
             source,
         })?;
-    let head = raw.get(..raw.len().min(HEAD as usize)).unwrap_or_default();
-    if sniff::looks(head) == sniff::Looks::Binary && !wide(head) {
-        let why = "not text; databases and archives are not read yet";
-        collection.bundle.gaps.push(Gap::new("standard input", why));
+    if let Some(kind) = unpack::kind(raw.get(..raw.len().min(512)).unwrap_or_default()) {
+        return packed_stdin(collection, kind, raw);
+    }
+    if !is_text(&raw) {
+        collection
+            .bundle
+            .gaps
+            .push(Gap::new("standard input", NO_TEXT));
         return Ok(());
     }
     let empty = raw.is_empty();
@@ -231,6 +336,41 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
     let clean = collection.take_whole("stdin", raw, asked)?;
     collection.store.keep(&clean);
     collection.seen(if empty { Seen::None } else { Seen::All });
+    Ok(())
+}
+
+/// An archive on standard input. What can't be read again is kept, packed.
+fn packed_stdin(
+    collection: &mut Collection<'_>,
+    kind: unpack::Kind,
+    raw: Vec<u8>,
+) -> Result<(), CollectError> {
+    let (size, mut read, mut binary) = (raw.len() as u64, 0, Vec::new());
+    let mut take = |name: &str, raw: Vec<u8>| {
+        if !is_text(&raw) {
+            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            return Ok::<(), CollectError>(());
+        }
+        let asked = Asked {
+            probe: "file",
+            ..Asked::default()
+        };
+        let clean = collection.take_whole(name, raw, asked)?;
+        collection.store.keep(&clean);
+        read += 1;
+        Ok(())
+    };
+    let mut reader = Unpack::new(size, &mut take);
+    reader.archive(kind, std::io::Cursor::new(raw), "stdin", "", 0)?;
+    let mut gaps = reader.gaps;
+    gaps.extend(binary);
+    let left = gaps.len();
+    collection.bundle.gaps.extend(gaps);
+    collection.seen(match (read, left) {
+        (0, _) => Seen::None,
+        (_, 0) => Seen::All,
+        _ => Seen::Part,
+    });
     Ok(())
 }
 

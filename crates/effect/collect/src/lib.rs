@@ -9,6 +9,7 @@ mod files;
 #[cfg(feature = "live")]
 mod kube;
 mod store;
+mod unpack;
 
 pub use archive::{BundleFile, Writer, is_bundle};
 pub use error::CollectError;

@@ -4,22 +4,36 @@
 //! cluster are kept compressed, because they can't be asked for twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::PathBuf;
 
 use defib_formats::redact;
 
 use crate::archive::BundleFile;
+use crate::unpack::{Kind, Unpack};
 
 /// Where an entry can be read again.
 #[derive(Debug)]
 pub(crate) enum Place {
     /// A file, with the hash of what was read from it, without secrets.
-    File {
-        path: PathBuf,
-        blake3: String,
-    },
+    File { path: PathBuf, blake3: String },
+    /// The bytes themselves, packed.
     Memory(Vec<u8>),
+    /// An entry of a bundle.
     Archive(PathBuf),
+    /// A file in an archive of another maker.
+    Packed {
+        /// The archive.
+        path: PathBuf,
+        /// Its kind.
+        kind: Kind,
+        /// Its label.
+        label: String,
+        /// Where its entries stand.
+        below: String,
+        /// Which of its texts, from 0.
+        nth: usize,
+    },
 }
 
 /// Where every entry can be read again, by its index in the manifest.
@@ -40,6 +54,7 @@ impl Store {
     /// Calls `each` with every wanted entry that can still be read.
     pub fn read(&self, wanted: &BTreeSet<u32>, mut each: impl FnMut(u32, &[u8])) {
         let mut archives: BTreeMap<&PathBuf, Vec<u32>> = BTreeMap::new();
+        let mut packed: BTreeMap<_, BTreeMap<usize, u32>> = BTreeMap::new();
         for index in wanted {
             match self.places.get(*index as usize) {
                 Some(Place::File { path, blake3 }) => {
@@ -58,8 +73,39 @@ impl Store {
                     }
                 }
                 Some(Place::Archive(path)) => archives.entry(path).or_default().push(*index),
+                Some(Place::Packed {
+                    path,
+                    kind,
+                    label,
+                    below,
+                    nth,
+                }) => {
+                    packed
+                        .entry((path, *kind, label, below))
+                        .or_default()
+                        .insert(*nth, *index);
+                }
                 None => {}
             }
+        }
+        for ((path, kind, label, below), wanted) in packed {
+            let Ok(file) = File::open(path) else { continue };
+            let size = file.metadata().map_or(1, |m| m.len());
+            let last = wanted.keys().last().copied().unwrap_or(0);
+            let mut at = 0;
+            let mut take = |_: &str, raw: Vec<u8>| {
+                if !crate::files::is_text(&raw) {
+                    return Ok(());
+                }
+                if let Some(index) = wanted.get(&at) {
+                    let (text, _) = redact::redact_vec(raw);
+                    each(*index, &text);
+                }
+                at += 1;
+                if at > last { Err(()) } else { Ok(()) }
+            };
+            // It ends with an error when all that was wanted is found.
+            let _ = Unpack::new(size, &mut take).archive(kind, file, label, below, 0);
         }
         for (path, indices) in archives {
             let first = self

@@ -7,7 +7,7 @@
 //! Gates, for every section that names a cause:
 //! - necessity: without the lines that the cause cites, it is not named any more;
 //! - sufficiency: with only the documents that are cited or named, it still is;
-//! - noise: healthy objects and a roll-out that just began change nothing;
+//! - noise: healthy objects, a roll-out that just began and a healthy journal change nothing;
 //! - order: renamed and reordered files change nothing.
 #![expect(
     clippy::unwrap_used,
@@ -318,6 +318,50 @@ pub fn noise(count: usize) -> String {
     out
 }
 
+/// The journal of a server that starts, works and restarts once, line for line as k3s writes it, with
+/// other services between; a start that waits for its datastore is the red herring.
+fn journal(count: usize) -> String {
+    use std::fmt::Write;
+    const START: &[&str] = &[
+        r#"k3s[812]: time="2020-01-01T00:00:00Z" level=info msg="Starting k3s v1.35.5+k3s1 (0a1b2c3d)""#,
+        r#"k3s[812]: time="2020-01-01T00:00:00Z" level=info msg="Managed etcd cluster bootstrap already complete and initialized""#,
+        r#"k3s[812]: time="2020-01-01T00:00:00Z" level=info msg="Reconciling bootstrap data between datastore and disk""#,
+        r#"k3s[812]: time="2020-01-01T00:00:00Z" level=info msg="Successfully reconciled with local datastore""#,
+        r#"k3s[812]: {"level":"info","ts":"2020-01-01T00:00:01.000000Z","caller":"embed/etcd.go:140","msg":"configuring peer listeners","listen-peer-urls":["https://127.0.0.1:2380"]}"#,
+        r#"k3s[812]: {"level":"info","ts":"2020-01-01T00:00:01.000000Z","logger":"raft","caller":"v3@v3.6.0/raft.go:912","msg":"raft.node: 8e9e05c52164694d elected leader 8e9e05c52164694d at term 4"}"#,
+        r#"k3s[812]: time="2020-01-01T00:00:02Z" level=info msg="Polling for API server readiness: GET /readyz failed: the server is currently unable to handle the request""#,
+        r#"k3s[812]: time="2020-01-01T00:00:03Z" level=info msg="Connection to etcd is ready""#,
+        r#"k3s[812]: I0101 00:00:04.000000     812 controllermanager.go:100] "Started controller" controller="endpoint-controller""#,
+        r#"k3s[812]: time="2020-01-01T00:00:05Z" level=info msg="k3s is up and running""#,
+        r#"k3s[812]: time="2020-01-01T00:00:06Z" level=info msg="Running flannel backend.""#,
+        r#"systemd[1]: Started Lightweight Kubernetes."#,
+    ];
+    const WORK: &[&str] = &[
+        r#"k3s[812]: {"level":"info","ts":"2020-01-01T00:01:00.000000Z","caller":"mvcc/index.go:214","msg":"compact tree index","revision":4711}"#,
+        r#"k3s[812]: {"level":"info","ts":"2020-01-01T00:01:00.000000Z","caller":"mvcc/kvstore_compaction.go:72","msg":"finished scheduled compaction","compact-revision":4711,"took":"11.2ms"}"#,
+        r#"k3s[812]: I0101 00:01:01.000000     812 range_allocator.go:240] "Successfully synced" key="noise-host""#,
+        r#"k3s[812]: I0101 00:01:02.000000     812 reconciler_common.go:299] "Volume detached for volume \"data\" (UniqueName: \"x\") on node \"noise-host\" DevicePath \"\"""#,
+        r#"sshd[99]: Accepted publickey for root from 192.0.2.9 port 50122 ssh2: ED25519 SHA256:x"#,
+        r#"systemd[1]: Starting Daily apt download activities..."#,
+        r#"kernel: cni0: port 4(veth0a1b2c3d) entered forwarding state"#,
+        r#"CRON[77]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly)"#,
+    ];
+    let mut out = String::new();
+    for i in 0..count {
+        let line = match START.get(i % (count / 2)) {
+            Some(start) => start,
+            None => WORK[i % WORK.len()],
+        };
+        let _ = writeln!(
+            out,
+            "Jan 01 00:{:02}:{:02} noise-host {line}",
+            (i / 60) % 60,
+            i % 60
+        );
+    }
+    out
+}
+
 fn page(path: &Path) -> datatest_stable::Result<()> {
     let text = std::fs::read_to_string(path)?;
     assert!(
@@ -344,6 +388,7 @@ fn page(path: &Path) -> datatest_stable::Result<()> {
         sufficiency(&section.files, &report);
         let mut noisy = section.files.clone();
         noisy.insert("zz-noise.json".into(), noise(5_000));
+        noisy.insert("zz-noise.log".into(), journal(5_000));
         assert_eq!(
             classes(&diagnose(&noisy)),
             classes(&report),

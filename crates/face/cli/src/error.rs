@@ -89,6 +89,7 @@ impl From<defib_session::Error> for CliError {
             E::Exists { .. } => {
                 failure.hint("nothing is overwritten: name another file with --out FILE")
             }
+            E::Archive { .. } => failure.hint("fetch it again, or unpack what can be unpacked and give the folder: defib diagnose DIR"),
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
             E::Unwritable { .. } => {
                 failure.hint("name a file in a folder that exists and may be written: --out FILE")

@@ -49,7 +49,12 @@ const NAMES: &[(&str, &[&str])] = &[
     ("nvidia-device-plugin", &["device-plugin"]),
     (
         "local-path helper pod",
-        &["helper-pod", "local-path-provisioner"],
+        &[
+            "helper-pod",
+            "create-pvc",
+            "delete-pvc",
+            "local-path-provisioner",
+        ],
     ),
     ("csi-driver-nfs", &["csi-nfs", "csi-driver-nfs"]),
     ("kernel", &["node-problem-detector"]),

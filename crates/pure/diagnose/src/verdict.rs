@@ -144,9 +144,30 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         candidates,
         question,
         symptoms,
-        contradictions: Vec::new(),
+        contradictions: contradictions(&judged),
         notes: crate::notes::notes(cx),
     }
+}
+
+/// What speaks for a cause and against it at once: two places of the evidence that can't both hold.
+fn contradictions(judged: &Judged) -> Vec<Contradiction> {
+    let mut out: Vec<Contradiction> = judged
+        .roots
+        .iter()
+        .chain(&judged.candidates)
+        .filter_map(|f| {
+            Some(Contradiction {
+                entity: f.entity.clone(),
+                a: f.evidence.first()?.clone(),
+                b: f.against.first()?.clone(),
+            })
+        })
+        .collect();
+    out.sort_by(|x, y| {
+        (&x.entity, &x.a.file, x.a.line, &x.b.text)
+            .cmp(&(&y.entity, &y.a.file, y.a.line, &y.b.text))
+    });
+    out
 }
 
 /// A node that has just registered is no trouble yet, and nothing that is well either.

@@ -89,8 +89,9 @@ pub fn origin(line: &str) -> Option<Origin> {
     let program = program.split('[').next()?;
     let plain = |s: &str| {
         !s.is_empty()
-            && s.chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '(' | ')'))
+            && s.chars().all(|c| {
+                c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '(' | ')')
+            })
     };
     (plain(host) && plain(program)).then(|| Origin {
         host: host.to_owned(),

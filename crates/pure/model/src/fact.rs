@@ -31,6 +31,8 @@ pub enum Value {
     None,
     /// A command that somebody ran: its words, and how it is known to have ended (its own last line).
     Ran(Vec<String>),
+    /// An error that a command printed, its lines joined.
+    Error(String),
     /// A file system, as `df` shows it.
     FileSystem(FileSystem),
     /// Inodes of a file system, as `df -i` shows them: mount point and percent used.

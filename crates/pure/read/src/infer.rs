@@ -54,6 +54,11 @@ pub fn of_shape(json: &[u8]) -> Option<(&'static str, &'static str)> {
         ("Event", "events.k8s.io/v1")
     } else if status("containerStatuses") || (spec("containers") && !spec("template")) {
         ("Pod", "v1")
+    } else if shape.status.is_some_and(|s| {
+        let text = s.get();
+        text.contains("\"NamespaceDeletion") || text.contains("\"NamespaceContentRemaining")
+    }) {
+        ("Namespace", "v1")
     } else if status("nodeInfo") || spec("podCIDR") {
         ("Node", "v1")
     } else if spec("accessModes") && (spec("claimRef") || spec("capacity")) {

@@ -115,11 +115,16 @@ pub fn read(
     let json = defib_formats::json::compact(json);
     let head: Head = parse(&json).ok_or(Refused::Invalid(origin.start))?;
     let (mut kind, mut api_version) = (head.kind, head.api_version);
+    let mut metadata = head.metadata;
     if kind.is_empty() {
         let (k, v) = match list {
             Some((k, v)) => (k.clone(), v.clone()),
             None => {
                 let (k, v) = infer_owned(&json).ok_or(Refused::NoKind)?;
+                // A piece of an object: its head was left out, and its name with it.
+                if metadata.name.is_empty() {
+                    metadata.name = crate::text::UNNAMED.to_owned();
+                }
                 (k, v)
             }
         };
@@ -128,16 +133,16 @@ pub fn read(
             api_version = v;
         }
     }
-    if head.metadata.name.is_empty() && kind != "Event" {
+    if metadata.name.is_empty() && kind != "Event" {
         return Err(Refused::NoName);
     }
     let group = api_version.rsplit_once('/').map_or("", |(g, _)| g);
     let mut object = Object {
-        id: EntityId::object(&kind, group, &head.metadata.namespace, &head.metadata.name),
-        revision: head.metadata.resource_version.parse().unwrap_or(0),
-        namespace: head.metadata.namespace,
-        name: head.metadata.name,
-        uid: head.metadata.uid,
+        id: EntityId::object(&kind, group, &metadata.namespace, &metadata.name),
+        revision: metadata.resource_version.parse().unwrap_or(0),
+        namespace: metadata.namespace,
+        name: metadata.name,
+        uid: metadata.uid,
         api_version,
         kind,
         json: Box::default(),

@@ -60,7 +60,9 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         if l.printed {
             let place = crate::text::place(bytes, object.clone(), &l.pointer);
             let said = match &l.focus {
-                Focus::Head => locate::quote(bytes.get(place.clone()).unwrap_or_default(), QUOTE_LIMIT),
+                Focus::Head => {
+                    locate::quote(bytes.get(place.clone()).unwrap_or_default(), QUOTE_LIMIT)
+                }
                 focus => focus.cut(
                     &locate::quote(bytes.get(place.clone()).unwrap_or_default(), FIELD),
                     QUOTE_LIMIT,

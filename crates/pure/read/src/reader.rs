@@ -119,13 +119,23 @@ impl<'s> Reader<'s> {
         self.facts.extend(taken.facts);
         self.parsed.extend(taken.objects);
         self.events.extend(taken.events);
+        self.lists.extend(taken.listed.into_iter().map(|kind| List {
+            kind: kind.to_owned(),
+            cluster_scoped: true,
+            complete: true,
+            ..List::default()
+        }));
         for range in taken.manifests {
             if bytes.get(range.start) == Some(&b'{') {
                 self.json_document(index, entry, bytes, range.start, range.end, true);
-            } else if let Ok(text) = std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default()) {
+            } else if let Ok(text) =
+                std::str::from_utf8(bytes.get(range.clone()).unwrap_or_default())
+            {
                 yaml::documents(text, |document| {
                     if let Ok(mut doc) = document {
-                        for place in std::iter::once(&mut doc.source).chain(doc.items.iter_mut().map(|(_, s)| s)) {
+                        for place in std::iter::once(&mut doc.source)
+                            .chain(doc.items.iter_mut().map(|(_, s)| s))
+                        {
                             place.start += range.start;
                             place.end += range.start;
                         }
@@ -137,11 +147,23 @@ impl<'s> Reader<'s> {
         }
         let mut at = 0;
         for (range, owner) in taken.logs {
-            self.scan(index, bytes, at..range.start, Owner::default(), &taken.heard);
+            self.scan(
+                index,
+                bytes,
+                at..range.start,
+                Owner::default(),
+                &taken.heard,
+            );
             self.scan(index, bytes, range.clone(), owner, &[]);
             at = range.end;
         }
-        self.scan(index, bytes, at..bytes.len(), Owner::default(), &taken.heard);
+        self.scan(
+            index,
+            bytes,
+            at..bytes.len(),
+            Owner::default(),
+            &taken.heard,
+        );
     }
 
     fn scan(
@@ -167,8 +189,14 @@ impl<'s> Reader<'s> {
             },
             _ => Owner::default(),
         };
-        self.scanned
-            .push(scan::scan(self.signals, index, bytes, 0..bytes.len(), owner, &[]));
+        self.scanned.push(scan::scan(
+            self.signals,
+            index,
+            bytes,
+            0..bytes.len(),
+            owner,
+            &[],
+        ));
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -416,7 +444,7 @@ impl<'s> Reader<'s> {
         if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
             // A manifest inside a transcript makes the whole no YAML; read as text, it is there.
             let taken = crate::text::read(bytes, index);
-            if !taken.is_empty() {
+            if taken.is_transcript() {
                 self.gaps.truncate(before.2);
                 self.printed(index, entry, bytes, taken);
                 return;
@@ -431,14 +459,13 @@ impl<'s> Reader<'s> {
     }
 
     fn yaml_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], doc: yaml::Document) {
-        let top: BTreeMap<String, Range<usize>> =
-            json::fields(&doc.json, 0, doc.json.len())
-                .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
-                .filter_map(|f| match f.value {
-                    Value::Whole(r) => Some((f.key, r)),
-                    _ => None,
-                })
-                .collect();
+        let top: BTreeMap<String, Range<usize>> = json::fields(&doc.json, 0, doc.json.len())
+            .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
+            .filter_map(|f| match f.value {
+                Value::Whole(r) => Some((f.key, r)),
+                _ => None,
+            })
+            .collect();
         let text = |k: &str| {
             top.get(k)
                 .and_then(|r| json::string_at(&doc.json, r))

@@ -74,30 +74,27 @@ pub fn scan(
 ) -> Scanned {
     let base = range.start;
     let part = bytes.get(range.clone()).unwrap_or_default();
-    let mut out = Scanned {
-        lines: memchr::memchr_iter(b'\n', part).count() as u64,
-        ..Scanned::default()
+    let mut scan = Scan {
+        set,
+        entry,
+        bytes,
+        events,
+        lines: LineCounter { at: 0, line: 1 },
+        out: Scanned {
+            lines: memchr::memchr_iter(b'\n', part).count() as u64,
+            ..Scanned::default()
+        },
     };
     if part.last().is_some_and(|b| *b != b'\n') {
-        out.lines += 1;
+        scan.out.lines += 1;
     }
     let marked = memchr::memmem::find(
         part.get(..part.len().min(65_536)).unwrap_or_default(),
         b"==== START logs for container ",
     )
     .is_some();
-    let mut lines = LineCounter { at: 0, line: 1 };
     if !marked {
-        stretch(
-            set,
-            entry,
-            bytes,
-            range,
-            &owner,
-            events,
-            &mut lines,
-            &mut out,
-        );
+        scan.stretch(range, &owner);
     } else {
         let mut start = base;
         let mut current = owner;
@@ -116,142 +113,140 @@ pub fn scan(
                     container: mark.container,
                 };
             } else {
-                stretch(
-                    set,
-                    entry,
-                    bytes,
-                    start..at,
-                    &current,
-                    events,
-                    &mut lines,
-                    &mut out,
-                );
+                scan.stretch(start..at, &current);
                 current = Owner::default();
             }
             start = (end + 1).min(range.end);
         }
         if start < range.end {
-            stretch(
-                set,
-                entry,
-                bytes,
-                start..range.end,
-                &current,
-                events,
-                &mut lines,
-                &mut out,
-            );
+            scan.stretch(start..range.end, &current);
         }
     }
+    let mut out = scan.out;
     out.last = out.hits.iter().filter_map(|h| h.last).max().or(out.last);
     out
 }
 
-fn stretch(
-    set: &SignalSet,
+/// One log being read.
+struct Scan<'a> {
+    set: &'a SignalSet,
     entry: u32,
-    bytes: &[u8],
-    range: Range<usize>,
-    owner: &Owner,
-    events: &[(Range<usize>, EntityId)],
-    lines: &mut LineCounter,
-    out: &mut Scanned,
-) {
-    let text = bytes.get(range.clone()).unwrap_or_default();
-    if let Some(automaton) = &set.automaton {
-        let mut seen = (usize::MAX, Vec::new());
-        for found in automaton.find_overlapping_iter(text) {
-            let line = line_range(text, found.start());
-            let row = found.pattern().as_usize();
-            // Of a line that is longer than any program writes, a piece counts as a line.
-            let piece = line.start + (found.start() - line.start) / AFTER * AFTER;
-            if seen.0 != piece {
-                seen = (piece, Vec::new());
+    bytes: &'a [u8],
+    events: &'a [(Range<usize>, EntityId)],
+    lines: LineCounter,
+    out: Scanned,
+}
+
+impl Scan<'_> {
+    fn stretch(&mut self, range: Range<usize>, owner: &Owner) {
+        let Self {
+            set,
+            entry,
+            bytes,
+            events,
+            lines,
+            out,
+        } = self;
+        let (entry, bytes) = (*entry, *bytes);
+        let text = bytes.get(range.clone()).unwrap_or_default();
+        if let Some(automaton) = &set.automaton {
+            let mut seen = (usize::MAX, Vec::new());
+            for found in automaton.find_overlapping_iter(text) {
+                let line = line_range(text, found.start());
+                let row = found.pattern().as_usize();
+                // Of a line that is longer than any program writes, a piece counts as a line.
+                let piece = line.start + (found.start() - line.start) / AFTER * AFTER;
+                if seen.0 != piece {
+                    seen = (piece, Vec::new());
+                }
+                if seen.1.contains(&row) {
+                    continue;
+                }
+                seen.1.push(row);
+                let Some((signal, pattern)) = set.rows.get(row) else {
+                    continue;
+                };
+                let from = line.start.max(found.start().saturating_sub(BEFORE));
+                let to = line.end.min(found.start() + AFTER);
+                let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
+                let plain = log::unescape(said.trim_end_matches('\r'));
+                let hit = found.start() - from;
+                let (groups, span) = match pattern {
+                    None => (Vec::new(), hit..hit),
+                    Some(regex) => match regex.captures(&plain) {
+                        None => continue,
+                        Some(c) => (
+                            c.iter()
+                                .skip(1)
+                                .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
+                                .collect(),
+                            c.get(0).map_or(hit..hit, |m| {
+                                written(&said, m.start())..written(&said, m.end())
+                            }),
+                        ),
+                    },
+                };
+                let head = text.get(line.start..line.end.min(line.start + 512));
+                let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
+                let number = lines.number(bytes, range.start + line.start);
+                let quoted = around(said.trim_end_matches('\r'), hit, span);
+                let at = range.start + found.start();
+                let event = events
+                    .iter()
+                    .find(|(r, _)| r.contains(&at))
+                    .map(|(_, about)| about);
+                let origin = if owner.entity.is_none() && event.is_none() {
+                    let head = String::from_utf8_lossy(head.unwrap_or_default());
+                    log::origin(&head).unwrap_or_default()
+                } else {
+                    log::Origin::default()
+                };
+                record(
+                    out,
+                    signal,
+                    entry,
+                    owner,
+                    event,
+                    origin,
+                    LogLine {
+                        line: number,
+                        text: quoted,
+                        time,
+                        groups,
+                    },
+                );
             }
-            if seen.1.contains(&row) {
-                continue;
-            }
-            seen.1.push(row);
-            let Some((signal, pattern)) = set.rows.get(row) else {
-                continue;
-            };
-            let from = line.start.max(found.start().saturating_sub(BEFORE));
-            let to = line.end.min(found.start() + AFTER);
-            let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
-            let plain = log::unescape(said.trim_end_matches('\r'));
-            let hit = found.start() - from;
-            let (groups, span) = match pattern {
-                None => (Vec::new(), hit..hit),
-                Some(regex) => match regex.captures(&plain) {
-                    None => continue,
-                    Some(c) => (
-                        c.iter()
-                            .skip(1)
-                            .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
-                            .collect(),
-                        c.get(0).map_or(hit..hit, |m| {
-                            written(&said, m.start())..written(&said, m.end())
-                        }),
-                    ),
-                },
-            };
-            let head = text.get(line.start..line.end.min(line.start + 512));
-            let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
-            let number = lines.number(bytes, range.start + line.start);
-            let quoted = around(said.trim_end_matches('\r'), hit, span);
-            let at = range.start + found.start();
-            let event = events.iter().find(|(r, _)| r.contains(&at)).map(|(_, about)| about);
-            let origin = if owner.entity.is_none() && event.is_none() {
-                let head = String::from_utf8_lossy(head.unwrap_or_default());
-                log::origin(&head).unwrap_or_default()
-            } else {
-                log::Origin::default()
-            };
-            record(
-                out,
-                signal,
-                entry,
-                owner,
-                event,
-                origin,
-                LogLine {
-                    line: number,
-                    text: quoted,
-                    time,
-                    groups,
-                },
-            );
         }
-    }
-    if let Some(entity) = &owner.entity {
-        let mut tail: Vec<LogLine> = Vec::new();
-        let mut end = text.len();
-        let mut number = lines.number(bytes, range.end.saturating_sub(1));
-        while tail.len() < TAIL && end > 0 {
-            let body = text.get(..end).unwrap_or_default();
-            let body = body.strip_suffix(b"\n").unwrap_or(body);
-            let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
-            let head = body.len().min(start + BEFORE);
-            let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
-            if !line.trim().is_empty() {
-                tail.push(LogLine {
-                    line: number,
-                    text: around(line.trim_end(), 0, 0..0),
-                    time: log::time_of(&line),
-                    groups: Vec::new(),
+        if let Some(entity) = &owner.entity {
+            let mut tail: Vec<LogLine> = Vec::new();
+            let mut end = text.len();
+            let mut number = lines.number(bytes, range.end.saturating_sub(1));
+            while tail.len() < TAIL && end > 0 {
+                let body = text.get(..end).unwrap_or_default();
+                let body = body.strip_suffix(b"\n").unwrap_or(body);
+                let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
+                let head = body.len().min(start + BEFORE);
+                let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
+                if !line.trim().is_empty() {
+                    tail.push(LogLine {
+                        line: number,
+                        text: around(line.trim_end(), 0, 0..0),
+                        time: log::time_of(&line),
+                        groups: Vec::new(),
+                    });
+                }
+                number = number.saturating_sub(1);
+                end = start;
+            }
+            tail.reverse();
+            if !tail.is_empty() {
+                out.tails.push(LogTail {
+                    entity: entity.clone(),
+                    container: owner.container.clone(),
+                    entry,
+                    lines: tail,
                 });
             }
-            number = number.saturating_sub(1);
-            end = start;
-        }
-        tail.reverse();
-        if !tail.is_empty() {
-            out.tails.push(LogTail {
-                entity: entity.clone(),
-                container: owner.container.clone(),
-                entry,
-                lines: tail,
-            });
         }
     }
 }
@@ -320,7 +315,10 @@ fn record(
     line: LogLine,
 ) {
     let (time, number) = (line.time, line.line);
-    let entity = event.or(owner.entity.as_ref()).cloned();
+    let entity = event
+        .filter(|e| !e.as_str().is_empty())
+        .or(owner.entity.as_ref())
+        .cloned();
     let known = out.hits.iter_mut().find(|h| {
         h.signal == signal.id
             && h.entity == entity

@@ -27,7 +27,11 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
                 // What a command printed shows less than the object; of two prints the longer shows more.
                 let rank = |p: &Parsed| {
                     let o = &p.object;
-                    let shown = if o.printed { o.origin.end - o.origin.start } else { 0 };
+                    let shown = if o.printed {
+                        o.origin.end - o.origin.start
+                    } else {
+                        0
+                    };
                     (!o.printed, o.revision, shown, std::cmp::Reverse(o.origin))
                 };
                 let newer = rank(&one) > rank(known);
@@ -63,9 +67,22 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
         cluster.event_origins.push(origin);
         cluster.events.push(event);
     }
-    cluster.events.sort_by(|a, b| {
-        (a.last, &a.about, &a.reason, &a.message).cmp(&(b.last, &b.about, &b.reason, &b.message))
+    // Printed events have no times: their order in the text is theirs.
+    let place = |e: &Event| {
+        let origin = cluster.event_origins.get(e.obj.0 as usize);
+        origin.filter(|_| e.printed).map_or(0, |o| o.start)
+    };
+    let mut events = std::mem::take(&mut cluster.events);
+    events.sort_by(|a, b| {
+        (a.last, &a.about, place(a), &a.reason, &a.message).cmp(&(
+            b.last,
+            &b.about,
+            place(b),
+            &b.reason,
+            &b.message,
+        ))
     });
+    cluster.events = events;
     for (i, event) in cluster.events.iter().enumerate() {
         cluster
             .events_about

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use defib_model::condition::ConditionKind as K;
+use defib_model::fact::Value;
 use defib_model::id::EntityId;
 use defib_model::report::{Evidence, QUOTE_LIMIT};
 use defib_model::views::meta::{StatusCondition, condition};
@@ -64,6 +65,21 @@ pub fn said(cx: &Context<'_>, words: &str, signal: &str, meaning: &str) -> Vec<S
         });
     }
     statuses(cx, words, meaning, &mut out);
+    for fact in &cluster.facts {
+        if let Value::Error(text) = &fact.value
+            && text.contains(words)
+        {
+            out.push(Said {
+                who: None,
+                speaker: None,
+                text: text.clone(),
+                evidence: cx.fact(fact, meaning),
+                count: 1,
+                first: None,
+                last: None,
+            });
+        }
+    }
     for hit in cx.hits(signal) {
         // An event that a command printed is among the events.
         if hit.event {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 
 use super::said::{Said, said};
@@ -62,6 +63,7 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     let opened = others.iter().find(|id| super::said::past(cx, id)).cloned();
     let verdict = match (&opened, failing.len()) {
         (Some(_), _) => Verdict::Scope,
+        _ if key_put_back(cx).is_some() => Verdict::Scope,
         (None, n) if n >= 3 && others.is_empty() => Verdict::KeyLost,
         (None, n)
             if n >= 2
@@ -77,6 +79,47 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
         _ => Verdict::Open,
     };
     Some((verdict, all, opened))
+}
+
+/// The commands show that the old cluster's keys were saved and put into this one, and the controller
+/// started again after that: the keys are there. The answer is the command that put them back.
+pub fn key_put_back<'c>(cx: &'c Context<'_>) -> Option<&'c Fact> {
+    let ran: Vec<(&Fact, &Vec<String>)> = cx
+        .cluster
+        .facts
+        .iter()
+        .filter_map(|f| match &f.value {
+            Value::Ran(words) => Some((f, words)),
+            _ => None,
+        })
+        .collect();
+    let has = |words: &[String], w: &str| words.iter().any(|x| x == w);
+    // `kubectl get secret -l …sealed-secrets-key -o yaml > FILE`
+    let (saved, file) = ran.iter().find_map(|(f, words)| {
+        let keys = words
+            .iter()
+            .any(|w| w.contains("sealedsecrets.bitnami.com/sealed-secrets-key"));
+        let redirect = words.iter().position(|w| w.starts_with('>'))?;
+        let file = match words.get(redirect)?.trim_start_matches('>') {
+            "" => words.get(redirect + 1)?.clone(),
+            name => name.to_owned(),
+        };
+        (keys && has(words, "get")).then_some((*f, file))
+    })?;
+    let (applied, _) = ran.iter().find(|(f, words)| {
+        f.entry == saved.entry
+            && f.line > saved.line
+            && (has(words, "apply") || has(words, "create"))
+            && has(words, &file)
+    })?;
+    ran.iter()
+        .any(|(f, words)| {
+            f.entry == applied.entry
+                && f.line > applied.line
+                && (has(words, "delete") || has(words, "restart"))
+                && words.iter().any(|w| w.contains("sealed-secrets"))
+        })
+        .then_some(*applied)
 }
 
 /// `Error updating NS/NAME, giving up: …` and the older `Updating NS/NAME`.

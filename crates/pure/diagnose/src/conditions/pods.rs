@@ -376,6 +376,7 @@ fn events_alone(cx: &mut Context<'_>) {
             "BackOff" if event.message.contains("restarting failed") => K::ContainerCrashLoop,
             "BackOff" if event.message.contains("pulling image") => K::ImagePullFailing,
             "Failed" if event.message.contains("pull image") => K::ImagePullFailing,
+            "Failed" if event.message.contains("ImagePull") => K::ImagePullFailing,
             "Failed" | "InspectFailed" if event.message.starts_with("Error: ") => {
                 K::ContainerConfigError
             }

@@ -71,10 +71,14 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         {
             continue;
         }
-        if matches!(
-            event.reason.as_str(),
-            "FailedBinding" | "ProvisioningFailed"
-        ) {
+        // Said once, it is an ordinary wait.
+        let waits = event.reason == "WaitForFirstConsumer" && event.count >= 3;
+        if waits
+            || matches!(
+                event.reason.as_str(),
+                "FailedBinding" | "ProvisioningFailed" | "VolumeMismatch"
+            )
+        {
             let e = cx.event(event, "the claim can't be bound");
             found.push(one(K::ClaimPending, about, "", e, event.first, event.count));
         }

@@ -217,6 +217,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "Node, Go, Rust, Elixir and shell programs, in their own words",
     },
     Signal {
+        id: "app.env-missing.required-variable",
+        anchor: "a required ",
+        pattern: r#"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)["'`]? is a required (?:environment )?(?:variable|setting)"#,
+        unit: "any program",
+        mark: Mark::Cause,
+        versions: "",
+        source: "Go programs that check their environment at start",
+    },
+    Signal {
         id: "app.env-missing.is-required",
         anchor: "is required",
         pattern: BARE,

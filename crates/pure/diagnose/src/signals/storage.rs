@@ -7,7 +7,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         id: "longhorn.disk-below-minimal",
         anchor: "to schedule more replicas",
-        pattern: r"available, but requires reserved .* minimal .* to schedule more replicas",
+        pattern: r"minimal \d+%? to schedule more replicas",
         unit: "longhorn-manager",
         mark: Mark::Cause,
         versions: "",

@@ -46,13 +46,82 @@ impl Command {
 /// Programs that people paste the output of. A line that begins with one of them and goes on with an
 /// argument is a command also where no prompt stands before it.
 const PROGRAMS: &[&str] = &[
-    "argocd", "arp", "bridge", "cat", "chronyc", "crictl", "ctr", "curl", "date", "df", "dig",
-    "dmesg", "docker", "dpkg", "etcdctl", "etcdutl", "ethtool", "findmnt", "flux", "free", "getent",
-    "helm", "hostnamectl", "ip", "iptables", "iptables-save", "journalctl", "k", "k3d", "k3s", "kc",
-    "kubecolor", "kubectl", "kubens", "ls", "lsblk", "lsmod", "lsof", "modprobe", "mount", "nc", "netstat", "nft",
-    "nslookup", "openssl", "oc", "ping", "podman", "rke2", "route", "rpm", "sealed-secrets", "smartctl",
-    "sqlite3", "ss", "ssh", "sudo", "sysctl", "systemctl", "tail", "timedatectl", "top", "touch",
-    "ufw", "uname", "uptime", "vgs", "lvs", "pvs", "zfs", "zpool", "qm", "pct", "pvesm", "du", "stat",
+    "argocd",
+    "arp",
+    "bridge",
+    "cat",
+    "chronyc",
+    "crictl",
+    "ctr",
+    "curl",
+    "date",
+    "df",
+    "dig",
+    "dmesg",
+    "docker",
+    "dpkg",
+    "etcdctl",
+    "etcdutl",
+    "ethtool",
+    "findmnt",
+    "flux",
+    "free",
+    "getent",
+    "helm",
+    "hostnamectl",
+    "ip",
+    "iptables",
+    "iptables-save",
+    "journalctl",
+    "k",
+    "k3d",
+    "k3s",
+    "kc",
+    "kubecolor",
+    "kubectl",
+    "kubens",
+    "ls",
+    "lsblk",
+    "lsmod",
+    "lsof",
+    "modprobe",
+    "mount",
+    "nc",
+    "netstat",
+    "nft",
+    "nslookup",
+    "openssl",
+    "oc",
+    "ping",
+    "podman",
+    "rke2",
+    "route",
+    "rpm",
+    "sealed-secrets",
+    "smartctl",
+    "sqlite3",
+    "ss",
+    "ssh",
+    "sudo",
+    "sysctl",
+    "systemctl",
+    "tail",
+    "timedatectl",
+    "top",
+    "touch",
+    "ufw",
+    "uname",
+    "uptime",
+    "vgs",
+    "lvs",
+    "pvs",
+    "zfs",
+    "zpool",
+    "qm",
+    "pct",
+    "pvesm",
+    "du",
+    "stat",
 ];
 
 /// Reads a line as a typed command.
@@ -61,7 +130,11 @@ pub fn command(line: &Line<'_>) -> Option<Command> {
     let (host, rest) = match prompt(text) {
         Some((host, rest)) => (host, rest),
         None if bare(text) => (None, text),
-        None => return None,
+        // A step of a list: `- kubectl apply …`, `2. kubectl apply …`.
+        None => match bullet(text).filter(|rest| bare(rest) && rest.contains(' ')) {
+            Some(rest) => (None, rest),
+            None => return None,
+        },
     };
     let words = words(rest);
     if words.is_empty() {
@@ -87,7 +160,8 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
                 .is_some_and(|w| PROGRAMS.contains(&w.rsplit('/').next().unwrap_or_default()));
             let plausible = match mark {
                 "# " | "> " | "% " => known,
-                _ => rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
+                _ => rest
+                    .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
             };
             return plausible.then_some((None, rest));
         }
@@ -103,7 +177,10 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         .iter()
         .filter_map(|m| text.find(m).map(|at| (at, *m)))
         .min_by_key(|(at, m)| (*at, std::cmp::Reverse(m.len())))?;
-    let head = text.get(..at)?.trim_start_matches('[').trim_end_matches(']');
+    let head = text
+        .get(..at)?
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     let rest = text.get(at + mark.len()..)?.trim();
     if head.len() > 80 || rest.is_empty() || head.contains("://") {
         return None;
@@ -119,8 +196,22 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         let host = place.split(':').next().unwrap_or_default();
         return (named(user) && named(host)).then(|| (Some(host.to_owned()), rest));
     }
-    if let Some((host, path)) = place.split_once(':') {
-        return (named(host) && dir(path)).then(|| (Some(host.to_owned()), rest));
+    if let Some((host, path)) = place.split_once(':')
+        && named(host)
+        && dir(path)
+    {
+        return Some((Some(host.to_owned()), rest));
+    }
+    // macOS: `host:dir user$ x`.
+    let mut parts = head.split_ascii_whitespace();
+    if let (Some((host, _)), Some(user), None) = (
+        parts.next().and_then(|p| p.split_once(':')),
+        parts.next(),
+        parts.next(),
+    ) && named(host)
+        && named(user)
+    {
+        return Some((Some(host.to_owned()), rest));
     }
     let mut parts = head.split_ascii_whitespace();
     let (first, second) = (parts.next()?, parts.next());
@@ -130,6 +221,17 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         }
         _ => None,
     }
+}
+
+/// What follows the mark of a list's item.
+fn bullet(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("- ").or_else(|| text.strip_prefix("* ")) {
+        return Some(rest.trim_matches('`'));
+    }
+    let (number, rest) = text.split_once(['.', ')'])?;
+    let numbered =
+        !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_digit());
+    numbered.then(|| rest.trim().trim_matches('`'))
 }
 
 /// A command without a prompt before it.
@@ -150,7 +252,17 @@ fn bare(text: &str) -> bool {
             !text.ends_with(['.', ':'])
                 && !matches!(
                     second,
-                    "is" | "was" | "has" | "and" | "the" | "does" | "says" | "to" | "or" | "in" | "-" | "="
+                    "is" | "was"
+                        | "has"
+                        | "and"
+                        | "the"
+                        | "does"
+                        | "says"
+                        | "to"
+                        | "or"
+                        | "in"
+                        | "-"
+                        | "="
                 )
                 && !second.starts_with('(')
         }
@@ -189,7 +301,9 @@ fn words(line: &str) -> Vec<String> {
             *w == "sudo"
                 || *w == "time"
                 || w.split_once('=').is_some_and(|(k, _)| {
-                    !k.is_empty() && k.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
+                    !k.is_empty()
+                        && k.chars()
+                            .all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())
                 })
         })
         .count();
@@ -202,7 +316,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(Option<String>, String)> {
-        let lines = super::super::lines(text.as_bytes());
+        let lines = super::super::lines(text.as_bytes(), 100);
         command(&lines[0]).map(|c| (c.host.clone(), c.program().to_owned()))
     }
 
@@ -215,8 +329,15 @@ mod tests {
             ("[root@n1 ~]# etcdctl member list", Some("n1"), "etcdctl"),
             ("n1 ~]# modprobe br_netfilter", Some("n1"), "modprobe"),
             ("% sudo k3s kubectl get nodes", None, "k3s"),
-            ("paul@n1:~/apps/books$ kubectl describe pvc a -n b", Some("n1"), "kubectl"),
+            (
+                "paul@n1:~/apps/books$ kubectl describe pvc a -n b",
+                Some("n1"),
+                "kubectl",
+            ),
             ("kubectl get pvc -n media", None, "kubectl"),
+            ("mbp:web-ui ann$ kubectl get pods", Some("mbp"), "kubectl"),
+            ("- kubectl apply -f key.yaml", None, "kubectl"),
+            ("2. `systemctl restart k3s`", None, "systemctl"),
             ("/usr/local/bin/k3s check-config", None, "k3s"),
             ("KUBECONFIG=/tmp/x kubectl get nodes", None, "kubectl"),
         ] {
@@ -253,7 +374,7 @@ mod tests {
 
     #[test]
     fn options_are_found_in_both_forms() {
-        let lines = super::super::lines(b"$ kubectl get pods -n a --context=b -o 'wide'");
+        let lines = super::super::lines(b"$ kubectl get pods -n a --context=b -o 'wide'", 100);
         let c = command(&lines[0]).unwrap();
         assert_eq!(c.option("-n", "--namespace"), Some("a"));
         assert_eq!(c.option("", "--context"), Some("b"));

@@ -37,10 +37,13 @@ impl Line<'_> {
     }
 }
 
-/// All lines of a text.
-pub fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
+/// The lines of a text, up to so many.
+pub fn lines(bytes: &[u8], limit: usize) -> Vec<Line<'_>> {
     let mut out = Vec::new();
     crate::log::lines(bytes, |number, start, line| {
+        if out.len() >= limit {
+            return;
+        }
         let end = start + line.len();
         let text = match std::str::from_utf8(line) {
             Ok(t) => Cow::Borrowed(t),
@@ -65,6 +68,12 @@ fn printed(text: Cow<'_, str>) -> Cow<'_, str> {
     };
     let plain = text.trim_end().trim_start_matches('\u{feff}');
     let plain = unquoted(plain);
+    // The frame that k9s and its like draw around their text.
+    let plain = plain.trim_end_matches(['│', '┃', ' ']);
+    let plain = match plain.trim_start().strip_prefix(['│', '┃']) {
+        Some(inner) => inner,
+        None => plain,
+    };
     // A fence says where a paste begins and ends; it is no part of it.
     let plain = if plain.trim_start().starts_with("```") {
         ""
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     fn text(s: &str) -> Vec<String> {
-        lines(s.as_bytes())
+        lines(s.as_bytes(), 100)
             .into_iter()
             .map(|l| l.text.into_owned())
             .collect()
@@ -138,11 +147,12 @@ mod tests {
         assert_eq!(text("> > quoted  \n>\n> a > b"), ["quoted", "", "a > b"]);
         assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);
         assert_eq!(text("\u{1b}]0;title\u{7}x\n"), ["x"]);
+        assert_eq!(text("│   Warning  a      │\n"), ["   Warning  a"]);
     }
 
     #[test]
     fn lines_know_where_they_stand() {
-        let all = lines(b"a\r\n> b\n");
+        let all = lines(b"a\r\n> b\n", 100);
         assert_eq!((all[1].number, all[1].start, all[1].end), (2, 3, 6));
     }
 }

@@ -34,7 +34,10 @@ impl Row {
 
     /// The first value.
     pub fn first(&self) -> &str {
-        self.values.first().map(|(_, v)| v.as_str()).unwrap_or_default()
+        self.values
+            .first()
+            .map(|(_, v)| v.as_str())
+            .unwrap_or_default()
     }
 }
 
@@ -93,8 +96,11 @@ impl Table {
         if cells.len() < 2 && self.names.len() > 1 {
             return None;
         }
-        let mut values: Vec<(String, String)> =
-            self.names.iter().map(|n| (n.clone(), String::new())).collect();
+        let mut values: Vec<(String, String)> = self
+            .names
+            .iter()
+            .map(|n| (n.clone(), String::new()))
+            .collect();
         if cells.len() == self.names.len() {
             for (slot, (_, cell)) in values.iter_mut().zip(cells) {
                 slot.1 = cell;
@@ -107,7 +113,9 @@ impl Table {
             let nearest = self.starts.iter().rposition(|s| *s <= at + 1).unwrap_or(0);
             // A value that was pushed to the right by a wide neighbour belongs to the next free column.
             let index = match last {
-                Some(previous) if nearest <= previous && previous + 1 < values.len() => previous + 1,
+                Some(previous) if nearest <= previous && previous + 1 < values.len() => {
+                    previous + 1
+                }
                 _ => nearest,
             };
             let slot = values.get_mut(index)?;
@@ -130,7 +138,9 @@ mod tests {
     #[test]
     fn headers_are_told_from_text() {
         assert!(is_header("NAME   READY   STATUS    RESTARTS   AGE"));
-        assert!(is_header("NAME   CPU(cores)   CPU%   MEMORY(bytes)   MEMORY%"));
+        assert!(is_header(
+            "NAME   CPU(cores)   CPU%   MEMORY(bytes)   MEMORY%"
+        ));
         assert!(is_header("NAME   CAPACITY   ACCESS MODES   RECLAIM POLICY"));
         assert!(!is_header("Filesystem      Size  Used"));
         assert!(!is_header("HELLO WORLD"));
@@ -140,9 +150,17 @@ mod tests {
     #[test]
     fn empty_cells_stay_empty() {
         let t = Table::new("NAME      STATUS    VOLUME   CAPACITY   STORAGECLASS   AGE");
-        let r = t.row("library   Pending                       local-path     5m").unwrap();
+        let r = t
+            .row("library   Pending                       local-path     5m")
+            .unwrap();
         assert_eq!(
-            (r.get("NAME"), r.get("STATUS"), r.get("VOLUME"), r.get("STORAGECLASS"), r.get("AGE")),
+            (
+                r.get("NAME"),
+                r.get("STATUS"),
+                r.get("VOLUME"),
+                r.get("STORAGECLASS"),
+                r.get("AGE")
+            ),
             ("library", "Pending", "", "local-path", "5m")
         );
     }
@@ -153,6 +171,9 @@ mod tests {
         let r = t
             .row("a-name-wider-than-its-column   0/1   CrashLoopBackOff   12 (2m ago)   3h")
             .unwrap();
-        assert_eq!((r.get("STATUS"), r.get("RESTARTS")), ("CrashLoopBackOff", "12 (2m ago)"));
+        assert_eq!(
+            (r.get("STATUS"), r.get("RESTARTS")),
+            ("CrashLoopBackOff", "12 (2m ago)")
+        );
     }
 }

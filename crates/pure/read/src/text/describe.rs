@@ -49,7 +49,11 @@ impl Tree {
         let mut out = Map::new();
         let own = self.get(key).to_owned();
         let rest = self.below(key).iter().map(|n| {
-            if n.value.is_empty() { n.key.clone() } else { format!("{}: {}", n.key, n.value) }
+            if n.value.is_empty() {
+                n.key.clone()
+            } else {
+                format!("{}: {}", n.key, n.value)
+            }
         });
         for line in std::iter::once(own).chain(rest) {
             for part in line.split(',') {
@@ -108,7 +112,11 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         if !line.is_blank() {
             match pair(&line.text) {
-                Some((key, value)) => nodes.push(Node { indent: line.indent(), key, value }),
+                Some((key, value)) => nodes.push(Node {
+                    indent: line.indent(),
+                    key,
+                    value,
+                }),
                 // A table or a list below a key: kept as a line without a value.
                 None if line.indent() > edge => nodes.push(Node {
                     indent: line.indent(),
@@ -188,20 +196,7 @@ fn headless(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if walk.text(at).trim() != "Events:" {
         return None;
     }
-    let (command, words) = walk.kubectl()?;
-    let namespace = command.option("-n", "--namespace").unwrap_or_default().to_owned();
-    let i = words.iter().position(|w| *w == "describe")?;
-    let (kind, name) = match words.get(i + 1)?.split_once('/') {
-        Some((k, n)) => (k.to_owned(), n.to_owned()),
-        None => ((*words.get(i + 1)?).to_owned(), (*words.get(i + 2)?).to_owned()),
-    };
-    let kind = kinds::named(&kind)?;
-    let about = defib_model::EntityId::object(
-        kind.kind,
-        kind.group(),
-        if kind.cluster { "" } else { &namespace },
-        &name,
-    );
+    let about = super::events::described(walk)?;
     super::events::read_rows(walk, at + 1, &about)
 }
 
@@ -254,6 +249,9 @@ fn body(kind: Kind, tree: &Tree) -> Value {
         "PersistentVolume" => volume(tree),
         "Service" => service(tree),
         "Deployment" | "ReplicaSet" | "StatefulSet" => workload(tree),
+        "Namespace" => {
+            json!({"status": {"phase": phase(tree), "conditions": condition_rows(tree)}})
+        }
         "StorageClass" => json!({"provisioner": tree.get("Provisioner")}),
         _ => conditions(tree),
     }
@@ -310,7 +308,10 @@ fn volume(tree: &Tree) -> Value {
             map.insert("storageClassName".into(), json!(class));
         }
         if let Some((ns, name)) = tree.get("Claim").split_once('/') {
-            map.insert("claimRef".into(), json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}));
+            map.insert(
+                "claimRef".into(),
+                json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}),
+            );
         }
         if let Some(affinity) = terms(tree) {
             map.insert("nodeAffinity".into(), affinity);
@@ -351,7 +352,11 @@ fn condition_rows(tree: &Tree) -> Vec<Value> {
     tree.below("Conditions")
         .iter()
         .filter_map(|n| {
-            let line = if n.value.is_empty() { n.key.clone() } else { format!("{}: {}", n.key, n.value) };
+            let line = if n.value.is_empty() {
+                n.key.clone()
+            } else {
+                format!("{}: {}", n.key, n.value)
+            };
             let cells: Vec<String> = text::columns(&line).into_iter().map(|(_, c)| c).collect();
             let status = cells.get(1)?;
             if !matches!(status.as_str(), "True" | "False" | "Unknown") {
@@ -395,7 +400,11 @@ fn node(tree: &Tree) -> Value {
     }
     let taints: Vec<Value> = std::iter::once(tree.get("Taints").to_owned())
         .chain(tree.below("Taints").iter().map(|n| {
-            if n.value.is_empty() { n.key.clone() } else { format!("{}:{}", n.key, n.value) }
+            if n.value.is_empty() {
+                n.key.clone()
+            } else {
+                format!("{}:{}", n.key, n.value)
+            }
         }))
         .filter_map(|t| {
             let (head, effect) = t.trim().rsplit_once(':')?;
@@ -490,12 +499,24 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
             continue;
         }
         let lines = under(nodes, at);
-        let get = |k: &str| lines.iter().find(|n| n.key == k).map(|n| n.value.as_str()).unwrap_or_default();
+        let get = |k: &str| {
+            lines
+                .iter()
+                .find(|n| n.key == k)
+                .map(|n| n.value.as_str())
+                .unwrap_or_default()
+        };
         let state = |k: &str| {
             let i = lines.iter().position(|n| n.key == k)?;
             let node = lines.get(i)?;
             let inner = under(lines, i);
-            let field = |f: &str| inner.iter().find(|n| n.key == f).map(|n| n.value.clone()).unwrap_or_default();
+            let field = |f: &str| {
+                inner
+                    .iter()
+                    .find(|n| n.key == f)
+                    .map(|n| n.value.clone())
+                    .unwrap_or_default()
+            };
             let name = node.value.to_ascii_lowercase();
             if name.is_empty() {
                 return None;
@@ -520,7 +541,10 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                 .unwrap_or_default()
         };
         if let Some(map) = spec.as_object_mut() {
-            map.insert("resources".into(), json!({"limits": section("Limits"), "requests": section("Requests")}));
+            map.insert(
+                "resources".into(),
+                json!({"limits": section("Limits"), "requests": section("Requests")}),
+            );
         }
         specs.push(spec);
         let mut status = json!({
@@ -620,10 +644,20 @@ mod tests {
         let one = &got.objects[0];
         assert_eq!(one.object.id.as_str(), "pod/shop/web-0");
         let View::Pod(p) = &one.view else { panic!() };
-        assert_eq!(p.metadata.labels.get("tier").map(String::as_str), Some("front"));
+        assert_eq!(
+            p.metadata.labels.get("tier").map(String::as_str),
+            Some("front")
+        );
         let status = &p.status.container_statuses[0];
         assert_eq!(status.restart_count, Some(7));
-        assert_eq!(status.last_state.terminated.as_ref().and_then(|t| t.exit_code), Some(137));
+        assert_eq!(
+            status
+                .last_state
+                .terminated
+                .as_ref()
+                .and_then(|t| t.exit_code),
+            Some(137)
+        );
         assert_eq!(got.events.len(), 1);
         let (event, _) = &got.events[0];
         assert_eq!((event.about.as_str(), event.count), ("pod/shop/web-0", 20));

@@ -15,7 +15,11 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if text.starts_with(['{', '[']) {
         return json(walk, at, &text);
     }
-    if let Some(value) = simple(&text).or_else(|| v2(&text)).or_else(|| health(&text)).or_else(|| alarm(&text)) {
+    if let Some(value) = simple(&text)
+        .or_else(|| v2(&text))
+        .or_else(|| health(&text))
+        .or_else(|| alarm(&text))
+    {
         walk.fact(at..at + 1, value);
         return Some(at + 1);
     }
@@ -36,7 +40,10 @@ fn urls(list: &str) -> Vec<String> {
 
 /// `ID, started, name, peers, clients, false` and `endpoint, ID, version, size, leader, learner, term, …`.
 fn simple(text: &str) -> Option<Value> {
-    let parts: Vec<&str> = text.split(", ").map(|p| p.trim().trim_end_matches(',')).collect();
+    let parts: Vec<&str> = text
+        .split(", ")
+        .map(|p| p.trim().trim_end_matches(','))
+        .collect();
     let id = parts.first()?;
     if is_id(id) && matches!(parts.get(1), Some(&"started" | &"unstarted")) {
         return Some(Value::EtcdMember(EtcdMember {
@@ -48,7 +55,10 @@ fn simple(text: &str) -> Option<Value> {
             learner: parts.get(5).is_some_and(|l| *l == "true"),
         }));
     }
-    if parts.len() >= 8 && is_id(parts.get(1)?) && parts.get(2)?.starts_with(|c: char| c.is_ascii_digit()) {
+    if parts.len() >= 8
+        && is_id(parts.get(1)?)
+        && parts.get(2)?.starts_with(|c: char| c.is_ascii_digit())
+    {
         return status(&parts);
     }
     None
@@ -57,12 +67,16 @@ fn simple(text: &str) -> Option<Value> {
 /// Endpoint, id, version, (storage version,) size, (in use, percentage, quota,) leader, learner, term,
 /// index, applied, errors: 3.6 adds columns, so the two truths and what follows are found by their form.
 fn status(parts: &[&str]) -> Option<Value> {
-    let truth = |p: &&str| matches!(*p, "true" | "false");
-    let leader = parts.iter().position(|p| truth(&p))?;
+    let truth = |p: &str| matches!(p, "true" | "false");
+    let leader = parts.iter().position(|p| truth(p))?;
     let learner = parts.get(leader + 1).filter(|p| truth(p));
     let numbers = leader + 1 + usize::from(learner.is_some());
     let number = |i: usize| parts.get(i).and_then(|p| p.parse::<u64>().ok());
-    let size = parts.get(3..leader)?.iter().find_map(|p| bytes(p)).unwrap_or(0);
+    let size = parts
+        .get(3..leader)?
+        .iter()
+        .find_map(|p| bytes(p))
+        .unwrap_or(0);
     Some(Value::EtcdStatus(EtcdStatus {
         endpoint: (*parts.first()?).to_owned(),
         id: (*parts.get(1)?).to_owned(),
@@ -72,7 +86,12 @@ fn status(parts: &[&str]) -> Option<Value> {
         learner: learner.is_some_and(|p| *p == "true"),
         term: number(numbers).unwrap_or(0),
         index: number(numbers + 1).unwrap_or(0),
-        errors: parts.get(numbers + 3..).map(|r| r.join(", ")).unwrap_or_default().trim().to_owned(),
+        errors: parts
+            .get(numbers + 3..)
+            .map(|r| r.join(", "))
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         cluster: String::new(),
     }))
 }
@@ -109,7 +128,12 @@ fn v2(text: &str) -> Option<Value> {
     let name = field("name");
     Some(Value::EtcdMember(EtcdMember {
         id: id.to_owned(),
-        status: if unstarted || name.is_empty() { "unstarted" } else { "started" }.to_owned(),
+        status: if unstarted || name.is_empty() {
+            "unstarted"
+        } else {
+            "started"
+        }
+        .to_owned(),
         name: name.to_owned(),
         peers: urls(field("peerURLs")),
         clients: urls(field("clientURLs")),
@@ -121,9 +145,14 @@ fn v2(text: &str) -> Option<Value> {
 fn health(text: &str) -> Option<Value> {
     let who = |t: &str| {
         let t = t.strip_prefix("member ").unwrap_or(t);
-        (t.starts_with("http") || t.contains(":23") || t.contains(":40") || is_id(t)).then(|| t.to_owned())
+        (t.starts_with("http") || t.contains(":23") || t.contains(":40") || is_id(t))
+            .then(|| t.to_owned())
     };
-    for (mark, well) in [(" is healthy", true), (" is unhealthy", false), (" is unreachable", false)] {
+    for (mark, well) in [
+        (" is healthy", true),
+        (" is unhealthy", false),
+        (" is unreachable", false),
+    ] {
         if let Some((head, rest)) = text.split_once(mark)
             && (!head.contains(' ') || head.starts_with("member "))
         {
@@ -194,7 +223,11 @@ fn boxed(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
                 cluster: String::new(),
             })
         } else if column("HEALTH").is_some() && column("ENDPOINT").is_some() {
-            Value::EtcdHealth(get("ENDPOINT").to_owned(), get("HEALTH") == "true", get("ERROR").to_owned())
+            Value::EtcdHealth(
+                get("ENDPOINT").to_owned(),
+                get("HEALTH") == "true",
+                get("ERROR").to_owned(),
+            )
         } else {
             return None;
         };
@@ -206,11 +239,20 @@ fn boxed(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// `-w json`: one line. Ids are decimal there.
 fn json(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let hex = |v: Option<&serde_json::Value>| v.and_then(serde_json::Value::as_u64).map(|n| format!("{n:x}")).unwrap_or_default();
-    let string = |v: Option<&serde_json::Value>| v.and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let hex = |v: Option<&serde_json::Value>| {
+        v.and_then(serde_json::Value::as_u64)
+            .map(|n| format!("{n:x}"))
+            .unwrap_or_default()
+    };
+    let string =
+        |v: Option<&serde_json::Value>| v.and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let list = |v: Option<&serde_json::Value>| -> Vec<String> {
         v.and_then(|v| v.as_array())
-            .map(|a| a.iter().filter_map(|u| u.as_str().map(str::to_owned)).collect())
+            .map(|a| {
+                a.iter()
+                    .filter_map(|u| u.as_str().map(str::to_owned))
+                    .collect()
+            })
             .unwrap_or_default()
     };
     if let Some(members) = value.get("members").and_then(|m| m.as_array()) {
@@ -221,11 +263,19 @@ fn json(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             let name = string(m.get("name"));
             let member = EtcdMember {
                 id: hex(m.get("ID")),
-                status: if name.is_empty() { "unstarted" } else { "started" }.to_owned(),
+                status: if name.is_empty() {
+                    "unstarted"
+                } else {
+                    "started"
+                }
+                .to_owned(),
                 name,
                 peers: list(m.get("peerURLs")),
                 clients: list(m.get("clientURLs")),
-                learner: m.get("isLearner").and_then(|l| l.as_bool()).unwrap_or(false),
+                learner: m
+                    .get("isLearner")
+                    .and_then(|l| l.as_bool())
+                    .unwrap_or(false),
             };
             walk.fact(at..at + 1, Value::EtcdMember(member));
         }
@@ -248,9 +298,15 @@ fn json(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             version: string(status.get("version")),
             size: status.get("dbSize").and_then(|n| n.as_u64()).unwrap_or(0),
             leader: !id.is_empty() && id == leader,
-            learner: status.get("isLearner").and_then(|l| l.as_bool()).unwrap_or(false),
+            learner: status
+                .get("isLearner")
+                .and_then(|l| l.as_bool())
+                .unwrap_or(false),
             term: status.get("raftTerm").and_then(|n| n.as_u64()).unwrap_or(0),
-            index: status.get("raftIndex").and_then(|n| n.as_u64()).unwrap_or(0),
+            index: status
+                .get("raftIndex")
+                .and_then(|n| n.as_u64())
+                .unwrap_or(0),
             errors,
             id,
         };
@@ -283,20 +339,40 @@ mod tests {
         ] {
             let got = members(text);
             assert_eq!(got.len(), 2, "{text}");
-            assert_eq!((got[0].id.as_str(), got[0].name.as_str(), got[0].learner), ("8e9e05c52164694d", "n1", false));
-            assert_eq!((got[1].id.as_str(), got[1].status.as_str(), got[1].learner), ("91bc3c398fb3c146", "unstarted", true));
+            assert_eq!(
+                (got[0].id.as_str(), got[0].name.as_str(), got[0].learner),
+                ("8e9e05c52164694d", "n1", false)
+            );
+            assert_eq!(
+                (got[1].id.as_str(), got[1].status.as_str(), got[1].learner),
+                ("91bc3c398fb3c146", "unstarted", true)
+            );
             assert!(got[1].clients.is_empty());
         }
-        let old = members("91bc3c398fb3c146[unstarted]: peerURLs=http://10.0.0.2:2380\n8e9e05c52164694d: name=n1 peerURLs=http://10.0.0.1:2380 clientURLs=http://10.0.0.1:4001 isLeader=true\n");
-        assert_eq!((old[0].status.as_str(), old[1].name.as_str()), ("unstarted", "n1"));
+        let old = members(
+            "91bc3c398fb3c146[unstarted]: peerURLs=http://10.0.0.2:2380\n8e9e05c52164694d: name=n1 peerURLs=http://10.0.0.1:2380 clientURLs=http://10.0.0.1:4001 isLeader=true\n",
+        );
+        assert_eq!(
+            (old[0].status.as_str(), old[1].name.as_str()),
+            ("unstarted", "n1")
+        );
     }
 
     #[test]
     fn health_alarms_and_status_are_read() {
         let got = super::super::read(b"https://10.0.0.1:2379 is unhealthy: failed to commit proposal: context deadline exceeded\nmemberID:10276657743932975437 alarm:NOSPACE\n10.0.0.1:2379, 8e9e05c52164694d, 3.5.13, 2.1 GB, true, false, 7, 120, 120, NOSPACE\n", 0);
         let values: Vec<_> = got.facts.into_iter().map(|f| f.value).collect();
-        assert!(matches!(&values[0], Value::EtcdHealth(e, false, w) if e.ends_with(":2379") && w.starts_with("failed")));
-        assert_eq!(values[1], Value::EtcdAlarm("8e9e05c52164694d".into(), "NOSPACE".into()));
-        assert!(matches!(&values[2], Value::EtcdStatus(s) if s.size == 2_100_000_000 && s.leader && s.term == 7 && s.errors == "NOSPACE"), "{:?}", values[2]);
+        assert!(
+            matches!(&values[0], Value::EtcdHealth(e, false, w) if e.ends_with(":2379") && w.starts_with("failed"))
+        );
+        assert_eq!(
+            values[1],
+            Value::EtcdAlarm("8e9e05c52164694d".into(), "NOSPACE".into())
+        );
+        assert!(
+            matches!(&values[2], Value::EtcdStatus(s) if s.size == 2_100_000_000 && s.leader && s.term == 7 && s.errors == "NOSPACE"),
+            "{:?}",
+            values[2]
+        );
     }
 }

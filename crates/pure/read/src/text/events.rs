@@ -8,7 +8,7 @@ use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::Walk;
+use super::{UNNAMED, Walk};
 use crate::kinds;
 
 /// One printed event.
@@ -55,8 +55,18 @@ fn count(age: &str) -> i64 {
 /// A column of a kind as kubectl writes it (`pod/x`, `Pod`) into an id.
 fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
     match kinds::named(kind) {
-        Some(k) => EntityId::object(k.kind, k.group(), if k.cluster { "" } else { namespace }, name),
-        None => EntityId::object(kind.split('.').next().unwrap_or_default(), "", namespace, name),
+        Some(k) => EntityId::object(
+            k.kind,
+            k.group(),
+            if k.cluster { "" } else { namespace },
+            name,
+        ),
+        None => EntityId::object(
+            kind.split('.').next().unwrap_or_default(),
+            "",
+            namespace,
+            name,
+        ),
     }
 }
 
@@ -87,7 +97,10 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         let (kind, name) = if object {
             row.get("OBJECT").split_once('/').unwrap_or_default()
         } else {
-            (row.get("KIND"), row.get("NAME").split('.').next().unwrap_or_default())
+            (
+                row.get("KIND"),
+                row.get("NAME").split('.').next().unwrap_or_default(),
+            )
         };
         if row.get("REASON").is_empty() || kind.is_empty() {
             break;
@@ -101,7 +114,12 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         let first = end;
         end += 1;
         // A message with line ends goes on at the left edge, or far to the right.
-        while walk.is_output(end) && table.row(walk.text(end)).is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/')) && object {
+        while walk.is_output(end)
+            && table
+                .row(walk.text(end))
+                .is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/'))
+            && object
+        {
             message.push(' ');
             message.push_str(walk.text(end).trim());
             end += 1;
@@ -126,7 +144,69 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;
 /// also without its header, and in the older form with the counts first.
 pub(super) fn rows(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    read_rows(walk, at, &EntityId::default())
+    let about = described(walk).unwrap_or_default();
+    read_rows(walk, at, &about)
+}
+
+/// What the command describes: its events are about that, also when its head was cut away.
+pub(super) fn described(walk: &Walk<'_>) -> Option<EntityId> {
+    let (command, words) = walk.kubectl()?;
+    let namespace = command.option("-n", "--namespace").unwrap_or_default();
+    let i = words.iter().position(|w| *w == "describe")?;
+    let (kind, name) = match words.get(i + 1)?.split_once('/') {
+        Some((k, n)) => (k, n),
+        None => (*words.get(i + 1)?, *words.get(i + 2)?),
+    };
+    let kind = kinds::named(kind)?;
+    Some(EntityId::object(
+        kind.kind,
+        kind.group(),
+        if kind.cluster { "" } else { namespace },
+        name,
+    ))
+}
+
+/// An event in a controller's own log, in the two forms of client-go:
+/// `Event(v1.ObjectReference{Kind:"Pod", …}): type: 'Warning' reason: 'FailedAttachVolume' MESSAGE` and
+/// `"Event occurred" object="ns/name" kind="Pod" … type="Warning" reason="…" message="…"`.
+/// Source: client-go `tools/record/event.go` (StartLogging, StartStructuredLogging).
+pub(super) fn logged(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = walk.text(at).to_owned();
+    let field = |marks: [&str; 2]| {
+        let rest = text.split_once(marks[0])?.1;
+        rest.split_once(marks[1]).map(|(v, _)| v.to_owned())
+    };
+    let printed = if text.contains("Event(v1.ObjectReference{") {
+        let rest = text.split_once("): type: '")?.1;
+        let (kind, rest) = rest.split_once("' reason: '")?;
+        let (reason, message) = rest.split_once("' ")?;
+        Printed {
+            about: about(
+                &field(["Kind:\"", "\""])?,
+                &field(["Namespace:\"", "\""]).unwrap_or_default(),
+                &field(["Name:\"", "\""])?,
+            ),
+            warning: kind == "Warning",
+            reason: reason.to_owned(),
+            message: message.trim().to_owned(),
+            ..Printed::default()
+        }
+    } else if text.contains("\"Event occurred\"") {
+        let object = field([" object=\"", "\""])?;
+        let (namespace, name) = object.split_once('/').unwrap_or(("", &object));
+        let message = text.split_once(" message=\"")?.1;
+        Printed {
+            about: about(&field([" kind=\"", "\""])?, namespace, name),
+            warning: text.contains(" type=\"Warning\""),
+            reason: field([" reason=\"", "\""])?,
+            message: message.trim_end_matches('"').replace("\\\"", "\""),
+            ..Printed::default()
+        }
+    } else {
+        return None;
+    };
+    take(walk, at..at + 1, printed);
+    Some(at + 1)
 }
 
 /// The rows from here on, about this entity.
@@ -134,14 +214,21 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
     let before = walk.out.events.len();
     let mut assigned = None;
     let mut end = at;
-    while walk.is_output(end) || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some()) {
+    while walk.is_output(end)
+        || (end > at && walk.text(end).trim().is_empty() && one(walk.text(end + 1)).is_some())
+    {
         if walk.text(end).trim().is_empty() {
             end += 1;
             continue;
         }
         let text = walk.text(end);
         let cells = columns(text);
-        let is_head = cells.first().is_some_and(|(_, c)| matches!(c.as_str(), "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"));
+        let is_head = cells.first().is_some_and(|(_, c)| {
+            matches!(
+                c.as_str(),
+                "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"
+            )
+        });
         if is_head {
             end += 1;
             continue;
@@ -166,11 +253,14 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
             && let Some((namespace, pod)) = rest.split(' ').next().and_then(|p| p.split_once('/'))
         {
             assigned = Some(EntityId::object("Pod", "", namespace, pod));
-            if printed.about.name() == "-" || printed.about.namespace().is_none() {
+            if printed.about.name() == UNNAMED || printed.about.namespace().is_none() {
                 printed.about = assigned.clone().unwrap_or_default();
             }
         }
-        if let Some(pod) = assigned.as_ref().filter(|_| printed.about.as_str() == "pod/-") {
+        if let Some(pod) = assigned
+            .as_ref()
+            .filter(|_| printed.about.as_str() == "pod/unnamed")
+        {
             printed.about = pod.clone();
         }
         take(walk, first..end, printed);
@@ -184,20 +274,40 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
     let line = walk.lines.get(at).map_or(0, |l| l.indent());
     let text = walk.text(at).trim_start();
     // The next part of a description begins at the left edge with its name and a colon.
-    let heading = text.split_once(':').is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3) && line <= row;
-    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-')) && !heading
+    let heading = text
+        .split_once(':')
+        .is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3)
+        && line <= row;
+    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-'))
+        && !heading
 }
 
 /// One row.
 fn one(text: &str) -> Option<Printed> {
-    let cells: Vec<String> = columns(text).into_iter().map(|(_, c)| c).collect();
+    let mut cells: Vec<String> = Vec::new();
+    for (_, cell) in columns(text) {
+        // In the older form one space may part type and reason.
+        match cell.split_once(' ') {
+            Some((kind @ ("Normal" | "Warning"), rest)) if !rest.contains(' ') => {
+                cells.push(kind.to_owned());
+                cells.push(rest.to_owned());
+            }
+            _ => cells.push(cell),
+        }
+    }
     // The older form: first seen, last seen, count, from, (sub-object,) type, reason, message.
     let at = cells.iter().position(|c| {
-        matches!(c.as_str(), "Normal" | "Warning") || c.ends_with(" Normal") || c.ends_with(" Warning")
+        matches!(c.as_str(), "Normal" | "Warning")
+            || c.ends_with(" Normal")
+            || c.ends_with(" Warning")
     })?;
     let head = cells.get(at)?;
     let warning = head.ends_with("Warning");
-    let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric()) && s.starts_with(|c: char| c.is_ascii_uppercase());
+    let word = |s: &str| {
+        !s.is_empty()
+            && s.chars().all(|c| c.is_ascii_alphanumeric())
+            && s.starts_with(|c: char| c.is_ascii_uppercase())
+    };
     // `19m  Warning  Failed  pod/x  Error: …`: a row of `get events` without its header.
     if let Some((kind, name)) = cells.get(at + 2).and_then(|c| c.split_once('/'))
         && at <= 2
@@ -208,7 +318,12 @@ fn one(text: &str) -> Option<Printed> {
     {
         let namespace = if at == 2 { cells.first()?.as_str() } else { "" };
         return Some(Printed {
-            about: EntityId::object(kind.kind, kind.group(), if kind.cluster { "" } else { namespace }, name),
+            about: EntityId::object(
+                kind.kind,
+                kind.group(),
+                if kind.cluster { "" } else { namespace },
+                name,
+            ),
             warning,
             reason: cells.get(at + 1)?.clone(),
             message: cells.get(at + 3..).unwrap_or_default().join("  "),
@@ -220,12 +335,17 @@ fn one(text: &str) -> Option<Printed> {
         if !word(reason) || cells.len() < 4 {
             return None;
         }
-        let message = cells.get(4..).unwrap_or_default().join("  ");
+        // Nobody signs what the scheduler says by the newer API: the column is empty then.
+        let signed = cells
+            .get(3)
+            .is_some_and(|c| cells.len() > 4 || c.split(' ').count() <= 2);
+        let from = if signed { 4 } else { 3 };
+        let message = cells.get(from..).unwrap_or_default().join("  ");
         return Some(Printed {
             warning,
             reason: reason.clone(),
             age: cells.get(2)?.clone(),
-            component: cells.get(3)?.clone(),
+            component: cells.get(3).filter(|_| signed).cloned().unwrap_or_default(),
             message,
             ..Printed::default()
         });
@@ -261,21 +381,35 @@ fn one(text: &str) -> Option<Printed> {
 /// What an event without its object is about: who speaks, and of what, says the kind; nobody says the name.
 fn guess(p: &Printed) -> EntityId {
     let component = p.component.split([',', ' ']).next().unwrap_or_default();
-    let node = p.component.split_once([',', ' ']).map(|(_, n)| n.trim()).unwrap_or_default();
+    let node = p
+        .component
+        .split_once([',', ' '])
+        .map(|(_, n)| n.trim())
+        .unwrap_or_default();
     let of_node = matches!(
         p.reason.as_str(),
-        "ImageGCFailed" | "FreeDiskSpaceFailed" | "EvictionThresholdMet" | "NodeHasDiskPressure" | "NodeNotReady" | "Rebooted"
-            | "InvalidDiskCapacity" | "NodeHasInsufficientMemory" | "SystemOOM" | "NodeNotSchedulable"
+        "ImageGCFailed"
+            | "FreeDiskSpaceFailed"
+            | "EvictionThresholdMet"
+            | "NodeHasDiskPressure"
+            | "NodeNotReady"
+            | "Rebooted"
+            | "InvalidDiskCapacity"
+            | "NodeHasInsufficientMemory"
+            | "SystemOOM"
+            | "NodeNotSchedulable"
     );
     match component {
         "kubelet" if of_node && !node.is_empty() => EntityId::object("Node", "", "", node),
-        "persistentvolume-controller" | "volume_expand" => EntityId::object("PersistentVolumeClaim", "", "", "-"),
-        "replicaset-controller" => EntityId::object("ReplicaSet", "apps", "", "-"),
-        "statefulset-controller" => EntityId::object("StatefulSet", "apps", "", "-"),
-        "daemonset-controller" => EntityId::object("DaemonSet", "apps", "", "-"),
-        "job-controller" => EntityId::object("Job", "batch", "", "-"),
-        _ if of_node => EntityId::object("Node", "", "", "-"),
-        _ => EntityId::object("Pod", "", "", "-"),
+        "persistentvolume-controller" | "volume_expand" => {
+            EntityId::object("PersistentVolumeClaim", "", "", UNNAMED)
+        }
+        "replicaset-controller" => EntityId::object("ReplicaSet", "apps", "", UNNAMED),
+        "statefulset-controller" => EntityId::object("StatefulSet", "apps", "", UNNAMED),
+        "daemonset-controller" => EntityId::object("DaemonSet", "apps", "", UNNAMED),
+        "job-controller" => EntityId::object("Job", "batch", "", UNNAMED),
+        _ if of_node => EntityId::object("Node", "", "", UNNAMED),
+        _ => EntityId::object("Pod", "", "", UNNAMED),
     }
 }
 
@@ -284,16 +418,54 @@ mod tests {
     use defib_model::views::Event;
 
     fn events(text: &str) -> Vec<Event> {
-        super::super::read(text.as_bytes(), 0).events.into_iter().map(|(e, _)| e).collect()
+        super::super::read(text.as_bytes(), 0)
+            .events
+            .into_iter()
+            .map(|(e, _)| e)
+            .collect()
+    }
+
+    #[test]
+    fn controllers_log_their_events() {
+        for line in [
+            "I0907 03:50:09.373103       1 event.go:218] Event(v1.ObjectReference{Kind:\"Pod\", Namespace:\"shop\", Name:\"web-0\", UID:\"x\", APIVersion:\"v1\"}): type: 'Warning' reason: 'FailedAttachVolume' Multi-Attach error for volume \"v\"",
+            "I0907 03:50:09.373103       1 event.go:307] \"Event occurred\" object=\"shop/web-0\" fieldPath=\"\" kind=\"Pod\" apiVersion=\"v1\" type=\"Warning\" reason=\"FailedAttachVolume\" message=\"Multi-Attach error for volume \\\"v\\\"\"",
+        ] {
+            let got = events(line);
+            assert_eq!(
+                (got.len(), got[0].about.as_str(), got[0].reason.as_str()),
+                (1, "pod/shop/web-0", "FailedAttachVolume"),
+                "{line}"
+            );
+            assert!(
+                got[0]
+                    .message
+                    .starts_with("Multi-Attach error for volume \"v"),
+                "{}",
+                got[0].message
+            );
+        }
     }
 
     #[test]
     fn tables_and_rows_are_read() {
-        let got = events("$ kubectl get events -n shop\nLAST SEEN   TYPE      REASON             OBJECT        MESSAGE\n5m          Warning   FailedScheduling   pod/web-0     0/1 nodes are available: 1 Insufficient cpu.\n4m          Normal    Pulled             pod/web-1     Container image already present\n");
-        assert_eq!((got.len(), got[0].about.as_str(), got[0].reason.as_str()), (2, "pod/shop/web-0", "FailedScheduling"));
-        let got = events("Events:\n  Type     Reason            Age                  From               Message\n  ----     ------            ----                 ----               -------\n  Warning  FailedScheduling  10s (x12 over 2m36s)  default-scheduler  0/1 nodes are available: 1 Insufficient cpu.\n");
-        assert_eq!((got.len(), got[0].count, got[0].message.as_str()), (1, 12, "0/1 nodes are available: 1 Insufficient cpu."));
-        let got = events("  16m   42s 11  {kubelet pool-22328c35-ijcs}    spec.containers{db}  Warning Unhealthy   Liveness probe failed: a\n                  b\n");
+        let got = events(
+            "$ kubectl get events -n shop\nLAST SEEN   TYPE      REASON             OBJECT        MESSAGE\n5m          Warning   FailedScheduling   pod/web-0     0/1 nodes are available: 1 Insufficient cpu.\n4m          Normal    Pulled             pod/web-1     Container image already present\n",
+        );
+        assert_eq!(
+            (got.len(), got[0].about.as_str(), got[0].reason.as_str()),
+            (2, "pod/shop/web-0", "FailedScheduling")
+        );
+        let got = events(
+            "Events:\n  Type     Reason            Age                  From               Message\n  ----     ------            ----                 ----               -------\n  Warning  FailedScheduling  10s (x12 over 2m36s)  default-scheduler  0/1 nodes are available: 1 Insufficient cpu.\n",
+        );
+        assert_eq!(
+            (got.len(), got[0].count, got[0].message.as_str()),
+            (1, 12, "0/1 nodes are available: 1 Insufficient cpu.")
+        );
+        let got = events(
+            "  16m   42s 11  {kubelet pool-22328c35-ijcs}    spec.containers{db}  Warning Unhealthy   Liveness probe failed: a\n                  b\n",
+        );
         assert!(got.is_empty() || got[0].container.as_deref() == Some("db"));
     }
 }

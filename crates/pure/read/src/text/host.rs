@@ -68,10 +68,18 @@ fn df(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
         return None;
     }
     let inodes = text.contains("IUse%") || text.contains("Inodes");
-    let block = if text.contains("512-blocks") { 512 } else { 1024 };
+    let block = if text.contains("512-blocks") {
+        512
+    } else {
+        1024
+    };
     let mut end = at + 1;
     while walk.is_output(end) {
-        let words: Vec<String> = walk.text(end).split_ascii_whitespace().map(str::to_owned).collect();
+        let words: Vec<String> = walk
+            .text(end)
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect();
         // From the right: the mount point, the share, then free, used and size.
         let share = words.iter().position(|w| percent(w).is_some() || w == "-");
         let Some(share) = share.filter(|s| *s >= 3 && s + 1 < words.len()) else {
@@ -85,8 +93,14 @@ fn df(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             Value::FileSystem(FileSystem {
                 source: words.first().cloned().unwrap_or_default(),
                 target,
-                size: words.get(share - 3).and_then(|w| size(w, block)).unwrap_or(0),
-                available: words.get(share - 1).and_then(|w| size(w, block)).unwrap_or(0),
+                size: words
+                    .get(share - 3)
+                    .and_then(|w| size(w, block))
+                    .unwrap_or(0),
+                available: words
+                    .get(share - 1)
+                    .and_then(|w| size(w, block))
+                    .unwrap_or(0),
                 used,
             })
         };
@@ -120,7 +134,8 @@ fn route(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
             multipath: true,
         }));
     }
-    let network = first == "default" || (first.contains('/') && first.starts_with(|c: char| c.is_ascii_digit()));
+    let network = first == "default"
+        || (first.contains('/') && first.starts_with(|c: char| c.is_ascii_digit()));
     if network && (words.contains(&"dev") || (first == "default" && words.len() == 1 && asked)) {
         // `default` alone heads a list of next hops.
         if words.len() == 1 && !walk.text(at + 1).trim_start().starts_with("nexthop") {
@@ -148,7 +163,9 @@ fn route(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
 
 /// `inet 10.0.0.1/24 brd … scope global eth0`.
 fn address(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
-    let rest = text.strip_prefix("inet ").or_else(|| text.strip_prefix("inet6 "))?;
+    let rest = text
+        .strip_prefix("inet ")
+        .or_else(|| text.strip_prefix("inet6 "))?;
     let mut words = rest.split_ascii_whitespace();
     let (ip, length) = words.next()?.split_once('/')?;
     // The interface ends the line in `ip addr`; else it heads the paragraph.
@@ -164,7 +181,11 @@ fn address(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
     } else {
         last.to_owned()
     };
-    Some(Value::Address(interface, ip.to_owned(), length.parse().ok()?))
+    Some(Value::Address(
+        interface,
+        ip.to_owned(),
+        length.parse().ok()?,
+    ))
 }
 
 /// A row of `ss -ltnp` or `netstat -tulpn`.
@@ -175,10 +196,10 @@ fn listens(text: &str) -> Option<Value> {
     if !is_socket || !(words.contains(&"LISTEN") || first.starts_with("udp")) {
         return None;
     }
-    let local = words
-        .iter()
-        .skip(1)
-        .find(|w| w.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()))?;
+    let local = words.iter().skip(1).find(|w| {
+        w.rsplit_once(':')
+            .is_some_and(|(_, p)| p.parse::<u16>().is_ok())
+    })?;
     let port = local.rsplit_once(':')?.1.parse().ok()?;
     let program = match text.split_once("users:((\"") {
         Some((_, rest)) => rest.split('"').next().unwrap_or_default().to_owned(),
@@ -186,7 +207,9 @@ fn listens(text: &str) -> Option<Value> {
             .iter()
             .find_map(|w| {
                 let (pid, name) = w.split_once('/')?;
-                pid.parse::<u32>().ok().map(|_| name.trim_end_matches(':').to_owned())
+                pid.parse::<u32>()
+                    .ok()
+                    .map(|_| name.trim_end_matches(':').to_owned())
             })
             .unwrap_or_default(),
     };
@@ -227,7 +250,10 @@ fn mount(walk: &Walk<'_>, text: &str) -> Option<Value> {
         });
     }
     // /proc/mounts: six fields, the last two numbers.
-    let asked = walk.command.as_ref().is_some_and(|c| c.line.contains("/proc/mounts") || c.line.contains("/etc/mtab"));
+    let asked = walk
+        .command
+        .as_ref()
+        .is_some_and(|c| c.line.contains("/proc/mounts") || c.line.contains("/etc/mtab"));
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     if asked && words.len() == 6 && words.get(1).is_some_and(|t| t.starts_with('/')) {
         return Some(Value::Mount {
@@ -253,7 +279,10 @@ fn counted(walk: &Walk<'_>, text: &str) -> Option<Value> {
     {
         return Some(Value::Mounts(number));
     }
-    let path = command.words.iter().find_map(|w| w.strip_prefix("/proc/sys/"))?;
+    let path = command
+        .words
+        .iter()
+        .find_map(|w| w.strip_prefix("/proc/sys/"))?;
     (command.program() == "cat").then(|| Value::Sysctl(path.replace('/', "."), number.to_string()))
 }
 
@@ -262,7 +291,9 @@ fn kernel(walk: &Walk<'_>, text: &str) -> Option<Value> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let release = |w: &str| {
         w.starts_with(|c: char| c.is_ascii_digit())
-            && w.split(['.', '-']).take(3).all(|p| p.parse::<u32>().is_ok())
+            && w.split(['.', '-'])
+                .take(3)
+                .all(|p| p.parse::<u32>().is_ok())
             && w.contains('.')
             && w.contains('-')
     };
@@ -270,9 +301,11 @@ fn kernel(walk: &Walk<'_>, text: &str) -> Option<Value> {
         ["Linux", _, r, ..] if release(r) => Some(Value::Kernel((*r).to_owned())),
         [r] if release(r)
             && (walk.ran("uname").is_some()
-                || ["el", "generic", "amd64", "arm64", "v8", "raspi", "fc", "pve", "cloud"]
-                    .iter()
-                    .any(|m| r.contains(m))) =>
+                || [
+                    "el", "generic", "amd64", "arm64", "v8", "raspi", "fc", "pve", "cloud",
+                ]
+                .iter()
+                .any(|m| r.contains(m))) =>
         {
             Some(Value::Kernel((*r).to_owned()))
         }
@@ -285,24 +318,42 @@ fn clock(walk: &Walk<'_>, text: &str) -> Option<Value> {
     if let Some(rest) = text.strip_prefix("Universal time: ") {
         let t = rest.trim().trim_end_matches(" UTC");
         let parsed = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S", t).ok()?;
-        return parsed.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| Value::Clock(z.timestamp()));
+        return parsed
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()
+            .map(|z| Value::Clock(z.timestamp()));
     }
-    date(text).filter(|_| walk.command.as_ref().is_none_or(|c| c.line.contains("date"))).map(Value::Clock)
+    date(text)
+        .filter(|_| {
+            walk.command
+                .as_ref()
+                .is_none_or(|c| c.line.contains("date"))
+        })
+        .map(Value::Clock)
 }
 
 /// A line that is a date of `date` and nothing else.
 fn date(text: &str) -> Option<jiff::Timestamp> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    if !(5..=7).contains(&words.len()) || !words.first().is_some_and(|w| days.contains(&w.trim_end_matches(','))) {
+    if !(5..=7).contains(&words.len())
+        || !words
+            .first()
+            .is_some_and(|w| days.contains(&w.trim_end_matches(',')))
+    {
         return None;
     }
     // The weekday is not believed: it may not fit, and nothing hangs on it.
     let month = words.iter().position(|w| {
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"].contains(w)
+        [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ]
+        .contains(w)
     })?;
     let time = words.iter().find(|w| w.matches(':').count() == 2)?;
-    let year = words.iter().find(|w| w.len() == 4 && w.parse::<u32>().is_ok())?;
+    let year = words
+        .iter()
+        .find(|w| w.len() == 4 && w.parse::<u32>().is_ok())?;
     let day = words
         .get(month + 1)
         .filter(|w| w.len() <= 2)
@@ -313,7 +364,10 @@ fn date(text: &str) -> Option<jiff::Timestamp> {
     )
     .ok()?;
     // A zone of letters has many meanings: it is read as UTC, and nothing finer than a day hangs on it.
-    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
+    civil
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|z| z.timestamp())
 }
 
 /// `k3s version v1.30.2+k3s1 (…)`, `containerd … v1.7.2 …`, `metallb v0.9`.
@@ -326,18 +380,24 @@ fn version(text: &str) -> Option<Value> {
         w.starts_with(|c: char| c.is_ascii_digit()) && w.contains('.')
     };
     match words.as_slice() {
-        ["k3s" | "rke2", "version", v, ..] if is_version(v) => {
-            Some(Value::Version((*words.first()?).to_owned(), (*v).to_owned()))
-        }
+        ["k3s" | "rke2", "version", v, ..] if is_version(v) => Some(Value::Version(
+            (*words.first()?).to_owned(),
+            (*v).to_owned(),
+        )),
         ["etcdctl" | "etcd", "version:" | "Version:", v, ..] if is_version(v) => {
             Some(Value::Version("etcd".to_owned(), (*v).to_owned()))
         }
-        [name, v] if is_version(v)
-            && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
-            && name.len() > 2 && v.len() < 24 => {
+        [name, v]
+            if is_version(v)
+                && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+                && name.len() > 2
+                && v.len() < 24 =>
+        {
             Some(Value::Version((*name).to_owned(), (*v).to_owned()))
         }
-        [v] if is_version(v) && v.contains("+k3s") => Some(Value::Version("k3s".to_owned(), (*v).to_owned())),
+        [v] if is_version(v) && v.contains("+k3s") => {
+            Some(Value::Version("k3s".to_owned(), (*v).to_owned()))
+        }
         _ => None,
     }
 }
@@ -345,9 +405,17 @@ fn version(text: &str) -> Option<Value> {
 /// `freelist page count: 1041266`, as sqlite's `.dbinfo` prints; also `pragma` answers after the command.
 fn database(walk: &Walk<'_>, text: &str) -> Option<Value> {
     if let Some((name, value)) = text.split_once(": ") {
-        let known = ["database page size", "database page count", "freelist page count", "number of tables"];
+        let known = [
+            "database page size",
+            "database page count",
+            "freelist page count",
+            "number of tables",
+        ];
         if known.contains(&name.trim()) {
-            return Some(Value::Database(name.trim().to_owned(), value.split_ascii_whitespace().next()?.parse().ok()?));
+            return Some(Value::Database(
+                name.trim().to_owned(),
+                value.split_ascii_whitespace().next()?.parse().ok()?,
+            ));
         }
     }
     let command = walk.command.as_ref().filter(|c| c.program() == "sqlite3")?;
@@ -369,21 +437,46 @@ fn check(text: &str) -> Option<Value> {
     let rest = text.strip_prefix("- ")?;
     let (name, state) = rest.split_once(": ")?;
     let state = state.trim();
-    let good = state.starts_with("enabled") || state.starts_with("good") || state.starts_with("ok") || state.starts_with("available");
-    let bad = state.starts_with("missing") || state.starts_with("nonexistent") || state.contains("(fail)");
-    (good || bad).then(|| Value::Check(name.trim().to_owned(), good && !state.contains("(fail)"), state.to_owned()))
+    let good = state.starts_with("enabled")
+        || state.starts_with("good")
+        || state.starts_with("ok")
+        || state.starts_with("available");
+    let bad = state.starts_with("missing")
+        || state.starts_with("nonexistent")
+        || state.contains("(fail)");
+    (good || bad).then(|| {
+        Value::Check(
+            name.trim().to_owned(),
+            good && !state.contains("(fail)"),
+            state.to_owned(),
+        )
+    })
 }
 
 /// A row of `lsblk`.
 fn device(walk: &Walk<'_>, text: &str) -> Option<Value> {
     walk.ran("lsblk")?;
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let kind = words.iter().position(|w| matches!(*w, "disk" | "part" | "lvm" | "rom" | "loop" | "crypt" | "raid1"))?;
+    let kind = words.iter().position(|w| {
+        matches!(
+            *w,
+            "disk" | "part" | "lvm" | "rom" | "loop" | "crypt" | "raid1"
+        )
+    })?;
     Some(Value::Device {
-        name: words.first()?.trim_start_matches(['├', '└', '─', '│']).to_owned(),
+        name: words
+            .first()?
+            .trim_start_matches(['├', '└', '─', '│'])
+            .to_owned(),
         kind: (*words.get(kind)?).to_owned(),
-        size: words.get(kind.checked_sub(2)?).map(|s| (*s).to_owned()).unwrap_or_default(),
-        target: words.get(kind + 1).map(|s| (*s).to_owned()).unwrap_or_default(),
+        size: words
+            .get(kind.checked_sub(2)?)
+            .map(|s| (*s).to_owned())
+            .unwrap_or_default(),
+        target: words
+            .get(kind + 1)
+            .map(|s| (*s).to_owned())
+            .unwrap_or_default(),
     })
 }
 
@@ -428,17 +521,32 @@ fn unit(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             c.words.last().cloned()
         })
         .unwrap_or_default();
-    let active = state.split([' ', '(']).next().unwrap_or_default().to_owned();
+    let active = state
+        .split([' ', '('])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let inner = state
         .split_once('(')
         .and_then(|(_, r)| r.split_once(')'))
         .map(|(s, _)| s.to_owned())
         .unwrap_or_default();
     let (sub, result) = match inner.split_once("Result: ") {
-        Some((sub, result)) => (sub.trim().trim_end_matches(',').to_owned(), result.to_owned()),
+        Some((sub, result)) => (
+            sub.trim().trim_end_matches(',').to_owned(),
+            result.to_owned(),
+        ),
         None => (inner, String::new()),
     };
-    walk.fact(line..line + 1, Value::Unit { name, active, sub, result });
+    walk.fact(
+        line..line + 1,
+        Value::Unit {
+            name,
+            active,
+            sub,
+            result,
+        },
+    );
     Some(line + 1)
 }
 
@@ -448,15 +556,29 @@ fn listing(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
     let mode = *words.first()?;
     let is_mode = mode.len() >= 10
         && mode.starts_with(['-', 'd', 'l'])
-        && mode.chars().skip(1).take(9).all(|c| matches!(c, 'r' | 'w' | 'x' | '-' | 's' | 't' | 'S' | 'T'));
+        && mode
+            .chars()
+            .skip(1)
+            .take(9)
+            .all(|c| matches!(c, 'r' | 'w' | 'x' | '-' | 's' | 't' | 'S' | 'T'));
     if !is_mode || words.len() < 8 {
         return None;
     }
     let bytes = size(words.get(4)?, 1)?;
-    let name = words.get(8..).filter(|n| !n.is_empty()).unwrap_or(words.get(7..)?).join(" ");
+    let name = words
+        .get(8..)
+        .filter(|n| !n.is_empty())
+        .unwrap_or(words.get(7..)?)
+        .join(" ");
     let folder = walk
         .ran("ls")
-        .and_then(|c| c.words.iter().skip(1).find(|w| !w.starts_with('-')).cloned())
+        .and_then(|c| {
+            c.words
+                .iter()
+                .skip(1)
+                .find(|w| !w.starts_with('-'))
+                .cloned()
+        })
         .unwrap_or_default();
     let path = if name.starts_with('/') || folder.is_empty() {
         name
@@ -464,7 +586,15 @@ fn listing(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
         format!("{}/{name}", folder.trim_end_matches('/'))
     };
     let date = words.get(5..8).unwrap_or_default().join(" ");
-    walk.fact(at..at + 1, Value::File { path, size: bytes, mode: mode.to_owned(), date });
+    walk.fact(
+        at..at + 1,
+        Value::File {
+            path,
+            size: bytes,
+            mode: mode.to_owned(),
+            date,
+        },
+    );
     Some(at + 1)
 }
 
@@ -545,24 +675,64 @@ mod tests {
 
     #[test]
     fn hosts_are_read() {
-        let got = values("$ df -h\nFilesystem      Size  Used Avail Use% Mounted on\n/dev/sda1       100G   99G  1.0G  99% /\n");
-        assert!(matches!(&got[0], Value::FileSystem(f) if f.target == "/" && f.used == 99 && f.available == 1 << 30), "{got:?}");
-        let got = values("# ip ro\ndefault \n\tnexthop via 192.0.2.1 dev eth1 weight 1 \n\tnexthop via 192.0.2.2 dev eth1 weight 1 \n");
-        assert!(matches!(&got[0], Value::Route(r) if r.to == "default" && r.dev.is_empty()), "{got:?}");
+        let got = values(
+            "$ df -h\nFilesystem      Size  Used Avail Use% Mounted on\n/dev/sda1       100G   99G  1.0G  99% /\n",
+        );
+        assert!(
+            matches!(&got[0], Value::FileSystem(f) if f.target == "/" && f.used == 99 && f.available == 1 << 30),
+            "{got:?}"
+        );
+        let got = values(
+            "# ip ro\ndefault \n\tnexthop via 192.0.2.1 dev eth1 weight 1 \n\tnexthop via 192.0.2.2 dev eth1 weight 1 \n",
+        );
+        assert!(
+            matches!(&got[0], Value::Route(r) if r.to == "default" && r.dev.is_empty()),
+            "{got:?}"
+        );
         assert!(matches!(&got[1], Value::Route(r) if r.multipath && r.dev == "eth1"));
-        let got = values("$ cat /proc/mounts | wc -l\n78897\n$ sysctl fs.mount-max\nfs.mount-max = 100000\n");
-        assert_eq!(got, [Value::Mounts(78897), Value::Sysctl("fs.mount-max".into(), "100000".into())]);
-        assert_eq!(values("Tue Mar 10 11:00:00 UTC 2026\n"), [Value::Clock("2026-03-10T11:00:00Z".parse().unwrap())]);
-        assert_eq!(values("n1 ~]# modprobe br_netfilter\nmodprobe: FATAL: Module br_netfilter not found.\n"), [Value::ModuleMissing("br_netfilter".into())]);
-        assert_eq!(values("3.10.0-327.el7.x86_64\n"), [Value::Kernel("3.10.0-327.el7.x86_64".into())]);
+        let got = values(
+            "$ cat /proc/mounts | wc -l\n78897\n$ sysctl fs.mount-max\nfs.mount-max = 100000\n",
+        );
+        assert_eq!(
+            got,
+            [
+                Value::Mounts(78897),
+                Value::Sysctl("fs.mount-max".into(), "100000".into())
+            ]
+        );
+        assert_eq!(
+            values("Tue Mar 10 11:00:00 UTC 2026\n"),
+            [Value::Clock("2026-03-10T11:00:00Z".parse().unwrap())]
+        );
+        assert_eq!(
+            values(
+                "n1 ~]# modprobe br_netfilter\nmodprobe: FATAL: Module br_netfilter not found.\n"
+            ),
+            [Value::ModuleMissing("br_netfilter".into())]
+        );
+        assert_eq!(
+            values("3.10.0-327.el7.x86_64\n"),
+            [Value::Kernel("3.10.0-327.el7.x86_64".into())]
+        );
         let got = values("tcp6  0  0 :::6443  :::*  LISTEN  812/k3s server\n");
-        assert!(matches!(&got[0], Value::Listens { port: 6443, program, .. } if program == "k3s"), "{got:?}");
-        let got = values("● k3s.service - Lightweight Kubernetes\n     Loaded: loaded\n     Active: activating (auto-restart) (Result: exit-code) since Tue\n");
-        assert!(matches!(&got[0], Value::Unit { name, active, .. } if name == "k3s.service" && active == "activating"), "{got:?}");
+        assert!(
+            matches!(&got[0], Value::Listens { port: 6443, program, .. } if program == "k3s"),
+            "{got:?}"
+        );
+        let got = values(
+            "● k3s.service - Lightweight Kubernetes\n     Loaded: loaded\n     Active: activating (auto-restart) (Result: exit-code) since Tue\n",
+        );
+        assert!(
+            matches!(&got[0], Value::Unit { name, active, .. } if name == "k3s.service" && active == "activating"),
+            "{got:?}"
+        );
     }
 
     #[test]
     fn prose_gives_no_facts() {
-        assert_eq!(values("The default route was gone.\nI have 3 nodes with v1.30.\nMounted on Sunday\n"), []);
+        assert_eq!(
+            values("The default route was gone.\nI have 3 nodes with v1.30.\nMounted on Sunday\n"),
+            []
+        );
     }
 }

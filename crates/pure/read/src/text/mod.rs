@@ -4,6 +4,7 @@
 //! one of their forms begins here; what none of them knows is left to the signals, as all text is.
 //! Deliberately absent: what the facts mean for the cluster.
 
+mod bare;
 mod describe;
 mod etcdctl;
 mod events;
@@ -15,15 +16,20 @@ use std::ops::Range;
 
 use defib_formats::text::{self, Command, Line};
 use defib_model::cluster::Origin;
-use defib_model::id::EntityId;
 use defib_model::fact::{Fact, Value};
+use defib_model::id::EntityId;
 use defib_model::views::Event;
 
 use crate::object::{self, Parsed};
 use crate::scan::Owner;
 
+/// The name of a thing that the text does not name.
+pub(crate) const UNNAMED: &str = "unnamed";
+
 /// Text beyond this is a log, whatever it begins with: nobody pastes so much output.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 4 << 20;
+/// Lines that are looked at, and facts that are taken, of one text.
+const MAX_LINES: usize = 100_000;
 
 /// What a text gave besides its log lines.
 #[derive(Debug, Default)]
@@ -38,17 +44,18 @@ pub(crate) struct Taken {
     pub manifests: Vec<Range<usize>>,
     /// What was read as events, and what each is about: these words are no log's.
     pub heard: Vec<(Range<usize>, EntityId)>,
+    /// Kinds without namespaces of which a command listed all.
+    pub listed: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,
 }
 
 impl Taken {
-    /// Nothing was recognised.
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
-            && self.objects.is_empty()
-            && self.events.is_empty()
-            && self.manifests.is_empty()
+    /// It shows commands, or what they failed with.
+    pub fn is_transcript(&self) -> bool {
+        self.facts
+            .iter()
+            .any(|f| matches!(f.value, Value::Ran(_) | Value::Error(_)))
     }
 }
 
@@ -67,7 +74,10 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     let mut walk = Walk {
         entry,
         bytes,
-        lines: text::lines(bytes.get(..bytes.len().min(MAX_TEXT)).unwrap_or_default()),
+        lines: text::lines(
+            bytes.get(..bytes.len().min(MAX_TEXT)).unwrap_or_default(),
+            MAX_LINES,
+        ),
         command: None,
         out: Taken::default(),
     };
@@ -89,7 +99,9 @@ const FORMS: &[Form] = &[
     events::table,
     objects::table,
     describe::read,
+    events::logged,
     events::rows,
+    bare::read,
     host::read,
     settings::read,
 ];
@@ -117,7 +129,10 @@ impl<'t> Walk<'t> {
 
     /// The line's text.
     pub fn text(&self, at: usize) -> &str {
-        self.lines.get(at).map(|l| l.text.as_ref()).unwrap_or_default()
+        self.lines
+            .get(at)
+            .map(|l| l.text.as_ref())
+            .unwrap_or_default()
     }
 
     /// Is there such a line, and is it neither blank nor a command?
@@ -152,11 +167,17 @@ impl<'t> Walk<'t> {
                 .to_owned(),
         };
         let mut end = at;
-        while self.lines.get(end).is_some_and(|l| text::command(l).is_none()) {
+        while self
+            .lines
+            .get(end)
+            .is_some_and(|l| text::command(l).is_none())
+        {
             end += 1;
         }
         let origin = self.origin(at..end);
-        self.out.logs.push((origin.start as usize..origin.end as usize, owner));
+        self.out
+            .logs
+            .push((origin.start as usize..origin.end as usize, owner));
         Some(end)
     }
 
@@ -186,7 +207,15 @@ impl<'t> Walk<'t> {
             }
             if word.starts_with('-') {
                 // Options with a value in the next word.
-                if matches!(word, "-n" | "--namespace" | "--context" | "--kubeconfig" | "-o" | "-l" | "--field-selector") {
+                if matches!(
+                    word,
+                    "-n" | "--namespace"
+                        | "--context"
+                        | "--kubeconfig"
+                        | "-o"
+                        | "-l"
+                        | "--field-selector"
+                ) {
                     words.next();
                 }
                 continue;
@@ -227,7 +256,11 @@ impl<'t> Walk<'t> {
             entry: self.entry,
             line: self.lines.get(lines.start).map_or(0, |l| l.number),
             text,
-            command: self.command.as_ref().map(|c| c.line.clone()).unwrap_or_default(),
+            command: self
+                .command
+                .as_ref()
+                .map(|c| c.line.clone())
+                .unwrap_or_default(),
             value,
         };
         self.out.facts.push(fact);
@@ -255,7 +288,10 @@ fn unscheduled(pod: &mut serde_json::Value, message: &str) {
         return;
     };
     status.insert("phase".into(), "Pending".into());
-    status.insert("conditions".into(), serde_json::Value::Array(vec![condition]));
+    status.insert(
+        "conditions".into(),
+        serde_json::Value::Array(vec![condition]),
+    );
 }
 
 /// Pods of which only the scheduler's events were printed: as much of each as they show.
@@ -282,7 +318,9 @@ fn pending(walk: &mut Walk<'_>) {
         made.push((pod, *origin));
     }
     for (pod, origin) in made {
-        let Ok(bytes) = serde_json::to_vec(&pod) else { continue };
+        let Ok(bytes) = serde_json::to_vec(&pod) else {
+            continue;
+        };
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
             walk.out.objects.push(parsed);
@@ -309,16 +347,16 @@ fn manifest(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     while let Some(line) = walk.lines.get(end) {
         let text = line.text.trim_start();
         if !line.is_blank() {
-            let key = text
-                .split_once(':')
-                .is_some_and(|(k, v)| {
-                    !k.is_empty() && !k.contains(' ') && (v.is_empty() || v.starts_with(' '))
-                });
+            let key = text.split_once(':').is_some_and(|(k, v)| {
+                !k.is_empty() && !k.contains(' ') && (v.is_empty() || v.starts_with(' '))
+            });
             let inside = line.indent() > indent || text.starts_with("- ") || key;
             if line.indent() < indent || !inside || matches!(text, "EOF" | "---") {
                 break;
             }
-            if line.indent() == indent && (text.starts_with("apiVersion:") || text.starts_with("kind:")) {
+            if line.indent() == indent
+                && (text.starts_with("apiVersion:") || text.starts_with("kind:"))
+            {
                 both += 1;
             }
         }
@@ -337,8 +375,14 @@ fn manifest(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// The same as JSON: an object of the API that begins on this line.
 fn json(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let line = walk.lines.get(at)?;
-    let start = line.start + walk.bytes.get(line.start..line.end)?.iter().position(|b| *b == b'{')?;
-    let defib_formats::json::Value::Whole(range) = defib_formats::json::value(walk.bytes, start) else {
+    let start = line.start
+        + walk
+            .bytes
+            .get(line.start..line.end)?
+            .iter()
+            .position(|b| *b == b'{')?;
+    let defib_formats::json::Value::Whole(range) = defib_formats::json::value(walk.bytes, start)
+    else {
         return None;
     };
     let object = defib_formats::json::fields(walk.bytes, range.start, range.end)
@@ -346,7 +390,11 @@ fn json(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !object {
         return None;
     }
-    let after = walk.lines.iter().skip(at).position(|l| l.start >= range.end)?;
+    let after = walk
+        .lines
+        .iter()
+        .skip(at)
+        .position(|l| l.start >= range.end)?;
     walk.out.manifests.push(range);
     Some(at + after.max(1))
 }
@@ -379,7 +427,7 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
     }
     let mut found = None;
     if pointer.ends_with("/message") {
-        found = text::lines(body)
+        found = text::lines(body, MAX_LINES)
             .into_iter()
             .rfind(|l| l.text.contains(" FailedScheduling "));
     }
@@ -391,11 +439,13 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
             .iter()
             .find(|(field, _)| *field == step)
             .map_or(step, |(_, word)| word);
-        found = text::lines(body).into_iter().find(|l| {
+        found = text::lines(body, MAX_LINES).into_iter().find(|l| {
             let t = l.text.trim();
             t.len() >= word.len()
-                && t.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
-                && t.get(word.len()..).is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
+                && t.get(..word.len())
+                    .is_some_and(|head| head.eq_ignore_ascii_case(word))
+                && t.get(word.len()..)
+                    .is_some_and(|r| r.starts_with(':') || r.starts_with(' '))
         });
     }
     match found {

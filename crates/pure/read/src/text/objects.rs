@@ -21,15 +21,24 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             .position(|w| *w == "get")
             .and_then(|i| words.get(i + 1))
             .map(|w| w.split(['/', ',']).next().unwrap_or_default().to_owned());
-        (what, c.option("-n", "--namespace").unwrap_or_default().to_owned())
+        (
+            what,
+            c.option("-n", "--namespace").unwrap_or_default().to_owned(),
+        )
     });
     let (what, namespace) = match asked {
         Some((what, ns)) => (what, ns),
         None => (flux(walk), String::new()),
     };
-    let kind = what.as_deref().and_then(kinds::named).or_else(|| by_columns(&names))?;
+    let kind = what
+        .as_deref()
+        .and_then(kinds::named)
+        .or_else(|| by_columns(&names))?;
     if !names.iter().any(|n| n == "NAME") {
         return None;
+    }
+    if kind.cluster && asked_for_all(walk) {
+        walk.out.listed.push(kind.kind);
     }
     let table = Table::new(&header);
     let mut end = at + 1;
@@ -47,11 +56,27 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     Some(end)
 }
 
+/// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.
+fn asked_for_all(walk: &Walk<'_>) -> bool {
+    walk.kubectl().is_some_and(|(c, words)| {
+        matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
+            && !c.line.contains(['|', '>'])
+            && !c.words.iter().any(|w| {
+                w == "-l" || w.starts_with("--selector") || w.starts_with("--field-selector")
+            })
+    })
+}
+
 /// `flux get kustomizations`.
 fn flux(walk: &Walk<'_>) -> Option<String> {
     let c = walk.ran("flux")?;
     let at = c.words.iter().position(|w| w == "get")?;
-    c.words.get(at + 1..)?.iter().rev().find(|w| !w.starts_with('-')).cloned()
+    c.words
+        .get(at + 1..)?
+        .iter()
+        .rev()
+        .find(|w| !w.starts_with('-'))
+        .cloned()
 }
 
 /// The kind by the columns that only its table has.
@@ -142,7 +167,11 @@ fn labels(text: &str) -> Value {
         .filter_map(|l| l.split_once('='))
         .map(|(k, v)| (k.to_owned(), json!(v)))
         .collect();
-    if map.is_empty() { Value::Null } else { Value::Object(map) }
+    if map.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(map)
+    }
 }
 
 /// Source: kubernetes `pkg/printers/internalversion/printers.go` (printPod): STATUS is the phase, or the
@@ -165,7 +194,9 @@ fn pod(row: &Row) -> Value {
         None => (false, status),
     };
     let phase = match word {
-        "Running" | "Terminating" | "CrashLoopBackOff" | "Error" | "OOMKilled" if !init => "Running",
+        "Running" | "Terminating" | "CrashLoopBackOff" | "Error" | "OOMKilled" if !init => {
+            "Running"
+        }
         "Completed" | "Succeeded" => "Succeeded",
         "Failed" | "Evicted" | "NodeLost" | "ContainerStatusUnknown" => "Failed",
         "Unknown" => "Unknown",
@@ -173,10 +204,20 @@ fn pod(row: &Row) -> Value {
     };
     let waiting = matches!(
         word,
-        "CrashLoopBackOff" | "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull"
-            | "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "StartError"
+        "CrashLoopBackOff"
+            | "ImagePullBackOff"
+            | "ErrImagePull"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "CreateContainerConfigError"
+            | "CreateContainerError"
+            | "RunContainerError"
+            | "StartError"
     );
-    let ended = matches!(word, "Error" | "OOMKilled" | "ContainerCannotRun" | "StartError");
+    let ended = matches!(
+        word,
+        "Error" | "OOMKilled" | "ContainerCannotRun" | "StartError"
+    );
     let mut statuses = Vec::new();
     for i in 0..total.min(32) {
         let well = i < ready;
@@ -185,10 +226,16 @@ fn pod(row: &Row) -> Value {
             if !well && waiting && !init {
                 map.insert("state".into(), json!({"waiting": {"reason": word}}));
             } else if !well && ended && !init {
-                map.insert("state".into(), json!({"terminated": {"reason": word, "exitCode": 1}}));
+                map.insert(
+                    "state".into(),
+                    json!({"terminated": {"reason": word, "exitCode": 1}}),
+                );
             }
             if !well || ready == total {
-                map.insert("restartCount".into(), json!(if i + 1 == total { restarts } else { 0 }));
+                map.insert(
+                    "restartCount".into(),
+                    json!(if i + 1 == total { restarts } else { 0 }),
+                );
             }
         }
         statuses.push(one);
@@ -306,7 +353,10 @@ fn volume(row: &Row) -> Value {
             map.insert("storageClassName".into(), json!(class));
         }
         if let Some((ns, name)) = row.get("CLAIM").split_once('/') {
-            map.insert("claimRef".into(), json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}));
+            map.insert(
+                "claimRef".into(),
+                json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}),
+            );
         }
     }
     json!({"spec": spec, "status": {"phase": row.get("STATUS"), "reason": row.get("REASON")}})
@@ -365,7 +415,9 @@ fn other(row: &Row) -> Option<Value> {
         .into_iter()
         .find(|m| !m.is_empty())
         .unwrap_or_default();
-    Some(json!({"status": {"conditions": [{"type": "Ready", "status": ready, "message": message}]}}))
+    Some(
+        json!({"status": {"conditions": [{"type": "Ready", "status": ready, "message": message}]}}),
+    )
 }
 
 #[cfg(test)]
@@ -378,18 +430,34 @@ mod tests {
 
     #[test]
     fn rows_become_objects() {
-        let got = objects("n1:~# kubectl get pods -A -o wide\nNAMESPACE   NAME    READY   STATUS             RESTARTS       AGE   IP          NODE\nshop        web-0   0/1     CrashLoopBackOff   12 (2m ago)    3h    10.42.0.3   n1\nshop        web-1   1/1     Running            0              3h    10.42.0.4   n2\n");
+        let got = objects(
+            "n1:~# kubectl get pods -A -o wide\nNAMESPACE   NAME    READY   STATUS             RESTARTS       AGE   IP          NODE\nshop        web-0   0/1     CrashLoopBackOff   12 (2m ago)    3h    10.42.0.3   n1\nshop        web-1   1/1     Running            0              3h    10.42.0.4   n2\n",
+        );
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].object.id.as_str(), "pod/shop/web-0");
         assert!(got[0].object.printed);
         let View::Pod(p) = &got[0].view else { panic!() };
         assert_eq!(p.spec.node_name, "n1");
         assert_eq!(p.status.container_statuses[0].restart_count, Some(12));
-        let got = objects("NAME   STATUS   VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   AGE\nlib    Pending                                       slow           5m\n");
-        let View::Claim(c) = &got[0].view else { panic!() };
-        assert_eq!((c.spec.storage_class_name.as_deref(), c.status.phase.as_str()), (Some("slow"), "Pending"));
-        let got = objects("NAME   STATUS                        ROLES                       AGE   VERSION\nn2     NotReady,SchedulingDisabled   control-plane,etcd,master   53m   v1.33.7+k3s1\n");
-        let View::Node(n) = &got[0].view else { panic!() };
+        let got = objects(
+            "NAME   STATUS   VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   AGE\nlib    Pending                                       slow           5m\n",
+        );
+        let View::Claim(c) = &got[0].view else {
+            panic!()
+        };
+        assert_eq!(
+            (
+                c.spec.storage_class_name.as_deref(),
+                c.status.phase.as_str()
+            ),
+            (Some("slow"), "Pending")
+        );
+        let got = objects(
+            "NAME   STATUS                        ROLES                       AGE   VERSION\nn2     NotReady,SchedulingDisabled   control-plane,etcd,master   53m   v1.33.7+k3s1\n",
+        );
+        let View::Node(n) = &got[0].view else {
+            panic!()
+        };
         assert_eq!(n.status.conditions[0].status, "False");
     }
 }

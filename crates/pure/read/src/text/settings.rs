@@ -12,7 +12,19 @@ use super::Walk;
 pub(super) fn flags(walk: &mut Walk<'_>, at: usize, command: &Command) {
     let program = command.program().to_owned();
     let is_server = command.words.iter().any(|w| {
-        matches!(w.rsplit('/').next().unwrap_or_default(), "k3s" | "rke2" | "k3d" | "kubeadm" | "kubelet" | "kube-apiserver" | "etcd" | "sh" | "flanneld" | "kube-proxy")
+        matches!(
+            w.rsplit('/').next().unwrap_or_default(),
+            "k3s"
+                | "rke2"
+                | "k3d"
+                | "kubeadm"
+                | "kubelet"
+                | "kube-apiserver"
+                | "etcd"
+                | "sh"
+                | "flanneld"
+                | "kube-proxy"
+        )
     });
     if !is_server {
         return;
@@ -57,27 +69,62 @@ fn pairs(words: &[String]) -> Vec<(String, String)> {
 
 /// Keys of `/etc/rancher/k3s/config.yaml` that are worth a fact.
 const KEYS: &[&str] = &[
-    "cluster-cidr", "service-cidr", "flannel-backend", "flannel-iface", "node-ip", "node-name", "server",
-    "cluster-init", "cluster-reset", "datastore-endpoint", "disable", "disable-network-policy", "tls-san",
-    "resolv-conf", "snapshotter", "with-node-id", "selinux", "private-registry", "data-dir",
-    "etcd-snapshot-dir", "kubelet-arg", "kube-apiserver-arg",
+    "cluster-cidr",
+    "service-cidr",
+    "flannel-backend",
+    "flannel-iface",
+    "node-ip",
+    "node-name",
+    "server",
+    "cluster-init",
+    "cluster-reset",
+    "datastore-endpoint",
+    "disable",
+    "disable-network-policy",
+    "tls-san",
+    "resolv-conf",
+    "snapshotter",
+    "with-node-id",
+    "selinux",
+    "private-registry",
+    "data-dir",
+    "etcd-snapshot-dir",
+    "kubelet-arg",
+    "kube-apiserver-arg",
 ];
 
 pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let text = walk.text(at).trim().to_owned();
     // A flag list in prose, a unit, a log or a continued command line.
-    if text.contains("--") && (text.contains("server") || text.contains("agent") || text.starts_with("--") || text.starts_with("ExecStart=") || text.contains("Running kube")) {
+    if text.contains("--")
+        && (text.contains("server")
+            || text.contains("agent")
+            || text.starts_with("--")
+            || text.starts_with("ExecStart=")
+            || text.contains("Running kube"))
+    {
         let words: Vec<String> = text
             .split_ascii_whitespace()
             .map(|w| w.trim_matches(['`', '\'', '"', '\\']).to_owned())
             .collect();
-        let place = if text.contains("Running kube") { "running process" } else { "command line" };
+        let place = if text.contains("Running kube") {
+            "running process"
+        } else {
+            "command line"
+        };
         let found = pairs(&words);
         if found.is_empty() {
             return None;
         }
         for (name, value) in found {
-            walk.fact(at..at + 1, Value::Setting { place: place.to_owned(), name, value });
+            walk.fact(
+                at..at + 1,
+                Value::Setting {
+                    place: place.to_owned(),
+                    name,
+                    value,
+                },
+            );
         }
         return Some(at + 1);
     }
@@ -97,7 +144,11 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return Some(at + 1);
     }
     // `HTTP_PROXY=…` in an environment file.
-    if let Some((key, value)) = text.trim_start_matches("export ").trim_start_matches("Environment=").trim_matches('"').split_once('=')
+    if let Some((key, value)) = text
+        .trim_start_matches("export ")
+        .trim_start_matches("Environment=")
+        .trim_matches('"')
+        .split_once('=')
         && key.len() > 3
         && key.to_ascii_uppercase().ends_with("_PROXY")
         && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_')

@@ -73,9 +73,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .find(|e| e.text.contains(WORDS))
                 .map(|e| (e.text.clone(), e.clone())),
         };
-        if let (Some((message, evidence)), Some(ns)) = (said, c.entity.namespace()) {
+        if let Some((message, evidence)) = said {
             by_namespace
-                .entry(ns.to_owned())
+                .entry(c.entity.namespace().unwrap_or("-").to_owned())
                 .or_default()
                 .push((c, message, evidence));
         }

@@ -40,10 +40,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         // snapshot's token that is meant.
         let lines: Vec<Spoken<'_>> = lines
             .into_iter()
+            .filter(|l| !l.evidence.text.contains("Unable to reconcile with"))
             .filter(|l| {
-                !l.evidence.text.contains("Unable to reconcile with")
-                    && !(token::RECORD.contains(&l.signal)
-                        && token::restored(cx, &l.evidence).is_some())
+                !token::RECORD.contains(&l.signal) || token::restored(cx, &l.evidence).is_none()
             })
             .collect();
         if lines.is_empty() {

@@ -65,6 +65,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     format!("others open, {} for one: the keys are there", other.name()),
                 );
             }
+            None if verdict == Verdict::Scope => {
+                f = f
+                    .term(
+                        30,
+                        "the keys of the old cluster were put into this one, and the controller started again",
+                    )
+                    .cite_all(
+                        sealed::key_put_back(cx)
+                            .map(|fact| cx.fact(fact, "the keys were put back")),
+                    );
+            }
             None => {
                 f = f.undecided("Do other SealedSecrets open? If they do, this one is sealed for another name or namespace; if none does, the key is gone.", "kubectl get sealedsecrets -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,SYNCED:.status.conditions[*].status,SAYS:.status.conditions[*].message", &["sealed-secret-key-lost", "sealed-secret-scope-mismatch"]);
             }

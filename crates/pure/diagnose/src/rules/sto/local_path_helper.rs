@@ -33,10 +33,13 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("local-path.helper-usage") {
-        let helper = hit
-            .entity
-            .as_ref()
-            .is_none_or(|e| e.name().starts_with("helper-pod") || e.name().contains("local-path"));
+        let helper = hit.entity.as_ref().is_none_or(|e| {
+            // Older provisioners name them after what they do.
+            ["helper-pod", "create-pvc-", "delete-pvc-"]
+                .iter()
+                .any(|n| e.name().starts_with(n))
+                || e.name().contains("local-path")
+        });
         if !helper {
             continue;
         }

@@ -54,7 +54,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             {
                 (volume, vec![Field::Class], false)
             }
-            _ => continue,
+            _ => {
+                by_word(cx, c, out);
+                continue;
+            }
         };
         let (ns, name, pv) = (
             &claim.metadata.namespace,
@@ -103,4 +106,38 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't write a larger size into the volume than its disk has, and don't delete it under policy Delete."),
         );
     }
+}
+
+/// The binder's word alone, where the volume itself is not in the evidence:
+/// `Cannot bind to requested volume "v": requested PV is too small`.
+fn by_word(cx: &Context<'_>, c: &Condition, out: &mut Vec<Finding>) {
+    let Some(event) = crate::context::last_event(cx.cluster, &c.entity, &["VolumeMismatch"])
+        .filter(|e| e.message.contains(WORDS))
+    else {
+        return;
+    };
+    let pv = crate::analysis::between(&event.message, "requested volume \"", "\"")
+        .unwrap_or("the volume")
+        .to_owned();
+    // The volume stands there in full: then its fields decide, not an older word.
+    if cx.cluster.volume(&pv).is_some() {
+        return;
+    }
+    let what = event
+        .message
+        .rsplit_once(": ")
+        .map(|(_, w)| w.to_owned())
+        .unwrap_or_default();
+    let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());
+    out.push(
+        RULE.on(c.entity.clone())
+            .title(format!("claim {name} names volume {pv}, which does not fit: {what}"))
+            .why("The binder compares size, mode and class exactly; the volume must be at least as large as the claim asks.")
+            .term(88, "the binder says in which field they differ")
+            .cite(cx.event(event, "the binder refuses the volume"))
+            .cite_all(c.evidence.first().cloned())
+            .explains(K::ClaimPending, &c.entity)
+            .safe("See both sides.", command!("kubectl get pv {} -o yaml; kubectl get pvc {} -n {} -o yaml", pv, name, ns))
+            .dont("Don't write a larger size into the volume than its disk has, and don't delete it under policy Delete."),
+    );
 }

@@ -38,6 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .namespace()
             .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
         else {
+            by_word(cx, c, out);
             continue;
         };
         let Verdict::NoConsumer = binding::verdict(cx.cluster, claim) else {
@@ -97,4 +98,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't change the class to Immediate to see the claim Bound: local volumes then land on a node that the pod may not run on."),
         );
     }
+}
+
+/// The binder's word alone, without the claim: since Kubernetes 1.19 it says so only while no pod uses the
+/// claim (otherwise `waiting for pod … to be scheduled`).
+/// Source: kubernetes `pv_controller.go` (emitEventForUnboundDelayBindingClaim).
+fn by_word(cx: &Context<'_>, c: &Condition, out: &mut Vec<Finding>) {
+    let Some(event) = crate::context::last_event(cx.cluster, &c.entity, &["WaitForFirstConsumer"])
+    else {
+        return;
+    };
+    let name = c.entity.name();
+    out.push(
+        RULE.on(c.entity.clone())
+            .title(format!("claim {name} waits for its first pod, and no pod uses it"))
+            .why("The class binds when a pod is placed; the claim is in order, the pod is missing.")
+            .term(70, "the binder waits for a consumer, again and again")
+            .term(12, "it would name the pod if there were one that waits to be placed")
+            .cite(cx.event(event, "the binder waits for a pod"))
+            .explains(K::ClaimPending, &c.entity)
+            .safe("Find who should mount it.", command!("kubectl get pods -A -o yaml | grep -n {}", format!("claimName: {name}")))
+            .dont("Don't change the class to Immediate to see the claim Bound: local volumes then land on a node that the pod may not run on."),
+    );
 }

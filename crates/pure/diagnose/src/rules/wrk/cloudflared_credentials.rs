@@ -28,7 +28,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for hit in cx.hits("cloudflared.credentials") {
+    // Without a credentials file it looks for the origin certificate by which it could find one.
+    for hit in cx
+        .hits("cloudflared.credentials")
+        .chain(cx.hits("cloudflared.origin-cert"))
+    {
         let pod = hit.entity.as_ref();
         // A refusal before the last good start is history.
         if pod

@@ -1,0 +1,337 @@
+//! Archives of other makers, read as streams: tar, gzip, zstd, zip, and archives inside of them.
+//!
+//! Nothing is written to disk, and no name of an archive is ever used as a path: an entry is bytes with a
+//! label. Everything in an archive is hostile: number, size, depth and ratio have caps, and what is left
+//! out is a gap. Deliberately absent: our own bundle (`archive`), and passwords.
+
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::{Component, Path};
+
+use defib_model::report::Gap;
+
+/// Entries of one archive.
+const MAX_ENTRIES: u64 = 200_000;
+/// Bytes of one entry that are read; a longer one is cut.
+const MAX_ENTRY: u64 = 64 << 20;
+/// Bytes that one archive may unpack to, all levels together.
+const MAX_TOTAL: u64 = 8 << 30;
+/// How many times its packed size an archive may unpack to, once it is large.
+const MAX_RATIO: u64 = 2_000;
+/// From this size on the ratio counts: small texts of one character pack well.
+const LARGE: u64 = 256 << 20;
+/// Archives in archives.
+const MAX_DEPTH: usize = 4;
+
+/// What kind of archive some bytes begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Tar,
+    Gzip,
+    Zstd,
+    Zip,
+}
+
+/// Tells the kind from the first bytes (512 are enough).
+pub(crate) fn kind(head: &[u8]) -> Option<Kind> {
+    Some(if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Kind::Zstd
+    } else if head.starts_with(&[0x1f, 0x8b]) {
+        Kind::Gzip
+    } else if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+        Kind::Zip
+    } else if head.get(257..262) == Some(b"ustar") {
+        Kind::Tar
+    } else {
+        return None;
+    })
+}
+
+/// Takes the entries: label, bytes. An error ends the reading.
+pub(crate) type Each<'e, E> = dyn FnMut(&str, Vec<u8>) -> Result<(), E> + 'e;
+
+/// An archive being read.
+pub(crate) struct Unpack<'e, E> {
+    /// What was left out.
+    pub gaps: Vec<Gap>,
+    packed: u64,
+    total: u64,
+    entries: u64,
+    full: bool,
+    each: &'e mut Each<'e, E>,
+}
+
+impl<'e, E> Unpack<'e, E> {
+    /// A reader of an archive of so many bytes.
+    pub fn new(packed: u64, each: &'e mut Each<'e, E>) -> Self {
+        Self {
+            gaps: Vec::new(),
+            packed: packed.max(1),
+            total: 0,
+            entries: 0,
+            full: false,
+            each,
+        }
+    }
+
+    fn gap(&mut self, what: String, why: impl Into<String>) {
+        // A hostile archive must not fill the report either.
+        if self.gaps.len() < 200 {
+            self.gaps.push(Gap::new(what, why.into()));
+        }
+    }
+
+    /// Reads an archive. `label` is its own; the labels of its entries stand below `below`.
+    ///
+    /// # Errors
+    /// Only those of `each`.
+    pub fn archive<R: Read + Seek>(
+        &mut self,
+        kind: Kind,
+        input: R,
+        label: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        match kind {
+            Kind::Zip => self.zip(input, label, below, depth),
+            Kind::Tar => self.tar(input, label, below, depth),
+            Kind::Gzip => {
+                let decoder = flate2::read::MultiGzDecoder::new(BufReader::new(input));
+                self.packed_one(decoder, label, below, ".gz", depth)
+            }
+            Kind::Zstd => match zstd::Decoder::new(input) {
+                Ok(decoder) => self.packed_one(decoder, label, below, ".zst", depth),
+                Err(e) => {
+                    self.gap(format!("archive {label}"), e.to_string());
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// A packed stream: a tar archive, or one file.
+    fn packed_one<R: Read>(
+        &mut self,
+        mut decoder: R,
+        label: &str,
+        below: &str,
+        ending: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        let mut head = Vec::new();
+        if let Err(e) = (&mut decoder).take(512).read_to_end(&mut head)
+            && head.is_empty()
+        {
+            self.gap(
+                format!("archive {label}"),
+                format!("damaged or cut off: {e}"),
+            );
+            return Ok(());
+        }
+        let inner = kind(&head);
+        let rest = Cursor::new(head).chain(decoder);
+        if inner == Some(Kind::Tar) {
+            return self.tar(rest, label, below, depth);
+        }
+        let name = label.strip_suffix(ending).unwrap_or(label);
+        let name = name.rsplit('/').next().unwrap_or(name);
+        self.entry(rest, &format!("{below}{name}"), depth)
+    }
+
+    fn tar<R: Read>(&mut self, input: R, label: &str, below: &str, depth: usize) -> Result<(), E> {
+        let mut archive = tar::Archive::new(input);
+        let entries = match archive.entries() {
+            Ok(entries) => entries,
+            Err(e) => {
+                self.gap(format!("archive {label}"), e.to_string());
+                return Ok(());
+            }
+        };
+        for entry in entries {
+            if self.full {
+                break;
+            }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(e) => {
+                    self.gap(
+                        format!("the rest of {label}"),
+                        format!("the archive is damaged or cut off: {e}"),
+                    );
+                    break;
+                }
+            };
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+                continue;
+            }
+            if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
+                let what = if kind.is_symlink() || kind.is_hard_link() {
+                    "a link; links are not followed"
+                } else {
+                    "neither a file nor a folder"
+                };
+                self.gap(format!("{below}{}", shown(&name)), what);
+                continue;
+            }
+            match safe(&name) {
+                Some(name) => self.entry(entry, &format!("{below}{name}"), depth)?,
+                None => self.gap(
+                    format!("{below}{}", shown(&name)),
+                    "its name leads out of the archive; it was not read",
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn zip<R: Read + Seek>(
+        &mut self,
+        input: R,
+        label: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        let mut archive = match zip::ZipArchive::new(BufReader::new(input)) {
+            Ok(archive) => archive,
+            Err(e) => {
+                self.gap(
+                    format!("archive {label}"),
+                    format!("the archive is damaged or cut off: {e}"),
+                );
+                return Ok(());
+            }
+        };
+        for i in 0..archive.len() {
+            if self.full {
+                break;
+            }
+            let file = match archive.by_index(i) {
+                Ok(file) => file,
+                Err(e) => {
+                    self.gap(format!("entry {i} of {label}"), e.to_string());
+                    continue;
+                }
+            };
+            if file.is_dir() {
+                continue;
+            }
+            let name = match file.name() {
+                Ok(name) => name.replace('\\', "/"),
+                Err(e) => {
+                    self.gap(format!("entry {i} of {label}"), e.to_string());
+                    continue;
+                }
+            };
+            if file.is_symlink() {
+                self.gap(
+                    format!("{below}{}", shown(&name)),
+                    "a link; links are not followed",
+                );
+                continue;
+            }
+            match safe(&name) {
+                Some(name) => self.entry(file, &format!("{below}{name}"), depth)?,
+                None => self.gap(
+                    format!("{below}{}", shown(&name)),
+                    "its name leads out of the archive; it was not read",
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// One file: an archive again, or bytes.
+    fn entry<R: Read>(&mut self, input: R, name: &str, depth: usize) -> Result<(), E> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            self.gap(
+                format!("{} and all after it", shown(name)),
+                format!("more than {MAX_ENTRIES} files"),
+            );
+            self.full = true;
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let read = input.take(MAX_ENTRY + 1).read_to_end(&mut bytes);
+        self.total += bytes.len() as u64;
+        if self.total > MAX_TOTAL || (self.total > LARGE && self.total / self.packed > MAX_RATIO) {
+            self.gap(
+                format!("{} and all after it", shown(name)),
+                format!("the archive unpacks to more than {} MiB", self.total >> 20),
+            );
+            self.full = true;
+            return Ok(());
+        }
+        if let Err(e) = read {
+            self.gap(
+                format!("the end of {}", shown(name)),
+                format!("damaged or cut off: {e}"),
+            );
+        }
+        if bytes.len() as u64 > MAX_ENTRY {
+            bytes.truncate(MAX_ENTRY as usize);
+            self.gap(
+                format!("the end of {}", shown(name)),
+                format!("only its first {} MiB were read", MAX_ENTRY >> 20),
+            );
+        }
+        if let Some(kind) = kind(bytes.get(..bytes.len().min(512)).unwrap_or_default()) {
+            if depth >= MAX_DEPTH {
+                self.gap(
+                    format!("archive {}", shown(name)),
+                    format!("more than {MAX_DEPTH} archives deep"),
+                );
+                return Ok(());
+            }
+            let below = match kind {
+                // A packed file takes the place of its archive; the files of one stand below it.
+                Kind::Gzip | Kind::Zstd if !is_tar(name) => name
+                    .rsplit_once('/')
+                    .map_or(String::new(), |(f, _)| format!("{f}/")),
+                _ => format!("{name}/"),
+            };
+            return self.archive(kind, Cursor::new(bytes), name, &below, depth + 1);
+        }
+        (self.each)(name, bytes)
+    }
+}
+
+/// Names of packed tar archives.
+fn is_tar(name: &str) -> bool {
+    [".tgz", ".tar.gz", ".tzst", ".tar.zst"]
+        .iter()
+        .any(|e| name.ends_with(e))
+}
+
+/// A name from an archive, for messages.
+fn shown(name: &str) -> String {
+    name.chars().take(200).collect()
+}
+
+/// The name as a label, if it stays inside: no root, no way up, nothing but names.
+fn safe(name: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in Path::new(name).components() {
+        match part {
+            Component::Normal(p) => parts.push(p.to_string_lossy().into_owned()),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    (!parts.is_empty() && parts.len() < 64).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside() {
+        assert_eq!(safe("./a/b.log").as_deref(), Some("a/b.log"));
+        for bad in ["/etc/passwd", "../x", "a/../../x", "", "."] {
+            assert_eq!(safe(bad), None, "{bad}");
+        }
+    }
+}

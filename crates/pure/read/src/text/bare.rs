@@ -1,0 +1,279 @@
+//! Messages that stand alone: an event's or a command's words without the table or the object around
+//! them, as people and dashboards quote them.
+//!
+//! A line that begins with the words of one known message is that message; who is meant is told by the
+//! lines before it or by the command. Deliberately absent: words in the middle of a line; those are for
+//! the signals.
+
+use defib_model::cluster::ObjId;
+use defib_model::fact::Value;
+use defib_model::id::EntityId;
+use defib_model::views::Event;
+
+use super::{UNNAMED, Walk};
+use crate::kinds;
+
+/// Beginning of the message, reason of the event, kind that it is about.
+const MESSAGES: &[(&str, &str, &str)] = &[
+    // kubernetes: pkg/scheduler/framework/types.go
+    (
+        "no nodes available to schedule pods",
+        "FailedScheduling",
+        "pod",
+    ),
+    // kubernetes: pkg/controller/controller_utils.go
+    ("Error creating: ", "FailedCreate", "rs"),
+    // kubernetes: pkg/volume/util/operationexecutor, pkg/kubelet/volumemanager, pkg/controller/volume/attachdetach
+    ("MountVolume.", "FailedMount", "pod"),
+    ("Unable to attach or mount volumes: ", "FailedMount", "pod"),
+    (
+        "AttachVolume.Attach failed for volume ",
+        "FailedAttachVolume",
+        "pod",
+    ),
+    (
+        "Multi-Attach error for volume ",
+        "FailedAttachVolume",
+        "pod",
+    ),
+    // kubernetes: pkg/kubelet/images, pkg/kubelet/kuberuntime
+    ("Failed to pull image ", "Failed", "pod"),
+    ("Error: ErrImage", "Failed", "pod"),
+    ("Error: secret ", "Failed", "pod"),
+    ("Error: configmap ", "Failed", "pod"),
+    ("Error: couldn't find key ", "Failed", "pod"),
+    ("Error: container has runAsNonRoot", "Failed", "pod"),
+    ("Error: failed to create containerd task", "Failed", "pod"),
+    ("Error: failed to start container", "Failed", "pod"),
+    ("Back-off restarting failed container", "BackOff", "pod"),
+    ("Back-off pulling image ", "BackOff", "pod"),
+    (
+        "Failed to create pod sandbox: ",
+        "FailedCreatePodSandBox",
+        "pod",
+    ),
+    ("The node was low on resource: ", "Evicted", "pod"),
+    ("The node had condition: ", "Evicted", "pod"),
+    // kubernetes: pkg/controller/volume/persistentvolume/pv_controller.go
+    ("Cannot bind to requested volume ", "VolumeMismatch", "pvc"),
+    (
+        "no persistent volumes available for this claim and no storage class is set",
+        "FailedBinding",
+        "pvc",
+    ),
+    (
+        "waiting for first consumer to be created before binding",
+        "WaitForFirstConsumer",
+        "pvc",
+    ),
+    ("storageclass.storage.k8s.io ", "ProvisioningFailed", "pvc"),
+    // kubernetes: pkg/kubelet/images/image_gc_manager.go, pkg/kubelet/eviction
+    (
+        "failed to garbage collect required amount of images",
+        "FreeDiskSpaceFailed",
+        "node",
+    ),
+    ("Attempting to reclaim ", "EvictionThresholdMet", "node"),
+];
+
+pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    message(walk, at).or_else(|| error(walk, at))
+}
+
+fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = walk
+        .text(at)
+        .trim()
+        .trim_start_matches(['"', '\'', '`', '-', '*', ' '])
+        .to_owned();
+    let (reason, about) = match stateful_set(walk, &text) {
+        Some(about) => ("FailedCreate", about),
+        None => {
+            let (reason, kind) = if is_scheduling(&text) {
+                ("FailedScheduling", "pod")
+            } else {
+                MESSAGES
+                    .iter()
+                    .find(|(begin, _, _)| text.starts_with(begin))
+                    .map(|(_, reason, kind)| (*reason, *kind))?
+            };
+            (reason, named(walk, at, kind)?)
+        }
+    };
+    let origin = walk.origin(at..at + 1);
+    let range = origin.start as usize..origin.end as usize;
+    walk.out.heard.push((range, about.clone()));
+    let event = Event {
+        obj: ObjId::default(),
+        about,
+        warning: true,
+        reason: reason.to_owned(),
+        message: text,
+        count: 1,
+        printed: true,
+        ..Event::default()
+    };
+    walk.out.events.push((event, origin));
+    Some(at + 1)
+}
+
+/// `0/3 nodes are available: …`
+fn is_scheduling(text: &str) -> bool {
+    let Some((head, _)) = text.split_once(" nodes are available: ") else {
+        return false;
+    };
+    head.split_once('/')
+        .is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok())
+}
+
+/// `create Pod web-0 in StatefulSet web failed error: …`.
+/// Source: kubernetes `pkg/controller/statefulset/stateful_pod_control.go`.
+fn stateful_set(walk: &Walk<'_>, text: &str) -> Option<EntityId> {
+    let rest = text.strip_prefix("create Pod ")?;
+    let (_, rest) = rest.split_once(" in StatefulSet ")?;
+    let (name, _) = rest.split_once(" failed error: ")?;
+    Some(EntityId::object(
+        "StatefulSet",
+        "apps",
+        &namespace(walk),
+        name,
+    ))
+}
+
+/// The namespace that the command names.
+fn namespace(walk: &Walk<'_>) -> String {
+    walk.kubectl()
+        .and_then(|(c, _)| c.option("-n", "--namespace"))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Who is meant: what the command describes, or what the lines just before name (`kind/name`,
+/// `namespace:name`, `namespace/name`); else nobody by name.
+fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
+    let kind = kinds::named(kind)?;
+    if let Some((_, words)) = walk.kubectl()
+        && let Some(i) = words.iter().position(|w| *w == "describe")
+    {
+        let (asked, name) = match words.get(i + 1).and_then(|w| w.split_once('/')) {
+            Some((k, n)) => (k, n),
+            None => (
+                *words.get(i + 1)?,
+                words.get(i + 2).copied().unwrap_or(UNNAMED),
+            ),
+        };
+        let namespace = namespace(walk);
+        if let Some(asked) = kinds::named(asked) {
+            return Some(EntityId::object(
+                asked.kind,
+                asked.group(),
+                if asked.cluster { "" } else { &namespace },
+                name,
+            ));
+        }
+    }
+    let plain = |s: &str| {
+        !s.is_empty()
+            && s.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
+    };
+    let before = (at.saturating_sub(3)..at)
+        .rev()
+        .map(|i| walk.text(i).trim());
+    let found = before.into_iter().find_map(|t| {
+        let (a, b) = t.split_once(':').or_else(|| t.split_once('/'))?;
+        (plain(a) && plain(b)).then(|| (a.to_owned(), b.to_owned()))
+    });
+    Some(match found {
+        Some((a, name)) => match kinds::named(&a) {
+            Some(k) => EntityId::object(k.kind, k.group(), "", &name),
+            None => EntityId::object(
+                kind.kind,
+                kind.group(),
+                if kind.cluster { "" } else { &a },
+                &name,
+            ),
+        },
+        None => EntityId::object(kind.kind, kind.group(), "", UNNAMED),
+    })
+}
+
+/// What kubectl, helm and their like say when they fail: the whole paragraph, as it may be broken over
+/// lines.
+fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let first = walk.text(at).trim();
+    let is_error = [
+        "Error from server",
+        "error: ",
+        "Error: ",
+        "error when ",
+        "Unable to connect to the server",
+    ]
+    .iter()
+    .any(|m| first.starts_with(m));
+    if !is_error {
+        return None;
+    }
+    let mut end = at + 1;
+    while end < at + 12 && walk.is_output(end) && !starts_anew(walk.text(end)) {
+        end += 1;
+    }
+    let said = (at..end)
+        .map(|i| walk.text(i).trim())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let origin = walk.origin(at..end);
+    walk.out.heard.push((
+        origin.start as usize..origin.end as usize,
+        EntityId::default(),
+    ));
+    walk.fact(at..end, Value::Error(said));
+    Some(end)
+}
+
+/// A line that begins something else: another error, a log line, a table.
+fn starts_anew(text: &str) -> bool {
+    let t = text.trim_start();
+    t.starts_with("Error")
+        || t.starts_with("error: ")
+        || t.starts_with("Warning")
+        || defib_formats::log::time_of(t).is_some()
+        || defib_formats::log::origin(t).is_some()
+        || defib_formats::text::is_header(t)
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_model::fact::Value;
+
+    #[test]
+    fn messages_alone_are_events() {
+        let got = super::super::read(b"kube-system:svclb-web-x2p2m  \nFailedScheduling \n0/2 nodes are available: 2 Insufficient cpu.\n", 0);
+        let (e, _) = &got.events[0];
+        assert_eq!(
+            (e.about.as_str(), e.reason.as_str()),
+            ("pod/kube-system/svclb-web-x2p2m", "FailedScheduling")
+        );
+        let got = super::super::read(b"k describe sts -n shop web\ncreate Pod web-0 in StatefulSet web failed error: pods \"web-0\" is forbidden: x\n", 0);
+        assert_eq!(got.events[0].0.about.as_str(), "statefulset.apps/shop/web");
+    }
+
+    #[test]
+    fn errors_are_whole_paragraphs() {
+        let got = super::super::read(b" Error from server (InternalError): error when creating \"STDIN\": Internal error occurred: \n  failed calling webhook \"a.b\": \n  dial tcp 10.43.0.9:443: connect: connection refused\n\nnext\n", 0);
+        let errors: Vec<_> = got
+            .facts
+            .iter()
+            .filter_map(|f| match &f.value {
+                Value::Error(t) => Some(t.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            errors,
+            [
+                "Error from server (InternalError): error when creating \"STDIN\": Internal error occurred: failed calling webhook \"a.b\": dial tcp 10.43.0.9:443: connect: connection refused"
+            ]
+        );
+    }
+}
