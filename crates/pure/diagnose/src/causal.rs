@@ -120,13 +120,16 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ),
     (
         "snapshot-incomplete",
-        &["etcd-data-corrupt", "restore-wrong-token"],
+        &["etcd-data-corrupt", "restore-wrong-token", "token-mismatch"],
     ),
     (
         "stale-data-dir",
         &["token-mismatch", "foreign-cluster-ca", "mixed-ca"],
     ),
-    ("token-mismatch", &["foreign-cluster-ca"]),
+    (
+        "token-mismatch",
+        &["foreign-cluster-ca", "restore-wrong-token"],
+    ),
     (
         "duplicate-node-name",
         &[

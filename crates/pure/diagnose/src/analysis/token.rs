@@ -55,7 +55,7 @@ pub fn restored(cx: &Context<'_>, line: &Evidence) -> Option<Vec<Evidence>> {
     }
     let asks = |w: &str| w.contains("cluster-reset-restore-path");
     let asked = |v: &Value| match v {
-        Value::Setting { name, .. } => asks(name),
+        Value::Setting { name, place, .. } => asks(name) && place.starts_with("flag of"),
         Value::Ran(words) => words.iter().any(|w| asks(w)),
         _ => false,
     };
@@ -66,22 +66,12 @@ pub fn restored(cx: &Context<'_>, line: &Evidence) -> Option<Vec<Evidence>> {
         .iter()
         .filter(|f| of(f.entry) && f.line <= line.line && (asked(&f.value) || begins(&f.value)))
         .max_by_key(|f| f.line);
-    let elsewhere = || {
-        let restarted = facts.iter().any(|f| of(f.entry) && begins(&f.value));
+    let fact = own.and_then(|f| {
         facts
             .iter()
-            .find(|f| !of(f.entry) && asked(&f.value))
-            .filter(|_| !restarted && done.is_none())
-    };
-    let fact = match own {
-        Some(f) => {
-            let restore = facts
-                .iter()
-                .find(|o| o.entry == f.entry && o.line == f.line && asked(&o.value));
-            restore.filter(|f| done.is_none_or(|d| d < f.line))
-        }
-        None => elsewhere(),
-    };
+            .filter(|o| o.entry == f.entry && o.line == f.line)
+            .find(|o| asked(&o.value) && done.is_none_or(|d| d < o.line))
+    });
     out.extend(fact.map(|f| cx.fact(f, "a snapshot is restored")));
     (!out.is_empty()).then_some(out)
 }

@@ -654,8 +654,8 @@ pub static SIGNALS: &[Signal] = &[
     ),
     any(
         "etcd.space-exceeded",
-        "mvcc: database space exceeded",
-        "(etcdserver: mvcc: database space exceeded)",
+        "database space exceeded",
+        "((?:etcdserver: )?(?:mvcc: )?database space exceeded)",
         "any client of the API",
         "etcd: api/v3rpc/rpctypes/error.go",
     ),

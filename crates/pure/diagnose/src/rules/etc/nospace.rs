@@ -54,7 +54,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     evidence.extend(
         crate::analysis::said::said(
             cx,
-            "mvcc: database space exceeded",
+            "database space exceeded",
             "etcd.space-exceeded",
             "the write is refused for lack of quota",
         )
