@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn all_that_is_one_thing_stays_one_thing() {
         let text = "Mar 10 11:00:00 nodex k3s[1]: 2026-03-10 192.0.2.77 web-6b78556b99-mcpwh\nroot@nodex:~# ping 192.0.2.77".to_owned();
-        let names = Names::new(&[text.clone()], 1);
+        let names = Names::new(std::slice::from_ref(&text), 1);
         let got = names.apply(&text);
         assert!(
             !got.contains("nodex") && !got.contains("192.0.2.77") && !got.contains("6b78556b99"),
@@ -264,7 +264,7 @@ mod tests {
             got.contains("k3s[1]") && got.contains("2034-03-10") && got.contains(" web-"),
             "{got}"
         );
-        let address = got.split(' ').rev().next().unwrap_or_default();
+        let address = got.split(' ').next_back().unwrap_or_default();
         assert_eq!(got.matches(address).count(), 2, "{got}");
     }
 

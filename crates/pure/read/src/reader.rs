@@ -582,6 +582,64 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// Loose logs of a support bundle stand in folders that are named after their pods, or have the
+    /// names that the kubelet gives them (`POD_NS_CONTAINER-ID.log`, `NS_POD_UID/CONTAINER/0.log`).
+    /// A path counts only where such a pod is in the evidence.
+    fn name_logs(&mut self) {
+        let pods: BTreeMap<(&str, &str), &EntityId> = self
+            .parsed
+            .iter()
+            .filter(|p| p.object.kind == "Pod")
+            .map(|p| {
+                (
+                    (p.object.namespace.as_str(), p.object.name.as_str()),
+                    &p.object.id,
+                )
+            })
+            .collect();
+        if pods.is_empty() {
+            return;
+        }
+        for scanned in &mut self.scanned {
+            let entry = match (scanned.tails.first(), scanned.hits.first()) {
+                (Some(t), _) if t.entity.as_str().is_empty() => t.entry,
+                (None, Some(h)) if h.entity.is_none() => h.entry,
+                _ => continue,
+            };
+            let Some(path) = self.entries.get(entry as usize) else {
+                continue;
+            };
+            let parts: Vec<&str> = path.id.split(['/', '_']).collect();
+            let owner = pods.iter().find(|((ns, name), _)| {
+                let is = |part: &&str| part.strip_suffix(".log").unwrap_or(part) == *name;
+                parts.iter().any(is) && parts.contains(ns)
+            });
+            let Some(((_, name), id)) = owner else {
+                continue;
+            };
+            // What stands below the pod's folder is the container, also `NAME-previous.log`.
+            let container = parts
+                .iter()
+                .skip_while(|p| *p != name)
+                .nth(1)
+                .map(|p| p.trim_end_matches(".log").trim_end_matches("-previous"))
+                .unwrap_or_default()
+                .to_owned();
+            for hit in scanned
+                .hits
+                .iter_mut()
+                .filter(|h| !h.event && h.entity.is_none())
+            {
+                hit.entity = Some((*id).clone());
+                hit.container = container.clone();
+            }
+            for tail in &mut scanned.tails {
+                tail.entity = (*id).clone();
+                tail.container = container.clone();
+            }
+        }
+    }
+
     /// A command without `-n` names no namespace; where only one thing of that kind and name has one, it
     /// is meant.
     fn name_whole(&mut self) {
@@ -637,6 +695,7 @@ impl<'s> Reader<'s> {
         for list in &self.lists {
             crate::coverage::note(list, &mut listed);
         }
+        self.name_logs();
         self.name_whole();
         let mut cluster = crate::tables::build(self.parsed, self.events);
         cluster.facts = self.facts;
@@ -646,7 +705,10 @@ impl<'s> Reader<'s> {
         cluster.api_ready = self.api_ready;
         for scanned in self.scanned {
             cluster.hits.extend(scanned.hits);
-            cluster.tails.extend(scanned.tails);
+            let owned = scanned.tails.into_iter();
+            cluster
+                .tails
+                .extend(owned.filter(|t| !t.entity.as_str().is_empty()));
             cluster.log_lines += scanned.lines;
             cluster.as_of = cluster.as_of.max(scanned.last);
         }

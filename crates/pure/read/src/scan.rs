@@ -217,7 +217,9 @@ impl Scan<'_> {
                 );
             }
         }
-        if let Some(entity) = &owner.entity {
+        // Whose it is may become known by the other files.
+        let entity = owner.entity.clone().unwrap_or_default();
+        {
             let mut tail: Vec<LogLine> = Vec::new();
             let mut end = text.len();
             let mut number = lines.number(bytes, range.end.saturating_sub(1));
@@ -241,7 +243,7 @@ impl Scan<'_> {
             tail.reverse();
             if !tail.is_empty() {
                 out.tails.push(LogTail {
-                    entity: entity.clone(),
+                    entity,
                     container: owner.container.clone(),
                     entry,
                     lines: tail,
