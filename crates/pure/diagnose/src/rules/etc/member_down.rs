@@ -41,6 +41,9 @@ const OFF: &[&str] = &[
     "deadline exceeded",
 ];
 
+/// A peer can't be reached.
+const AWAY: &[&str] = &["etcd.peer-unhealthy", "etcd.peer-health-check"];
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if let Some(count) = etcd::count(cx).filter(|c| c.voters > 1) {
         let failed = all(
@@ -70,27 +73,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     // A log: a peer that stays away from a member that has a leader.
-    let away: Vec<_> = all(
-        cx,
-        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
-        "a peer can't be reached",
-    )
-    .into_iter()
-    .filter(|l| {
-        OFF.iter()
-            .any(|w| l.line.groups.get(1).is_some_and(|g| g.contains(w)))
-    })
-    .collect();
-    let back = cx
-        .heard()
-        .filter(|h| h.signal == "etcd.peer-active")
-        .map(|h| h.last_line)
-        .max();
-    let last = cx
-        .heard()
-        .filter(|h| h.signal.starts_with("etcd.peer-un"))
-        .map(|h| h.last_line)
-        .max();
+    let away: Vec<_> = all(cx, AWAY, "a peer can't be reached")
+        .into_iter()
+        .filter(|l| {
+            OFF.iter()
+                .any(|w| l.line.groups.get(1).is_some_and(|g| g.contains(w)))
+        })
+        .collect();
     let leaderless = !all(
         cx,
         &[
@@ -104,27 +93,31 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "",
     )
     .is_empty();
-    if away.is_empty() || leaderless || back > last {
+    let hits: Vec<_> = cx
+        .heard()
+        .filter(|h| AWAY.contains(&h.signal) && !etcd::later(cx, &["etcd.peer-active"], h))
+        .collect();
+    if away.is_empty() || leaderless || hits.is_empty() {
         return;
     }
-    let led = all(
-        cx,
-        &[
-            "etcd.elected",
-            "etcd.became-leader",
-            "k3s.up",
-            "etcd.published",
-        ],
-        "the cluster has a leader",
-    );
+    // Its own log says that it has a leader, or serves.
+    let led = [
+        "etcd.elected",
+        "etcd.became-leader",
+        "k3s.up",
+        "etcd.published",
+    ];
+    let led = cx.heard().any(|l| {
+        led.contains(&l.signal) && hits.iter().any(|h| h.entry == l.entry && h.host == l.host)
+    });
     let f = found(
         cx,
-        if led.is_empty() { 45 } else { 65 },
+        if !led { 45 } else { 65 },
         "its peers can't reach it, and have a leader",
         quotes(&away),
         "its peers can't reach it",
     );
-    out.push(if led.is_empty() {
+    out.push(if !led {
         f.undecided(
             "Does that member's machine answer, and have the others a leader?",
             "etcdctl endpoint status --cluster -w table",

@@ -123,22 +123,19 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
     if elections.is_empty() && (waits.is_empty() || away.is_empty()) {
         return None;
     }
-    // A leader found after the last round ends it.
-    let last = |signals: &[&str]| {
-        cx.heard()
-            .filter(|h| signals.contains(&h.signal))
-            .map(|h| (h.entry, h.last_line))
-            .max()
-    };
-    let elected = last(&["etcd.elected", "etcd.became-leader", "etcd.published"]);
-    if elected
-        > last(&[
-            "etcd.election",
-            "etcd.no-leader",
-            "etcd.publish-failed",
-            "etcd.quorum-inactive",
-            "etcd.dropping",
-        ])
+    // A leader found after the last round, in the same log, ends it.
+    let led = ["etcd.elected", "etcd.became-leader", "etcd.published"];
+    let open = [
+        "etcd.election",
+        "etcd.no-leader",
+        "etcd.publish-failed",
+        "etcd.quorum-inactive",
+        "etcd.dropping",
+        "etcd.lost-leader",
+    ];
+    if !cx
+        .heard()
+        .any(|h| open.contains(&h.signal) && !etcd::later(cx, &led, h))
     {
         return None;
     }
