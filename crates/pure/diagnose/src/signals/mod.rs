@@ -7,11 +7,16 @@ mod apiserver;
 mod app;
 mod cloudflared;
 mod coredns;
+mod disk;
 mod gitops;
 mod gpu;
+mod hypervisor;
 mod k3s;
+mod kernel;
 mod kubelet;
 mod metrics_server;
+mod network;
+mod runtime;
 mod said;
 mod storage;
 
@@ -24,11 +29,16 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         app::SIGNALS,
         cloudflared::SIGNALS,
         coredns::SIGNALS,
+        disk::SIGNALS,
         gitops::SIGNALS,
         gpu::SIGNALS,
+        hypervisor::SIGNALS,
         k3s::SIGNALS,
+        kernel::SIGNALS,
         kubelet::SIGNALS,
         metrics_server::SIGNALS,
+        network::SIGNALS,
+        runtime::SIGNALS,
         said::SIGNALS,
         storage::SIGNALS,
     ]
