@@ -117,13 +117,14 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("no-default-route", &["cni-config-missing"]),
     (
         "kernel-module-missing",
-        &["cni-config-missing", "ip-forward-off", "snapshotter-unsupported-fs"],
+        &[
+            "cni-config-missing",
+            "ip-forward-off",
+            "snapshotter-unsupported-fs",
+        ],
     ),
     ("pod-cidr-mismatch", &["cni-config-missing"]),
-    (
-        "disk-full",
-        &["cni-config-missing", "filesystem-read-only"],
-    ),
+    ("disk-full", &["cni-config-missing", "filesystem-read-only"]),
     ("pod-cidr-overlaps-host-network", &["pod-cidr-mismatch"]),
     (
         "iptables-backend-conflict",

@@ -26,7 +26,9 @@ impl std::fmt::Display for Net {
 
 impl Net {
     fn mask(length: u8) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0)
+        u32::MAX
+            .checked_shl(32 - u32::from(length.min(32)))
+            .unwrap_or(0)
     }
 
     /// `10.42.0.0/16`, or an address alone.
@@ -59,7 +61,10 @@ pub fn configured(cx: &Context<'_>) -> Vec<Shown> {
     }) {
         for part in value.split(',') {
             if let Some(net) = Net::parse(part).filter(|n| n.length < 32) {
-                out.push((net, cx.fact(fact, "the range that the cluster is given for pods")));
+                out.push((
+                    net,
+                    cx.fact(fact, "the range that the cluster is given for pods"),
+                ));
             }
         }
     }
@@ -73,7 +78,10 @@ pub fn of_nodes(cx: &Context<'_>) -> Vec<Shown> {
         .iter()
         .filter_map(|n| {
             let net = Net::parse(&n.spec.pod_cidr).filter(|n| n.length < 32)?;
-            Some((net, cx.field(n.obj, "/spec/podCIDR", "the node's part of the pods' range")))
+            Some((
+                net,
+                cx.field(n.obj, "/spec/podCIDR", "the node's part of the pods' range"),
+            ))
         })
         .collect()
 }
@@ -92,7 +100,10 @@ pub fn pools(cx: &Context<'_>) -> Vec<Shown> {
         if cx.cluster.object(o.obj).is_some_and(|x| x.kind == "IPPool") {
             let v = super::gitops::value(cx, o.obj);
             if let Some(net) = Net::parse(super::gitops::text(&v, "/spec/cidr")) {
-                out.push((net, cx.field(o.obj, "/spec/cidr", "the network plugin's own range")));
+                out.push((
+                    net,
+                    cx.field(o.obj, "/spec/cidr", "the network plugin's own range"),
+                ));
             }
         }
     }
@@ -101,9 +112,25 @@ pub fn pools(cx: &Context<'_>) -> Vec<Shown> {
 
 /// Interfaces that belong to pods and containers.
 pub fn is_virtual(interface: &str) -> bool {
-    ["cni", "flannel", "veth", "cali", "cilium", "lxc", "tunl", "vxlan", "docker", "br-", "kube-", "nodelocaldns", "lo", "cbr", "weave"]
-        .iter()
-        .any(|p| interface.starts_with(p))
+    [
+        "cni",
+        "flannel",
+        "veth",
+        "cali",
+        "cilium",
+        "lxc",
+        "tunl",
+        "vxlan",
+        "docker",
+        "br-",
+        "kube-",
+        "nodelocaldns",
+        "lo",
+        "cbr",
+        "weave",
+    ]
+    .iter()
+    .any(|p| interface.starts_with(p))
 }
 
 /// Networks that hosts are in, by their own addresses and routes.
@@ -112,7 +139,14 @@ pub fn of_hosts(cx: &Context<'_>) -> Vec<Shown> {
     for n in &cx.cluster.nodes {
         for (i, a) in n.status.addresses.iter().enumerate() {
             if let Some(net) = Net::parse(&a.address).filter(|_| a.kind == "InternalIP") {
-                out.push((net, cx.field(n.obj, &format!("/status/addresses/{i}/address"), "the node's own address")));
+                out.push((
+                    net,
+                    cx.field(
+                        n.obj,
+                        &format!("/status/addresses/{i}/address"),
+                        "the node's own address",
+                    ),
+                ));
             }
         }
     }

@@ -10,7 +10,10 @@ use super::told;
 use crate::context::Context;
 
 /// Names of files that are read, each by its folder. Source: k3s `pkg/cli/cmds/agent.go`, rke2 docs.
-const READ: &[&str] = &["/etc/rancher/k3s/registries.yaml", "/etc/rancher/rke2/registries.yaml"];
+const READ: &[&str] = &[
+    "/etc/rancher/k3s/registries.yaml",
+    "/etc/rancher/rke2/registries.yaml",
+];
 
 /// What was seen.
 #[derive(Default)]
@@ -40,16 +43,26 @@ pub fn settings(cx: &Context<'_>) -> Settings {
         Value::File { path, .. } if path.contains("regist") => Some(path.clone()),
         _ => None,
     }) {
-        note(&mut out, &path, cx.fact(fact, "a settings file for registries"));
+        note(
+            &mut out,
+            &path,
+            cx.fact(fact, "a settings file for registries"),
+        );
     }
     for (fact, key) in told::facts(cx, |v| match v {
         Value::Setting { place, value, .. } if place == "registries.yaml" => Some(value.clone()),
         _ => None,
     }) {
-        out.keys.push((key, cx.fact(fact, "the registry as the settings name it")));
+        out.keys
+            .push((key, cx.fact(fact, "the registry as the settings name it")));
     }
     // Named on the command line, any file is read.
-    if told::facts(cx, |v| matches!(v, Value::Setting { name, .. } if name == "private-registry").then_some(())).next().is_some() {
+    if told::facts(cx, |v| {
+        matches!(v, Value::Setting { name, .. } if name == "private-registry").then_some(())
+    })
+    .next()
+    .is_some()
+    {
         out.unread.clear();
     }
     let cited = |signals: &[&str], meaning: &str| {
@@ -58,22 +71,35 @@ pub fn settings(cx: &Context<'_>) -> Settings {
             .map(|l| l.evidence)
             .collect::<Vec<_>>()
     };
-    out.docker = cited(&["registry.docker-insecure", "registry.docker"], "settings that only Docker reads");
-    out.foreign = cited(&["registry.containerd-own"], "settings that k3s' own containerd does not read");
-    let version = cx
-        .cluster
-        .nodes
-        .iter()
-        .any(|n| ["+k3s", "+rke2"].iter().any(|w| n.status.node_info.kubelet_version.contains(w)));
+    out.docker = cited(
+        &["registry.docker-insecure", "registry.docker"],
+        "settings that only Docker reads",
+    );
+    out.foreign = cited(
+        &["registry.containerd-own"],
+        "settings that k3s' own containerd does not read",
+    );
+    let version = cx.cluster.nodes.iter().any(|n| {
+        ["+k3s", "+rke2"]
+            .iter()
+            .any(|w| n.status.node_info.kubelet_version.contains(w))
+    });
     let k3s = told::facts(cx, |v| match v {
         Value::Version(name, version) if name == "k3s" || version.contains("+k3s") => Some(()),
         Value::Unit { name, .. } if name.starts_with("k3s") => Some(()),
-        Value::Ran(words) if words.iter().any(|w| w.ends_with("k3s") || w.starts_with("k3s")) => Some(()),
+        Value::Ran(words)
+            if words
+                .iter()
+                .any(|w| w.ends_with("k3s") || w.starts_with("k3s")) =>
+        {
+            Some(())
+        }
         _ => None,
     })
     .next()
     .is_some();
-    out.is_k3s = version || k3s || cx.heard().any(|h| h.program.starts_with("k3s")) || !out.read.is_empty();
+    out.is_k3s =
+        version || k3s || cx.heard().any(|h| h.program.starts_with("k3s")) || !out.read.is_empty();
     out
 }
 
@@ -85,7 +111,12 @@ fn note(out: &mut Settings, path: &str, evidence: Evidence) {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let misnamed = matches!(
         name,
-        "registries.yml" | "registry.yaml" | "registry.yml" | "registeries.yaml" | "registeries.yml" | "registries.json"
+        "registries.yml"
+            | "registry.yaml"
+            | "registry.yml"
+            | "registeries.yaml"
+            | "registeries.yml"
+            | "registries.json"
     ) && (folder.is_empty() || folder.contains("/rancher"));
     let misplaced = name == "registries.yaml"
         && (folder.contains("/rancher") || folder == "/etc/containerd" || folder == "/etc/k3s");
@@ -98,5 +129,7 @@ fn note(out: &mut Settings, path: &str, evidence: Evidence) {
 pub fn bare(key: &str) -> &str {
     let key = key.split_once("://").map_or(key, |(_, rest)| rest);
     let key = key.split('/').next().unwrap_or_default();
-    key.rsplit_once(':').filter(|(_, p)| p.parse::<u16>().is_ok()).map_or(key, |(host, _)| host)
+    key.rsplit_once(':')
+        .filter(|(_, p)| p.parse::<u16>().is_ok())
+        .map_or(key, |(host, _)| host)
 }

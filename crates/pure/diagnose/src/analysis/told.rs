@@ -121,9 +121,14 @@ pub fn facts<'c, T>(
     wanted: impl Fn(&'c Value) -> Option<T> + 'c,
 ) -> impl Iterator<Item = (&'c Fact, T)> + 'c {
     host::facts(cx, wanted).filter(|(f, _)| {
-        !["kubectl exec", "docker exec", "crictl exec", "kubectl debug"]
-            .iter()
-            .any(|inside| f.command.contains(inside))
+        ![
+            "kubectl exec",
+            "docker exec",
+            "crictl exec",
+            "kubectl debug",
+        ]
+        .iter()
+        .any(|inside| f.command.contains(inside))
     })
 }
 

@@ -53,7 +53,11 @@ const SHOWS: &[(&str, K, &str)] = &[
         K::HostNetworkFailing,
         "the node has no range for its pods",
     ),
-    ("flannel.vxlan", K::HostNetworkFailing, "flannel has no device"),
+    (
+        "flannel.vxlan",
+        K::HostNetworkFailing,
+        "flannel has no device",
+    ),
 ];
 
 pub(super) fn observe(cx: &mut Context<'_>) {

@@ -48,7 +48,11 @@ pub static SIGNALS: &[Signal] = &[
     host("disk.enospc", "o space left on device", ""),
     host("disk.sqlite-full", "database or disk is full", ""),
     host("disk.no-room", "not enough space to allocate", ""),
-    host("disk.no-room-words", "nough ", r"(?i)not enough (?:free |disk )+space"),
+    host(
+        "disk.no-room-words",
+        "nough ",
+        r"(?i)not enough (?:free |disk )+space",
+    ),
     host(
         "disk.is-full",
         " is full",
@@ -106,7 +110,11 @@ pub static SIGNALS: &[Signal] = &[
         "mmcblk",
         r"(mmcblk\d+)\S*: (?:error -\d+|recovery failed|timed out)",
     ),
-    kernel("kernel.md-failed", "Disk failure on ", r"Disk failure on ([^\s,]+)"),
+    kernel(
+        "kernel.md-failed",
+        "Disk failure on ",
+        r"Disk failure on ([^\s,]+)",
+    ),
     kernel(
         "kernel.buffer-error",
         "Buffer I/O error on ",
@@ -122,7 +130,11 @@ pub static SIGNALS: &[Signal] = &[
         "emounting filesystem read-only",
         r"(?:\(([^\s)]+)\): ?)?[Rr]emounting filesystem read-only",
     ),
-    kernel("kernel.forced-ro", "orced readonly", r"BTRFS.*\(device ([^\s)]+)[^)]*\).*forced readonly"),
+    kernel(
+        "kernel.forced-ro",
+        "orced readonly",
+        r"BTRFS.*\(device ([^\s)]+)[^)]*\).*forced readonly",
+    ),
     kernel(
         "kernel.journal-aborted",
         "borting journal on device",
@@ -133,7 +145,11 @@ pub static SIGNALS: &[Signal] = &[
         "etected aborted journal",
         r"\(device ([^\s)]+)\).*etected aborted journal",
     ),
-    kernel("kernel.ext4-error", "EXT4-fs error", r"EXT4-fs error \(device ([^\s)]+)\)"),
+    kernel(
+        "kernel.ext4-error",
+        "EXT4-fs error",
+        r"EXT4-fs error \(device ([^\s)]+)\)",
+    ),
     kernel(
         "kernel.xfs-corrupt",
         "XFS (",

@@ -58,7 +58,11 @@ pub static SIGNALS: &[Signal] = &[
         "uncorrectable I/O failure",
         r"Pool '?([^\s']+)'? has encountered an uncorrectable I/O failure and has been suspended",
     ),
-    pool("pve.not-online", " is not online", r"storage '?([^\s']+)'? is not online"),
+    pool(
+        "pve.not-online",
+        " is not online",
+        r"storage '?([^\s']+)'? is not online",
+    ),
     pool(
         "pve.not-active",
         "could not activate storage",
@@ -91,8 +95,16 @@ pub static SIGNALS: &[Signal] = &[
         "found on the image",
         r"\b[1-9]\d* (?:errors|corruptions?) (?:were|was) found on the image",
     ),
-    image("vm.io-error", "io-error", r"(?:qmp)?status: io-error|VM status: paused \(io-error\)"),
-    image("fsck.manually", "RUN fsck MANUALLY", r"(?:^|\s)(/dev/\S+?):? UNEXPECTED INCONSISTENCY|RUN fsck MANUALLY"),
+    image(
+        "vm.io-error",
+        "io-error",
+        r"(?:qmp)?status: io-error|VM status: paused \(io-error\)",
+    ),
+    image(
+        "fsck.manually",
+        "RUN fsck MANUALLY",
+        r"(?:^|\s)(/dev/\S+?):? UNEXPECTED INCONSISTENCY|RUN fsck MANUALLY",
+    ),
     way(
         "ssh.proxy-closed",
         "by UNKNOWN port 65535",
@@ -118,19 +130,11 @@ pub static SIGNALS: &[Signal] = &[
         "cloudflare",
         r"(?i)error\D{0,8}(?:1033|530)\b.*cloudflare|cloudflare.*(?:tunnel error|error 1033|error 530)",
     ),
-    way(
-        "ping.loss",
-        "packet loss",
-        r"(\d+)(?:\.\d+)?% packet loss",
-    ),
+    way("ping.loss", "packet loss", r"(\d+)(?:\.\d+)?% packet loss"),
     way(
         "ping.of",
         "ping statistics",
         r"--- (\S+) ping statistics ---",
     ),
-    way(
-        "ping.unreachable",
-        "Destination Host Unreachable",
-        "",
-    ),
+    way("ping.unreachable", "Destination Host Unreachable", ""),
 ];

@@ -96,14 +96,26 @@ pub static SIGNALS: &[Signal] = &[
         r"missing (?:required|optional) cgroups?: .*memory",
     ),
     cgroups("cgroup.preflight", "CGROUPS_MEMORY: missing", ""),
-    cgroups("cgroup.check", "cgroup memory", r"cgroup memory.{0,12}missing"),
+    cgroups(
+        "cgroup.check",
+        "cgroup memory",
+        r"cgroup memory.{0,12}missing",
+    ),
     cgroups(
         "cgroup.v1-table",
         "#subsys_name",
         r"#subsys_name\s+hierarchy\s+num_cgroups\s+enabled",
     ),
-    cgroups("cgroup.v1-row", "memory\t", r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$"),
-    cgroups("cgroup.v1-row-spaced", "memory ", r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$"),
+    cgroups(
+        "cgroup.v1-row",
+        "memory\t",
+        r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$",
+    ),
+    cgroups(
+        "cgroup.v1-row-spaced",
+        "memory ",
+        r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$",
+    ),
     cgroups(
         "cgroup.v2-controllers",
         "cpuset cpu io",
@@ -123,5 +135,9 @@ pub static SIGNALS: &[Signal] = &[
         "contents are not set to 1",
         r"(?:ip_forward|forwarding|bridge-nf-call-ip6?tables) contents are not set to 1",
     ),
-    other("forward.docker", "forwarding is disabled", r"IPv4 forwarding is disabled"),
+    other(
+        "forward.docker",
+        "forwarding is disabled",
+        r"IPv4 forwarding is disabled",
+    ),
 ];

@@ -65,9 +65,17 @@ pub static SIGNALS: &[Signal] = &[
         "failed to find plugin ",
         r#"failed to find plugin "([^"]+)" in path"#,
     ),
-    cni("flannel.subnet-env", "open /run/flannel/subnet.env: no such file", ""),
+    cni(
+        "flannel.subnet-env",
+        "open /run/flannel/subnet.env: no such file",
+        "",
+    ),
     cni("flannel.runs", "Running flannel backend", ""),
-    cni("flannel.exited", "flannel exited: ", r"flannel exited: (.+)"),
+    cni(
+        "flannel.exited",
+        "flannel exited: ",
+        r"flannel exited: (.+)",
+    ),
     cni("flannel.vxlan", "failed to create vxlan device", ""),
     cni("flannel.no-cidr", "pod cidr not assigned", ""),
     cni(
@@ -111,11 +119,27 @@ pub static SIGNALS: &[Signal] = &[
         r"Could not fetch rule set generation id: (\w+)",
     ),
     filter("iptables.legacy-present", "legacy tables present", ""),
-    filter("iptables.incompatible", "is incompatible, use ", r"is incompatible, use '?nft"),
-    filter("iptables.is-legacy", " (legacy)", r"ip6?tables\S* v(\S+) \(legacy\)"),
-    filter("iptables.is-nft", " (nf_tables)", r"ip6?tables\S* v(\S+) \(nf_tables\)"),
+    filter(
+        "iptables.incompatible",
+        "is incompatible, use ",
+        r"is incompatible, use '?nft",
+    ),
+    filter(
+        "iptables.is-legacy",
+        " (legacy)",
+        r"ip6?tables\S* v(\S+) \(legacy\)",
+    ),
+    filter(
+        "iptables.is-nft",
+        " (nf_tables)",
+        r"ip6?tables\S* v(\S+) \(nf_tables\)",
+    ),
     filter("firewall.reject", "icmp-host-prohibited", ""),
-    filter("firewall.admin", "admin-prohibited", r"icmp6?-adm(?:in)?-prohibited|icmpx?.*admin-prohibited"),
+    filter(
+        "firewall.admin",
+        "admin-prohibited",
+        r"icmp6?-adm(?:in)?-prohibited|icmpx?.*admin-prohibited",
+    ),
     filter(
         "firewall.ufw",
         "[UFW BLOCK]",
@@ -126,7 +150,11 @@ pub static SIGNALS: &[Signal] = &[
         "REJECT",
         r"(?:filter_\w*REJECT|FINAL_REJECT|_REJECT): ?IN=(\S*) OUT=(\S*).*?SRC=(\S+) DST=(\S+)",
     ),
-    filter("firewall.ufw-active", "Status: active", r"^\s*Status: active\s*$"),
+    filter(
+        "firewall.ufw-active",
+        "Status: active",
+        r"^\s*Status: active\s*$",
+    ),
     wire(
         "net.no-route",
         "no route to host",
@@ -152,9 +180,21 @@ pub static SIGNALS: &[Signal] = &[
         "bad checksum. From ",
         r"bad checksum\. From \S+ to \S+?:(?:8472|4789)\b",
     ),
-    wire("net.frag-needed", "rag needed and DF set", r"rag needed and DF set(?: \(mtu = (\d+)\))?"),
-    wire("net.need-frag", "need to frag", r"unreachable - need to frag \(mtu (\d+)\)"),
-    wire("net.too-long", "essage too long", r"essage too long,? mtu ?[=:] ?(\d+)"),
+    wire(
+        "net.frag-needed",
+        "rag needed and DF set",
+        r"rag needed and DF set(?: \(mtu = (\d+)\))?",
+    ),
+    wire(
+        "net.need-frag",
+        "need to frag",
+        r"unreachable - need to frag \(mtu (\d+)\)",
+    ),
+    wire(
+        "net.too-long",
+        "essage too long",
+        r"essage too long,? mtu ?[=:] ?(\d+)",
+    ),
     wire(
         "net.link",
         "> mtu ",
@@ -187,7 +227,11 @@ pub static SIGNALS: &[Signal] = &[
         "exclude",
         r"(?i)speaker's node (?:has|is|labell?ed).*exclude",
     ),
-    lb("metallb.not-owner", "notOwner", r#""reason":"notOwner"|reason=notOwner"#),
+    lb(
+        "metallb.not-owner",
+        "notOwner",
+        r#""reason":"notOwner"|reason=notOwner"#,
+    ),
     lb(
         "metallb.withdrawn",
         "serviceWithdrawn",

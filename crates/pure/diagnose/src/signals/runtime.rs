@@ -100,8 +100,20 @@ pub static SIGNALS: &[Signal] = &[
         "Waiting for containerd startup: ",
         r"Waiting for containerd startup: (.+)",
     ),
-    shows("containerd.locked", "waiting for response from boltdb open", ""),
+    shows(
+        "containerd.locked",
+        "waiting for response from boltdb open",
+        "",
+    ),
     shows("kubelet.runtime-down", "container runtime is down", ""),
-    shows("kubelet.pleg", "PLEG is not healthy: pleg was last seen active", ""),
-    shows("kubelet.sanity", "Container runtime sanity check failed", ""),
+    shows(
+        "kubelet.pleg",
+        "PLEG is not healthy: pleg was last seen active",
+        "",
+    ),
+    shows(
+        "kubelet.sanity",
+        "Container runtime sanity check failed",
+        "",
+    ),
 ];

@@ -31,7 +31,12 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let sure = told::lines(
         cx,
-        &["tunnel.bad-handshake", "tunnel.gone", "ssh.proxy-closed", "ssh.unknown-host"],
+        &[
+            "tunnel.bad-handshake",
+            "tunnel.gone",
+            "ssh.proxy-closed",
+            "ssh.unknown-host",
+        ],
         "the way in fails before the target",
     );
     let maybe = told::lines(cx, &["ssh.failed"], "no connection to that host");
@@ -39,9 +44,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
     let id = EntityId::other("operator", "way-in");
     if !sure.is_empty() {
-        out.push(found(&id, &sure).term(78, "it fails before the target is reached").cite_all(maybe.iter().map(|l| l.evidence.clone())));
+        out.push(
+            found(&id, &sure)
+                .term(78, "it fails before the target is reached")
+                .cite_all(maybe.iter().map(|l| l.evidence.clone())),
+        );
     } else if !maybe.is_empty() {
-        let finding = found(&id, &maybe).term(if hosts.len() > 1 { 55 } else { 35 }, "no connection from where you are");
+        let finding = found(&id, &maybe).term(
+            if hosts.len() > 1 { 55 } else { 35 },
+            "no connection from where you are",
+        );
         out.push(finding.undecided(
             "Do these hosts answer from another place (console, hypervisor, a neighbour)?",
             "kubectl get nodes; ping -c3 GATEWAY",
@@ -55,6 +67,9 @@ fn found(id: &EntityId, lines: &[Told]) -> Finding {
         .title("the operator's way in is cut; that says nothing about the cluster")
         .why("From here nobody can see whether the cluster is well.")
         .cite_all(lines.iter().map(|l| l.evidence.clone()))
-        .safe("Try the way step by step, and another one.", "ssh -v HOST; cloudflared tunnel info TUNNEL; tailscale status; wg show")
+        .safe(
+            "Try the way step by step, and another one.",
+            "ssh -v HOST; cloudflared tunnel info TUNNEL; tailscale status; wg show",
+        )
         .dont("Don't restart nodes because you can't reach them: look from another place first.")
 }

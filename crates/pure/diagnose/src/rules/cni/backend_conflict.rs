@@ -39,9 +39,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .into_iter()
     .filter(|l| l.group(0) != "Permission")
     .collect();
-    let both = told::lines(cx, &["iptables.legacy-present"], "the other backend has rules as well");
-    let legacy = told::lines(cx, &["iptables.is-legacy"], "a program with the legacy backend");
-    let nft = told::lines(cx, &["iptables.is-nft"], "a program with the nf_tables backend");
+    let both = told::lines(
+        cx,
+        &["iptables.legacy-present"],
+        "the other backend has rules as well",
+    );
+    let legacy = told::lines(
+        cx,
+        &["iptables.is-legacy"],
+        "a program with the legacy backend",
+    );
+    let nft = told::lines(
+        cx,
+        &["iptables.is-nft"],
+        "a program with the nf_tables backend",
+    );
     let two = !legacy.is_empty() && (!nft.is_empty() || !refused.is_empty());
     // Rules in both are common and mostly idle; a network that fails makes them the reason.
     let fails = !told::lines(cx, &["net.no-route", "net.pod-timeout"], "").is_empty()
@@ -69,9 +81,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.undecided(
                 "Do the rules of the other backend reject traffic of pods?",
                 "iptables-legacy-save | grep -iE 'reject|drop'; iptables-nft-save | grep -c KUBE",
-                &["iptables-backend-conflict", "host-firewall-blocks-pod-network"],
+                &[
+                    "iptables-backend-conflict",
+                    "host-firewall-blocks-pod-network",
+                ],
             );
         }
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostNetworkFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostNetworkFailing],
+        ));
     }
 }

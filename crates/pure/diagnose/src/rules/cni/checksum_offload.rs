@@ -32,11 +32,16 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let seen = told::lines(cx, &["net.bad-checksum", "net.bad-vxlan"], "a VXLAN packet with a wrong checksum");
+    let seen = told::lines(
+        cx,
+        &["net.bad-checksum", "net.bad-vxlan"],
+        "a VXLAN packet with a wrong checksum",
+    );
     let tried: Vec<_> = told::facts(cx, |v| match v {
         Value::Ran(words) => {
             let line = words.join(" ");
-            (line.contains("ethtool") && line.contains("checksum") && line.contains(" off")).then_some(())
+            (line.contains("ethtool") && line.contains("checksum") && line.contains(" off"))
+                .then_some(())
         }
         _ => None,
     })
@@ -46,8 +51,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let finding = found(id)
             .term(85, "packets on the VXLAN port arrive with wrong checksums")
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
-            .cite_all(tried.iter().map(|(f, ())| cx.fact(f, "the offload is switched off")));
-        out.push(told::claim(cx, finding, id, lines, &[K::HostNetworkFailing]));
+            .cite_all(
+                tried
+                    .iter()
+                    .map(|(f, ())| cx.fact(f, "the offload is switched off")),
+            );
+        out.push(told::claim(
+            cx,
+            finding,
+            id,
+            lines,
+            &[K::HostNetworkFailing],
+        ));
     }
     if hosts.is_empty()
         && let Some((fact, ())) = tried.first()

@@ -108,9 +108,11 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .filter(|l| l.about.is_none() && !l.text.contains("during init"))
         .collect();
-    let came = cx
-        .hits("flannel.runs")
-        .any(|h| lines.iter().any(|l| l.entry == h.entry && h.last_line > l.evidence.line));
+    let came = cx.hits("flannel.runs").any(|h| {
+        lines
+            .iter()
+            .any(|l| l.entry == h.entry && h.last_line > l.evidence.line)
+    });
     if came {
         return;
     }
@@ -130,7 +132,13 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 &["cni-config-missing"],
             );
         }
-        out.push(told::claim(cx, finding, &host::entity(name), &lines, &[K::HostNetworkFailing, K::RuntimeFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &host::entity(name),
+            &lines,
+            &[K::HostNetworkFailing, K::RuntimeFailing],
+        ));
     }
 }
 

@@ -34,39 +34,66 @@ pub static RULE: Rule = Rule {
 };
 
 /// Ports that nodes need from each other.
-const PORTS: &[&str] = &["8472", "4789", "51820", "10250", "6443", "9345", "2379", "2380"];
+const PORTS: &[&str] = &[
+    "8472", "4789", "51820", "10250", "6443", "9345", "2379", "2380",
+];
 
 /// A packet of pods, or of nodes among themselves.
 fn is_ours(line: &Told) -> bool {
-    let pods = |i: usize| !line.group(i).is_empty() && line.group(i) != "lo" && is_virtual(line.group(i));
+    let pods =
+        |i: usize| !line.group(i).is_empty() && line.group(i) != "lo" && is_virtual(line.group(i));
     pods(0) || pods(1) || PORTS.contains(&line.group(4))
 }
 
 /// Addresses that only a cluster has, by the defaults of k3s, kubeadm and their plugins.
 fn is_cluster_address(text: &str) -> bool {
-    let Some(ip) = Net::parse(text) else { return false };
-    ["10.42.0.0/16", "10.43.0.0/16", "10.96.0.0/12", "10.244.0.0/16", "10.233.0.0/16"]
-        .iter()
-        .filter_map(|n| Net::parse(n))
-        .any(|n| n.overlaps(ip))
+    let Some(ip) = Net::parse(text) else {
+        return false;
+    };
+    [
+        "10.42.0.0/16",
+        "10.43.0.0/16",
+        "10.96.0.0/12",
+        "10.244.0.0/16",
+        "10.233.0.0/16",
+    ]
+    .iter()
+    .filter_map(|n| Net::parse(n))
+    .any(|n| n.overlaps(ip))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let blocked: Vec<Told> = told::lines(cx, &["firewall.ufw", "firewall.firewalld"], "the firewall blocked this packet")
-        .into_iter()
-        .filter(is_ours)
-        .collect();
+    let blocked: Vec<Told> = told::lines(
+        cx,
+        &["firewall.ufw", "firewall.firewalld"],
+        "the firewall blocked this packet",
+    )
+    .into_iter()
+    .filter(is_ours)
+    .collect();
     let rules = told::lines(
         cx,
-        &["net.prohibited", "firewall.reject", "firewall.admin", "firewall.ufw-active"],
+        &[
+            "net.prohibited",
+            "firewall.reject",
+            "firewall.admin",
+            "firewall.ufw-active",
+        ],
         "a rule that rejects what is not allowed",
     );
-    let no_route: Vec<Told> = told::lines(cx, &["net.no-route"], "a reject looks like a missing route")
-        .into_iter()
-        .filter(|l| is_cluster_address(l.group(0)))
-        .collect();
+    let no_route: Vec<Told> =
+        told::lines(cx, &["net.no-route"], "a reject looks like a missing route")
+            .into_iter()
+            .filter(|l| is_cluster_address(l.group(0)))
+            .collect();
     let active: Vec<_> = told::facts(cx, |v| match v {
-        Value::Unit { name, active, .. } if active == "active" && matches!(name.as_str(), "firewalld.service" | "firewalld" | "ufw.service") => {
+        Value::Unit { name, active, .. }
+            if active == "active"
+                && matches!(
+                    name.as_str(),
+                    "firewalld.service" | "firewalld" | "ufw.service"
+                ) =>
+        {
             Some(name.clone())
         }
         _ => None,
@@ -77,7 +104,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if blocked.is_empty() && no_route.is_empty() {
         return;
     }
-    let lines: Vec<Told> = blocked.iter().chain(&rules).chain(&no_route).cloned().collect();
+    let lines: Vec<Told> = blocked
+        .iter()
+        .chain(&rules)
+        .chain(&no_route)
+        .cloned()
+        .collect();
     for (id, lines) in told::by_host(lines) {
         let mut finding = RULE
             .on(id.clone())
@@ -98,9 +130,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.undecided(
                 "Does a firewall of the host reject it, or does nothing answer at that address?",
                 "systemctl is-active firewalld ufw nftables; iptables -S | grep -iE 'reject|drop'",
-                &["host-firewall-blocks-pod-network", "iptables-backend-conflict", "vxlan-checksum-offload", "cni-config-missing"],
+                &[
+                    "host-firewall-blocks-pod-network",
+                    "iptables-backend-conflict",
+                    "vxlan-checksum-offload",
+                    "cni-config-missing",
+                ],
             );
         }
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostNetworkFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostNetworkFailing],
+        ));
     }
 }

@@ -34,31 +34,62 @@ const LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let cluster = cx.cluster;
-    let said = told::lines(cx, &["metallb.excluded", "metallb.skipping", "metallb.no-pool-node"], "the speaker does not announce");
+    let said = told::lines(
+        cx,
+        &[
+            "metallb.excluded",
+            "metallb.skipping",
+            "metallb.no-pool-node",
+        ],
+        "the speaker does not announce",
+    );
     // Of several speakers one announces and the others rightly do not.
     let said: Vec<_> = said
         .into_iter()
         .filter(|l| !l.text.contains("notOwner"))
         .collect();
-    let speakers = cluster.pods.iter().any(|p| {
-        p.metadata.name.contains("speaker") && (p.metadata.namespace.contains("metallb") || p.metadata.name.contains("metallb"))
+    let speaker = cluster.pods.iter().find(|p| {
+        p.metadata.name.contains("speaker")
+            && (p.metadata.namespace.contains("metallb") || p.metadata.name.contains("metallb"))
     });
-    let excluded: Vec<_> = cluster.nodes.iter().filter(|n| n.metadata.labels.contains_key(LABEL)).collect();
+    let excluded: Vec<_> = cluster
+        .nodes
+        .iter()
+        .filter(|n| n.metadata.labels.contains_key(LABEL))
+        .collect();
     let all = !excluded.is_empty() && excluded.len() == cluster.nodes.len();
-    let wanted = cluster.services.iter().any(|s| s.spec.kind == "LoadBalancer");
-    if all && wanted && (speakers || !said.is_empty()) {
+    let wanted = cluster
+        .services
+        .iter()
+        .find(|s| s.spec.kind == "LoadBalancer");
+    if all
+        && let Some(service) = wanted
+        && (speaker.is_some() || !said.is_empty())
+    {
         let mut finding = found()
             .term(82, "every node is excluded from load balancers")
             .cite_all(said.iter().map(|l| l.evidence.clone()));
         for node in excluded.iter().take(3) {
-            let pointer = "/metadata/labels/node.kubernetes.io~1exclude-from-external-load-balancers";
-            finding = finding.cite(cx.field(node.obj, pointer, "MetalLB does not announce from such a node"));
+            let pointer =
+                "/metadata/labels/node.kubernetes.io~1exclude-from-external-load-balancers";
+            finding = finding.cite(cx.field(
+                node.obj,
+                pointer,
+                "MetalLB does not announce from such a node",
+            ));
         }
-        out.push(finding);
+        out.push(
+            finding
+                .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
+                .cite_all(speaker.map(|p| cx.field(p.obj, "/metadata/name", "MetalLB's speaker"))),
+        );
     } else if !said.is_empty() {
         let some_free = cluster.nodes.len() > excluded.len() && !cluster.nodes.is_empty();
         let mut finding = found()
-            .term(if some_free { 45 } else { 76 }, "the speaker says why it does not announce")
+            .term(
+                if some_free { 45 } else { 76 },
+                "the speaker says why it does not announce",
+            )
             .cite_all(said.iter().map(|l| l.evidence.clone()));
         if some_free {
             finding = finding.undecided(

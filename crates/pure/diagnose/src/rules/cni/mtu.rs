@@ -40,7 +40,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     );
     let links = told::lines(cx, &["net.link"], "the interface and its MTU");
     let mtu = |l: &told::Told| l.group(2).parse::<u32>().unwrap_or(0);
-    let overlay = links.iter().find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
+    let overlay = links
+        .iter()
+        .find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
     let below: Vec<_> = links
         .iter()
         .filter(|l| !crate::analysis::addr::is_virtual(l.group(0)) && l.group(1).contains("UP"))
@@ -57,7 +59,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if let Some((o, b)) = no_room {
             finding = finding.cite(o.evidence.clone()).cite(b.evidence.clone());
         }
-        out.push(told::claim(cx, finding, id, lines, &[K::HostNetworkFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            id,
+            lines,
+            &[K::HostNetworkFailing],
+        ));
     }
     if hosts.is_empty()
         && let Some((o, b)) = no_room
@@ -65,7 +73,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let id = host::entity(o.host.name());
         out.push(
             found(&id)
-                .term(78, format!("{} bytes on {}, {} on {} below it", mtu(o), o.group(0), mtu(b), b.group(0)))
+                .term(
+                    78,
+                    format!(
+                        "{} bytes on {}, {} on {} below it",
+                        mtu(o),
+                        o.group(0),
+                        mtu(b),
+                        b.group(0)
+                    ),
+                )
                 .cite(o.evidence.clone())
                 .cite(b.evidence.clone())
                 .explains_if(cx, K::HostNetworkFailing, &id),

@@ -35,12 +35,19 @@ pub static RULE: Rule = Rule {
 
 /// A listing that shows all routes of the main table.
 fn is_whole(command: &str) -> bool {
-    let words: Vec<&str> = command.split_whitespace().filter(|w| *w != "sudo").collect();
+    let words: Vec<&str> = command
+        .split_whitespace()
+        .filter(|w| *w != "sudo")
+        .collect();
     matches!(
         words.as_slice(),
         ["ip", "r" | "ro" | "route"]
             | ["ip", "-4", "r" | "ro" | "route"]
-            | ["ip", "r" | "ro" | "route", "s" | "sh" | "show" | "list" | "ls"]
+            | [
+                "ip",
+                "r" | "ro" | "route",
+                "s" | "sh" | "show" | "list" | "ls"
+            ]
             | ["route", "-n"]
             | ["route"]
             | ["netstat", "-rn" | "-nr"]
@@ -48,22 +55,39 @@ fn is_whole(command: &str) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let words = told::lines(cx, &["route.none", "route.no-interface"], "it takes its address from the default route, and finds none");
+    let words = told::lines(
+        cx,
+        &["route.none", "route.no-interface"],
+        "it takes its address from the default route, and finds none",
+    );
     let mut tables: BTreeMap<(u32, &str, &str), Vec<(&Fact, &Route)>> = BTreeMap::new();
     for (fact, route) in told::facts(cx, |v| match v {
         Value::Route(r) => Some(r),
         _ => None,
     }) {
-        tables.entry((fact.entry, &fact.host, &fact.command)).or_default().push((fact, route));
+        tables
+            .entry((fact.entry, &fact.host, &fact.command))
+            .or_default()
+            .push((fact, route));
     }
     let mut shown: Vec<(&str, Vec<&Fact>, &str)> = Vec::new();
     for ((_, at, command), routes) in &tables {
-        let defaults: Vec<_> = routes.iter().filter(|(_, r)| r.to == "default").collect();
+        let defaults: Vec<&(&Fact, &Route)> =
+            routes.iter().filter(|(_, r)| r.to == "default").collect();
         if defaults.is_empty() && is_whole(command) {
-            let first = routes.iter().take(2).map(|(f, _)| *f).collect();
-            shown.push((at, first, "none of all routes is the default"));
-        } else if !defaults.is_empty() && defaults.iter().all(|(_, r)| r.multipath || r.dev.is_empty()) {
-            let list = defaults.iter().take(3).map(|(f, _)| *f).collect();
+            let all = routes.iter().take(5).map(|(f, _)| *f).collect();
+            shown.push((at, all, "none of all routes is the default"));
+        } else if !defaults.is_empty()
+            && defaults
+                .iter()
+                .all(|(_, r)| r.multipath || r.dev.is_empty())
+        {
+            let others = routes.iter().filter(|(_, r)| r.to != "default");
+            let list = defaults.iter().copied()
+                .chain(others)
+                .take(5)
+                .map(|(f, _)| *f)
+                .collect();
             shown.push((at, list, "several next hops, and no interface of its own"));
         }
     }
@@ -72,10 +96,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = found(id)
             .term(88, "the program says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
-        for (_, facts, meaning) in shown.iter().filter(|(at, _, _)| told::same_host(at, id.name())) {
+        for (_, facts, meaning) in shown
+            .iter()
+            .filter(|(at, _, _)| told::same_host(at, id.name()))
+        {
             finding = finding.cite_all(facts.iter().map(|f| cx.fact(f, *meaning)));
         }
-        out.push(told::claim(cx, finding, id, lines, &[K::HostNetworkFailing, K::JoinFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            id,
+            lines,
+            &[K::HostNetworkFailing, K::JoinFailing, K::ServiceFailing],
+        ));
     }
     if hosts.is_empty() {
         for (at, facts, meaning) in shown {

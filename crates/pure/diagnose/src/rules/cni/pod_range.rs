@@ -32,12 +32,22 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let said = told::lines(cx, &["flannel.other-net"], "flannel's range does not hold the node's");
+    let said = told::lines(
+        cx,
+        &["flannel.other-net"],
+        "flannel's range does not hold the node's",
+    );
     for (id, lines) in told::by_host(said) {
         let finding = found(&id)
             .term(93, "flannel says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostNetworkFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostNetworkFailing, K::ServiceFailing],
+        ));
         return;
     }
     let (told_to, nodes, pools) = (addr::configured(cx), addr::of_nodes(cx), addr::pools(cx));
@@ -50,7 +60,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     {
         out.push(
             found(&nobody)
-                .title(format!("the network plugin's range {net} is not the cluster's, {range}"))
+                .title(format!(
+                    "the network plugin's range {net} is not the cluster's, {range}"
+                ))
                 .term(84, "both ranges are shown, and have no address in common")
                 .cite(e.clone())
                 .cite(first.clone())
@@ -60,7 +72,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     // Two ranges for pods in one configuration: flag here, file there.
     if let Some((range, first)) = told_to.first()
-        && let Some((net, e)) = nodes.iter().find(|(n, _)| !told_to.iter().any(|(c, _)| c.overlaps(*n)))
+        && let Some((net, e)) = nodes
+            .iter()
+            .find(|(n, _)| !told_to.iter().any(|(c, _)| c.overlaps(*n)))
     {
         out.push(
             found(&nobody)
@@ -72,7 +86,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     outside(cx, &told_to, out);
-    let bridge = told::lines(cx, &["cni.bridge-address"], "the bridge still has the address of another range");
+    let bridge = told::lines(
+        cx,
+        &["cni.bridge-address"],
+        "the bridge still has the address of another range",
+    );
     for (id, lines) in told::by_host(bridge) {
         let finding = found(&id)
             .title("the bridge of the pods still has an address of another range")
@@ -83,13 +101,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "ip addr show cni0; cat /run/flannel/subnet.env; kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDR",
                 &["pod-cidr-mismatch", "stale-data-dir"],
             );
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostNetworkFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostNetworkFailing],
+        ));
     }
 }
 
 /// Pods with addresses of another range than the one that the cluster is told.
 fn outside(cx: &Context<'_>, told_to: &[addr::Shown], out: &mut Vec<Finding>) {
-    let Some((range, first)) = told_to.first() else { return };
+    let Some((range, first)) = told_to.first() else {
+        return;
+    };
     let hosts: Vec<Net> = addr::of_hosts(cx).into_iter().map(|(n, _)| n).collect();
     let placed: Vec<_> = cx
         .cluster
@@ -110,8 +136,13 @@ fn outside(cx: &Context<'_>, told_to: &[addr::Shown], out: &mut Vec<Finding>) {
     };
     out.push(
         found(&EntityId::other("nodes", "cluster"))
-            .title(format!("pods have addresses outside the cluster's range {range}"))
-            .term(72, format!("{} pods have addresses outside the range", stray.len()))
+            .title(format!(
+                "pods have addresses outside the cluster's range {range}"
+            ))
+            .term(
+                72,
+                format!("{} pods have addresses outside the range", stray.len()),
+            )
             .cite(first.clone())
             .cite(cx.field(pod.obj, "/status/podIP", "an address outside the range")),
     );

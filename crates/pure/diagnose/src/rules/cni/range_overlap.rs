@@ -37,10 +37,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|(n, _)| n.length >= 8)
         .collect();
     let hosts = addr::of_hosts(cx);
-    let hit = ranges
-        .iter()
-        .find_map(|(range, a)| hosts.iter().find(|(h, _)| h.overlaps(*range)).map(|(h, b)| (range, a, h, b)));
-    let Some((range, a, host, b)) = hit else { return };
+    let hit = ranges.iter().find_map(|(range, a)| {
+        hosts
+            .iter()
+            .find(|(h, _)| h.overlaps(*range))
+            .map(|(h, b)| (range, a, h, b))
+    });
+    let Some((range, a, host, b)) = hit else {
+        return;
+    };
     out.push(
         RULE.on(EntityId::other("nodes", "cluster"))
             .title(format!("the range of pods {range} contains addresses of the hosts ({host})"))

@@ -33,16 +33,25 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if m.v2_has.is_empty() || (m.v1_lacks.is_empty() && m.missing.is_empty()) {
         return;
     }
-    let id = m.missing.first().map_or_else(|| host::entity(""), |l| l.host.clone());
+    let id = m
+        .missing
+        .first()
+        .map_or_else(|| host::entity(""), |l| l.host.clone());
     out.push(
         RULE.on(id.clone())
-            .title(format!("only the old view of control groups lacks memory on {}: the controller is there", host::called(&id)))
+            .title(format!(
+                "only the old view of control groups lacks memory on {}: the controller is there",
+                host::called(&id)
+            ))
             .why("Version 2 has the controller, and that is what k3s and the kubelet use.")
             .term(85, "version 2 lists memory, version 1's view does not")
             .cite_all(m.v1_lacks.into_iter().take(2))
             .cite_all(m.v2_has.into_iter().take(1))
             .cite_all(m.missing.into_iter().map(|l| l.evidence).take(2))
-            .safe("See for yourself.", "stat -fc %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers")
+            .safe(
+                "See for yourself.",
+                "stat -fc %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers",
+            )
             .dont("Don't switch the host back to version 1: newer kubelets refuse it.")
             .dont("Don't change the kernel's command line for this: look for the cause elsewhere."),
     );

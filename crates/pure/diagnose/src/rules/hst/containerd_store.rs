@@ -18,8 +18,8 @@
 //! Do not touch server/db: who panics decides what may be removed. Do not delete the directory before the
 //! shims are stopped.
 
-use crate::analysis::told::{self, Told};
 use crate::analysis::host::called;
+use crate::analysis::told::{self, Told};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -33,23 +33,47 @@ pub static RULE: Rule = Rule {
 };
 
 /// containerd names its own store.
-const OWN: &[&str] = &["containerd.meta-plugin", "containerd.meta-bad", "containerd.bucket"];
+const OWN: &[&str] = &[
+    "containerd.meta-plugin",
+    "containerd.meta-bad",
+    "containerd.bucket",
+];
 
 /// A failed plugin whose reason is another: locked, refused, no room.
 fn is_other(line: &Told) -> bool {
-    ["timeout", "permission denied", "no space left", "read-only file system", "input/output error", "boltdb open", "skip plugin"]
-        .iter()
-        .any(|w| line.text.to_ascii_lowercase().contains(w))
+    [
+        "timeout",
+        "permission denied",
+        "no space left",
+        "read-only file system",
+        "input/output error",
+        "boltdb open",
+        "skip plugin",
+    ]
+    .iter()
+    .any(|w| line.text.to_ascii_lowercase().contains(w))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let own = told::lines(cx, OWN, "containerd can't use its store");
-    let panics = told::lines(cx, &["containerd.bolt-panic"], "the database's own check fails");
+    let panics = told::lines(
+        cx,
+        &["containerd.bolt-panic"],
+        "the database's own check fails",
+    );
     let frames = told::lines(cx, &["containerd.frames"], "it is containerd that panics");
-    let short = told::lines(cx, &["containerd.short-read"], "content is shorter than it should be");
+    let short = told::lines(
+        cx,
+        &["containerd.short-read"],
+        "content is shorter than it should be",
+    );
     // A unit of containerd that is shown failing is as good as a name on the line.
     let unit = told::facts(cx, |v| match v {
-        Value::Unit { name, active, .. } if name.starts_with("containerd") && active != "active" => Some(()),
+        Value::Unit { name, active, .. }
+            if name.starts_with("containerd") && active != "active" =>
+        {
+            Some(())
+        }
         _ => None,
     })
     .next()
@@ -57,12 +81,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let panics: Vec<Told> = panics
         .into_iter()
         .filter(|p| {
-            let file = cx.cluster.entries.get(p.entry as usize).map_or("", |e| e.id.as_str());
+            let file = cx
+                .cluster
+                .entries
+                .get(p.entry as usize)
+                .map_or("", |e| e.id.as_str());
             let same = frames.iter().any(|f| f.entry == p.entry);
-            p.program == "containerd" || same || (unit && p.program.is_empty()) || file.contains("containerd")
+            p.program == "containerd"
+                || same
+                || (unit && p.program.is_empty())
+                || file.contains("containerd")
         })
         .collect();
-    let decisive: Vec<Told> = own.into_iter().filter(|l| !is_other(l)).chain(panics).collect();
+    let decisive: Vec<Told> = own
+        .into_iter()
+        .filter(|l| !is_other(l))
+        .chain(panics)
+        .collect();
     let sure = !decisive.is_empty();
     let mut hosts = told::by_host(decisive);
     if !sure {
@@ -83,6 +118,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if sure {
             finding = finding.cite_all(short.iter().take(2).map(|l| l.evidence.clone()));
         }
-        out.push(told::claim(cx, finding, &id, &lines, &[K::RuntimeFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::RuntimeFailing, K::ServiceFailing],
+        ));
     }
 }

@@ -27,7 +27,11 @@ pub static RULE: Rule = Rule {
     code: "HST022",
     class: "disk-io-errors",
     needs: &[],
-    leads_to: &[K::HostStorageFailing, K::DatastoreFailing, K::ServiceFailing],
+    leads_to: &[
+        K::HostStorageFailing,
+        K::DatastoreFailing,
+        K::ServiceFailing,
+    ],
     check,
 };
 
@@ -50,22 +54,36 @@ const DEVICE: &[&str] = &[
 ];
 
 /// A program was answered with an error of the device.
-const ANSWERS: &[&str] = &["disk.eio", "disk.sqlite-eio", "disk.sigbus", "kernel.buffer-error"];
+const ANSWERS: &[&str] = &[
+    "disk.eio",
+    "disk.sqlite-eio",
+    "disk.sigbus",
+    "kernel.buffer-error",
+];
 
 /// Devices whose errors say nothing about the host: removable, virtual, empty drives.
 fn is_side_show(line: &told::Told) -> bool {
     let device = line.group(0);
-    ["fd0", "sr0", "loop", "nbd", "zram", "/dev/tty", "/dev/pts", "/dev/std", "/proc/", "/sys/"]
-        .iter()
-        .any(|d| device.starts_with(d))
-        || (line.signal == "disk.eio" && (line.text.contains("/dev/tty") || line.text.contains("stdout")))
+    [
+        "fd0", "sr0", "loop", "nbd", "zram", "/dev/tty", "/dev/pts", "/dev/std", "/proc/", "/sys/",
+    ]
+    .iter()
+    .any(|d| device.starts_with(d))
+        || (line.signal == "disk.eio"
+            && (line.text.contains("/dev/tty") || line.text.contains("stdout")))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let device = told::lines(cx, DEVICE, "the device fails");
     let answers = told::lines(cx, ANSWERS, "a program could not read or write");
     let full = !enospc::lines(cx, enospc::Means::Full, "").is_empty() || !told::full(cx).is_empty();
-    let hosts = told::by_host(device.into_iter().chain(answers).filter(|l| !is_side_show(l)).collect());
+    let hosts = told::by_host(
+        device
+            .into_iter()
+            .chain(answers)
+            .filter(|l| !is_side_show(l))
+            .collect(),
+    );
     for (host, lines) in hosts {
         let hard = lines.iter().any(|l| DEVICE.contains(&l.signal));
         let bus = lines.iter().all(|l| l.signal == "disk.sigbus");
@@ -73,8 +91,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if bus && full {
             continue;
         }
-        let which = lines.iter().map(|l| l.group(0)).find(|d| !d.is_empty() && !d.starts_with('/')).unwrap_or_default();
-        let name = if which.is_empty() { "a disk".to_owned() } else { format!("disk {which}") };
+        let which = lines
+            .iter()
+            .map(|l| l.group(0))
+            .find(|d| !d.is_empty() && !d.starts_with('/'))
+            .unwrap_or_default();
+        let name = if which.is_empty() {
+            "a disk".to_owned()
+        } else {
+            format!("disk {which}")
+        };
         let finding = RULE
             .on(host.clone())
             .title(format!("{name} of {} returns I/O errors", called(&host)))

@@ -34,10 +34,15 @@ pub static RULE: Rule = Rule {
 };
 
 /// Mount points that a host needs in order to work.
-const MATTERS: &[&str] = &["/var", "/run", "/tmp", "/home", "/etc", "/data", "/opt", "/usr"];
+const MATTERS: &[&str] = &[
+    "/var", "/run", "/tmp", "/home", "/etc", "/data", "/opt", "/usr",
+];
 
 fn matters(target: &str) -> bool {
-    target == "/" || MATTERS.iter().any(|m| target == *m || target.starts_with(&format!("{m}/")))
+    target == "/"
+        || MATTERS
+            .iter()
+            .any(|m| target == *m || target.starts_with(&format!("{m}/")))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -57,7 +62,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if full.is_empty() { 85 } else { 95 },
             "a program was refused for want of space",
         );
-        for (fact, target) in full.iter().filter(|(f, _)| told::same_host(&f.host, host.name())) {
+        for (fact, target) in full
+            .iter()
+            .filter(|(f, _)| told::same_host(&f.host, host.name()))
+        {
             finding = finding.cite(cx.fact(fact, format!("{target} is full")));
         }
         if full.is_empty() && !looked.is_empty() {

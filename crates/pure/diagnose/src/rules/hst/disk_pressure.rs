@@ -180,15 +180,27 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, target) in over.iter().filter(|(f, _)| told::same_host(&f.host, name)) {
             finding = finding.cite(cx.fact(fact, format!("{target} is over the threshold")));
         }
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostStorageFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostStorageFailing],
+        ));
     }
 }
 
 /// Is it still so, as far as the node's own object says?
 fn counts(cx: &Context<'_>, line: &told::Told) -> bool {
     let known = cx.cluster.node(line.host.name());
-    let pressure = known.map(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure" && c.status == "True"));
-    let conditions = known.is_some_and(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure"));
+    let pressure = known.map(|n| {
+        n.status
+            .conditions
+            .iter()
+            .any(|c| c.kind == "DiskPressure" && c.status == "True")
+    });
+    let conditions =
+        known.is_some_and(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure"));
     !conditions || pressure == Some(true)
 }
 

@@ -31,7 +31,12 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = told::lines(
         cx,
-        &["iommu.no-group", "iommu.not-present", "iommu.not-detected", "iommu.disabled"],
+        &[
+            "iommu.no-group",
+            "iommu.not-present",
+            "iommu.not-detected",
+            "iommu.disabled",
+        ],
         "the device has no IOMMU group",
     );
     for (id, lines) in told::by_host(lines) {

@@ -41,7 +41,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // Of several files the last one read wins, as it does in the kernel.
     let mut last: BTreeMap<(&str, &str), (&Fact, &str)> = BTreeMap::new();
     for (fact, (name, value)) in told::facts(cx, |v| match v {
-        Value::Sysctl(name, value) if NAMES.contains(&name.as_str()) => Some((name.as_str(), value.as_str())),
+        Value::Sysctl(name, value) if NAMES.contains(&name.as_str()) => {
+            Some((name.as_str(), value.as_str()))
+        }
         _ => None,
     }) {
         last.insert((fact.host.as_str(), name), (fact, value));
@@ -54,11 +56,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .push((name.to_owned(), cx.fact(fact, "switched off")));
         }
     }
-    for line in told::lines(cx, &["forward.preflight", "forward.docker"], "a check finds it switched off") {
-        off.entry(line.host.clone()).or_default().push((String::new(), line.evidence));
+    for line in told::lines(
+        cx,
+        &["forward.preflight", "forward.docker"],
+        "a check finds it switched off",
+    ) {
+        off.entry(line.host.clone())
+            .or_default()
+            .push((String::new(), line.evidence));
     }
     for (id, list) in off {
-        let what = list.iter().map(|(n, _)| n.as_str()).find(|n| !n.is_empty()).unwrap_or("net.ipv4.ip_forward").to_owned();
+        let what = list
+            .iter()
+            .map(|(n, _)| n.as_str())
+            .find(|n| !n.is_empty())
+            .unwrap_or("net.ipv4.ip_forward")
+            .to_owned();
         out.push(
             RULE.on(id.clone())
                 .title(format!("{} does not forward packets: {what} is off", host::called(&id)))

@@ -39,7 +39,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let proof = || m.off.iter().chain(&m.v2_lacks).chain(&m.v1_lacks).cloned();
     for (id, lines) in &hosts {
         let finding = found(id)
-            .term(if shown { 94 } else { 86 }, "what needs it does not find it")
+            .term(
+                if shown { 94 } else { 86 },
+                "what needs it does not find it",
+            )
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
             .cite_all(proof());
         out.push(told::claim(cx, finding, id, lines, &[K::ServiceFailing]));

@@ -75,24 +75,52 @@ const NEEDED: &[&str] = &[
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let fails: Vec<&str> = FAILS.iter().map(|(s, _)| *s).collect();
     let fails = told::lines(cx, &fails, "the kernel does not know what is asked of it");
-    let tried = told::lines(cx, &["module.not-found"], "modprobe does not find the module");
+    let tried = told::lines(
+        cx,
+        &["module.not-found"],
+        "modprobe does not find the module",
+    );
     let warned = told::lines(cx, &["module.not-loaded"], "k3s could not load it");
     // A person who runs modprobe looks for the fault; the unit's own attempt before each start is routine.
     let asked: Vec<_> = told::facts(cx, |v| match v {
         Value::ModuleMissing(m) if NEEDED.contains(&m.as_str()) => Some(m.clone()),
-        Value::Check(name, false, said) if said.contains("(fail)") && name.starts_with("CONFIG_") => {
+        Value::Check(name, false, said)
+            if said.contains("(fail)") && name.starts_with("CONFIG_") =>
+        {
             Some(name.clone())
         }
         _ => None,
     })
     .collect();
-    let routine = |line: u64, text: &str| tried.iter().any(|t| t.evidence.line == line) && text.contains("]: ");
-    let asked: Vec<_> = asked.into_iter().filter(|(f, _)| !routine(f.line, &f.text)).collect();
+    // The units of k3s and containerd try before each start, built in or not.
+    let asked: Vec<_> = asked
+        .into_iter()
+        .filter(|(f, _)| !f.text.contains("modprobe["))
+        .collect();
+    // Tables of the legacy backend are missing as well where nf_tables is the one in use.
+    let backends = !told::lines(
+        cx,
+        &["iptables.incompatible", "iptables.generation", "iptables.legacy-present", "iptables.is-nft"],
+        "",
+    )
+    .is_empty();
+    let fails: Vec<_> = fails
+        .into_iter()
+        .filter(|l| !(backends && matches!(l.signal, "module.table" | "module.extension")))
+        .collect();
     let hosts = told::by_host(fails);
     for (host, lines) in &hosts {
-        let module = lines.iter().map(module_of).find(|m| !m.is_empty()).unwrap_or_default();
-        let mut finding = found(cx, host, &module, lines).term(82, "the kernel refuses what only that module can do");
-        let more = tried.iter().chain(&warned).filter(|l| NEEDED.contains(&l.group(0)));
+        let module = lines
+            .iter()
+            .map(module_of)
+            .find(|m| !m.is_empty())
+            .unwrap_or_default();
+        let mut finding = found(cx, host, &module, lines)
+            .term(82, "the kernel refuses what only that module can do");
+        let more = tried
+            .iter()
+            .chain(&warned)
+            .filter(|l| NEEDED.contains(&l.group(0)));
         finding = finding.cite_all(more.map(|l| l.evidence.clone()));
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
@@ -104,32 +132,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     if let Some((fact, name)) = asked.first() {
         let host = crate::analysis::host::entity(&fact.host);
-        let mut finding = found(cx, &host, name, &[]).term(80, "it was asked for, and is not there");
+        let mut finding =
+            found(cx, &host, name, &[]).term(80, "it was asked for, and is not there");
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
         out.push(finding.cite_all(warned.iter().map(|l| l.evidence.clone())));
-        return;
-    }
-    for (host, lines) in told::by_host(tried) {
-        let Some(line) = lines.iter().find(|l| NEEDED.contains(&l.group(0))) else {
-            continue;
-        };
-        let module = line.group(0).to_owned();
-        out.push(
-            found(cx, &host, &module, &lines)
-                .term(45, "modprobe does not find it; it may be built in")
-                .undecided(
-                    format!("Has the running kernel {module} built in, or not at all?"),
-                    command!("uname -r; ls /lib/modules; grep -w {} /lib/modules/*/modules.builtin; k3s check-config", module),
-                    &["kernel-module-missing"],
-                ),
-        );
     }
 }
 
 fn module_of(line: &Told) -> String {
-    let known = FAILS.iter().find(|(s, _)| *s == line.signal).map_or("", |(_, m)| *m);
+    let known = FAILS
+        .iter()
+        .find(|(s, _)| *s == line.signal)
+        .map_or("", |(_, m)| *m);
     match line.signal {
         "module.table" if !line.group(0).is_empty() => format!("iptable_{}", line.group(0)),
         "module.extension" => format!("xt_{}", line.group(0)),
@@ -138,7 +154,11 @@ fn module_of(line: &Told) -> String {
 }
 
 fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Finding {
-    let which = if module.is_empty() { "a module that is needed".to_owned() } else { module.to_owned() };
+    let which = if module.is_empty() {
+        "a module that is needed".to_owned()
+    } else {
+        module.to_owned()
+    };
     let finding = RULE
         .on(host.clone())
         .title(format!("the running kernel of {} lacks {which}", called(host)))

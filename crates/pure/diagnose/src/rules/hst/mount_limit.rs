@@ -53,12 +53,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // "No space" of unclear origin, beside a table that is nearly full, is this as well.
     let any = enospc::lines(cx, Means::Full, "the same errno");
     let limit = limits.iter().map(|(_, n)| *n).max().unwrap_or(DEFAULT);
-    let many: Vec<_> = counts.iter().filter(|(_, n)| *n >= MANY.min(limit / 10 * 8)).collect();
+    let many: Vec<_> = counts
+        .iter()
+        .filter(|(_, n)| *n >= MANY.min(limit / 10 * 8))
+        .collect();
     let reached = counts.iter().any(|(_, n)| *n >= limit / 100 * 95);
     let hosts = told::by_host(words);
     for (id, lines) in &hosts {
         let mut finding = found(cx, id)
-            .term(if many.is_empty() { 78 } else { 92 }, "the kernel refuses a mount, not a write")
+            .term(
+                if many.is_empty() { 78 } else { 92 },
+                "the kernel refuses a mount, not a write",
+            )
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
         for (fact, n) in &counts {
             finding = finding.cite(cx.fact(fact, format!("{n} mounts")));
@@ -68,14 +74,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         if let Some((fact, target)) = full.first() {
             finding = finding
-                .against(cx.fact(fact, format!("{target} is full, which may be the reason as well")))
+                .against(cx.fact(
+                    fact,
+                    format!("{target} is full, which may be the reason as well"),
+                ))
                 .undecided(
                     "Is it the file system or the mount table that is full?",
                     "df -h; wc -l /proc/mounts; sysctl fs.mount-max",
                     &["disk-full", "mount-limit-reached"],
                 );
         }
-        out.push(told::claim(cx, finding, id, lines, &[K::RuntimeFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            id,
+            lines,
+            &[K::RuntimeFailing, K::ServiceFailing],
+        ));
     }
     if hosts.is_empty()
         && (reached || (!any.is_empty() && !many.is_empty() && full.is_empty()))
@@ -83,7 +98,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     {
         let id = host::entity(&fact.host);
         let mut finding = found(cx, &id)
-            .term(if reached { 85 } else { 70 }, format!("{n} mounts, of {limit} that are allowed"))
+            .term(
+                if reached { 85 } else { 70 },
+                format!("{n} mounts, of {limit} that are allowed"),
+            )
             .cite(cx.fact(fact, "as many mounts as no node in order has"));
         for (fact, _) in &limits {
             finding = finding.cite(cx.fact(fact, "how many are allowed"));

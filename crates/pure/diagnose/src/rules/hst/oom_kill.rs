@@ -114,7 +114,11 @@ fn services(cx: &Context<'_>) -> Vec<Finding> {
     );
     let lines = lines
         .into_iter()
-        .filter(|l| !["kubepods", "cri-containerd-", "docker-"].iter().any(|w| l.group(0).contains(w)))
+        .filter(|l| {
+            !["kubepods", "cri-containerd-", "docker-"]
+                .iter()
+                .any(|w| l.group(0).contains(w))
+        })
         .collect();
     told::by_host(lines)
         .into_iter()

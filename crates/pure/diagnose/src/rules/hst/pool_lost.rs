@@ -45,9 +45,14 @@ const SIGNALS: &[&str] = &[
 /// Refusals to import that say nothing about the pool.
 fn is_harmless(line: &told::Told) -> bool {
     line.signal == "zfs.import"
-        && ["already exists", "already imported", "no such pool", "permission denied"]
-            .iter()
-            .any(|w| line.group(1).contains(w))
+        && [
+            "already exists",
+            "already imported",
+            "no such pool",
+            "permission denied",
+        ]
+        .iter()
+        .any(|w| line.group(1).contains(w))
         && !line.text.contains("I/O error")
 }
 
@@ -56,8 +61,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = lines.into_iter().filter(|l| !is_harmless(l)).collect();
     for (id, lines) in told::by_host(lines) {
         // A network storage of the hypervisor that is off need not be the one under the VMs.
-        let sure = lines.iter().any(|l| !matches!(l.signal, "pve.not-online" | "pve.inactive"));
-        let degraded = lines.iter().all(|l| l.signal == "zfs.state" && l.group(0) == "DEGRADED");
+        let sure = lines
+            .iter()
+            .any(|l| !matches!(l.signal, "pve.not-online" | "pve.inactive"));
+        let degraded = lines
+            .iter()
+            .all(|l| l.signal == "zfs.state" && l.group(0) == "DEGRADED");
         let finding = RULE
             .on(id.clone())
             .title(if degraded {
@@ -71,6 +80,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Which device is missing, and what is readable?", "zpool status -v; zpool import; pvesm status; vgs; lsblk")
             .check_first("If it can't be imported, import it read-only and copy the disks off.", "zpool import -o readonly=on -N POOL")
             .dont("Don't force an import, clear errors or make a pool of the same name before you know why devices are missing.");
-        out.push(told::claim(cx, finding, &id, &lines, &[K::HostStorageFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostStorageFailing, K::ServiceFailing],
+        ));
     }
 }

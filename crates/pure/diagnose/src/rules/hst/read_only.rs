@@ -27,7 +27,11 @@ pub static RULE: Rule = Rule {
     code: "HST023",
     class: "filesystem-read-only",
     needs: &[],
-    leads_to: &[K::HostStorageFailing, K::DatastoreFailing, K::ServiceFailing],
+    leads_to: &[
+        K::HostStorageFailing,
+        K::DatastoreFailing,
+        K::ServiceFailing,
+    ],
     check,
 };
 
@@ -40,17 +44,32 @@ const KERNEL: &[&str] = &[
 ];
 
 /// Damage that the kernel found; it acts on some of it.
-const DAMAGE: &[&str] = &["kernel.ext4-error", "kernel.xfs-corrupt", "kernel.btrfs-corrupt"];
+const DAMAGE: &[&str] = &[
+    "kernel.ext4-error",
+    "kernel.xfs-corrupt",
+    "kernel.btrfs-corrupt",
+];
 
 /// Places that are read-only by design: images, immutable systems, what containers see.
 fn is_meant(line: &Told) -> bool {
     let path = line.group(1);
-    ["/usr", "/opt", "/boot", "/sys", "/proc", "/lib", "/bin", "/sbin", "/snap", "/nix", "/cdrom", "/media"]
+    [
+        "/usr", "/opt", "/boot", "/sys", "/proc", "/lib", "/bin", "/sbin", "/snap", "/nix",
+        "/cdrom", "/media",
+    ]
+    .iter()
+    .any(|p| path.starts_with(p))
+        || [
+            "rootfs",
+            "OCI runtime",
+            "runc",
+            "/sys/",
+            "/proc/",
+            "container init",
+            "local-path",
+        ]
         .iter()
-        .any(|p| path.starts_with(p))
-        || ["rootfs", "OCI runtime", "runc", "/sys/", "/proc/", "container init", "local-path"]
-            .iter()
-            .any(|w| line.text.contains(w))
+        .any(|w| line.text.contains(w))
         || line.about.is_some()
 }
 
@@ -62,10 +81,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|l| !is_meant(l))
         .collect();
     let mounts: Vec<_> = told::facts(cx, |v| match v {
-        Value::Mount { target, fstype, options, .. }
-            if matches!(fstype.as_str(), "ext4" | "ext3" | "xfs" | "btrfs" | "zfs")
-                && (target == "/" || target.starts_with("/var") || target.starts_with("/data"))
-                && options.split(',').any(|o| matches!(o, "ro" | "emergency_ro")) =>
+        Value::Mount {
+            target,
+            fstype,
+            options,
+            ..
+        } if matches!(fstype.as_str(), "ext4" | "ext3" | "xfs" | "btrfs" | "zfs")
+            && (target == "/" || target.starts_with("/var") || target.starts_with("/data"))
+            && options
+                .split(',')
+                .any(|o| matches!(o, "ro" | "emergency_ro")) =>
         {
             Some(target.clone())
         }
@@ -78,7 +103,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let told_by_kernel = lines.iter().any(|l| KERNEL.contains(&l.signal));
         let refused = lines.iter().any(|l| l.signal == "disk.erofs");
         let mut finding = found(cx, host, lines).term(
-            if told_by_kernel { 92 } else if refused { 80 } else { 50 },
+            if told_by_kernel {
+                92
+            } else if refused {
+                80
+            } else {
+                50
+            },
             if told_by_kernel {
                 "the kernel says so"
             } else if refused {
@@ -87,14 +118,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "the kernel finds damage"
             },
         );
-        for (fact, target) in mounts.iter().filter(|(f, _)| told::same_host(&f.host, host.name())) {
+        for (fact, target) in mounts
+            .iter()
+            .filter(|(f, _)| told::same_host(&f.host, host.name()))
+        {
             finding = finding.cite(cx.fact(fact, format!("{target} is mounted read-only")));
         }
         if !told_by_kernel && !refused && mounts.is_empty() {
             finding = finding.undecided(
                 "Has the kernel made the file system read-only, and does the disk return errors?",
                 "dmesg -T | grep -iE 'I/O error|read-only|EXT4-fs|XFS|BTRFS'; findmnt -O ro",
-                &["filesystem-read-only", "disk-io-errors", "vm-disk-image-corrupt"],
+                &[
+                    "filesystem-read-only",
+                    "disk-io-errors",
+                    "vm-disk-image-corrupt",
+                ],
             );
         }
         out.push(finding);

@@ -17,8 +17,8 @@
 //! Do not change the snapshotter of a node in use without emptying agent/containerd: layers of the other
 //! one are not found.
 
-use crate::analysis::told::{self, Told};
 use crate::analysis::host::called;
+use crate::analysis::told::{self, Told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -40,9 +40,16 @@ const SIGNALS: &[&str] = &[
 
 /// The reason is another: no such module, no room, nothing may be written.
 fn is_other(line: &Told) -> bool {
-    ["no such device", "no space left", "read-only file system", "input/output error", "operation not permitted", "skip plugin"]
-        .iter()
-        .any(|w| line.text.contains(w))
+    [
+        "no such device",
+        "no space left",
+        "read-only file system",
+        "input/output error",
+        "operation not permitted",
+        "skip plugin",
+    ]
+    .iter()
+    .any(|w| line.text.contains(w))
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -60,6 +67,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Which file system is it?", "findmnt -T /var/lib/rancher/k3s; xfs_info /var/lib/rancher 2>/dev/null | grep ftype; uname -r")
             .check_first("Put the data directory on ext4 or XFS, or choose another snapshotter.", "echo 'snapshotter: native' >> /etc/rancher/k3s/config.yaml; systemctl restart k3s")
             .dont("Don't change the snapshotter of a node in use without emptying agent/containerd: layers of the other one are not found.");
-        out.push(told::claim(cx, finding, &id, &lines, &[K::RuntimeFailing, K::ServiceFailing]));
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::RuntimeFailing, K::ServiceFailing],
+        ));
     }
 }

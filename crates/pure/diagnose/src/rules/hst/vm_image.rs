@@ -32,7 +32,11 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let sure = &["qcow2.corrupt", "qcow2.is-corrupt", "qcow2.errors"];
     let sure = told::lines(cx, sure, "QEMU finds the image damaged");
-    let maybe = told::lines(cx, &["vm.io-error", "fsck.manually"], "what lies below the guest fails");
+    let maybe = told::lines(
+        cx,
+        &["vm.io-error", "fsck.manually"],
+        "what lies below the guest fails",
+    );
     let hosts = told::by_host(sure.iter().cloned().chain(maybe).collect());
     for (id, lines) in hosts {
         let certain = lines.iter().any(|l| l.signal.starts_with("qcow2."));
@@ -50,11 +54,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding = finding.undecided(
                 "Is the image or its file system damaged, or is the storage below it full or gone?",
                 "df -h; lvs -a; zpool status; qemu-img check /path/to/disk.qcow2",
-                &["vm-disk-image-corrupt", "storage-pool-lost", "disk-full", "disk-io-errors"],
+                &[
+                    "vm-disk-image-corrupt",
+                    "storage-pool-lost",
+                    "disk-full",
+                    "disk-io-errors",
+                ],
             );
         }
         if certain || !full {
-            out.push(told::claim(cx, finding, &id, &lines, &[K::HostStorageFailing]));
+            out.push(told::claim(
+                cx,
+                finding,
+                &id,
+                &lines,
+                &[K::HostStorageFailing],
+            ));
         }
     }
 }

@@ -34,13 +34,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if s.keys.is_empty() || !s.unread.is_empty() {
         return;
     }
-    let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings | Why::Auth | Why::NameOrAuth);
+    let wanted = |w: &Why| {
+        matches!(
+            w,
+            Why::Settings | Why::NodeSettings | Why::Auth | Why::NameOrAuth
+        )
+    };
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         let host = &pull.image.host;
         if s.keys.iter().any(|(k, _)| k == host || k == "*") {
             continue;
         }
-        let Some((key, e)) = s.keys.iter().find(|(k, _)| registry::bare(k) == registry::bare(host)) else {
+        let Some((key, e)) = s
+            .keys
+            .iter()
+            .find(|(k, _)| registry::bare(k) == registry::bare(host))
+        else {
             continue;
         };
         out.push(

@@ -36,7 +36,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
-        let file = s.unread.first().map_or("/etc/containerd", |(path, _)| path.as_str());
+        let file = s
+            .unread
+            .first()
+            .map_or("/etc/containerd", |(path, _)| path.as_str());
         out.push(
             RULE.on(EntityId::other("registry", &pull.image.host))
                 .key(pull.pod.as_str())

@@ -36,11 +36,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let containerd = s.is_k3s
-        || cx.cluster.nodes.iter().any(|n| n.status.node_info.container_runtime_version.starts_with("containerd"));
+        || cx.cluster.nodes.iter().any(|n| {
+            n.status
+                .node_info
+                .container_runtime_version
+                .starts_with("containerd")
+        });
     let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         // These are containerd's words; Docker does not unpack.
-        let unpacks = pull.evidence.iter().any(|e| e.text.contains("pull and unpack image"));
+        let unpacks = pull
+            .evidence
+            .iter()
+            .any(|e| e.text.contains("pull and unpack image"));
         if !containerd && !unpacks {
             continue;
         }

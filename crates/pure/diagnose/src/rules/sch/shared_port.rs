@@ -32,36 +32,71 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let cluster = cx.cluster;
-    let refused = placement::all(cx).iter().any(|p| p.reason == Reason::HostPorts && p.id.name().starts_with("svclb-"));
+    let refused = placement::all(cx)
+        .iter()
+        .any(|p| p.reason == Reason::HostPorts && p.id.name().starts_with("svclb-"));
     if refused {
         return;
     }
-    let pods: Vec<_> = cluster.pods.iter().filter(|p| p.metadata.name.starts_with("svclb-")).collect();
+    let pods: Vec<_> = cluster
+        .pods
+        .iter()
+        .filter(|p| p.metadata.name.starts_with("svclb-"))
+        .collect();
     let stuck: Vec<EntityId> = pods
         .iter()
         .map(|p| cluster.id(p.obj))
-        .filter(|id| cx.observed(&[K::PodPending, K::PodNotStarted, K::PodNotReady], id).next().is_some())
+        .filter(|id| {
+            cx.observed(&[K::PodPending, K::PodNotStarted, K::PodNotReady], id)
+                .next()
+                .is_some()
+        })
         .collect();
-    let balanced: Vec<_> = cluster.services.iter().filter(|s| s.spec.kind == "LoadBalancer").collect();
+    let balanced: Vec<_> = cluster
+        .services
+        .iter()
+        .filter(|s| s.spec.kind == "LoadBalancer")
+        .collect();
     for (i, mine) in balanced.iter().enumerate() {
         let id = cluster.id(mine.obj);
         if cx.has(K::LoadBalancerPending, &id).is_none() || pods.is_empty() {
             continue;
         }
-        let shared = balanced.iter().enumerate().filter(|(j, _)| *j != i).find_map(|(_, other)| {
-            mine.spec.ports.iter().find_map(|p| {
-                let same = other.spec.ports.iter().any(|o| o.port == p.port && o.port.is_some() && o.protocol == p.protocol);
-                same.then_some((*other, p.port?))
-            })
-        });
-        let Some((other, port)) = shared else { continue };
+        let shared = balanced
+            .iter()
+            .enumerate()
+            .filter(|(j, _)| *j != i)
+            .find_map(|(_, other)| {
+                mine.spec.ports.iter().find_map(|p| {
+                    let same =
+                        other.spec.ports.iter().any(|o| {
+                            o.port == p.port && o.port.is_some() && o.protocol == p.protocol
+                        });
+                    same.then_some((*other, p.port?))
+                })
+            });
+        let Some((other, port)) = shared else {
+            continue;
+        };
         let mut finding = found(&id, port, &other.metadata.name)
-            .term(82, "both are LoadBalancers with that port, and one has no address")
+            .term(
+                82,
+                "both are LoadBalancers with that port, and one has no address",
+            )
             .cite(cx.field(mine.obj, "/spec/ports", "the port that it wants"))
             .cite(cx.field(other.obj, "/spec/ports", "the same port, taken"))
+            .cite_all(
+                pods.iter()
+                    .take(1)
+                    .map(|p| cx.field(p.obj, "/metadata/name", "a pod of k3s' load balancer")),
+            )
             .explains(K::LoadBalancerPending, &id);
         for pod in &stuck {
-            finding = finding.explains_observed(cx, &[K::PodPending, K::PodNotStarted, K::PodNotReady], pod);
+            finding = finding.explains_observed(
+                cx,
+                &[K::PodPending, K::PodNotStarted, K::PodNotReady],
+                pod,
+            );
         }
         out.push(finding);
     }
@@ -71,7 +106,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if !out.iter().any(|f| f.rule.code == RULE.code)
         && let Some(line) = words.first()
         && let Some(pod) = whose.iter().find(|l| l.entry == line.entry)
-        && !placement::all(cx).iter().any(|p| p.reason == Reason::HostPorts)
+        && !placement::all(cx)
+            .iter()
+            .any(|p| p.reason == Reason::HostPorts)
     {
         out.push(
             RULE.on(EntityId::other("service", "-"))
