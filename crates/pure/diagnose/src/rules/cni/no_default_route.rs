@@ -33,6 +33,9 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// A route as it was printed.
+type Row<'c> = (&'c Fact, &'c Route);
+
 /// A listing that shows all routes of the main table.
 fn is_whole(command: &str) -> bool {
     let words: Vec<&str> = command
@@ -60,7 +63,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["route.none", "route.no-interface"],
         "it takes its address from the default route, and finds none",
     );
-    let mut tables: BTreeMap<(u32, &str, &str), Vec<(&Fact, &Route)>> = BTreeMap::new();
+    let mut tables: BTreeMap<(u32, &str, &str), Vec<Row<'_>>> = BTreeMap::new();
     for (fact, route) in told::facts(cx, |v| match v {
         Value::Route(r) => Some(r),
         _ => None,
@@ -72,8 +75,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     let mut shown: Vec<(&str, Vec<&Fact>, &str)> = Vec::new();
     for ((_, at, command), routes) in &tables {
-        let defaults: Vec<&(&Fact, &Route)> =
-            routes.iter().filter(|(_, r)| r.to == "default").collect();
+        let defaults: Vec<&Row<'_>> = routes.iter().filter(|(_, r)| r.to == "default").collect();
         if defaults.is_empty() && is_whole(command) {
             let all = routes.iter().take(5).map(|(f, _)| *f).collect();
             shown.push((at, all, "none of all routes is the default"));
@@ -83,7 +85,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .all(|(_, r)| r.multipath || r.dev.is_empty())
         {
             let others = routes.iter().filter(|(_, r)| r.to != "default");
-            let list = defaults.iter().copied()
+            let list = defaults
+                .iter()
+                .copied()
                 .chain(others)
                 .take(5)
                 .map(|(f, _)| *f)

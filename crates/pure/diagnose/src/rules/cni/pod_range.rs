@@ -37,17 +37,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["flannel.other-net"],
         "flannel's range does not hold the node's",
     );
-    for (id, lines) in told::by_host(said) {
-        let finding = found(&id)
+    let said = told::by_host(said);
+    for (id, lines) in &said {
+        let finding = found(id)
             .term(93, "flannel says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
         out.push(told::claim(
             cx,
             finding,
-            &id,
-            &lines,
+            id,
+            lines,
             &[K::HostNetworkFailing, K::ServiceFailing],
         ));
+    }
+    if !said.is_empty() {
         return;
     }
     let (told_to, nodes, pools) = (addr::configured(cx), addr::of_nodes(cx), addr::pools(cx));

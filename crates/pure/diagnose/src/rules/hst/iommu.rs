@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not pass a storage controller through to gain time: the host may boot from it.
 
-use crate::analysis::{host, told};
+use crate::analysis::host;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,7 +29,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = told::lines(
+    let spoken = host::spoken(
         cx,
         &[
             "iommu.no-group",
@@ -39,12 +39,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ],
         "the device has no IOMMU group",
     );
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in spoken {
+        let off = lines.iter().any(|l| l.signal == "iommu.disabled");
         out.push(
             RULE.on(id.clone())
                 .title(format!("{} has no usable IOMMU: devices can't be passed through", host::called(&id)))
                 .why("A VM with a passed-through device does not start without it.")
-                .term(88, "the hypervisor says so")
+                .term(88, if off { "the kernel says that it is switched off" } else { "the hypervisor says so" })
                 .cite_all(lines.into_iter().map(|l| l.evidence))
                 .safe("Is it on?", "dmesg | grep -iE 'DMAR|AMD-Vi|IOMMU'; find /sys/kernel/iommu_groups -maxdepth 1; cat /proc/cmdline")
                 .advice("Switch VT-d or AMD-Vi on in the firmware, on Intel add intel_iommu=on to the kernel's command line, and reboot the hypervisor.")

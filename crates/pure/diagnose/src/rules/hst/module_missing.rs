@@ -100,7 +100,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // Tables of the legacy backend are missing as well where nf_tables is the one in use.
     let backends = !told::lines(
         cx,
-        &["iptables.incompatible", "iptables.generation", "iptables.legacy-present", "iptables.is-nft"],
+        &[
+            "iptables.incompatible",
+            "iptables.generation",
+            "iptables.legacy-present",
+            "iptables.is-nft",
+        ],
         "",
     )
     .is_empty();

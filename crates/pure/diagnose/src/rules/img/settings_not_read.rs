@@ -47,7 +47,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .why("k3s reads /etc/rancher/k3s/registries.yaml and nothing else, and says nothing about other files.")
                 .term(95, "the pull lacks settings, and they stand in a file that is not read")
                 .cite_all(s.unread.iter().take(2).map(|(_, e)| e.clone()))
-                .cite_all(s.foreign.iter().take(1).cloned().filter(|_| s.unread.is_empty()))
+                .cite_all(s.foreign.iter().take(usize::from(s.unread.is_empty())).cloned())
                 .cite_all(pull.evidence)
                 .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
                 .safe("Which files are there, and what did k3s make of them?", "ls -l /etc/rancher/k3s/ /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
