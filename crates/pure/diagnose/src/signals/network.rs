@@ -221,6 +221,7 @@ pub static SIGNALS: &[Signal] = &[
         "/etc/docker/",
         r"/etc/docker/(?:daemon\.json|certs\.d)",
     ),
+    cni("registry.skip-verify", "skip_verify: true", ""),
     cni("registry.docker-insecure", "insecure-registries", ""),
     lb(
         "metallb.excluded",
