@@ -208,6 +208,42 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("memory-cgroup-off", MEMBER),
     ("kernel-module-missing", MEMBER),
     ("no-default-route", MEMBER),
+    // Of storage, from below upwards.
+    (
+        "storage-pool-lost",
+        &[
+            "vm-disk-image-corrupt",
+            "disk-io-errors",
+            "filesystem-read-only",
+            "disk-full",
+            "host-down",
+        ],
+    ),
+    (
+        "vm-disk-image-corrupt",
+        &["filesystem-read-only", "disk-io-errors"],
+    ),
+    ("iommu-unavailable", &["host-down"]),
+    ("disk-io-errors", &["vm-disk-image-corrupt"]),
+    // What keeps flannel from starting keeps its configuration from being written.
+    ("no-default-route", &["cni-config-missing"]),
+    (
+        "kernel-module-missing",
+        &[
+            "cni-config-missing",
+            "ip-forward-off",
+            "snapshotter-unsupported-fs",
+        ],
+    ),
+    ("pod-cidr-mismatch", &["cni-config-missing"]),
+    ("disk-full", &["cni-config-missing", "filesystem-read-only"]),
+    ("pod-cidr-overlaps-host-network", &["pod-cidr-mismatch"]),
+    (
+        "iptables-backend-conflict",
+        &["host-firewall-blocks-pod-network"],
+    ),
+    ("cgroup-v1-view-only", &["memory-cgroup-off"]),
+    ("oom-kill", &["host-down"]),
 ];
 
 /// What the other members see when one server does not run.

@@ -323,6 +323,12 @@ fn verdict(
     let elsewhere = runs_elsewhere(cx, pod, image);
     let secrets = pod.is_some_and(|p| !p.spec.image_pull_secrets.is_empty());
     match word? {
+        // Where another node takes images from it, that node was told not to mind.
+        Word::CertExpired | Word::CertName if elsewhere.host => say(
+            Why::NodeSettings,
+            82,
+            "images of the same registry run on another node, and on this one none",
+        ),
         Word::CertExpired => say(Why::Certificate, 85, "its certificate has expired"),
         Word::CertName => say(
             Why::Certificate,

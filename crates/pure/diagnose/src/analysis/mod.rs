@@ -3,11 +3,14 @@
 //! A rule that needs one of these only looks whether the answer is its own; so rules about the same
 //! question exclude each other. Deliberately absent: findings.
 
+pub mod addr;
 pub mod aggregation;
 pub mod attach;
 pub mod binding;
 pub mod calls;
+pub mod cgroups;
 pub mod endpoints;
+pub mod enospc;
 pub mod etcd;
 pub mod fit;
 pub mod gitops;
@@ -25,11 +28,13 @@ pub mod policy;
 pub mod probes;
 pub mod quota;
 pub mod references;
+pub mod registry;
 pub mod said;
 pub mod scheduling;
 pub mod sealed;
 pub mod storage;
 pub mod token;
+pub mod told;
 pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.

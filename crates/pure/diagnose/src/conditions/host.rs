@@ -125,6 +125,51 @@ const SHOWS: &[(&str, K, &str)] = &[
         K::TlsRejected,
         "the other side rejects the certificate",
     ),
+    (
+        "containerd.exited",
+        K::RuntimeFailing,
+        "k3s sees containerd end",
+    ),
+    (
+        "containerd.locked",
+        K::RuntimeFailing,
+        "another containerd holds the store",
+    ),
+    (
+        "kubelet.runtime-down",
+        K::RuntimeFailing,
+        "the runtime does not answer the kubelet",
+    ),
+    (
+        "kubelet.pleg",
+        K::RuntimeFailing,
+        "the runtime answers too late",
+    ),
+    (
+        "kubelet.sanity",
+        K::RuntimeFailing,
+        "the runtime does not answer the kubelet",
+    ),
+    (
+        "flannel.exited",
+        K::HostNetworkFailing,
+        "flannel ends with this",
+    ),
+    (
+        "flannel.subnet-env",
+        K::HostNetworkFailing,
+        "flannel has not run on this node",
+    ),
+    (
+        "flannel.no-cidr",
+        K::HostNetworkFailing,
+        "the node has no range for its pods",
+    ),
+    (
+        "flannel.vxlan",
+        K::HostNetworkFailing,
+        "flannel has no device",
+    ),
 ];
 
 pub(super) fn observe(cx: &mut Context<'_>) {

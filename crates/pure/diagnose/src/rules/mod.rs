@@ -4,6 +4,7 @@ pub mod prelude;
 
 /// Access paths.
 pub mod acc {
+    pub mod access_path;
     pub mod network_policy;
 }
 /// Admission: Pod Security, quotas, webhooks, API services, CRDs, namespaces.
@@ -29,8 +30,16 @@ pub mod adm {
 }
 /// Pod networks.
 pub mod cni {
+    pub mod backend_conflict;
+    pub mod checksum_offload;
     pub mod config_missing;
+    pub mod host_firewall;
+    pub mod metallb;
+    pub mod mtu;
+    pub mod no_default_route;
+    pub mod pod_range;
     pub mod pool_exhausted;
+    pub mod range_overlap;
 }
 /// Certificates and CAs.
 pub mod crt {
@@ -86,16 +95,29 @@ pub mod git {
 /// Hosts and nodes.
 pub mod hst {
     pub mod auto_upgrade;
+    pub mod cgroup_view;
     pub mod clock_skew;
+    pub mod containerd_store;
+    pub mod disk_errors;
+    pub mod disk_full;
     pub mod disk_pressure;
     pub mod disk_slow;
     pub mod eviction_suspended;
     pub mod host_down;
+    pub mod iommu;
+    pub mod ip_forward;
     pub mod limit_too_low;
+    pub mod memory_cgroup;
+    pub mod module_missing;
+    pub mod mount_limit;
     pub mod oom_kill;
+    pub mod pool_lost;
     pub mod port_in_use;
+    pub mod read_only;
+    pub mod snapshotter;
     pub mod stale_pod_status;
     pub mod version_skew;
+    pub mod vm_image;
 }
 /// Images and registries.
 pub mod img {
@@ -105,6 +127,9 @@ pub mod img {
     pub mod pull_auth;
     pub mod rate_limit;
     pub mod registry_cert;
+    pub mod settings_key;
+    pub mod settings_not_read;
+    pub mod settings_runtime;
     pub mod wrong_architecture;
 }
 /// kine.
@@ -121,6 +146,7 @@ pub mod sch {
     pub mod insufficient_resources;
     pub mod pod_limit;
     pub mod selector_mismatch;
+    pub mod shared_port;
     pub mod untolerated_taint;
 }
 /// Storage.
@@ -180,6 +206,7 @@ pub struct Registered {
 #[rustfmt::skip]
 pub static RULES: &[Registered] = &[
     Registered { rule: &acc::network_policy::RULE, source: include_str!("acc/network_policy.rs") },
+    Registered { rule: &acc::access_path::RULE, source: include_str!("acc/access_path.rs") },
     Registered { rule: &adm::pod_security::RULE, source: include_str!("adm/pod_security.rs") },
     Registered { rule: &adm::quota_exceeded::RULE, source: include_str!("adm/quota_exceeded.rs") },
     Registered { rule: &adm::quota_must_specify::RULE, source: include_str!("adm/quota_must_specify.rs") },
@@ -200,6 +227,14 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &adm::hpa_foreign_pod::RULE, source: include_str!("adm/hpa_foreign_pod.rs") },
     Registered { rule: &cni::config_missing::RULE, source: include_str!("cni/config_missing.rs") },
     Registered { rule: &cni::pool_exhausted::RULE, source: include_str!("cni/pool_exhausted.rs") },
+    Registered { rule: &cni::backend_conflict::RULE, source: include_str!("cni/backend_conflict.rs") },
+    Registered { rule: &cni::host_firewall::RULE, source: include_str!("cni/host_firewall.rs") },
+    Registered { rule: &cni::no_default_route::RULE, source: include_str!("cni/no_default_route.rs") },
+    Registered { rule: &cni::pod_range::RULE, source: include_str!("cni/pod_range.rs") },
+    Registered { rule: &cni::range_overlap::RULE, source: include_str!("cni/range_overlap.rs") },
+    Registered { rule: &cni::checksum_offload::RULE, source: include_str!("cni/checksum_offload.rs") },
+    Registered { rule: &cni::mtu::RULE, source: include_str!("cni/mtu.rs") },
+    Registered { rule: &cni::metallb::RULE, source: include_str!("cni/metallb.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &crt::token_mismatch::RULE, source: include_str!("crt/token_mismatch.rs") },
@@ -246,6 +281,19 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::oom_kill::RULE, source: include_str!("hst/oom_kill.rs") },
     Registered { rule: &hst::limit_too_low::RULE, source: include_str!("hst/limit_too_low.rs") },
     Registered { rule: &hst::port_in_use::RULE, source: include_str!("hst/port_in_use.rs") },
+    Registered { rule: &hst::disk_full::RULE, source: include_str!("hst/disk_full.rs") },
+    Registered { rule: &hst::mount_limit::RULE, source: include_str!("hst/mount_limit.rs") },
+    Registered { rule: &hst::disk_errors::RULE, source: include_str!("hst/disk_errors.rs") },
+    Registered { rule: &hst::read_only::RULE, source: include_str!("hst/read_only.rs") },
+    Registered { rule: &hst::module_missing::RULE, source: include_str!("hst/module_missing.rs") },
+    Registered { rule: &hst::memory_cgroup::RULE, source: include_str!("hst/memory_cgroup.rs") },
+    Registered { rule: &hst::cgroup_view::RULE, source: include_str!("hst/cgroup_view.rs") },
+    Registered { rule: &hst::ip_forward::RULE, source: include_str!("hst/ip_forward.rs") },
+    Registered { rule: &hst::iommu::RULE, source: include_str!("hst/iommu.rs") },
+    Registered { rule: &hst::pool_lost::RULE, source: include_str!("hst/pool_lost.rs") },
+    Registered { rule: &hst::vm_image::RULE, source: include_str!("hst/vm_image.rs") },
+    Registered { rule: &hst::containerd_store::RULE, source: include_str!("hst/containerd_store.rs") },
+    Registered { rule: &hst::snapshotter::RULE, source: include_str!("hst/snapshotter.rs") },
     Registered { rule: &hst::clock_skew::RULE, source: include_str!("hst/clock_skew.rs") },
     Registered { rule: &hst::disk_slow::RULE, source: include_str!("hst/disk_slow.rs") },
     Registered { rule: &hst::version_skew::RULE, source: include_str!("hst/version_skew.rs") },
@@ -257,6 +305,9 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &img::registry_cert::RULE, source: include_str!("img/registry_cert.rs") },
     Registered { rule: &img::node_settings::RULE, source: include_str!("img/node_settings.rs") },
     Registered { rule: &img::not_present::RULE, source: include_str!("img/not_present.rs") },
+    Registered { rule: &img::settings_not_read::RULE, source: include_str!("img/settings_not_read.rs") },
+    Registered { rule: &img::settings_key::RULE, source: include_str!("img/settings_key.rs") },
+    Registered { rule: &img::settings_runtime::RULE, source: include_str!("img/settings_runtime.rs") },
     Registered { rule: &kin::compaction::RULE, source: include_str!("kin/compaction.rs") },
     Registered { rule: &kin::sqlite_locked::RULE, source: include_str!("kin/sqlite_locked.rs") },
     Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
@@ -267,6 +318,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &sch::host_port::RULE, source: include_str!("sch/host_port.rs") },
     Registered { rule: &sch::cordoned::RULE, source: include_str!("sch/cordoned.rs") },
     Registered { rule: &sch::anti_affinity::RULE, source: include_str!("sch/anti_affinity.rs") },
+    Registered { rule: &sch::shared_port::RULE, source: include_str!("sch/shared_port.rs") },
     Registered { rule: &sto::selector_mismatch::RULE, source: include_str!("sto/selector_mismatch.rs") },
     Registered { rule: &sto::class_missing::RULE, source: include_str!("sto/class_missing.rs") },
     Registered { rule: &sto::no_default_class::RULE, source: include_str!("sto/no_default_class.rs") },

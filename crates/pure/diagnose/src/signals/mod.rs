@@ -7,15 +7,20 @@ mod apiserver;
 mod app;
 mod cloudflared;
 mod coredns;
+mod disk;
 mod etcd;
 mod gitops;
 mod gpu;
+mod hypervisor;
 mod k3s;
 mod k3s_cluster;
 mod k3s_token;
+mod kernel;
 mod kine;
 mod kubelet;
 mod metrics_server;
+mod network;
+mod runtime;
 mod said;
 mod storage;
 
@@ -29,14 +34,19 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         cloudflared::SIGNALS,
         coredns::SIGNALS,
         etcd::SIGNALS,
+        disk::SIGNALS,
         gitops::SIGNALS,
         gpu::SIGNALS,
+        hypervisor::SIGNALS,
         k3s::SIGNALS,
         k3s_cluster::SIGNALS,
         k3s_token::SIGNALS,
         kine::SIGNALS,
+        kernel::SIGNALS,
         kubelet::SIGNALS,
         metrics_server::SIGNALS,
+        network::SIGNALS,
+        runtime::SIGNALS,
         said::SIGNALS,
         storage::SIGNALS,
     ]

@@ -143,6 +143,9 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         );
         return Some(at + 1);
     }
+    if let Some(end) = registries(walk, at, &text) {
+        return Some(end);
+    }
     // `HTTP_PROXY=…` in an environment file.
     if let Some((key, value)) = text
         .trim_start_matches("export ")
@@ -166,9 +169,59 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     None
 }
 
+/// The keys below `mirrors:` and `configs:` of `registries.yaml`: the registries as they are named there.
+fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let part = text
+        .strip_suffix(':')
+        .filter(|p| matches!(*p, "mirrors" | "configs"))?
+        .to_owned();
+    let own = walk.lines.get(at)?.indent();
+    let mut inner = None;
+    let mut end = at + 1;
+    while walk.is_output(end) {
+        let indent = walk.lines.get(end)?.indent();
+        if indent <= own {
+            break;
+        }
+        let line = walk.text(end).trim().to_owned();
+        if *inner.get_or_insert(indent) == indent
+            && let Some(key) = line.strip_suffix(':')
+        {
+            let value = key.trim_matches(['"', '\'']).to_owned();
+            let setting = Value::Setting {
+                place: "registries.yaml".to_owned(),
+                name: part.clone(),
+                value,
+            };
+            walk.fact(end..end + 1, setting);
+        }
+        end += 1;
+    }
+    (end > at + 1).then_some(end)
+}
+
 #[cfg(test)]
 mod tests {
     use defib_model::fact::Value;
+
+    #[test]
+    fn registries_are_read_by_their_keys() {
+        let text = "$ cat /etc/rancher/k3s/registries.yaml\nmirrors:\n  docker.io:\n    endpoint:\n      - \"https://mirror.example:5000\"\nconfigs:\n  \"mirror.example:5000\":\n    tls:\n      ca_file: /etc/ca.crt\n";
+        let facts = super::super::read(text.as_bytes(), 0).facts;
+        let keys: Vec<_> = facts
+            .iter()
+            .filter_map(|f| match &f.value {
+                Value::Setting { place, name, value } if place == "registries.yaml" => {
+                    Some((name.as_str(), value.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            keys,
+            [("mirrors", "docker.io"), ("configs", "mirror.example:5000")]
+        );
+    }
 
     #[test]
     fn flags_are_read_in_all_places() {

@@ -19,7 +19,7 @@
 //! Do not copy a configuration from another node: it names that node's pod range. Do not restart the
 //! pods: they come by themselves.
 
-use crate::analysis::storage;
+use crate::analysis::{host, storage, told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -84,6 +84,61 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(words)
                 .explains(K::SandboxFailing, &c.entity),
         );
+    }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        journals(cx, out);
+    }
+}
+
+/// The same in a journal: only where it lasts and flannel did not come after all. Every start says it
+/// until the network plugin has written its configuration.
+fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    const SIGNALS: &[&str] = &[
+        "cni.no-plugin",
+        "cni.not-initialized",
+        "cni.config-uninitialized",
+        "cni.no-config",
+        "cni.no-networks",
+    ];
+    /// Seconds that a start takes until the configuration is there.
+    const START: i64 = 90;
+    let lines = told::lines(cx, SIGNALS, "the runtime has no network configuration");
+    // Events are read above; a line about the first seconds of containerd means nothing.
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter(|l| l.about.is_none() && !l.text.contains("during init"))
+        .collect();
+    let came = cx.hits("flannel.runs").any(|h| {
+        lines
+            .iter()
+            .any(|l| l.entry == h.entry && h.last_line > l.evidence.line)
+    });
+    if came {
+        return;
+    }
+    for (id, lines) in told::by_host(lines) {
+        let first = lines.iter().filter_map(|l| l.time).min();
+        let last = lines.iter().filter_map(|l| l.last.or(l.time)).max();
+        let span = first.zip(last).map(|(a, b)| b.as_second() - a.as_second());
+        let plugin = lines.iter().any(|l| l.signal == "cni.no-plugin");
+        let name = if id.name() == "-" { "" } else { id.name() };
+        let mut finding = found(id.clone(), name)
+            .term(if plugin { 84 } else { 74 }, "the runtime says so")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()));
+        if !plugin && span.is_some_and(|s| s < START) && lines.len() > 1 {
+            finding = finding.undecided(
+                "Did the network plugin come up afterwards?",
+                "ls -l /var/lib/rancher/k3s/agent/etc/cni/net.d /etc/cni/net.d; journalctl -u k3s -u k3s-agent | grep -i flannel | tail",
+                &["cni-config-missing"],
+            );
+        }
+        out.push(told::claim(
+            cx,
+            finding,
+            &host::entity(name),
+            &lines,
+            &[K::HostNetworkFailing, K::RuntimeFailing],
+        ));
     }
 }
 

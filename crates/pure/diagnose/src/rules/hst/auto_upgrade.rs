@@ -1,4 +1,4 @@
-//! # HST033 An unattended upgrade changed the version just before the failure
+//! # HST037 An unattended upgrade changed the version just before the failure
 //!
 //! class: auto-upgrade
 //!
@@ -22,7 +22,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST033",
+    code: "HST037",
     class: "auto-upgrade",
     needs: &[],
     leads_to: &[K::ServiceFailing],

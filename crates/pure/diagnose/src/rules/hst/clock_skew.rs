@@ -1,4 +1,4 @@
-//! # HST030 The clock of a host is or was wrong
+//! # HST034 The clock of a host is or was wrong
 //!
 //! class: clock-skew
 //!
@@ -30,7 +30,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST030",
+    code: "HST034",
     class: "clock-skew",
     needs: &[],
     leads_to: &[K::TlsRejected, K::DatastoreFailing, K::ServiceFailing],

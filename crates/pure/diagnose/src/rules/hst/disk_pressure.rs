@@ -19,7 +19,9 @@
 //! Do not delete under /var/lib/rancher/k3s by hand: containerd's store and local-path volumes live
 //! there. Do not lower the thresholds to zero: a full disk stops etcd and containerd too.
 
+use crate::analysis::told;
 use crate::rules::prelude::*;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -140,6 +142,66 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        journals(cx, out);
+    }
+}
+
+/// Words of kubelets and of the scheduler in text of any kind, with the file systems that `df` shows
+/// beyond the threshold of image collection.
+fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    const SIGNALS: &[&str] = &[
+        "kubelet.has-disk-pressure",
+        "kubelet.low-on-disk",
+        "kubelet.had-disk-pressure",
+        "kubelet.gc-short",
+        "kubelet.gc-insufficient",
+        "kubelet.gc-over",
+        "scheduler.disk-pressure",
+    ];
+    /// Percent; below it nothing is collected. Source: kubernetes `ImageGCHighThresholdPercent`.
+    const HIGH: u64 = 85;
+    let lines = told::lines(cx, SIGNALS, "the kubelet is short of disk");
+    let lines: Vec<_> = lines.into_iter().filter(|l| counts(cx, l)).collect();
+    // That it collects images is its daily work; that it could not free enough is trouble.
+    if lines.iter().all(|l| l.signal == "kubelet.gc-over") {
+        return;
+    }
+    let over: Vec<_> = told::facts(cx, |v| match v {
+        Value::FileSystem(f) if told::can_fill(f) && f.used >= HIGH => Some(f.target.clone()),
+        _ => None,
+    })
+    .collect();
+    for (id, lines) in told::by_host(lines) {
+        let name = if id.name() == "-" { "" } else { id.name() };
+        let mut finding = found(name)
+            .term(78, "the kubelet says so")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()));
+        for (fact, target) in over.iter().filter(|(f, _)| told::same_host(&f.host, name)) {
+            finding = finding.cite(cx.fact(fact, format!("{target} is over the threshold")));
+        }
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostStorageFailing],
+        ));
+    }
+}
+
+/// Is it still so, as far as the node's own object says?
+fn counts(cx: &Context<'_>, line: &told::Told) -> bool {
+    let known = cx.cluster.node(line.host.name());
+    let pressure = known.map(|n| {
+        n.status
+            .conditions
+            .iter()
+            .any(|c| c.kind == "DiskPressure" && c.status == "True")
+    });
+    let conditions =
+        known.is_some_and(|n| n.status.conditions.iter().any(|c| c.kind == "DiskPressure"));
+    !conditions || pressure == Some(true)
 }
 
 fn found(node: &str) -> Finding {

@@ -1,4 +1,4 @@
-//! # HST031 The disk under the datastore is too slow
+//! # HST035 The disk under the datastore is too slow
 //!
 //! class: disk-too-slow
 //!
@@ -22,7 +22,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST031",
+    code: "HST035",
     class: "disk-too-slow",
     needs: &[],
     leads_to: &[K::DatastoreSlow, K::DatastoreFailing, K::ServiceFailing],

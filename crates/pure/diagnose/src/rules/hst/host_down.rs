@@ -19,7 +19,7 @@
 //! to one volume. Do not delete the Node object of a server to tidy up: that removes its etcd
 //! member.
 
-use crate::analysis::nodes;
+use crate::analysis::{host, nodes, told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,7 +31,48 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// What a ping says: who answers and who does not. One that is silent while others answer is down.
+fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let heads = told::lines(cx, &["ping.of"], "whom it asked");
+    let losses = told::lines(cx, &["ping.loss"], "how much was lost");
+    let asked: Vec<_> = heads
+        .iter()
+        .filter_map(|h| {
+            let loss = losses
+                .iter()
+                .filter(|l| l.entry == h.entry && l.evidence.line > h.evidence.line)
+                .min_by_key(|l| l.evidence.line)?;
+            Some((h, loss))
+        })
+        .collect();
+    let answered = asked.iter().find(|(_, l)| l.group(0) == "0");
+    for (head, loss) in asked.iter().filter(|(_, l)| l.group(0) == "100") {
+        let id = host::entity(head.group(0));
+        let mut finding = RULE
+            .on(id.clone())
+            .title(format!("host {} does not answer", head.group(0)))
+            .why("The machine or its network is gone; nothing that ran there is known to be alive.")
+            .term(if answered.is_some() { 78 } else { 40 }, "it answers no ping")
+            .cite(head.evidence.clone())
+            .cite(loss.evidence.clone())
+            .cite_all(answered.iter().map(|(h, _)| h.evidence.clone()))
+            .safe("Is it on, and in its network?", command!("ping -c3 {}; arping -c3 {}", head.group(0), head.group(0)))
+            .dont("Don't force-delete its pods while you don't know that the machine is off: two copies may write to one volume.");
+        if answered.is_none() {
+            finding = finding.undecided(
+                "Do its neighbours answer from where you are?",
+                "ping -c3 NEIGHBOUR; kubectl get nodes",
+                &["host-down", "access-path-down"],
+            );
+        }
+        out.push(finding);
+    }
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    if nodes::silent(cx).is_empty() {
+        pings(cx, out);
+    }
     let neighbours = nodes::someone_ready(cx);
     // With several nodes and none ready, the fault may be the observer's own.
     if !neighbours && cx.cluster.nodes.len() > 1 {

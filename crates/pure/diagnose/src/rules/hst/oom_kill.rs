@@ -18,7 +18,7 @@
 //! Do not just restart the victim: the next kill comes at the same level. Do not put swap under etcd
 //! to get by.
 
-use crate::analysis::oom;
+use crate::analysis::{oom, told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -70,6 +70,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     if system.is_empty() {
+        system = services(cx);
+    }
+    if system.is_empty() {
         for (entity, part, e, pod) in oom::containers(cx) {
             if oom::limit(pod, &part).is_some() {
                 continue;
@@ -100,6 +103,33 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// Units that systemd saw killed for memory. A scope of a pod is the pod's own limit.
+fn services(cx: &Context<'_>) -> Vec<Finding> {
+    let lines = told::lines(
+        cx,
+        &["systemd.oom-unit", "systemd.oom-killed", "systemd.oomd"],
+        "systemd saw the kill",
+    );
+    let lines = lines
+        .into_iter()
+        .filter(|l| {
+            !["kubepods", "cri-containerd-", "docker-"]
+                .iter()
+                .any(|w| l.group(0).contains(w))
+        })
+        .collect();
+    told::by_host(lines)
+        .into_iter()
+        .map(|(host, lines)| {
+            let unit = lines.first().map_or("", |l| l.group(0)).to_owned();
+            let finding = found(host.clone(), &unit)
+                .term(84, "systemd says that the kernel killed it for memory")
+                .cite_all(lines.iter().map(|l| l.evidence.clone()));
+            told::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
+        })
+        .collect()
 }
 
 fn found(entity: EntityId, victim: &str) -> Finding {

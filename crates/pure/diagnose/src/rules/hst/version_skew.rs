@@ -1,4 +1,4 @@
-//! # HST032 Versions that may not be combined
+//! # HST036 Versions that may not be combined
 //!
 //! class: version-skew
 //!
@@ -23,7 +23,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST032",
+    code: "HST036",
     class: "version-skew",
     needs: &[],
     leads_to: &[K::NodeNotReady, K::ServiceFailing, K::DatastoreFailing],

@@ -16,6 +16,7 @@
 //! Do not set `insecure_skip_verify` on the nodes: whoever sits between can then hand out images.
 
 use crate::analysis::image::{self, Why};
+use crate::analysis::told;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -52,6 +53,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "Is the clock of the node behind, or was the certificate issued for later?",
                 "date -u; timedatectl; chronyc tracking",
                 &["clock-skew", "registry-cert-invalid"],
+            );
+        }
+        // A CA does not mend a wrong name, but a node that is told not to look accepts any: here that
+        // setting is not in effect.
+        let set = !told::lines(cx, &["registry.skip-verify"], "").is_empty();
+        if set && pull.why == Why::Certificate {
+            finding = finding.undecided(
+                format!("Are the settings that let nodes use {host} in effect on this node?"),
+                "cat /etc/rancher/k3s/registries.yaml; ls /var/lib/rancher/k3s/agent/etc/containerd/certs.d/",
+                &[
+                    "registry-config-missing-on-node",
+                    "registry-config-key-mismatch",
+                    "registry-config-file-not-read",
+                    "registry-cert-invalid",
+                ],
             );
         }
         out.push(finding);

@@ -1,0 +1,82 @@
+//! Has the running kernel the memory control group? Two views answer, and only the second counts.
+//!
+//! `/proc/cgroups` is the view of version 1: newer kernels leave controllers out of it that version 2 has
+//! (`cgroup.controllers`). Deliberately absent: other controllers.
+
+use defib_model::Evidence;
+
+use super::told::{self, Told};
+use crate::context::Context;
+
+/// The verdict.
+pub struct Memory {
+    /// What a program says that it lacks.
+    pub missing: Vec<Told>,
+    /// The view of version 1 lacks it, or has it switched off.
+    pub v1_lacks: Vec<Evidence>,
+    /// The view of version 2 has it.
+    pub v2_has: Vec<Evidence>,
+    /// The view of version 2 lacks it.
+    pub v2_lacks: Vec<Evidence>,
+    /// The kernel's command line switches it off.
+    pub off: Vec<Evidence>,
+}
+
+/// Looks at all views.
+pub fn memory(cx: &Context<'_>) -> Memory {
+    let missing = told::lines(
+        cx,
+        &[
+            "cgroup.memory-missing",
+            "cgroup.subsystem-missing",
+            "cgroup.required-missing",
+            "cgroup.preflight",
+            "cgroup.check",
+        ],
+        "a program finds no memory control group",
+    );
+    let rows = told::lines(
+        cx,
+        &["cgroup.v1-row", "cgroup.v1-row-spaced"],
+        "the view of version 1",
+    );
+    let mut v1_lacks: Vec<Evidence> = rows
+        .iter()
+        .filter(|r| r.group(0) == "0")
+        .map(|r| r.evidence.clone())
+        .collect();
+    for head in told::lines(
+        cx,
+        &["cgroup.v1-table"],
+        "the view of version 1, without a row for memory",
+    ) {
+        if !rows.iter().any(|r| r.entry == head.entry) {
+            v1_lacks.push(head.evidence);
+        }
+    }
+    let (v2_has, v2_lacks): (Vec<Told>, Vec<Told>) = told::lines(
+        cx,
+        &["cgroup.v2-controllers"],
+        "the controllers of version 2",
+    )
+    .into_iter()
+    .partition(|l| !l.group(0).is_empty());
+    let off = told::lines(
+        cx,
+        &["cgroup.kernel-line"],
+        "the kernel's command line switches it off",
+    )
+    .into_iter()
+    // A later word on the line wins; firmware puts its own first.
+    .filter(|l| l.text.rfind("cgroup_enable=memory") < l.text.rfind("cgroup_disable=memory"))
+    .map(|l| l.evidence)
+    .collect();
+    let cited = |lines: Vec<Told>| lines.into_iter().map(|l| l.evidence).collect();
+    Memory {
+        missing,
+        v1_lacks,
+        v2_has: cited(v2_has),
+        v2_lacks: cited(v2_lacks),
+        off,
+    }
+}

@@ -1,0 +1,135 @@
+//! What is known of the registry settings of nodes: files by name, the registries that they are keyed by,
+//! and for which runtime they were made.
+//!
+//! Deliberately absent: what a registry answers (`image`).
+
+use defib_model::Evidence;
+use defib_model::fact::Value;
+
+use super::told;
+use crate::context::Context;
+
+/// Names of files that are read, each by its folder. Source: k3s `pkg/cli/cmds/agent.go`, rke2 docs.
+const READ: &[&str] = &[
+    "/etc/rancher/k3s/registries.yaml",
+    "/etc/rancher/rke2/registries.yaml",
+];
+
+/// What was seen.
+#[derive(Default)]
+pub struct Settings {
+    /// Settings files of names or places that are never read, with the file.
+    pub unread: Vec<(String, Evidence)>,
+    /// The file that is read was seen.
+    pub read: Vec<Evidence>,
+    /// Registries that the settings are keyed by.
+    pub keys: Vec<(String, Evidence)>,
+    /// Settings for Docker.
+    pub docker: Vec<Evidence>,
+    /// Settings of a containerd that is not k3s' own.
+    pub foreign: Vec<Evidence>,
+    /// The runtime is containerd, and k3s' own.
+    pub is_k3s: bool,
+}
+
+/// Collects them.
+pub fn settings(cx: &Context<'_>) -> Settings {
+    let mut out = Settings::default();
+    for line in told::lines(cx, &["registry.file"], "a settings file for registries") {
+        let path = format!("{}{}", line.group(0), line.group(1));
+        note(&mut out, &path, line.evidence);
+    }
+    for (fact, path) in told::facts(cx, |v| match v {
+        Value::File { path, .. } if path.contains("regist") => Some(path.clone()),
+        _ => None,
+    }) {
+        note(
+            &mut out,
+            &path,
+            cx.fact(fact, "a settings file for registries"),
+        );
+    }
+    for (fact, key) in told::facts(cx, |v| match v {
+        Value::Setting { place, value, .. } if place == "registries.yaml" => Some(value.clone()),
+        _ => None,
+    }) {
+        out.keys
+            .push((key, cx.fact(fact, "the registry as the settings name it")));
+    }
+    // Named on the command line, any file is read.
+    if told::facts(cx, |v| {
+        matches!(v, Value::Setting { name, .. } if name == "private-registry").then_some(())
+    })
+    .next()
+    .is_some()
+    {
+        out.unread.clear();
+    }
+    let cited = |signals: &[&str], meaning: &str| {
+        told::lines(cx, signals, meaning)
+            .into_iter()
+            .map(|l| l.evidence)
+            .collect::<Vec<_>>()
+    };
+    out.docker = cited(
+        &["registry.docker-insecure", "registry.docker"],
+        "settings that only Docker reads",
+    );
+    out.foreign = cited(
+        &["registry.containerd-own"],
+        "settings that k3s' own containerd does not read",
+    );
+    let version = cx.cluster.nodes.iter().any(|n| {
+        ["+k3s", "+rke2"]
+            .iter()
+            .any(|w| n.status.node_info.kubelet_version.contains(w))
+    });
+    let k3s = told::facts(cx, |v| match v {
+        Value::Version(name, version) if name == "k3s" || version.contains("+k3s") => Some(()),
+        Value::Unit { name, .. } if name.starts_with("k3s") => Some(()),
+        Value::Ran(words)
+            if words
+                .iter()
+                .any(|w| w.ends_with("k3s") || w.starts_with("k3s")) =>
+        {
+            Some(())
+        }
+        _ => None,
+    })
+    .next()
+    .is_some();
+    out.is_k3s =
+        version || k3s || cx.heard().any(|h| h.program.starts_with("k3s")) || !out.read.is_empty();
+    out
+}
+
+fn note(out: &mut Settings, path: &str, evidence: Evidence) {
+    if READ.contains(&path) {
+        out.read.push(evidence);
+        return;
+    }
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let misnamed = matches!(
+        name,
+        "registries.yml"
+            | "registry.yaml"
+            | "registry.yml"
+            | "registeries.yaml"
+            | "registeries.yml"
+            | "registries.json"
+    ) && (folder.is_empty() || folder.contains("/rancher"));
+    let misplaced = name == "registries.yaml"
+        && (folder.contains("/rancher") || folder == "/etc/containerd" || folder == "/etc/k3s");
+    if misnamed || misplaced {
+        out.unread.push((path.to_owned(), evidence));
+    }
+}
+
+/// The name of a registry without scheme, path and port.
+pub fn bare(key: &str) -> &str {
+    let key = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let key = key.split('/').next().unwrap_or_default();
+    key.rsplit_once(':')
+        .filter(|(_, p)| p.parse::<u16>().is_ok())
+        .map_or(key, |(host, _)| host)
+}

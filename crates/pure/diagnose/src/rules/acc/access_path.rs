@@ -1,0 +1,75 @@
+//! # ACC002 The operator's way in is cut
+//!
+//! class: access-path-down
+//!
+//! ## What it sees
+//! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
+//! ssh's proxy command that closes, a name of the way in that does not resolve.
+//!
+//! ## Why it matters
+//! It says nothing about the cluster, which may be well. Measures against the cluster from here are blind.
+//!
+//! ## What to do
+//! Try another way (console, hypervisor, second tunnel, a machine in the same network), and look at the
+//! cluster from there before anything is changed.
+//!
+//! ## What not to do
+//! Do not restart nodes because you can't reach them: you are what can't be reached.
+
+use crate::analysis::told::{self, Told};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "ACC002",
+    class: "access-path-down",
+    needs: &[],
+    leads_to: &[],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let sure = told::lines(
+        cx,
+        &[
+            "tunnel.bad-handshake",
+            "tunnel.gone",
+            "ssh.proxy-closed",
+            "ssh.unknown-host",
+        ],
+        "the way in fails before the target",
+    );
+    let maybe = told::lines(cx, &["ssh.failed"], "no connection to that host");
+    // Several hosts that do not answer at once share their way.
+    let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
+    let id = EntityId::other("operator", "way-in");
+    if !sure.is_empty() {
+        out.push(
+            found(&id, &sure)
+                .term(78, "it fails before the target is reached")
+                .cite_all(maybe.iter().map(|l| l.evidence.clone())),
+        );
+    } else if !maybe.is_empty() {
+        let finding = found(&id, &maybe).term(
+            if hosts.len() > 1 { 55 } else { 35 },
+            "no connection from where you are",
+        );
+        out.push(finding.undecided(
+            "Do these hosts answer from another place (console, hypervisor, a neighbour)?",
+            "kubectl get nodes; ping -c3 GATEWAY",
+            &["access-path-down", "host-down"],
+        ));
+    }
+}
+
+fn found(id: &EntityId, lines: &[Told]) -> Finding {
+    RULE.on(id.clone())
+        .title("the operator's way in is cut; that says nothing about the cluster")
+        .why("From here nobody can see whether the cluster is well.")
+        .cite_all(lines.iter().map(|l| l.evidence.clone()))
+        .safe(
+            "Try the way step by step, and another one.",
+            "ssh -v HOST; cloudflared tunnel info TUNNEL; tailscale status; wg show",
+        )
+        .dont("Don't restart nodes because you can't reach them: look from another place first.")
+}

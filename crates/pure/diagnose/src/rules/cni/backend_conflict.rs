@@ -1,0 +1,98 @@
+//! # CNI003 Programs write to different iptables backends
+//!
+//! class: iptables-backend-conflict
+//!
+//! ## What it sees
+//! Tables that `iptables-legacy` and `iptables-nft` fill at the same time, an iptables that can't read the
+//! kernel's rules, or two programs with different backends.
+//!
+//! ## Why it matters
+//! The kernel asks both sets of rules, and neither program sees the other's: a reject in one undoes an
+//! accept in the other, and Services go nowhere.
+//!
+//! ## What to do
+//! Choose one backend on all nodes (`update-alternatives --set iptables …`, for k3s also
+//! `--prefer-bundled-bin`), then reboot so that the other's rules are gone.
+//!
+//! ## What not to do
+//! Do not flush the rules of a running node from afar: your own way in may go with them.
+
+use crate::analysis::host::called;
+use crate::analysis::told::{self, Told};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CNI003",
+    class: "iptables-backend-conflict",
+    needs: &[],
+    leads_to: &[K::HostNetworkFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let refused: Vec<Told> = told::lines(
+        cx,
+        &["iptables.incompatible", "iptables.generation"],
+        "this backend can't read the rules that are there",
+    )
+    .into_iter()
+    .filter(|l| l.group(0) != "Permission")
+    .collect();
+    let both = told::lines(
+        cx,
+        &["iptables.legacy-present"],
+        "the other backend has rules as well",
+    );
+    let legacy = told::lines(
+        cx,
+        &["iptables.is-legacy"],
+        "a program with the legacy backend",
+    );
+    let nft = told::lines(
+        cx,
+        &["iptables.is-nft"],
+        "a program with the nf_tables backend",
+    );
+    let two = !legacy.is_empty() && (!nft.is_empty() || !refused.is_empty());
+    // Rules in both are common and mostly idle; a network that fails makes them the reason.
+    let fails = !told::lines(cx, &["net.no-route", "net.pod-timeout"], "").is_empty()
+        || cx.all(K::HostNetworkFailing).next().is_some()
+        || cx.all(K::DnsDown).next().is_some()
+        || cx.all(K::NameResolutionFailing).next().is_some();
+    let decided = !refused.is_empty() || two || (!both.is_empty() && fails);
+    let lines: Vec<Told> = refused
+        .into_iter()
+        .chain(both)
+        .chain(if two { legacy } else { Vec::new() })
+        .chain(if two { nft } else { Vec::new() })
+        .collect();
+    for (id, lines) in told::by_host(lines) {
+        let mut finding = RULE
+            .on(id.clone())
+            .title(format!("programs on {} write to different iptables backends", called(&id)))
+            .why("The kernel asks both sets of rules, and neither program sees the other's.")
+            .term(if decided { 80 } else { 50 }, "both backends have rules")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()))
+            .safe("Who uses which?", "iptables --version; update-alternatives --display iptables; iptables-legacy-save | wc -l; iptables-nft-save | wc -l")
+            .check_first("Choose one on all nodes, then reboot.", "update-alternatives --set iptables /usr/sbin/iptables-nft; update-alternatives --set ip6tables /usr/sbin/ip6tables-nft")
+            .dont("Don't flush the rules of a running node from afar: your own way in may go with them.");
+        if !decided {
+            finding = finding.undecided(
+                "Do the rules of the other backend reject traffic of pods?",
+                "iptables-legacy-save | grep -iE 'reject|drop'; iptables-nft-save | grep -c KUBE",
+                &[
+                    "iptables-backend-conflict",
+                    "host-firewall-blocks-pod-network",
+                ],
+            );
+        }
+        out.push(told::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::HostNetworkFailing],
+        ));
+    }
+}

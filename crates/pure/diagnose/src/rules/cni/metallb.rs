@@ -1,0 +1,112 @@
+//! # CNI010 MetalLB does not announce from the nodes that there are
+//!
+//! class: metallb-not-announcing
+//!
+//! ## What it sees
+//! A speaker that skips a Service because its node is excluded from load balancers or matches no
+//! advertisement; a LoadBalancer Service with an address while every node carries the label
+//! `node.kubernetes.io/exclude-from-external-load-balancers`.
+//!
+//! ## Why it matters
+//! The Service has its address, and nobody answers for it. kubeadm labels control-plane nodes so, and small
+//! clusters have no other.
+//!
+//! ## What to do
+//! Remove the label from the nodes that shall announce (or start the speaker with `--ignore-exclude-lb`), or
+//! widen the node selector of the advertisement.
+//!
+//! ## What not to do
+//! Do not re-make the Service: it keeps its address, and is announced as soon as a node may.
+
+use crate::analysis::told;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CNI010",
+    class: "metallb-not-announcing",
+    needs: &[],
+    leads_to: &[],
+    check,
+};
+
+const LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let cluster = cx.cluster;
+    let said = told::lines(
+        cx,
+        &[
+            "metallb.excluded",
+            "metallb.skipping",
+            "metallb.no-pool-node",
+        ],
+        "the speaker does not announce",
+    );
+    // Of several speakers one announces and the others rightly do not.
+    let said: Vec<_> = said
+        .into_iter()
+        .filter(|l| !l.text.contains("notOwner"))
+        .collect();
+    let speaker = cluster.pods.iter().find(|p| {
+        p.metadata.name.contains("speaker")
+            && (p.metadata.namespace.contains("metallb") || p.metadata.name.contains("metallb"))
+    });
+    let excluded: Vec<_> = cluster
+        .nodes
+        .iter()
+        .filter(|n| n.metadata.labels.contains_key(LABEL))
+        .collect();
+    let all = !excluded.is_empty() && excluded.len() == cluster.nodes.len();
+    let wanted = cluster
+        .services
+        .iter()
+        .find(|s| s.spec.kind == "LoadBalancer");
+    if all
+        && let Some(service) = wanted
+        && (speaker.is_some() || !said.is_empty())
+    {
+        let mut finding = found()
+            .term(82, "every node is excluded from load balancers")
+            .cite_all(said.iter().map(|l| l.evidence.clone()));
+        for node in excluded.iter().take(3) {
+            let pointer =
+                "/metadata/labels/node.kubernetes.io~1exclude-from-external-load-balancers";
+            finding = finding.cite(cx.field(
+                node.obj,
+                pointer,
+                "MetalLB does not announce from such a node",
+            ));
+        }
+        out.push(
+            finding
+                .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
+                .cite_all(speaker.map(|p| cx.field(p.obj, "/metadata/name", "MetalLB's speaker"))),
+        );
+    } else if !said.is_empty() {
+        let some_free = cluster.nodes.len() > excluded.len() && !cluster.nodes.is_empty();
+        let mut finding = found()
+            .term(
+                if some_free { 45 } else { 76 },
+                "the speaker says why it does not announce",
+            )
+            .cite_all(said.iter().map(|l| l.evidence.clone()));
+        if some_free {
+            finding = finding.undecided(
+                "Does any other node announce the Service?",
+                "kubectl get servicel2statuses -A; kubectl -n metallb-system logs -l component=speaker --tail=50 | grep -iE 'announc'",
+                &["metallb-not-announcing"],
+            );
+        }
+        out.push(finding);
+    }
+}
+
+fn found() -> Finding {
+    RULE.on(EntityId::other("nodes", "cluster"))
+        .title("MetalLB does not announce the address from any of the nodes that there are")
+        .why("The Service has its address, and nobody answers for it.")
+        .safe("Which nodes may announce?", "kubectl get nodes -L node.kubernetes.io/exclude-from-external-load-balancers; kubectl get l2advertisements,bgpadvertisements -A -o yaml")
+        .check_first("Remove the label from the nodes that shall announce.", "kubectl label nodes --all node.kubernetes.io/exclude-from-external-load-balancers-")
+        .dont("Don't re-make the Service: it is announced as soon as a node may.")
+}

@@ -1,0 +1,100 @@
+//! # CNI009 Large packets do not fit through the overlay
+//!
+//! class: mtu-mismatch
+//!
+//! ## What it sees
+//! ICMP that says `frag needed`, `message too long`, or an overlay interface whose MTU leaves no room for
+//! its own header on the interface below.
+//!
+//! ## Why it matters
+//! Small packets pass and large ones vanish: ping and DNS work, TLS handshakes, image pulls and database
+//! answers hang. A VPN or a second tunnel below the overlay takes the room.
+//!
+//! ## What to do
+//! Set the overlay's MTU to that of the path minus 50 bytes (VXLAN) or 60 to 80 (WireGuard), on all nodes.
+//!
+//! ## What not to do
+//! Do not raise the MTU of the physical interface alone: every switch on the way must carry it.
+
+use crate::analysis::host::{self, called};
+use crate::analysis::told;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "CNI009",
+    class: "mtu-mismatch",
+    needs: &[],
+    leads_to: &[K::HostNetworkFailing],
+    check,
+};
+
+/// What VXLAN adds to every packet over IPv4.
+const HEADER: u32 = 50;
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let too_long = told::lines(
+        cx,
+        &["net.frag-needed", "net.need-frag", "net.too-long"],
+        "a packet is too large for the path",
+    );
+    let links = told::lines(cx, &["net.link"], "the interface and its MTU");
+    let mtu = |l: &told::Told| l.group(2).parse::<u32>().unwrap_or(0);
+    let overlay = links
+        .iter()
+        .find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
+    let below: Vec<_> = links
+        .iter()
+        .filter(|l| !crate::analysis::addr::is_virtual(l.group(0)) && l.group(1).contains("UP"))
+        .collect();
+    let widest = below.iter().max_by_key(|l| mtu(l));
+    let no_room = overlay
+        .zip(widest)
+        .filter(|(o, b)| o.entry == b.entry && mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
+    let hosts = told::by_host(too_long);
+    for (id, lines) in &hosts {
+        let mut finding = found(id)
+            .term(80, "the path says that packets are too large")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()));
+        if let Some((o, b)) = no_room {
+            finding = finding.cite(o.evidence.clone()).cite(b.evidence.clone());
+        }
+        out.push(told::claim(
+            cx,
+            finding,
+            id,
+            lines,
+            &[K::HostNetworkFailing],
+        ));
+    }
+    if hosts.is_empty()
+        && let Some((o, b)) = no_room
+    {
+        let id = host::entity(o.host.name());
+        out.push(
+            found(&id)
+                .term(
+                    78,
+                    format!(
+                        "{} bytes on {}, {} on {} below it",
+                        mtu(o),
+                        o.group(0),
+                        mtu(b),
+                        b.group(0)
+                    ),
+                )
+                .cite(o.evidence.clone())
+                .cite(b.evidence.clone())
+                .explains_if(cx, K::HostNetworkFailing, &id),
+        );
+    }
+}
+
+fn found(id: &EntityId) -> Finding {
+    RULE.on(id.clone())
+        .title(format!("large packets do not fit through the overlay of {}", called(id)))
+        .why("Small packets pass and large ones vanish: ping and DNS work, TLS and pulls hang.")
+        .safe("Which size passes?", "ip -br link; ping -M do -s 1422 -c3 OTHER-NODE; ping -M do -s 1372 -c3 OTHER-NODE")
+        .advice("Set the overlay's MTU to that of the path minus 50 bytes (VXLAN) or 80 (WireGuard), on all nodes.")
+        .dont("Don't raise the MTU of the physical interface alone: every switch on the way must carry it.")
+}

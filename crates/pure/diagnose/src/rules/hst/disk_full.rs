@@ -1,0 +1,126 @@
+//! # HST020 A file system of the host has no space left
+//!
+//! class: disk-full
+//!
+//! ## What it sees
+//! `no space left on device` (and other words for it) where a program writes, or a file system at 100 %
+//! of its blocks or inodes in `df`.
+//!
+//! ## Why it matters
+//! The datastore, containerd and the kubelet all stop when they can't write, each with an error of its
+//! own. etcd may leave a torn WAL, containerd half a layer.
+//!
+//! ## What to do
+//! Find which file system it is (the data directory, /var/lib/kubelet, /run, /tmp) and make room with
+//! something that is safe to lose: journals, old snapshots copied elsewhere, unused images.
+//!
+//! ## What not to do
+//! Do not delete under /var/lib/rancher/k3s/server/db or containerd's directories by hand. The same
+//! errno also means: no inotify watch, no mount, no control group; those are not this.
+
+use crate::analysis::enospc::{self, Means};
+use crate::analysis::host::called;
+use crate::analysis::told::{self, Told};
+use crate::rules::prelude::*;
+use defib_model::fact::Value;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST020",
+    class: "disk-full",
+    needs: &[],
+    leads_to: &[K::ServiceFailing, K::RuntimeFailing, K::DatastoreFailing],
+    check,
+};
+
+/// Mount points that a host needs in order to work.
+const MATTERS: &[&str] = &[
+    "/var", "/run", "/tmp", "/home", "/etc", "/data", "/opt", "/usr",
+];
+
+fn matters(target: &str) -> bool {
+    target == "/"
+        || MATTERS
+            .iter()
+            .any(|m| target == *m || target.starts_with(&format!("{m}/")))
+}
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let words = enospc::lines(cx, Means::Full, "nothing could be written: no space left");
+    let full = told::full(cx);
+    // Was somewhere looked, and nothing found full?
+    let looked = told::facts(cx, |v| match v {
+        Value::FileSystem(f) if told::can_fill(f) && matters(&f.target) => Some(f.used),
+        _ => None,
+    })
+    .filter(|(_, used)| *used < 97)
+    .map(|(fact, _)| fact)
+    .collect::<Vec<_>>();
+    let hosts = told::by_host(words);
+    for (host, lines) in &hosts {
+        let mut finding = found(cx, host, lines).term(
+            if full.is_empty() { 85 } else { 95 },
+            "a program was refused for want of space",
+        );
+        for (fact, target) in full
+            .iter()
+            .filter(|(f, _)| told::same_host(&f.host, host.name()))
+        {
+            finding = finding.cite(cx.fact(fact, format!("{target} is full")));
+        }
+        if full.is_empty() && !looked.is_empty() {
+            for fact in looked.iter().take(2) {
+                finding = finding.against(cx.fact(fact, "this file system has room"));
+            }
+            finding = finding.undecided(
+                "`df` shows room: is it another file system, its inodes, or a limit of the kernel?",
+                "df -h; df -i; wc -l /proc/mounts; sysctl fs.mount-max fs.inotify",
+                &["disk-full", "mount-limit-reached"],
+            );
+        }
+        out.push(finding);
+    }
+    if !hosts.is_empty() {
+        return;
+    }
+    for (fact, target) in full.iter().filter(|(_, t)| matters(t)) {
+        let host = crate::analysis::host::entity(&fact.host);
+        out.push(
+            found(cx, &host, &[])
+                .key(target.clone())
+                .title(format!("{target} of {} is full", called(&host)))
+                .term(82, "df shows it")
+                .cite(cx.fact(fact, "nothing can be written there")),
+        );
+    }
+}
+
+fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told]) -> Finding {
+    let finding = RULE
+        .on(host.clone())
+        .title(format!("a file system of {} has no space left", called(host)))
+        .why("Whatever writes there fails: datastore, container runtime, kubelet, logs.")
+        .cite_all(lines.iter().map(|l| l.evidence.clone()))
+        .safe(
+            "Which file system is it, and what fills it?",
+            "df -h; df -i; du -xh --max-depth=2 /var | sort -h | tail -20",
+        )
+        .check_first(
+            "Make room with what may be lost: old journals, images that nothing uses.",
+            "journalctl --vacuum-size=200M; k3s crictl rmi --prune",
+        )
+        .dont("Don't delete under /var/lib/rancher/k3s/server/db or in containerd's directories by hand.")
+        .dont("Don't restart the server again and again while it can't write: etcd may tear its log.");
+    told::claim(
+        cx,
+        finding,
+        host,
+        lines,
+        &[
+            K::HostStorageFailing,
+            K::DatastoreFailing,
+            K::RuntimeFailing,
+            K::ServiceFailing,
+        ],
+    )
+}

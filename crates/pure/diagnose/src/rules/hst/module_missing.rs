@@ -1,0 +1,183 @@
+//! # HST024 The running kernel lacks a module
+//!
+//! class: kernel-module-missing
+//!
+//! ## What it sees
+//! `modprobe` that does not find a module that k3s needs; a vxlan device, an overlay mount, an iptables
+//! table or the bridge's settings that the kernel does not know; a failed check of `k3s check-config`.
+//!
+//! ## Why it matters
+//! Without br_netfilter, overlay, vxlan and the xt_ modules there is no pod network or no container. Often
+//! a kernel was updated and the host not rebooted, so that the modules of the running one are gone; or
+//! the distribution has them in a package of its own (linux-modules-extra).
+//!
+//! ## What to do
+//! Compare `uname -r` with `/lib/modules`; reboot into the installed kernel or install the package; load
+//! the module and have it loaded at boot.
+//!
+//! ## What not to do
+//! Do not copy modules of another kernel. A warning of k3s that it could not load a module alone means
+//! nothing: it may be built in.
+
+use crate::analysis::host::called;
+use crate::analysis::told::{self, Told};
+use crate::rules::prelude::*;
+use defib_model::fact::Value;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST024",
+    class: "kernel-module-missing",
+    needs: &[],
+    leads_to: &[K::ServiceFailing, K::HostNetworkFailing, K::RuntimeFailing],
+    check,
+};
+
+/// Words of what does not work without a module, and which it is (empty: the line says it).
+const FAILS: &[(&str, &str)] = &[
+    ("module.vxlan", "vxlan"),
+    ("module.flannel-backend", "vxlan"),
+    ("module.wireguard", "wireguard"),
+    ("module.bridge", "br_netfilter"),
+    ("module.overlay", "overlay"),
+    ("module.table", ""),
+    ("module.extension", ""),
+];
+
+/// Modules that a node needs.
+const NEEDED: &[&str] = &[
+    "br_netfilter",
+    "overlay",
+    "vxlan",
+    "nf_conntrack",
+    "ip_tables",
+    "iptable_nat",
+    "iptable_filter",
+    "nf_tables",
+    "nft_compat",
+    "xt_comment",
+    "xt_mark",
+    "xt_multiport",
+    "xt_conntrack",
+    "xt_MASQUERADE",
+    "ip_vs",
+    "ip_vs_rr",
+    "ip_vs_wrr",
+    "ip_vs_sh",
+    "ip_set",
+    "wireguard",
+    "nfs",
+    "iscsi_tcp",
+    "dm_crypt",
+    "rbd",
+];
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let fails: Vec<&str> = FAILS.iter().map(|(s, _)| *s).collect();
+    let fails = told::lines(cx, &fails, "the kernel does not know what is asked of it");
+    let tried = told::lines(
+        cx,
+        &["module.not-found"],
+        "modprobe does not find the module",
+    );
+    let warned = told::lines(cx, &["module.not-loaded"], "k3s could not load it");
+    // A person who runs modprobe looks for the fault; the unit's own attempt before each start is routine.
+    let asked: Vec<_> = told::facts(cx, |v| match v {
+        Value::ModuleMissing(m) if NEEDED.contains(&m.as_str()) => Some(m.clone()),
+        Value::Check(name, false, said)
+            if said.contains("(fail)") && name.starts_with("CONFIG_") =>
+        {
+            Some(name.clone())
+        }
+        _ => None,
+    })
+    .collect();
+    // The units of k3s and containerd try before each start, built in or not.
+    let asked: Vec<_> = asked
+        .into_iter()
+        .filter(|(f, _)| !f.text.contains("modprobe["))
+        .collect();
+    // Tables of the legacy backend are missing as well where nf_tables is the one in use.
+    let backends = !told::lines(
+        cx,
+        &[
+            "iptables.incompatible",
+            "iptables.generation",
+            "iptables.legacy-present",
+            "iptables.is-nft",
+        ],
+        "",
+    )
+    .is_empty();
+    let fails: Vec<_> = fails
+        .into_iter()
+        .filter(|l| !(backends && matches!(l.signal, "module.table" | "module.extension")))
+        .collect();
+    let hosts = told::by_host(fails);
+    for (host, lines) in &hosts {
+        let module = lines
+            .iter()
+            .map(module_of)
+            .find(|m| !m.is_empty())
+            .unwrap_or_default();
+        let mut finding = found(cx, host, &module, lines)
+            .term(82, "the kernel refuses what only that module can do");
+        let more = tried
+            .iter()
+            .chain(&warned)
+            .filter(|l| NEEDED.contains(&l.group(0)));
+        finding = finding.cite_all(more.map(|l| l.evidence.clone()));
+        for (fact, name) in &asked {
+            finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
+        }
+        out.push(finding);
+    }
+    if !hosts.is_empty() {
+        return;
+    }
+    if let Some((fact, name)) = asked.first() {
+        let host = crate::analysis::host::entity(&fact.host);
+        let mut finding =
+            found(cx, &host, name, &[]).term(80, "it was asked for, and is not there");
+        for (fact, name) in &asked {
+            finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
+        }
+        out.push(finding.cite_all(warned.iter().map(|l| l.evidence.clone())));
+    }
+}
+
+fn module_of(line: &Told) -> String {
+    let known = FAILS
+        .iter()
+        .find(|(s, _)| *s == line.signal)
+        .map_or("", |(_, m)| *m);
+    match line.signal {
+        "module.table" if !line.group(0).is_empty() => format!("iptable_{}", line.group(0)),
+        "module.extension" => format!("xt_{}", line.group(0)),
+        _ => known.to_owned(),
+    }
+}
+
+fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Finding {
+    let which = if module.is_empty() {
+        "a module that is needed".to_owned()
+    } else {
+        module.to_owned()
+    };
+    let finding = RULE
+        .on(host.clone())
+        .title(format!("the running kernel of {} lacks {which}", called(host)))
+        .why("Often the kernel was updated and not rebooted into, or the modules are in a package of their own.")
+        .cite_all(lines.iter().map(|l| l.evidence.clone()))
+        .safe("Does the running kernel have its modules?", "uname -r; ls /lib/modules; k3s check-config")
+        .check_first("Load it, and have it loaded at boot.", command!("modprobe {}", module))
+        .advice("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-…), install that.")
+        .dont("Don't copy modules of another kernel.");
+    told::claim(
+        cx,
+        finding,
+        host,
+        lines,
+        &[K::HostNetworkFailing, K::RuntimeFailing, K::ServiceFailing],
+    )
+}

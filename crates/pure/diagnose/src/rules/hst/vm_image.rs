@@ -1,0 +1,75 @@
+//! # HST030 The VM's disk image or file system is damaged
+//!
+//! class: vm-disk-image-corrupt
+//!
+//! ## What it sees
+//! QEMU that marks or finds a qcow2 image corrupt, `qemu-img check` that counts errors, a VM paused by an
+//! I/O error, a guest whose file system check asks for a person.
+//!
+//! ## Why it matters
+//! The guest's programs are sound; the ground below them is not. Restarting the VM or the node repairs
+//! nothing, and further writes make it worse.
+//!
+//! ## What to do
+//! Stop the VM, copy the image, check the copy (`qemu-img check`), repair the copy or restore the VM from a
+//! backup; a node can also be made anew and join its cluster.
+//!
+//! ## What not to do
+//! Do not run `qemu-img check -r` on the only copy, nor while the VM runs.
+
+use crate::analysis::{enospc, told};
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "HST030",
+    class: "vm-disk-image-corrupt",
+    needs: &[],
+    leads_to: &[K::HostStorageFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let sure = &["qcow2.corrupt", "qcow2.is-corrupt", "qcow2.errors"];
+    let sure = told::lines(cx, sure, "QEMU finds the image damaged");
+    let maybe = told::lines(
+        cx,
+        &["vm.io-error", "fsck.manually"],
+        "what lies below the guest fails",
+    );
+    let hosts = told::by_host(sure.iter().cloned().chain(maybe).collect());
+    for (id, lines) in hosts {
+        let certain = lines.iter().any(|l| l.signal.starts_with("qcow2."));
+        let full = !enospc::lines(cx, enospc::Means::Full, "").is_empty();
+        let mut finding = RULE
+            .on(id.clone())
+            .title(if certain { "the disk image of a VM is damaged" } else { "a VM stands still because what lies below its disk fails" })
+            .why("The guest's programs are sound; restarting them or the VM repairs nothing.")
+            .term(if certain { 90 } else { 45 }, if certain { "QEMU says so" } else { "the guest's disk fails" })
+            .cite_all(lines.iter().map(|l| l.evidence.clone()))
+            .safe("What does the hypervisor say of it?", "qm list; qm status VMID --verbose; journalctl -b | grep -iE 'qcow2|io-error|I/O error'; df -h; lvs; zpool status")
+            .check_first("With the VM off: copy the image, and check the copy.", "qemu-img check /path/to/copy.qcow2")
+            .dont("Don't repair the only copy, nor while the VM runs.");
+        if !certain {
+            finding = finding.undecided(
+                "Is the image or its file system damaged, or is the storage below it full or gone?",
+                "df -h; lvs -a; zpool status; qemu-img check /path/to/disk.qcow2",
+                &[
+                    "vm-disk-image-corrupt",
+                    "storage-pool-lost",
+                    "disk-full",
+                    "disk-io-errors",
+                ],
+            );
+        }
+        if certain || !full {
+            out.push(told::claim(
+                cx,
+                finding,
+                &id,
+                &lines,
+                &[K::HostStorageFailing],
+            ));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! # IMG008 The registry settings stand in a file that is never read
+//!
+//! class: registry-config-file-not-read
+//!
+//! ## What it sees
+//! A pull that fails for want of settings (unknown CA, HTTP where HTTPS is expected), and settings in a file
+//! whose name or place k3s does not read: `registries.yml`, another folder, `/etc/containerd`.
+//!
+//! ## Why it matters
+//! k3s reads `/etc/rancher/k3s/registries.yaml` and nothing else, and says nothing about other files.
+//!
+//! ## What to do
+//! Rename or move the file, and restart k3s or k3s-agent on that node.
+//!
+//! ## What not to do
+//! Do not edit agent/etc/containerd/config.toml: it is written anew at every start.
+
+use crate::analysis::image::{self, Why};
+use crate::analysis::registry;
+use crate::rules::prelude::*;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "IMG008",
+    class: "registry-config-file-not-read",
+    needs: &[],
+    leads_to: &[K::ImagePullFailing],
+    check,
+};
+
+fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let s = registry::settings(cx);
+    let own = s.is_k3s && !s.foreign.is_empty() && s.docker.is_empty();
+    if (s.unread.is_empty() && !own) || !s.read.is_empty() {
+        return;
+    }
+    let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
+    for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
+        let file = s
+            .unread
+            .first()
+            .map_or("/etc/containerd", |(path, _)| path.as_str());
+        out.push(
+            RULE.on(EntityId::other("registry", &pull.image.host))
+                .key(pull.pod.as_str())
+                .title(format!("the settings for {} stand in {file}, which k3s does not read", pull.image.host))
+                .why("k3s reads /etc/rancher/k3s/registries.yaml and nothing else, and says nothing about other files.")
+                .term(95, "the pull lacks settings, and they stand in a file that is not read")
+                .cite_all(s.unread.iter().take(2).map(|(_, e)| e.clone()))
+                .cite_all(s.foreign.iter().take(usize::from(s.unread.is_empty())).cloned())
+                .cite_all(pull.evidence)
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
+                .safe("Which files are there, and what did k3s make of them?", "ls -l /etc/rancher/k3s/ /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
+                .check_first("Give it the name and place that are read, and restart k3s there.", command!("mv {} /etc/rancher/k3s/registries.yaml && systemctl restart k3s", file))
+                .dont("Don't edit agent/etc/containerd/config.toml: it is written anew at every start."),
+        );
+    }
+}

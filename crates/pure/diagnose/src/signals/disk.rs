@@ -1,0 +1,179 @@
+//! Storage of a host: what the kernel and programs write when a disk is full, broken or read-only.
+//! Source: Linux `block/`, `drivers/{ata,nvme,scsi,md,mmc}`, `fs/{ext4,xfs,btrfs,jbd2}`; errno texts of
+//! Go's `syscall` and the C library; SQLite `src/main.c`; smartmontools.
+
+use defib_model::signal::{Mark, Signal};
+
+/// Programs of a host that say what the kernel answered them.
+const HOST: &str = "k3s, kubelet, containerd, etcd, kine, flannel, kernel, systemd";
+
+const fn host(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: HOST,
+        mark: Mark::Cause,
+        versions: "",
+        source: "errno texts (Go syscall, glibc), SQLite: src/main.c",
+    }
+}
+
+const fn kernel(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel",
+        mark: Mark::Cause,
+        versions: "",
+        source: "Linux: block/blk-core.c, drivers/{ata,nvme,scsi,md,mmc}, fs/{ext4,xfs,btrfs,jbd2}",
+    }
+}
+
+const fn smart(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "smartmontools: smartd.cpp, ataprint.cpp, nvmeprint.cpp",
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    host("disk.enospc", "o space left on device", ""),
+    host("disk.sqlite-full", "database or disk is full", ""),
+    host("disk.no-room", "not enough space to allocate", ""),
+    host(
+        "disk.no-room-words",
+        "nough ",
+        r"(?i)not enough (?:free |disk )+space",
+    ),
+    host(
+        "disk.is-full",
+        " is full",
+        r"(?i)\b(?:disk|file ?system|partition) (?:\S+ )?is full\b",
+    ),
+    host(
+        "disk.erofs",
+        "ead-only file system",
+        r#"(?i)([a-z]+ )?(/[^\s:'"]*)?['"]?: read-only file system"#,
+    ),
+    host(
+        "disk.eio",
+        "nput/output error",
+        r#"(?i)(/[^\s:'"]*)?['"]?: input/output error"#,
+    ),
+    host("disk.sqlite-eio", "disk I/O error", ""),
+    host("disk.sigbus", "SIGBUS: bus error", ""),
+    kernel(
+        "kernel.io-error",
+        "I/O error, dev",
+        r"I/O error, dev ([^\s,]+)",
+    ),
+    kernel(
+        "kernel.medium-error",
+        "medium error, dev",
+        r"medium error, dev ([^\s,]+)",
+    ),
+    kernel(
+        "kernel.sense-error",
+        "Sense Key : ",
+        r"\[(\w+)\].*Sense Key : (?:Medium Error|Hardware Error)",
+    ),
+    kernel(
+        "kernel.ata-failed",
+        "failed command: ",
+        r"(ata\d+(?:\.\d+)?): failed command: (?:READ|WRITE|FLUSH)",
+    ),
+    kernel(
+        "kernel.ata-unc",
+        "error: { ",
+        r"(ata\d+(?:\.\d+)?): error: \{ (?:UNC|ABRT|ICRC|IDNF)",
+    ),
+    kernel(
+        "kernel.nvme-timeout",
+        " timeout, ",
+        r"nvme (nvme\d+): I/O .*timeout, (?:aborting|reset|disable|completion)",
+    ),
+    kernel(
+        "kernel.nvme-down",
+        "nvme nvme",
+        r"nvme (nvme\d+): (?:controller is down; will reset|Removing after probe failure|Device not ready; aborting|Disabling device after reset failure|Device shutdown incomplete)",
+    ),
+    kernel(
+        "kernel.mmc-error",
+        "mmcblk",
+        r"(mmcblk\d+)\S*: (?:error -\d+|recovery failed|timed out)",
+    ),
+    kernel(
+        "kernel.md-failed",
+        "Disk failure on ",
+        r"Disk failure on ([^\s,]+)",
+    ),
+    kernel(
+        "kernel.buffer-error",
+        "Buffer I/O error on ",
+        r"Buffer I/O error on dev(?:ice)? ([^\s,]+)",
+    ),
+    kernel(
+        "kernel.log-io",
+        "Log I/O ",
+        r"(?i)XFS \((\S+)\): .*log I/O error",
+    ),
+    kernel(
+        "kernel.remounted-ro",
+        "emounting filesystem read-only",
+        r"(?:\(([^\s)]+)\): ?)?[Rr]emounting filesystem read-only",
+    ),
+    kernel(
+        "kernel.forced-ro",
+        "orced readonly",
+        r"BTRFS.*\(device ([^\s)]+)[^)]*\).*forced readonly",
+    ),
+    kernel(
+        "kernel.journal-aborted",
+        "borting journal on device",
+        r"borting journal on device ([^\s.]+)",
+    ),
+    kernel(
+        "kernel.aborted-journal",
+        "etected aborted journal",
+        r"\(device ([^\s)]+)\).*etected aborted journal",
+    ),
+    kernel(
+        "kernel.ext4-error",
+        "EXT4-fs error",
+        r"EXT4-fs error \(device ([^\s)]+)\)",
+    ),
+    kernel(
+        "kernel.xfs-corrupt",
+        "XFS (",
+        r"XFS \((\S+)\): (?:Corruption of in-memory data|Metadata corruption detected|Internal error|.*[Ss]hutting down filesystem)",
+    ),
+    kernel(
+        "kernel.btrfs-corrupt",
+        "BTRFS ",
+        r"BTRFS (?:error|critical)[^(]*\(device ([^\s)]+)\S*: (?:parent transid verify failed|bad tree block|corrupt leaf|checksum verify failed)",
+    ),
+    smart(
+        "smart.failed",
+        "self-assessment test result: ",
+        r"self-assessment test result: FAIL",
+    ),
+    smart(
+        "smart.pending",
+        " sectors",
+        r"Device: (\S+?),? .*\b[1-9]\d* (?:Currently unreadable \(pending\)|Offline uncorrectable) sectors",
+    ),
+    smart("smart.failing-now", "FAILING_NOW", ""),
+    smart(
+        "smart.nvme-errors",
+        "Data Integrity Errors:",
+        r"Data Integrity Errors:\s+[1-9]",
+    ),
+];

@@ -1,0 +1,140 @@
+//! Below and around the hosts: storage pools, disk images of VMs, and the operator's way in.
+//! Source: OpenZFS `cmd/zpool`, `module/zfs`; LVM2 `tools/`; mdadm; Proxmox VE `PVE/Storage`, `PVE/QemuServer`;
+//! QEMU `block/qcow2.c`, `qemu-img.c`; e2fsprogs `e2fsck`; OpenSSH `sshconnect.c`; cloudflared `carrier/`.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn pool(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel, systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "OpenZFS: cmd/zpool/zpool_main.c, module/zfs/spa.c; LVM2: tools/; pve-storage: PVE/Storage.pm",
+    }
+}
+
+const fn image(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel, systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "QEMU: block/qcow2.c, qemu-img.c; qemu-server: PVE/QemuServer.pm; e2fsprogs: e2fsck",
+    }
+}
+
+const fn way(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "systemd, kernel",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "OpenSSH: sshconnect.c, kex.c; cloudflared: carrier/carrier.go; iputils: ping",
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    pool(
+        "zfs.state",
+        " state: ",
+        r"^\s*state: (DEGRADED|SUSPENDED|UNAVAIL|FAULTED|OFFLINE|REMOVED)\b",
+    ),
+    pool(
+        "zfs.import",
+        "cannot import ",
+        r"cannot import '?([^\s':]+)'?: ?(.*)",
+    ),
+    pool("zfs.suspended", "I/O is currently suspended", ""),
+    pool(
+        "zfs.io-failure",
+        "uncorrectable I/O failure",
+        r"Pool '?([^\s']+)'? has encountered an uncorrectable I/O failure and has been suspended",
+    ),
+    pool(
+        "pve.not-online",
+        " is not online",
+        r"storage '?([^\s']+)'? is not online",
+    ),
+    pool(
+        "pve.not-active",
+        "could not activate storage",
+        r"could not activate storage '?([^\s':,]+)'?",
+    ),
+    pool(
+        "pve.inactive",
+        " inactive ",
+        r"^\s*(\S+)\s+(?:zfspool|lvmthin|lvm|nfs|cifs|rbd|btrfs|cephfs|iscsi|pbs)\s+inactive\s",
+    ),
+    pool(
+        "lvm.missing",
+        "ind device with uuid",
+        r"(?i)couldn't find device with uuid (\S+)",
+    ),
+    pool(
+        "lvm.no-group",
+        "Volume group ",
+        r#"Volume group "?([^\s"]+)"? not found"#,
+    ),
+    pool(
+        "lvm.thin",
+        "thin pool",
+        r"(?i)thin pool (\S+).*(?:transaction_id|needs_check|check of (?:thin )?pool|needs repair)|check of pool (\S+) failed",
+    ),
+    image("qcow2.corrupt", "arking image as corrupt", ""),
+    image("qcow2.is-corrupt", "mage is corrupt", ""),
+    image(
+        "qcow2.errors",
+        "found on the image",
+        r"\b[1-9]\d* (?:errors|corruptions?) (?:were|was) found on the image",
+    ),
+    image(
+        "vm.io-error",
+        "io-error",
+        r"(?:qmp)?status: io-error|VM status: paused \(io-error\)",
+    ),
+    image(
+        "fsck.manually",
+        "RUN fsck MANUALLY",
+        r"(?:^|\s)(/dev/\S+?):? UNEXPECTED INCONSISTENCY|RUN fsck MANUALLY",
+    ),
+    way(
+        "ssh.proxy-closed",
+        "by UNKNOWN port 65535",
+        r"[Cc]onnection (?:closed|reset) by UNKNOWN port 65535",
+    ),
+    way(
+        "ssh.failed",
+        "ssh: connect to host ",
+        r"ssh: connect to host (\S+) port (\d+): (.+)",
+    ),
+    way(
+        "ssh.unknown-host",
+        "ould not resolve hostname",
+        r"ssh: Could not resolve hostname ([^\s:]+)",
+    ),
+    way(
+        "tunnel.bad-handshake",
+        "websocket: bad handshake",
+        r"(?i)(?:failed to connect to origin|originURL|cloudflared|access (?:tcp|ssh)).*websocket: bad handshake|websocket: bad handshake.*originURL",
+    ),
+    way(
+        "tunnel.gone",
+        "cloudflare",
+        r"(?i)error\D{0,8}(?:1033|530)\b.*cloudflare|cloudflare.*(?:tunnel error|error 1033|error 530)",
+    ),
+    way("ping.loss", "packet loss", r"(\d+)(?:\.\d+)?% packet loss"),
+    way(
+        "ping.of",
+        "ping statistics",
+        r"--- (\S+) ping statistics ---",
+    ),
+    way("ping.unreachable", "Destination Host Unreachable", ""),
+];

@@ -1,0 +1,143 @@
+//! What a host says of its kernel: modules, control groups, IOMMU, forwarding, mounts.
+//! Source: kmod `tools/modprobe.c`; k3s `pkg/agent/syssetup`, `pkg/cgroups`, `contrib/util/check-config.sh`;
+//! kubernetes `cmd/kubeadm/app/preflight`, `pkg/kubelet/cm`; iptables `iptables/xtables.c`; QEMU `hw/vfio`;
+//! Linux `kernel/cgroup`, `fs/overlayfs`.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn modules(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "systemd, k3s, kubelet, kernel, flannel, containerd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "kmod: tools/modprobe.c; k3s: pkg/agent/syssetup/setup.go; iptables: libxtables/xtables.c",
+    }
+}
+
+const fn cgroups(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "k3s, kubelet, kernel",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "k3s: pkg/cgroups/cgroups_linux.go; kubernetes: pkg/kubelet/cm; Linux: kernel/cgroup",
+    }
+}
+
+const fn other(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel, kubelet, systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "QEMU: hw/vfio; qemu-server: PVE/QemuServer/PCI.pm; kubernetes: cmd/kubeadm/app/preflight",
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    modules(
+        "module.not-found",
+        "FATAL: Module ",
+        r"FATAL: Module (\S+) not found",
+    ),
+    modules(
+        "module.not-loaded",
+        "Failed to load kernel module ",
+        r"Failed to load kernel module (\S+) with modprobe",
+    ),
+    modules(
+        "module.vxlan",
+        "create vxlan device",
+        r"failed to create vxlan device.*operation not supported",
+    ),
+    modules(
+        "module.flannel-backend",
+        "flannel exited: ",
+        r"flannel exited: (?:.*: )?operation not supported",
+    ),
+    modules(
+        "module.wireguard",
+        "create wireguard interface",
+        r"could not create wireguard interface.*operation not supported",
+    ),
+    modules(
+        "module.bridge",
+        "bridge-nf-call-ip",
+        r"bridge-nf-call-ip6?tables.*(?i:no such file or directory|does not exist)",
+    ),
+    modules("module.table", "do you need to insmod", r"table `?(\w+)'?"),
+    modules(
+        "module.extension",
+        "missing kernel module",
+        r"Extension (\S+) .*missing kernel module",
+    ),
+    modules(
+        "module.overlay",
+        "failed to mount overlay",
+        r"failed to mount overlay.*no such device",
+    ),
+    cgroups("cgroup.memory-missing", "ailed to find memory cgroup", ""),
+    cgroups(
+        "cgroup.subsystem-missing",
+        "group subsystem not mounted",
+        r"group subsystem not mounted: .*memory",
+    ),
+    cgroups(
+        "cgroup.required-missing",
+        "required cgroup",
+        r"missing (?:required|optional) cgroups?: .*memory",
+    ),
+    cgroups("cgroup.preflight", "CGROUPS_MEMORY: missing", ""),
+    cgroups(
+        "cgroup.check",
+        "cgroup memory",
+        r"cgroup memory.{0,12}missing",
+    ),
+    cgroups(
+        "cgroup.v1-table",
+        "#subsys_name",
+        r"#subsys_name\s+hierarchy\s+num_cgroups\s+enabled",
+    ),
+    cgroups(
+        "cgroup.v1-row",
+        "memory\t",
+        r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$",
+    ),
+    cgroups(
+        "cgroup.v1-row-spaced",
+        "memory ",
+        r"^\s*memory\s+\d+\s+\d+\s+([01])\s*$",
+    ),
+    cgroups(
+        "cgroup.v2-controllers",
+        "cpuset cpu io",
+        r"^[^a-z]*cpuset cpu io( memory)?(?: [a-z]+)*\s*$",
+    ),
+    cgroups("cgroup.kernel-line", "cgroup_disable=memory", ""),
+    other("iommu.no-group", "no iommu_group found", ""),
+    other("iommu.not-present", "IOMMU not present", ""),
+    other("iommu.not-detected", "No IOMMU detected", ""),
+    other(
+        "iommu.disabled",
+        "IOMMU disabled",
+        r"(?:DMAR|AMD-Vi|BIOS).*IOMMU disabled",
+    ),
+    other(
+        "forward.preflight",
+        "contents are not set to 1",
+        r"(?:ip_forward|forwarding|bridge-nf-call-ip6?tables) contents are not set to 1",
+    ),
+    other(
+        "forward.docker",
+        "forwarding is disabled",
+        r"IPv4 forwarding is disabled",
+    ),
+];

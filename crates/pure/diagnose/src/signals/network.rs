@@ -1,0 +1,247 @@
+//! The network of a host and of its pods: CNI, flannel, packet filters, routes, packets on the wire.
+//! Source: containerd `vendor/github.com/containerd/go-cni`; containernetworking `libcni`, `plugins`;
+//! flannel `pkg/{subnet,ip,backend}`; k3s `pkg/agent/flannel`; apimachinery `pkg/util/net/interface.go`;
+//! iptables; ufw; firewalld; tcpdump `print-udp.c`, `print-icmp.c`; iputils `ping`; Linux `net/ipv4/udp.c`;
+//! MetalLB `speaker/`, `controller/`.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn cni(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kubelet, containerd, k3s, flannel",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "containerd: go-cni/errors.go; libcni: api.go; flannel: pkg/subnet/kube/kube.go, pkg/ip/iface.go; k3s: pkg/agent/flannel",
+    }
+}
+
+const fn filter(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel, k3s, flannel, kubelet, systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "iptables: iptables/nft.c, xtables-save.c; ufw: src/backend_iptables.py; firewalld: core/nftables.py",
+    }
+}
+
+const fn wire(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "kernel",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "tcpdump: print-udp.c, print-icmp.c; iputils: ping; Linux: net/ipv4/udp.c; iproute2: ip/ipaddress.c",
+    }
+}
+
+const fn lb(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "metallb, speaker, controller",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "MetalLB: speaker/main.go, speaker/layer2_controller.go, speaker/bgp_controller.go",
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    cni("cni.not-initialized", "cni plugin not initialized", ""),
+    cni("cni.config-uninitialized", "cni config uninitialized", ""),
+    cni("cni.no-config", "no network config found in", ""),
+    cni("cni.no-networks", "no networks found in", ""),
+    cni(
+        "cni.no-plugin",
+        "failed to find plugin ",
+        r#"failed to find plugin "([^"]+)" in path"#,
+    ),
+    cni(
+        "flannel.subnet-env",
+        "open /run/flannel/subnet.env: no such file",
+        "",
+    ),
+    cni("flannel.runs", "Running flannel backend", ""),
+    cni(
+        "flannel.exited",
+        "flannel exited: ",
+        r"flannel exited: (.+)",
+    ),
+    cni("flannel.vxlan", "failed to create vxlan device", ""),
+    cni("flannel.no-cidr", "pod cidr not assigned", ""),
+    cni(
+        "flannel.other-net",
+        "specified in the flannel net config",
+        r"(\S+) specified in the flannel net config doesn't contain (\S+) PodCIDR",
+    ),
+    cni(
+        "cni.bridge-address",
+        "already has an IP address different from",
+        r#""?(\w+)"? already has an IP address different from (\S+)"#,
+    ),
+    cni(
+        "cni.network",
+        "Network",
+        r#"^[^a-z]*"Network": ?"(\d+\.\d+\.\d+\.\d+/\d+)""#,
+    ),
+    cni(
+        "cni.flannel-network",
+        "FLANNEL_NETWORK=",
+        r"FLANNEL_NETWORK=(\d+\.\d+\.\d+\.\d+/\d+)",
+    ),
+    cni(
+        "cni.pool",
+        "cidr: ",
+        r#"^\s*-?\s*cidr: "?(\d+\.\d+\.\d+\.\d+/\d+)"?\s*$"#,
+    ),
+    cni(
+        "route.none",
+        "default route",
+        r"(?i)(unable to select an IP from default routes|no default routes? found|unable to find (?:a )?default route|no default route)",
+    ),
+    cni(
+        "route.no-interface",
+        "default interface",
+        r"(?i)(?:failed to get|failed to find|couldn't (?:determine|find)) (?:the )?default interface",
+    ),
+    filter(
+        "iptables.generation",
+        "Could not fetch rule set generation id",
+        r"Could not fetch rule set generation id: (\w+)",
+    ),
+    filter("iptables.legacy-present", "legacy tables present", ""),
+    filter(
+        "iptables.incompatible",
+        "is incompatible, use ",
+        r"is incompatible, use '?nft",
+    ),
+    filter(
+        "iptables.is-legacy",
+        " (legacy)",
+        r"ip6?tables\S* v(\S+) \(legacy\)",
+    ),
+    filter(
+        "iptables.is-nft",
+        " (nf_tables)",
+        r"ip6?tables\S* v(\S+) \(nf_tables\)",
+    ),
+    filter("firewall.reject", "icmp-host-prohibited", ""),
+    filter(
+        "firewall.admin",
+        "admin-prohibited",
+        r"icmp6?-adm(?:in)?-prohibited|icmpx?.*admin-prohibited",
+    ),
+    filter(
+        "firewall.ufw",
+        "[UFW BLOCK]",
+        r"\[UFW BLOCK\] IN=(\S*) OUT=(\S*).*?SRC=(\S+) DST=(\S+).*?(?:DPT=(\d+)|$)",
+    ),
+    filter(
+        "firewall.firewalld",
+        "REJECT",
+        r"(?:filter_\w*REJECT|FINAL_REJECT|_REJECT): ?IN=(\S*) OUT=(\S*).*?SRC=(\S+) DST=(\S+)",
+    ),
+    filter(
+        "firewall.ufw-active",
+        "Status: active",
+        r"^\s*Status: active\s*$",
+    ),
+    wire(
+        "net.no-route",
+        "no route to host",
+        r"(?:dial tcp|dial udp|->|connect to) ?\[?(\d+\.\d+\.\d+\.\d+):(\d+).{0,40}no route to host",
+    ),
+    wire(
+        "net.pod-timeout",
+        "i/o timeout",
+        r"(?:dial (?:tcp|udp)|->|lookup \S+ on) ?(10\.\d+\.\d+\.\d+):(\d+).{0,60}i/o timeout",
+    ),
+    wire(
+        "net.prohibited",
+        "admin prohibited",
+        r"(?:host (\S+) )?unreachable - admin prohibited",
+    ),
+    wire(
+        "net.bad-vxlan",
+        "bad udp cksum",
+        r"\.(?:8472|4789|otv|vxlan): .*bad udp cksum",
+    ),
+    wire(
+        "net.bad-checksum",
+        "bad checksum. From ",
+        r"bad checksum\. From \S+ to \S+?:(?:8472|4789)\b",
+    ),
+    wire(
+        "net.frag-needed",
+        "rag needed and DF set",
+        r"rag needed and DF set(?: \(mtu = (\d+)\))?",
+    ),
+    wire(
+        "net.need-frag",
+        "need to frag",
+        r"unreachable - need to frag \(mtu (\d+)\)",
+    ),
+    wire(
+        "net.too-long",
+        "essage too long",
+        r"essage too long,? mtu ?[=:] ?(\d+)",
+    ),
+    wire(
+        "net.link",
+        "> mtu ",
+        r"^\s*\d+: ([^:@\s]+)(?:@\S+)?: <([^>]*)> mtu (\d+)",
+    ),
+    cni(
+        "scheduler.no-free-port",
+        "free ports for the requested pod ports",
+        "",
+    ),
+    cni("lb.svclb", "svclb-", r"\b(svclb-[a-z0-9-]+)"),
+    cni(
+        "registry.file",
+        "regist",
+        r"((?:/[\w.-]+)*/)?(regist(?:ries|ry|eries)\.(?:ya?ml|json))\b",
+    ),
+    cni(
+        "registry.containerd-own",
+        "/etc/containerd/",
+        r"(?:^|[^\w/])/etc/containerd/(config\.toml|certs\.d)",
+    ),
+    cni(
+        "registry.docker",
+        "/etc/docker/",
+        r"/etc/docker/(?:daemon\.json|certs\.d)",
+    ),
+    cni("registry.skip-verify", "skip_verify: true", ""),
+    cni("registry.docker-insecure", "insecure-registries", ""),
+    lb(
+        "metallb.excluded",
+        "exclude",
+        r"(?i)speaker's node (?:has|is|labell?ed).*exclude",
+    ),
+    lb(
+        "metallb.not-owner",
+        "notOwner",
+        r#""reason":"notOwner"|reason=notOwner"#,
+    ),
+    lb(
+        "metallb.withdrawn",
+        "serviceWithdrawn",
+        r#"serviceWithdrawn.*reason"?[:=]"?(\w+)"#,
+    ),
+    lb(
+        "metallb.skipping",
+        "skipping should announce",
+        r#"skipping should announce (?:l2|bgp).*"reason":"([^"]+)""#,
+    ),
+    lb("metallb.no-pool-node", "pool not matching my node", ""),
+];
