@@ -171,7 +171,10 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 
 /// The keys below `mirrors:` and `configs:` of `registries.yaml`: the registries as they are named there.
 fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
-    let part = text.strip_suffix(':').filter(|p| matches!(*p, "mirrors" | "configs"))?.to_owned();
+    let part = text
+        .strip_suffix(':')
+        .filter(|p| matches!(*p, "mirrors" | "configs"))?
+        .to_owned();
     let own = walk.lines.get(at)?.indent();
     let mut inner = None;
     let mut end = at + 1;
@@ -185,7 +188,11 @@ fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             && let Some(key) = line.strip_suffix(':')
         {
             let value = key.trim_matches(['"', '\'']).to_owned();
-            let setting = Value::Setting { place: "registries.yaml".to_owned(), name: part.clone(), value };
+            let setting = Value::Setting {
+                place: "registries.yaml".to_owned(),
+                name: part.clone(),
+                value,
+            };
             walk.fact(end..end + 1, setting);
         }
         end += 1;
@@ -204,11 +211,16 @@ mod tests {
         let keys: Vec<_> = facts
             .iter()
             .filter_map(|f| match &f.value {
-                Value::Setting { place, name, value } if place == "registries.yaml" => Some((name.as_str(), value.as_str())),
+                Value::Setting { place, name, value } if place == "registries.yaml" => {
+                    Some((name.as_str(), value.as_str()))
+                }
                 _ => None,
             })
             .collect();
-        assert_eq!(keys, [("mirrors", "docker.io"), ("configs", "mirror.example:5000")]);
+        assert_eq!(
+            keys,
+            [("mirrors", "docker.io"), ("configs", "mirror.example:5000")]
+        );
     }
 
     #[test]
