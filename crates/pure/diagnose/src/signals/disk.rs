@@ -152,8 +152,18 @@ pub static SIGNALS: &[Signal] = &[
     ),
     kernel(
         "kernel.xfs-corrupt",
-        "XFS (",
-        r"XFS \((\S+)\): (?:Corruption of in-memory data|Metadata corruption detected|Internal error|.*[Ss]hutting down filesystem)",
+        "Corruption of in-memory data",
+        r"XFS \((\S+)\): Corruption of in-memory data",
+    ),
+    kernel(
+        "kernel.xfs-metadata",
+        "Metadata corruption detected",
+        r"XFS \((\S+)\): Metadata corruption detected",
+    ),
+    kernel(
+        "kernel.xfs-shutdown",
+        "hutting down filesystem",
+        r"XFS \((\S+)\): .*[Ss]hutting down filesystem",
     ),
     kernel(
         "kernel.btrfs-corrupt",

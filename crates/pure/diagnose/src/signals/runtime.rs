@@ -58,11 +58,6 @@ pub static SIGNALS: &[Signal] = &[
         r"panic: (?:freepages|assertion failed: .*[Pp]age|page \d+ already freed|invalid (?:freelist )?page|unexpected page type|.*page.*already|cannot free page|.*freelist)",
     ),
     store(
-        "containerd.bolt-fault",
-        "bbolt",
-        r"^.*go\.etcd\.io/bbolt\.\S*\(",
-    ),
-    store(
         "containerd.frames",
         "containerd/containerd/",
         r"github\.com/containerd/containerd/(?:v2/)?(?:core/|plugins/|metadata|cmd/|gc|services|content|snapshots|server)",

@@ -47,6 +47,8 @@ const KERNEL: &[&str] = &[
 const DAMAGE: &[&str] = &[
     "kernel.ext4-error",
     "kernel.xfs-corrupt",
+    "kernel.xfs-metadata",
+    "kernel.xfs-shutdown",
     "kernel.btrfs-corrupt",
 ];
 
