@@ -4,6 +4,7 @@
 //! Deliberately absent: keeping of lines. Per signal and file there is a count and five exemplars.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use defib_formats::{line_range, log};
@@ -22,26 +23,40 @@ const AFTER: usize = 12 << 10;
 /// The compiled signals.
 pub struct SignalSet {
     automaton: Option<AhoCorasick>,
-    /// Signal and full pattern, in the order of the automaton's patterns.
-    rows: Vec<(&'static Signal, Option<Regex>)>,
+    /// Signals in the order of the automaton's patterns.
+    rows: Vec<Row>,
+}
+
+/// A signal, and its full pattern once a line asked for it: most logs ask for few of hundreds.
+struct Row {
+    signal: &'static Signal,
+    pattern: OnceLock<Option<Regex>>,
+}
+
+impl Row {
+    fn pattern(&self) -> Option<&Regex> {
+        self.pattern
+            .get_or_init(|| {
+                (!self.signal.pattern.is_empty())
+                    .then(|| Regex::new(self.signal.pattern).ok())
+                    .flatten()
+            })
+            .as_ref()
+    }
 }
 
 impl SignalSet {
     /// Compiles the tables. A signal whose pattern does not compile is matched by its anchor alone;
     /// a test of the tables makes sure that there is none.
     pub fn new(signals: impl IntoIterator<Item = &'static Signal>) -> Self {
-        let rows: Vec<_> = signals
+        let rows: Vec<Row> = signals
             .into_iter()
-            .map(|s| {
-                (
-                    s,
-                    (!s.pattern.is_empty())
-                        .then(|| Regex::new(s.pattern).ok())
-                        .flatten(),
-                )
+            .map(|signal| Row {
+                signal,
+                pattern: OnceLock::new(),
             })
             .collect();
-        let automaton = AhoCorasick::new(rows.iter().map(|(s, _)| s.anchor)).ok();
+        let automaton = AhoCorasick::new(rows.iter().map(|r| r.signal.anchor)).ok();
         Self { automaton, rows }
     }
 }
@@ -163,9 +178,10 @@ impl Scan<'_> {
                     continue;
                 }
                 seen.1.push(row);
-                let Some((signal, pattern)) = set.rows.get(row) else {
+                let Some(row) = set.rows.get(row) else {
                     continue;
                 };
+                let (signal, pattern) = (row.signal, row.pattern());
                 let from = line.start.max(found.start().saturating_sub(BEFORE));
                 let to = line.end.min(found.start() + AFTER);
                 let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
