@@ -224,7 +224,6 @@ const FOLLOWS: &[(&str, &[&str])] = &[
         &["filesystem-read-only", "disk-io-errors"],
     ),
     ("iommu-unavailable", &["host-down"]),
-    ("disk-io-errors", &["vm-disk-image-corrupt"]),
     // What keeps flannel from starting keeps its configuration from being written.
     ("no-default-route", &["cni-config-missing"]),
     (
