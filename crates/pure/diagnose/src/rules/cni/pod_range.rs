@@ -21,6 +21,7 @@
 use crate::analysis::addr::{self, Net};
 use crate::analysis::{host, told};
 use crate::rules::prelude::*;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -89,6 +90,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     outside(cx, &told_to, out);
+    if out.is_empty() {
+        speaks_from(cx, &told_to, out);
+    }
     let bridge = told::lines(
         cx,
         &["cni.bridge-address"],
@@ -148,6 +152,48 @@ fn outside(cx: &Context<'_>, told_to: &[addr::Shown], out: &mut Vec<Finding>) {
             )
             .cite(first.clone())
             .cite(cx.field(pod.obj, "/status/podIP", "an address outside the range")),
+    );
+}
+
+/// CoreDNS names its own address in every query that fails (`read udp POD:PORT->UPSTREAM: i/o timeout`),
+/// and it is a pod. Where k3s leaves the network to another plugin, that plugin has a pool of its own.
+fn speaks_from(cx: &Context<'_>, told_to: &[addr::Shown], out: &mut Vec<Finding>) {
+    let Some((range, first)) = told_to.first() else {
+        return;
+    };
+    let foreign = told::facts(cx, |v| match v {
+        Value::Setting { name, value, .. } if name == "flannel-backend" => Some(value),
+        _ => None,
+    })
+    .into_iter()
+    .any(|(_, backend)| backend == "none");
+    let hosts: Vec<Net> = addr::of_hosts(cx).into_iter().map(|(n, _)| n).collect();
+    let stray = told::lines(
+        cx,
+        &["coredns.upstream-timeout"],
+        "CoreDNS speaks from an address outside the range",
+    )
+    .into_iter()
+    .find_map(|l| {
+        let (_, rest) = l.text.split_once("read udp ")?;
+        let (ip, _) = rest.split_once("->")?.0.rsplit_once(':')?;
+        let net = Net::parse(ip)?;
+        let outside =
+            !told_to.iter().any(|(n, _)| n.overlaps(net)) && !hosts.iter().any(|h| h.overlaps(net));
+        outside.then_some((ip.to_owned(), l.evidence))
+    });
+    let (Some((ip, evidence)), true) = (stray, foreign) else {
+        return;
+    };
+    out.push(
+        found(&EntityId::other("nodes", "cluster"))
+            .title(format!(
+                "CoreDNS has the address {ip}, which is not of the cluster's range for pods, {range}"
+            ))
+            .term(55, "a pod has an address outside the range that the cluster is told")
+            .term(20, "another plugin than k3s' own gives the addresses, from its own pool")
+            .cite(first.clone())
+            .cite(evidence),
     );
 }
 
