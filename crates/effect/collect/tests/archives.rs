@@ -168,9 +168,18 @@ fn what_is_cut_or_damaged_gives_what_stands_before_it() {
         assert_eq!(names(&kept)[0], "a.log");
         assert!(!bundle.gaps.is_empty());
     }
-    let (_folder, path) = written(b"PK\x03\x04 and then nothing of a zip archive");
-    let (kept, bundle) = take(&path);
-    assert!(kept.is_empty() && bundle.gaps[0].why.contains("damaged"));
+    // One that does not open is an error when it is all there is, and a gap among others.
+    let (folder, path) = written(b"PK\x03\x04 and then nothing of a zip archive");
+    let mut collection = Collection::new("0", Vec::new());
+    let failed = defib_collect::tree(&mut collection, &path);
+    assert!(
+        matches!(&failed, Err(CollectError::Archive { why, .. }) if why.contains("damaged")),
+        "{failed:?}"
+    );
+    std::fs::write(folder.path().join("b.log"), b"x\n").unwrap();
+    let (kept, bundle) = take(folder.path());
+    assert_eq!(names(&kept), ["b.log"]);
+    assert!(bundle.gaps[0].why.contains("damaged"), "{:?}", bundle.gaps);
 }
 
 /// A reader that gives so many zeros, or letters.
