@@ -50,6 +50,24 @@ const ENCODED: &[(&str, &str)] = &[
     ("tunnel-token", "eyJhIjoi"),
 ];
 
+/// What a command that reads or decodes a Secret printed: the word alone on the next line, or what stands
+/// before the pattern that is given.
+macro_rules! decoded {
+    ($after:literal) => {
+        Shape {
+            what: "decoded-secret",
+            anchors: &["get secret", "base64 -d", "base64 --decode"],
+            pattern: concat!(
+                r"(?:get secrets?[ /][^\r\n]{0,500}?(?:jsonpath|template|custom-columns|jq)|base64 (?:-d|-D|--decode))",
+                r"[^\r\n\\]{0,300}(?:(?:\\+r)?\\+n|\r?\n)[ \t]*(?:> )?",
+                r"((?:[^\s\x22\\$#]|[$#][^\s\x22\\])[^\s\x22\\]*)",
+                $after
+            ),
+            span: 1_400,
+        }
+    };
+}
+
 fn table() -> Vec<Shape> {
     vec![
         Shape {
@@ -170,11 +188,49 @@ fn table() -> Vec<Shape> {
             span: 400,
         },
         Shape {
-            what: "curl-user",
-            anchors: &["curl "],
-            pattern: r"curl [^\r\n|;]{0,300}?(?:-u|--user)[= ]?[\x22\x27\\]*[^\s:\x22\x27]{1,80}:([^\s\x22\x27\\]+)",
+            what: "program-user",
+            anchors: &["curl ", "etcdctl "],
+            pattern: r"(?:curl|etcdctl) [^\r\n|;]{0,300}?(?:-u|--user)[= ]?[\x22\x27\\]*[^\s:\x22\x27]{1,80}:([^\s\x22\x27\\]+)",
             span: 800,
         },
+        Shape {
+            // Options of programs that take a password on their command line.
+            what: "program-password",
+            anchors: &[
+                "sshpass ",
+                "login ",
+                "redis-cli ",
+                "ldapsearch ",
+                "ldapwhoami ",
+                "mongo ",
+                "mongosh ",
+            ],
+            pattern: r"(?:sshpass\s|login\s|redis-cli\s|ldap[a-z]+\s|mongo(?:sh)?\s)(?:[^\r\n|;]{0,300}?\s)?(?:-[pawW]|--pass)[= ]{0,2}[\x22\x27\\]*([^\s\-\x22\x27\\][^\s\x22\x27\\]*)",
+            span: 800,
+        },
+        Shape {
+            // Written together with its option only: by itself the option asks for it.
+            what: "program-password",
+            anchors: &["mysql", "mariadb"],
+            pattern: r"(?:mysql|mariadb)[a-z\-]*\s(?:[^\r\n|;]{0,300}?\s)?-p[\x22\x27\\]*([^\s\x22\x27\\]+)",
+            span: 800,
+        },
+        Shape {
+            what: "program-password",
+            anchors: &["smbclient ", "rpcclient "],
+            pattern: r"(?:smb|rpc)client [^\r\n|;]{0,300}?-U[= ]?[\x22\x27\\]*[^\s%\x22\x27]{1,80}%([^\s\x22\x27\\]+)",
+            span: 800,
+        },
+        Shape {
+            // What is handed to a program that seals, packs or logs in is meant to be secret.
+            what: "piped-secret",
+            anchors: &["echo ", "printf "],
+            pattern: r"(?:echo|printf)\s+(?:-[neE]+\s+|[\x22\x27\\]*%s(?:\\+n)?[\x22\x27\\]*\s+)*[\x22\x27\\]*([^\r\n|\x22\x27\\$][^\r\n|\x22\x27\\]*?)[\x22\x27\\]*\s*\|\s*(?:sudo\s+)?(?:kubeseal|base64|sops|age|openssl\s+passwd|htpasswd|chpasswd|passwd|vault|(?:docker|podman|nerdctl|helm)\s[^\r\n|;]{0,80}?login|kubectl\s+create\s+secret)",
+            span: 1_200,
+        },
+        decoded!(r"(?:[ \t]*(?:\\|\r|\n|\x22|\z))"),
+        // Nothing ends the answer: the next prompt stands right behind it.
+        decoded!(r"\S*[#$%] "),
         Shape {
             what: "password-hash",
             anchors: &[

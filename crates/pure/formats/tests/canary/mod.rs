@@ -589,6 +589,96 @@ pub fn all() -> Vec<Canary> {
             "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"c\"},\"data\":{\"s.yaml\":\"apiVersion: v1\\nkind: Secret\\nmetadata:\\n  name: db\\ndata:\\n  blob: Y2FuYXJ5LTAxMDA=\\n\"}}",
             &["Y2FuYXJ5LTAxMDA"],
         ),
+        one(
+            "etcdctl user",
+            "root@n1:~# etcdctl --user root:canary-0101-Pw member list\n",
+            &["canary-0101"],
+        ),
+        one(
+            "etcdctl user with equals",
+            "etcdctl --endpoints=https://10.0.0.1:2379 --user=root:canary-0102-Pw endpoint status",
+            &["canary-0102"],
+        ),
+        one(
+            "sshpass",
+            "$ sshpass -p canary-0103-Pw ssh root@n1 uptime\n",
+            &["canary-0103"],
+        ),
+        one(
+            "sshpass joined",
+            "$ sshpass -pcanary-0104-Pw scp a root@n1:\n",
+            &["canary-0104"],
+        ),
+        one(
+            "docker login",
+            "$ docker login -u bot -p canary-0105-Pw ghcr.io\n",
+            &["canary-0105"],
+        ),
+        one(
+            "helm registry login",
+            "$ helm registry login ghcr.io -u me -p canary-0106-Pw\n",
+            &["canary-0106"],
+        ),
+        one(
+            "redis-cli",
+            "/data # redis-cli -a canary-0107-Pw ping\n",
+            &["canary-0107"],
+        ),
+        one(
+            "mysql",
+            "$ mysql -uroot -pcanary-0108-Pw -e 'show status'\n",
+            &["canary-0108"],
+        ),
+        one(
+            "mysqldump",
+            "mysqldump -h db -u root -p'canary-0109-Pw' shop",
+            &["canary-0109"],
+        ),
+        one(
+            "smbclient",
+            "$ smbclient -U bob%canary-0110-Pw //nas/x\n",
+            &["canary-0110"],
+        ),
+        one(
+            "ldapsearch",
+            "ldapsearch -x -D cn=admin,dc=x -w canary-0111-Pw -b dc=x",
+            &["canary-0111"],
+        ),
+        one(
+            "decoded secret",
+            "$ kubectl get secret db -o jsonpath='{.data.password}' | base64 -d\ncanary-0112-Pw\n$ kubectl get pods\n",
+            &["canary-0112"],
+        ),
+        one(
+            "decoded secret before the prompt",
+            "root@n1:~# kubectl -n a get secret/db -o jsonpath={.data.pw} | base64 --decode\ncanary-0113-Pwroot@n1:~# ls\n",
+            &["canary-0113"],
+        ),
+        one(
+            "secret not decoded",
+            "$ kubectl get secret db -o jsonpath='{.data.blob}'\nY2FuYXJ5LTAxMTQ=\n",
+            &["Y2FuYXJ5LTAxMTQ"],
+        ),
+        one(
+            "decoded by hand",
+            "$ echo Y2FuYXJ5LTAxMTU= | base64 -d\ncanary-0115-Pw\n",
+            &["canary-0115", "Y2FuYXJ5LTAxMTU"],
+        ),
+        one(
+            "sealed by hand",
+            "$ echo -n \"canary-0116 Pw\" | kubeseal --raw --name db\n",
+            &["canary-0116 Pw"],
+        ),
+        one(
+            "piped to login",
+            "printf '%s' 'canary-0117-Pw' | docker login --username bot --password-stdin ghcr.io",
+            &["canary-0117"],
+        ),
+        one(
+            "decoded secret that begins like a prompt",
+            "$ echo x | base64 -d\n$canary-0118-Pw\n",
+            &["canary-0118"],
+        ),
     ]
 }
 
