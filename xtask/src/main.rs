@@ -34,6 +34,11 @@ const CHORES: &[Chore] = &[
         xtask::dump::run,
     ),
     (
+        "journal",
+        "a large journal to measure with: --out FILE [--megabytes N] [--loud]",
+        xtask::journal::run,
+    ),
+    (
         "lab",
         "real control planes to test against: build, control-plane, populate, status, down",
         xtask::lab::cli::run,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use defib_model::bundle::{Bundle, Entry, SCHEMA};
 use defib_model::report::Gap;
 
-use crate::{CollectError, Sink};
+use crate::{CollectError, Sink, pieces};
 
 const MANIFEST: &str = "bundle.json";
 /// Bytes that one entry of a bundle may unpack to.
@@ -185,6 +185,36 @@ impl Sink for Writer {
         self.sizes.push(bytes.len() as u64);
         Ok(())
     }
+
+    fn open(&mut self, _: &Entry) -> Result<(), CollectError> {
+        Ok(())
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), CollectError> {
+        self.spool
+            .write_all(bytes)
+            .map_err(|source| CollectError::Unwritable {
+                path: self.target.clone(),
+                source,
+            })
+    }
+
+    fn close(&mut self, entry: &Entry) -> Result<(), CollectError> {
+        self.sizes.push(entry.size);
+        Ok(())
+    }
+}
+
+/// What a bundle gives of an entry.
+pub enum Part<'b> {
+    /// All of it.
+    Whole(&'b [u8]),
+    /// It is too large to be held, and comes in pieces of whole lines.
+    Open,
+    /// The next piece.
+    Piece(&'b [u8]),
+    /// Its end.
+    Close,
 }
 
 /// A bundle that can be read.
@@ -241,13 +271,13 @@ impl BundleFile {
     }
 
     /// Calls `each` with every entry of the manifest, in its order. What is missing, damaged or not in
-    /// the manifest comes back as gaps.
+    /// the manifest comes back as gaps; of what comes in pieces the hash is known at its end only.
     ///
     /// # Errors
     /// When `each` fails, or the archive can't be opened again.
     pub fn each(
         &self,
-        mut each: impl FnMut(&Entry, &[u8]) -> Result<(), CollectError>,
+        mut each: impl FnMut(&Entry, Part<'_>) -> Result<(), CollectError>,
     ) -> Result<Vec<Gap>, CollectError> {
         let mut gaps = Vec::new();
         let file = File::open(&self.path).map_err(|source| CollectError::Unreadable {
@@ -266,25 +296,53 @@ impl BundleFile {
         let mut bytes = Vec::new();
         for entry in entries.skip(1) {
             let Some(expected) = wanted.next() else { break };
-            let read = entry.and_then(|e| {
+            bytes.clear();
+            let opened = entry.and_then(|mut e| {
                 if !e.path().is_ok_and(|p| p == Path::new(&expected.path)) {
                     return Err(std::io::Error::other(
                         "the archive's order is not the manifest's",
                     ));
                 }
-                bytes.clear();
-                e.take(MAX_ENTRY).read_to_end(&mut bytes)
+                // What a stranger says of its own size is not believed.
+                (&mut e).take(pieces::HELD).read_to_end(&mut bytes)?;
+                if pieces::wanted(&bytes) {
+                    return Ok(Some(e));
+                }
+                e.take(MAX_ENTRY).read_to_end(&mut bytes)?;
+                Ok(None)
             });
+            let read = match opened {
+                Ok(None) => Ok(blake3::hash(&bytes)),
+                Ok(Some(rest)) => {
+                    each(expected, Part::Open)?;
+                    let (hash, broken) = lines(std::mem::take(&mut bytes), rest, |piece| {
+                        each(expected, Part::Piece(piece))
+                    })?;
+                    each(expected, Part::Close)?;
+                    match broken {
+                        None if hash.to_hex().as_str() == expected.blake3 => continue,
+                        None => {
+                            gaps.push(Gap::new(
+                                format!("entry {}", expected.id),
+                                "its content does not match its hash: what was read of it may be wrong",
+                            ));
+                            continue;
+                        }
+                        Some(e) => Err(e),
+                    }
+                }
+                Err(e) => Err(e),
+            };
             match read {
-                Ok(_) if blake3::hash(&bytes).to_hex().as_str() == expected.blake3 => {
-                    each(expected, &bytes)?
+                Ok(hash) if hash.to_hex().as_str() == expected.blake3 => {
+                    each(expected, Part::Whole(&bytes))?
                 }
                 Ok(_) => {
                     gaps.push(Gap::new(
                         format!("entry {}", expected.id),
                         "its content does not match its hash",
                     ));
-                    each(expected, b"")?;
+                    each(expected, Part::Whole(b""))?;
                 }
                 Err(e) => {
                     gaps.push(Gap::new(
@@ -311,6 +369,37 @@ impl BundleFile {
                 Ok(gaps)
             }
             Err(e) => Err(broken(e.to_string())),
+        }
+    }
+}
+
+/// Hands clean text on in pieces of whole lines; its hash, and what ended it too early.
+fn lines(
+    mut held: Vec<u8>,
+    mut input: impl Read,
+    mut each: impl FnMut(&[u8]) -> Result<(), CollectError>,
+) -> Result<(blake3::Hash, Option<std::io::Error>), CollectError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&held);
+    loop {
+        let start = held.len();
+        let read = (&mut input)
+            .take(pieces::PIECE as u64)
+            .read_to_end(&mut held);
+        hasher.update(held.get(start..).unwrap_or_default());
+        let more = held.len() > start;
+        let end = match held.iter().rposition(|b| *b == b'\n') {
+            Some(at) if more => at + 1,
+            // A line that no program writes is broken.
+            None if more && held.len() < 2 * pieces::PIECE => 0,
+            _ => held.len(),
+        };
+        each(held.get(..end).unwrap_or_default())?;
+        held.drain(..end);
+        match read {
+            Ok(n) if n > 0 => {}
+            Ok(_) => return Ok((hasher.finalize(), None)),
+            Err(e) => return Ok((hasher.finalize(), Some(e))),
         }
     }
 }

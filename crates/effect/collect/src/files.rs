@@ -10,7 +10,8 @@ use defib_formats::sniff;
 use defib_model::bundle::Seen;
 use defib_model::report::Gap;
 
-use crate::archive::{self, BundleFile};
+use crate::archive::{self, BundleFile, Part};
+use crate::pieces::{self, Pieces};
 use crate::store::Place;
 use crate::unpack::{self, Unpack};
 use crate::{Asked, CollectError, Collection};
@@ -19,7 +20,7 @@ use crate::{Asked, CollectError, Collection};
 const MAX_FILES: usize = 200_000;
 /// Depth of folders.
 const MAX_DEPTH: usize = 64;
-/// Bytes of one file; larger ones are a gap until logs are read as streams.
+/// Bytes of one file of objects; larger ones are a gap. Other text may be of any length.
 const MAX_FILE: u64 = 1 << 31;
 /// Bytes that tell whether a file is text.
 const HEAD: u64 = 64 << 10;
@@ -75,11 +76,8 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
         File::open(path).map_err(unreadable)?;
-        match read_file(path) {
-            Ok(raw) => {
-                file(collection, &name, path, raw)?;
-                collection.seen(Seen::All);
-            }
+        match file(collection, &name, path)? {
+            Ok(()) => collection.seen(Seen::All),
             Err(why) => {
                 let gap = Gap::new(format!("file {name}"), why);
                 collection.bundle.gaps.push(gap);
@@ -116,11 +114,8 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             missed += left;
             continue;
         }
-        match read_file(&full) {
-            Ok(raw) => {
-                file(collection, &id, &full, raw)?;
-                read += 1;
-            }
+        match file(collection, &id, &full)? {
+            Ok(()) => read += 1,
             Err(why) => {
                 gaps.push(Gap::new(format!("file {id}"), why));
                 missed += 1;
@@ -164,16 +159,18 @@ fn foreign(
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let (mut read, mut binary) = (0, Vec::new());
-    let mut take = |name: &str, raw: Vec<u8>| {
+    let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
             binary.push(Gap::new(format!("file {name}"), NO_TEXT));
             return Ok(());
         }
-        let asked = Asked {
-            probe: "file",
-            ..Asked::default()
-        };
-        collection.take_whole(name, raw, asked)?;
+        match rest {
+            None => drop(collection.take_whole(name, raw, asked())?),
+            Some(rest) => {
+                let mut pieces = Pieces::new(raw, rest);
+                collection.take_pieces(name, asked(), |held| pieces.more(held))?;
+            }
+        }
         collection.store.places.push(Place::Packed {
             path: path.to_owned(),
             kind,
@@ -203,28 +200,53 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
     sniff::looks(head) != sniff::Looks::Binary || wide(head)
 }
 
-/// Takes one file's bytes in, and remembers where they can be read again.
+/// Takes one file in, and remembers where it can be read again. The answer is why it could not be read.
 fn file(
     collection: &mut Collection<'_>,
     id: &str,
     path: &Path,
-    raw: Vec<u8>,
-) -> Result<(), CollectError> {
-    let asked = Asked {
-        probe: "file",
-        ..Asked::default()
+) -> Result<Result<(), String>, CollectError> {
+    let (mut input, head) = match open(path) {
+        Ok(opened) => opened,
+        Err(why) => return Ok(Err(why)),
     };
-    collection.take_whole(id, raw, asked)?;
-    let blake3 = collection.bundle.entries.last().map(|e| e.blake3.clone());
-    collection.store.places.push(Place::File {
+    if !pieces::wanted(&head) {
+        return match rest(input, head) {
+            Ok(raw) => {
+                collection.take_whole(id, raw, asked())?;
+                let blake3 = collection.bundle.entries.last().map(|e| e.blake3.clone());
+                collection.store.places.push(Place::File {
+                    path: path.to_owned(),
+                    blake3: blake3.unwrap_or_default(),
+                });
+                Ok(Ok(()))
+            }
+            Err(why) => Ok(Err(why)),
+        };
+    }
+    let mut pieces = Pieces::new(head, &mut input);
+    let first = collection.take_pieces(id, asked(), |held| pieces.more(held))?;
+    collection.store.places.push(Place::Large {
         path: path.to_owned(),
-        blake3: blake3.unwrap_or_default(),
+        blake3: blake3::hash(&first).to_hex().to_string(),
     });
-    Ok(())
+    if let Some(e) = pieces.broken {
+        let gap = Gap::new(format!("the end of {id}"), e.to_string());
+        collection.bundle.gaps.push(gap);
+    }
+    Ok(Ok(()))
 }
 
-/// The bytes of a text file. What is no text is not taken along: secrets can't be found in it.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+fn asked() -> Asked {
+    Asked {
+        probe: "file",
+        ..Asked::default()
+    }
+}
+
+/// A text file, and as much of it as is held at once. What is no text is not taken along: secrets can't be
+/// found in it.
+pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>), String> {
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
@@ -233,22 +255,35 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if let Some(what) = archive::database(path) {
         return Err(format!("{what}; databases are not read yet"));
     }
-    if meta.len() > MAX_FILE {
-        return Err(format!(
-            "{} MiB: too large to be read at once",
-            meta.len() >> 20
-        ));
-    }
-    let mut out = Vec::new();
+    let mut head = Vec::new();
     (&mut file)
         .take(HEAD)
-        .read_to_end(&mut out)
+        .read_to_end(&mut head)
         .map_err(|e| e.to_string())?;
-    if !is_text(&out) {
+    if !is_text(&head) {
         return Err(NO_TEXT.to_owned());
     }
-    out.reserve_exact((meta.len() as usize).saturating_sub(out.len()) + SPARE);
-    file.take(MAX_FILE)
+    let more = meta.len().min(pieces::HELD).saturating_sub(HEAD);
+    head.reserve_exact(more as usize + SPARE);
+    (&mut file)
+        .take(pieces::HELD - HEAD)
+        .read_to_end(&mut head)
+        .map_err(|e| e.to_string())?;
+    Ok((file, head))
+}
+
+/// The whole file.
+fn rest(mut file: File, mut out: Vec<u8>) -> Result<Vec<u8>, String> {
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    if length > MAX_FILE {
+        return Err(format!(
+            "{} MiB of objects: too large to be read at once",
+            length >> 20
+        ));
+    }
+    out.reserve_exact((length as usize).saturating_sub(out.len()) + SPARE);
+    (&mut file)
+        .take(MAX_FILE)
         .read_to_end(&mut out)
         .map_err(|e| e.to_string())?;
     Ok(out)
@@ -310,14 +345,34 @@ fn walk(root: &Path, relative: &Path, depth: usize, files: &mut Vec<PathBuf>, ga
 /// When it can't be read, or a sink fails.
 pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<(), CollectError> {
     collection.source("-", "stdin", "file");
+    let unreadable = |source| CollectError::Unreadable {
+        path: PathBuf::from("-"),
+        source,
+    };
     let mut raw = Vec::new();
+    (&mut *input)
+        .take(pieces::HELD)
+        .read_to_end(&mut raw)
+        .map_err(unreadable)?;
+    if pieces::wanted(&raw) && is_text(&raw) {
+        let mut pieces = Pieces::new(raw, input);
+        let first = collection.take_pieces("stdin", asked(), |held| pieces.more(held))?;
+        // Only what is printed is quoted again, and that stands in the first piece.
+        collection.store.keep(&first);
+        let seen = if let Some(e) = pieces.broken {
+            let gap = Gap::new("the end of standard input", e.to_string());
+            collection.bundle.gaps.push(gap);
+            Seen::Part
+        } else {
+            Seen::All
+        };
+        collection.seen(seen);
+        return Ok(());
+    }
     input
         .take(MAX_FILE)
         .read_to_end(&mut raw)
-        .map_err(|source| CollectError::Unreadable {
-            path: PathBuf::from("-"),
-            source,
-        })?;
+        .map_err(unreadable)?;
     if let Some(kind) = unpack::kind(raw.get(..raw.len().min(512)).unwrap_or_default()) {
         return packed_stdin(collection, kind, raw);
     }
@@ -329,11 +384,7 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
         return Ok(());
     }
     let empty = raw.is_empty();
-    let asked = Asked {
-        probe: "file",
-        ..Asked::default()
-    };
-    let clean = collection.take_whole("stdin", raw, asked)?;
+    let clean = collection.take_whole("stdin", raw, asked())?;
     collection.store.keep(&clean);
     collection.seen(if empty { Seen::None } else { Seen::All });
     Ok(())
@@ -346,16 +397,18 @@ fn packed_stdin(
     raw: Vec<u8>,
 ) -> Result<(), CollectError> {
     let (size, mut read, mut binary) = (raw.len() as u64, 0, Vec::new());
-    let mut take = |name: &str, raw: Vec<u8>| {
+    let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
             binary.push(Gap::new(format!("file {name}"), NO_TEXT));
             return Ok::<(), CollectError>(());
         }
-        let asked = Asked {
-            probe: "file",
-            ..Asked::default()
+        let clean = match rest {
+            None => collection.take_whole(name, raw, asked())?,
+            Some(rest) => {
+                let mut pieces = Pieces::new(raw, rest);
+                collection.take_pieces(name, asked(), |held| pieces.more(held))?
+            }
         };
-        let clean = collection.take_whole(name, raw, asked)?;
         collection.store.keep(&clean);
         read += 1;
         Ok(())
@@ -391,14 +444,14 @@ fn bundle(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectErr
         .bundle
         .clocks
         .extend(file.manifest.clocks.clone());
-    let broken = file.each(|entry, bytes| {
+    let broken = file.each(|entry, part| {
         let mut entry = entry.clone();
         entry.source = rename(&entry.source);
-        collection
-            .store
-            .places
-            .push(Place::Archive(path.to_owned()));
-        collection.forward(entry, bytes)
+        if matches!(part, Part::Whole(_) | Part::Open) {
+            let place = Place::Archive(path.to_owned());
+            collection.store.places.push(place);
+        }
+        collection.forward_part(entry, &part)
     })?;
     collection.bundle.gaps.extend(broken);
     Ok(())

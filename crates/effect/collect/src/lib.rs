@@ -8,15 +8,18 @@ mod error;
 mod files;
 #[cfg(feature = "live")]
 mod kube;
+mod pieces;
 mod store;
 mod unpack;
 
-pub use archive::{BundleFile, Writer, is_bundle};
+pub use archive::{BundleFile, Part, Writer, is_bundle};
 pub use error::CollectError;
 pub use files::{stdin, tree};
 #[cfg(feature = "live")]
 pub use kube::cluster;
 pub use store::Store;
+
+use std::collections::BTreeMap;
 
 use defib_formats::redact;
 use defib_model::bundle::{About, Bundle, Entry, Redaction, SCHEMA, Seen, SourceInfo, Tool};
@@ -28,6 +31,25 @@ pub trait Sink {
     /// # Errors
     /// When the entry can't be written where the sink writes.
     fn entry(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), CollectError>;
+
+    /// The beginning of an entry that is too large to be held: text, already without secrets, that comes
+    /// in pieces. Its size, hash and redactions are known at its end.
+    ///
+    /// # Errors
+    /// As `entry`.
+    fn open(&mut self, entry: &Entry) -> Result<(), CollectError>;
+
+    /// The next piece of it.
+    ///
+    /// # Errors
+    /// As `entry`.
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), CollectError>;
+
+    /// Its end.
+    ///
+    /// # Errors
+    /// As `entry`.
+    fn close(&mut self, entry: &Entry) -> Result<(), CollectError>;
 }
 
 /// A collection under way: the manifest so far, and where entries go.
@@ -123,38 +145,109 @@ impl<'s> Collection<'s> {
         &mut self,
         id: &str,
         text: &[u8],
-        taken: std::collections::BTreeMap<&'static str, u64>,
+        taken: BTreeMap<&'static str, u64>,
         asked: Asked,
     ) -> Result<(), CollectError> {
+        let mut entry = self.line(id, asked);
+        seal(&mut entry, text.len() as u64, &blake3::hash(text), &taken);
+        self.forward(entry, text)
+    }
+
+    /// The manifest line of an entry, as far as it is known before its text.
+    fn line(&self, id: &str, asked: Asked) -> Entry {
         let source = self
             .bundle
             .sources
             .last()
             .map(|s| (s.id.clone(), s.vantage.clone()))
             .unwrap_or_default();
-        let entry = Entry {
+        Entry {
             id: id.to_owned(),
             path: format!(
                 "raw/{}/{id}",
                 if source.1 == "api" { "kube" } else { "files" }
             ),
-            blake3: blake3::hash(text).to_hex().to_string(),
-            size: text.len() as u64,
             source: source.0,
             probe: asked.probe.to_owned(),
             vantage: source.1,
             exit: asked.exit,
             time: asked.time,
             about: asked.about,
-            redactions: taken
-                .into_iter()
-                .map(|(what, count)| Redaction {
-                    what: what.to_owned(),
-                    count,
-                })
-                .collect(),
-        };
-        self.forward(entry, text)
+            ..Entry::default()
+        }
+    }
+
+    /// Takes a text that is too large to be held: `more` gives the next bytes of it, appended to the buffer,
+    /// and none at its end. The answer is the first piece that went on, which is what can be quoted later.
+    ///
+    /// # Errors
+    /// When a sink can't write; what can't be read ends the text, and is for the caller to note.
+    pub fn take_pieces(
+        &mut self,
+        id: &str,
+        asked: Asked,
+        mut more: impl FnMut(&mut Vec<u8>) -> usize,
+    ) -> Result<Vec<u8>, CollectError> {
+        let mut entry = self.line(id, asked);
+        for sink in &mut self.sinks {
+            sink.open(&entry)?;
+        }
+        let mut cleaner = redact::Cleaner::default();
+        let mut hasher = blake3::Hasher::new();
+        let (mut size, mut first) = (0, Vec::new());
+        loop {
+            let mut goes_on = true;
+            let piece = cleaner.push(|held| {
+                goes_on = more(held) > 0;
+                goes_on
+            });
+            if !piece.is_empty() {
+                hasher.update(&piece);
+                size += piece.len() as u64;
+                for sink in &mut self.sinks {
+                    sink.piece(&piece)?;
+                }
+            }
+            if first.is_empty() {
+                first = piece;
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        seal(&mut entry, size, &hasher.finalize(), cleaner.taken());
+        for sink in &mut self.sinks {
+            sink.close(&entry)?;
+        }
+        self.bundle.entries.push(entry);
+        Ok(first)
+    }
+
+    /// Takes an entry of a bundle, which is clean already, with its old manifest line.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub fn forward_part(&mut self, entry: Entry, part: &Part<'_>) -> Result<(), CollectError> {
+        match part {
+            Part::Whole(bytes) => return self.forward(entry, bytes),
+            Part::Open => {
+                for sink in &mut self.sinks {
+                    sink.open(&entry)?;
+                }
+            }
+            Part::Piece(bytes) => {
+                for sink in &mut self.sinks {
+                    sink.piece(bytes)?;
+                }
+            }
+            Part::Close => {
+                for sink in &mut self.sinks {
+                    sink.close(&entry)?;
+                }
+                self.bundle.entries.push(entry);
+            }
+        }
+        Ok(())
     }
 
     /// Takes an entry that is clean already, with its old manifest line.
@@ -173,6 +266,19 @@ impl<'s> Collection<'s> {
     pub fn finish(self) -> (Bundle, Store) {
         (self.bundle, self.store)
     }
+}
+
+/// Completes the manifest line of an entry.
+fn seal(entry: &mut Entry, size: u64, hash: &blake3::Hash, taken: &BTreeMap<&'static str, u64>) {
+    entry.size = size;
+    entry.blake3 = hash.to_hex().to_string();
+    entry.redactions = taken
+        .iter()
+        .map(|(what, count)| Redaction {
+            what: (*what).to_owned(),
+            count: *count,
+        })
+        .collect();
 }
 
 /// The content hash of evidence: over the sorted entries, so that a directory and the bundle made of

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use defib_formats::redact;
 
-use crate::archive::BundleFile;
+use crate::archive::{BundleFile, Part};
+use crate::pieces::Pieces;
 use crate::unpack::{Kind, Unpack};
 
 /// Where an entry can be read again.
@@ -17,6 +19,8 @@ use crate::unpack::{Kind, Unpack};
 pub(crate) enum Place {
     /// A file, with the hash of what was read from it, without secrets.
     File { path: PathBuf, blake3: String },
+    /// A text that is too large to be held, with the hash of its first piece: only that is quoted again.
+    Large { path: PathBuf, blake3: String },
     /// The bytes themselves, packed.
     Memory(Vec<u8>),
     /// An entry of a bundle.
@@ -67,6 +71,15 @@ impl Store {
                         each(*index, &text);
                     }
                 }
+                Some(Place::Large { path, blake3 }) => {
+                    let Ok((file, head)) = crate::files::open(path) else {
+                        continue;
+                    };
+                    let first = Pieces::new(head, file).first();
+                    if blake3::hash(&first).to_hex().as_str() == blake3 {
+                        each(*index, &first);
+                    }
+                }
                 Some(Place::Memory(packed)) => {
                     if let Ok(bytes) = zstd::stream::decode_all(packed.as_slice()) {
                         each(*index, &bytes);
@@ -93,12 +106,15 @@ impl Store {
             let size = file.metadata().map_or(1, |m| m.len());
             let last = wanted.keys().last().copied().unwrap_or(0);
             let mut at = 0;
-            let mut take = |_: &str, raw: Vec<u8>| {
+            let mut take = |_: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
                 if !crate::files::is_text(&raw) {
                     return Ok(());
                 }
                 if let Some(index) = wanted.get(&at) {
-                    let (text, _) = redact::redact_vec(raw);
+                    let text = match rest {
+                        None => redact::redact_vec(raw).0,
+                        Some(rest) => Pieces::new(raw, rest).first(),
+                    };
                     each(*index, &text);
                 }
                 at += 1;
@@ -118,11 +134,24 @@ impl Store {
             };
             let mut at = first;
             // A file that changed under us gives no quotations rather than wrong ones.
-            let _ = file.each(|_, bytes| {
-                if indices.contains(&at) {
-                    each(at, bytes);
+            let mut first = false;
+            let _ = file.each(|_, part| {
+                let wanted = indices.contains(&at);
+                match part {
+                    Part::Whole(bytes) => {
+                        if wanted {
+                            each(at, bytes);
+                        }
+                        at += 1;
+                    }
+                    Part::Open => first = wanted,
+                    Part::Piece(bytes) => {
+                        if std::mem::take(&mut first) {
+                            each(at, bytes);
+                        }
+                    }
+                    Part::Close => at += 1,
                 }
-                at += 1;
                 Ok(())
             });
         }

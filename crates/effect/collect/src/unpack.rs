@@ -9,10 +9,13 @@ use std::path::{Component, Path};
 
 use defib_model::report::Gap;
 
+use crate::pieces;
+
 /// Entries of one archive.
 const MAX_ENTRIES: u64 = 200_000;
-/// Bytes of one entry that are read; a longer one is cut.
-const MAX_ENTRY: u64 = 64 << 20;
+/// Bytes of one entry of objects, or of an archive in an archive, that are read; a longer one is cut.
+/// Other text may be of any length.
+const MAX_ENTRY: u64 = 128 << 20;
 /// Bytes that one archive may unpack to, all levels together.
 const MAX_TOTAL: u64 = 8 << 30;
 /// How many times its packed size an archive may unpack to, once it is large.
@@ -46,8 +49,37 @@ pub(crate) fn kind(head: &[u8]) -> Option<Kind> {
     })
 }
 
-/// Takes the entries: label, bytes. An error ends the reading.
-pub(crate) type Each<'e, E> = dyn FnMut(&str, Vec<u8>) -> Result<(), E> + 'e;
+/// Takes the entries: label, bytes, and what is behind them where that is too much to be held. An error
+/// ends the reading.
+pub(crate) type Each<'e, E> = dyn FnMut(&str, Vec<u8>, Option<&mut dyn Read>) -> Result<(), E> + 'e;
+
+/// An entry as it unpacks: how much it was, and never more than it may be.
+struct Counted<R> {
+    input: R,
+    read: u64,
+    room: u64,
+    failed: Option<std::io::Error>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.read >= self.room || self.failed.is_some() {
+            return Ok(0);
+        }
+        match self.input.read(into) {
+            Ok(n) => {
+                self.read += n as u64;
+                Ok(n)
+            }
+            // What came before it is read all the same.
+            Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
+                self.failed = Some(e);
+                Ok(0)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
 
 /// An archive being read.
 pub(crate) struct Unpack<'e, E> {
@@ -253,22 +285,41 @@ impl<'e, E> Unpack<'e, E> {
             self.full = true;
             return Ok(());
         }
+        let may = MAX_TOTAL.min(LARGE.max(self.packed.saturating_mul(MAX_RATIO)));
+        let mut input = Counted {
+            input,
+            read: 0,
+            room: (may + 1).saturating_sub(self.total),
+            failed: None,
+        };
         let mut bytes = Vec::new();
-        let read = input.take(MAX_ENTRY + 1).read_to_end(&mut bytes);
-        self.total += bytes.len() as u64;
-        if self.total > MAX_TOTAL || (self.total > LARGE && self.total / self.packed > MAX_RATIO) {
+        // Its own errors are kept in it.
+        let _ = (&mut input).take(pieces::HELD).read_to_end(&mut bytes);
+        let large = pieces::wanted(&bytes);
+        if large {
+            let head = std::mem::take(&mut bytes);
+            (self.each)(name, head, Some(&mut input))?;
+        } else {
+            let more = (MAX_ENTRY + 1).saturating_sub(bytes.len() as u64);
+            let _ = (&mut input).take(more).read_to_end(&mut bytes);
+        }
+        self.total += input.read;
+        if self.total > may {
             self.gap(
                 format!("{} and all after it", shown(name)),
-                format!("the archive unpacks to more than {} MiB", self.total >> 20),
+                format!("the archive unpacks to more than {} MiB", may >> 20),
             );
             self.full = true;
             return Ok(());
         }
-        if let Err(e) = read {
+        if let Some(e) = input.failed {
             self.gap(
                 format!("the end of {}", shown(name)),
                 format!("damaged or cut off: {e}"),
             );
+        }
+        if large {
+            return Ok(());
         }
         if bytes.len() as u64 > MAX_ENTRY {
             bytes.truncate(MAX_ENTRY as usize);
@@ -294,7 +345,7 @@ impl<'e, E> Unpack<'e, E> {
             };
             return self.archive(kind, Cursor::new(bytes), name, &below, depth + 1);
         }
-        (self.each)(name, bytes)
+        (self.each)(name, bytes, None)
     }
 }
 

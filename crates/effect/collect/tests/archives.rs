@@ -16,6 +16,21 @@ impl Sink for Kept {
         self.0.push((entry.id.clone(), bytes.to_vec()));
         Ok(())
     }
+
+    fn open(&mut self, entry: &Entry) -> Result<(), CollectError> {
+        self.0.push((entry.id.clone(), Vec::new()));
+        Ok(())
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), CollectError> {
+        self.0.last_mut().unwrap().1.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn close(&mut self, entry: &Entry) -> Result<(), CollectError> {
+        assert_eq!(entry.size as usize, self.0.last().unwrap().1.len());
+        Ok(())
+    }
 }
 
 fn take(path: &Path) -> (Vec<(String, Vec<u8>)>, Bundle) {
@@ -182,26 +197,31 @@ fn what_is_cut_or_damaged_gives_what_stands_before_it() {
     assert!(bundle.gaps[0].why.contains("damaged"), "{:?}", bundle.gaps);
 }
 
-/// A reader that gives so many zeros, or letters.
-fn bomb(size: u64) -> Vec<u8> {
+/// So many letters behind a beginning, packed.
+fn bomb(head: &[u8], size: u64) -> Vec<u8> {
     use std::io::Read;
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
-    std::io::copy(&mut std::io::repeat(b'a').take(size), &mut encoder).unwrap();
+    let mut input = head.chain(std::io::repeat(b'a').take(size - head.len() as u64));
+    std::io::copy(&mut input, &mut encoder).unwrap();
     encoder.finish().unwrap()
 }
 
 #[test]
-fn a_long_file_is_cut_and_a_bomb_is_stopped() {
-    let (_folder, path) = written(&bomb(80 << 20));
+fn a_long_text_is_read_objects_are_cut_and_a_bomb_is_stopped() {
+    let (_folder, path) = written(&bomb(b"", 80 << 20));
     let (kept, bundle) = take(&path);
-    assert_eq!(kept[0].1.len(), 64 << 20);
+    assert_eq!(kept[0].1.len(), 80 << 20);
+    assert_eq!(bundle.gaps, []);
+    let (_folder, path) = written(&bomb(b"{\"kind\":\"", 130 << 20));
+    let (kept, bundle) = take(&path);
+    assert_eq!(kept[0].1.len(), 128 << 20);
     assert!(
-        bundle.gaps[0].why.contains("first 64 MiB"),
+        bundle.gaps[0].why.contains("first 128 MiB"),
         "{:?}",
         bundle.gaps
     );
     // Eight files of 60 MiB each, in some kilobytes.
-    let one = bomb(60 << 20);
+    let one = bomb(b"", 60 << 20);
     let files: Vec<_> = (0..8).map(|_| ("x.zst", one.as_slice(), FILE)).collect();
     let (_folder, path) = written(&gz(&tarred(&files)));
     let (kept, bundle) = take(&path);

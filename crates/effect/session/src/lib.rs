@@ -108,6 +108,21 @@ impl Sink for IntoReader<'_, '_> {
         self.0.entry(entry, bytes);
         Ok(())
     }
+
+    fn open(&mut self, entry: &Entry) -> Result<(), CollectError> {
+        self.0.open(entry);
+        Ok(())
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), CollectError> {
+        self.0.piece(bytes);
+        Ok(())
+    }
+
+    fn close(&mut self, _: &Entry) -> Result<(), CollectError> {
+        self.0.close();
+        Ok(())
+    }
 }
 
 fn gather(

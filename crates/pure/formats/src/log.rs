@@ -57,24 +57,25 @@ fn rfc3339(word: &str) -> Option<Timestamp> {
 }
 
 /// Who wrote a line of a journal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin<'l> {
     /// The host.
-    pub host: String,
+    pub host: &'l str,
     /// The unit or program: `k3s`, `kernel`, `containerd`.
-    pub unit: String,
+    pub unit: &'l str,
 }
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// Host and program of a line as journald and syslog print them: `Mar 10 11:00:00 n1 k3s[812]: …`, and
 /// the same with an ISO time.
-pub fn origin(line: &str) -> Option<Origin> {
+pub fn origin(line: &str) -> Option<Origin<'_>> {
     let line = line.trim_start();
     let mut words = line.split_ascii_whitespace();
     let first = words.next()?;
-    let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    if months.contains(&first) {
+    if MONTHS.contains(&first) {
         let day: u8 = words.next()?.parse().ok()?;
         let time = words.next()?;
         if !(1..=31).contains(&day) || time.matches(':').count() != 2 {
@@ -93,10 +94,41 @@ pub fn origin(line: &str) -> Option<Origin> {
                 c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '(' | ')')
             })
     };
-    (plain(host) && plain(program)).then(|| Origin {
-        host: host.to_owned(),
-        unit: program.to_owned(),
+    (plain(host) && plain(program)).then_some(Origin {
+        host,
+        unit: program,
     })
+}
+
+/// Did a logger begin this line? It starts with a time: of journald, syslog, klog, logrus, zap, or the
+/// kernel's seconds since it booted.
+pub fn begins(head: &[u8]) -> bool {
+    let digits = |from: usize, to: usize| {
+        head.get(from..to)
+            .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
+    };
+    match head {
+        [b'0'..=b'9', ..] => {
+            digits(0, 4)
+                && matches!(head.get(4), Some(b'-' | b'/'))
+                && matches!(head.get(10), Some(b'T' | b' '))
+        }
+        [b'I' | b'W' | b'E' | b'F', b'0' | b'1', ..] => digits(1, 5) && head.get(5) == Some(&b' '),
+        [b'{', b'"', ..] => memchr::memmem::find(head, b"\"level\":").is_some(),
+        [b'[', ..] => head
+            .get(1..)
+            .and_then(|h| h.split(|b| *b == b']').next())
+            .is_some_and(|t| {
+                t.contains(&b'.') && t.iter().all(|b| matches!(b, b' ' | b'.' | b'0'..=b'9'))
+            }),
+        _ => {
+            head.starts_with(b"time=\"")
+                || (MONTHS.iter().any(|m| head.starts_with(m.as_bytes()))
+                    && head.get(3) == Some(&b' ')
+                    && digits(7, 9)
+                    && head.get(9) == Some(&b':'))
+        }
+    }
 }
 
 /// The line with backslash-escaped quotes as plain quotes, as logrus and JSON write them.
@@ -176,7 +208,7 @@ mod tests {
     #[test]
     fn journals_name_host_and_program() {
         let o = |s: &str| origin(s).map(|o| (o.host, o.unit));
-        let want = Some(("n1".to_owned(), "k3s".to_owned()));
+        let want = Some(("n1", "k3s"));
         assert_eq!(o("Mar 10 11:00:00 n1 k3s[812]: time=\"x\""), want);
         assert_eq!(o("2026-03-10T11:00:00+0000 n1 k3s[812]: x"), want);
         assert_eq!(o("Mar  1 11:00:00 n1 k3s: x"), want);

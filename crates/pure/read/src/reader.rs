@@ -16,7 +16,7 @@ use defib_model::views::Event;
 use rayon::prelude::*;
 
 use crate::object::{self, Parsed, Refused};
-use crate::scan::{self, Owner, Scanned, SignalSet};
+use crate::scan::{Log, Owner, Scanned, SignalSet};
 
 /// Objects that one reading holds at most; a hostile file must not fill the memory.
 const MAX_OBJECTS: usize = 250_000;
@@ -56,6 +56,8 @@ pub struct Reader<'s> {
     refused: BTreeMap<String, (u64, u64)>,
     api_ready: Option<bool>,
     full: bool,
+    /// The entry that comes in pieces, and its log once the first piece was read.
+    under_way: Option<(u32, Entry, Option<Log>)>,
 }
 
 impl<'s> Reader<'s> {
@@ -73,17 +75,22 @@ impl<'s> Reader<'s> {
             refused: BTreeMap::new(),
             api_ready: None,
             full: false,
+            under_way: None,
         }
     }
 
-    /// Reads one entry.
-    pub fn entry(&mut self, entry: &Entry, bytes: &[u8]) {
-        let index = self.entries.len() as u32;
+    fn enter(&mut self, entry: &Entry) -> u32 {
         self.entries.push(EntryRef {
             id: entry.id.clone(),
             source: entry.source.clone(),
             vantage: entry.vantage.clone(),
         });
+        (self.entries.len() - 1) as u32
+    }
+
+    /// Reads one entry.
+    pub fn entry(&mut self, entry: &Entry, bytes: &[u8]) {
+        let index = self.enter(entry);
         if entry.probe == "kube-get" && entry.id.ends_with("readyz") {
             // Only these two are the API server's own word; a refusal (401, 403) says nothing.
             self.api_ready = match entry.exit {
@@ -112,10 +119,50 @@ impl<'s> Reader<'s> {
     /// Text that may be anything: a transcript, a paste, a log.
     fn text(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
         let taken = crate::text::read(bytes, index);
-        self.printed(index, entry, bytes, taken);
+        let log = self.printed(index, entry, bytes, taken);
+        self.scanned.push(log.finish());
     }
 
-    fn printed(&mut self, index: u32, entry: &Entry, bytes: &[u8], taken: crate::text::Taken) {
+    /// Begins an entry that is too large to be held. It is text, and comes in pieces.
+    pub fn open(&mut self, entry: &Entry) {
+        let index = self.enter(entry);
+        self.under_way = Some((index, entry.clone(), None));
+    }
+
+    /// The next piece of the entry that was opened. Printed forms are read in the first, which holds more
+    /// than anybody prints; all of them are searched for signals.
+    pub fn piece(&mut self, bytes: &[u8]) {
+        let Some((index, entry, log)) = self.under_way.take() else {
+            return;
+        };
+        let log = match log {
+            Some(mut log) => {
+                log.take(self.signals, bytes, &[]);
+                log
+            }
+            None => {
+                let taken = crate::text::read(bytes, index);
+                self.printed(index, &entry, bytes, taken)
+            }
+        };
+        self.under_way = Some((index, entry, Some(log)));
+    }
+
+    /// Ends the entry that was opened.
+    pub fn close(&mut self) {
+        if let Some((_, _, Some(log))) = self.under_way.take() {
+            self.scanned.push(log.finish());
+        }
+    }
+
+    /// Takes what a text shows, and searches it for signals. What stands behind it is the same log.
+    fn printed(
+        &mut self,
+        index: u32,
+        entry: &Entry,
+        bytes: &[u8],
+        taken: crate::text::Taken,
+    ) -> Log {
         self.facts.extend(taken.facts);
         self.parsed.extend(taken.objects);
         self.events.extend(taken.events);
@@ -146,39 +193,23 @@ impl<'s> Reader<'s> {
             }
         }
         let mut at = 0;
+        let part = |r: Range<usize>| bytes.get(r).unwrap_or_default();
         for (range, owner) in taken.logs {
-            self.scan(
-                index,
-                bytes,
-                at..range.start,
-                Owner::default(),
-                &taken.heard,
-            );
-            self.scan(index, bytes, range.clone(), owner, &[]);
+            for (stretch, owner, events) in [
+                (at..range.start, Owner::default(), taken.heard.as_slice()),
+                (range.clone(), owner, &[]),
+            ] {
+                if !stretch.is_empty() {
+                    let mut log = Log::new(index, owner, part(0..stretch.start));
+                    log.take(self.signals, part(stretch), events);
+                    self.scanned.push(log.finish());
+                }
+            }
             at = range.end;
         }
-        self.scan(
-            index,
-            bytes,
-            at..bytes.len(),
-            Owner::default(),
-            &taken.heard,
-        );
-    }
-
-    fn scan(
-        &mut self,
-        index: u32,
-        bytes: &[u8],
-        range: Range<usize>,
-        owner: Owner,
-        events: &[(Range<usize>, EntityId)],
-    ) {
-        if range.is_empty() {
-            return;
-        }
-        self.scanned
-            .push(scan::scan(self.signals, index, bytes, range, owner, events));
+        let mut log = Log::new(index, Owner::default(), part(0..at));
+        log.take(self.signals, part(at..bytes.len()), &taken.heard);
+        log
     }
 
     fn log(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -189,14 +220,9 @@ impl<'s> Reader<'s> {
             },
             _ => Owner::default(),
         };
-        self.scanned.push(scan::scan(
-            self.signals,
-            index,
-            bytes,
-            0..bytes.len(),
-            owner,
-            &[],
-        ));
+        let mut log = Log::new(index, owner, b"");
+        log.take(self.signals, bytes, &[]);
+        self.scanned.push(log.finish());
     }
 
     fn json(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
@@ -446,7 +472,8 @@ impl<'s> Reader<'s> {
             let taken = crate::text::read(bytes, index);
             if taken.is_transcript() {
                 self.gaps.truncate(before.2);
-                self.printed(index, entry, bytes, taken);
+                let log = self.printed(index, entry, bytes, taken);
+                self.scanned.push(log.finish());
                 return;
             }
         }

@@ -10,6 +10,7 @@ use aho_corasick::AhoCorasick;
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
 use defib_model::signal::{Hit, LogLine, LogTail, Signal};
+use rayon::prelude::*;
 use regex::Regex;
 
 /// Exemplar lines that are kept per signal and file.
@@ -77,194 +78,362 @@ pub struct Scanned {
     pub last: Option<jiff::Timestamp>,
 }
 
-/// Reads one log. `owner` is whose it is, where the question said so; marks of `cluster-info dump`
-/// in the text say it otherwise.
-pub fn scan(
-    set: &SignalSet,
+/// Bytes from which on a text is worth more than one thread.
+const WIDE: usize = 1 << 20;
+
+/// A log being read. Its text may come in pieces; each ends with a line, or breaks one that no program
+/// writes.
+pub struct Log {
     entry: u32,
-    bytes: &[u8],
-    range: Range<usize>,
+    /// Whose it is from here on: where the question said so, or by the marks of `cluster-info dump`.
     owner: Owner,
-    events: &[(Range<usize>, EntityId)],
-) -> Scanned {
-    let base = range.start;
-    let part = bytes.get(range.clone()).unwrap_or_default();
-    let mut scan = Scan {
-        set,
-        entry,
-        bytes,
-        events,
-        lines: LineCounter { at: 0, line: 1 },
-        out: Scanned {
-            lines: memchr::memchr_iter(b'\n', part).count() as u64,
-            ..Scanned::default()
-        },
-    };
-    if part.last().is_some_and(|b| *b != b'\n') {
-        scan.out.lines += 1;
+    marked: Option<bool>,
+    /// Bytes and lines in front of what comes next.
+    at: usize,
+    skipped: u64,
+    out: Scanned,
+}
+
+impl Log {
+    /// A log of this entry that begins behind this text.
+    pub fn new(entry: u32, owner: Owner, before: &[u8]) -> Self {
+        let skipped = memchr::memchr_iter(b'\n', before).count() as u64;
+        Self {
+            entry,
+            owner,
+            marked: None,
+            at: before.len(),
+            skipped,
+            out: Scanned {
+                lines: skipped,
+                ..Scanned::default()
+            },
+        }
     }
-    let marked = memchr::memmem::find(
-        part.get(..part.len().min(65_536)).unwrap_or_default(),
-        b"==== START logs for container ",
-    )
-    .is_some();
-    if !marked {
-        scan.stretch(range, &owner);
-    } else {
-        let mut start = base;
-        let mut current = owner;
+
+    /// Reads more of it. `events` are the places of the entry that were read as events.
+    pub fn take(&mut self, set: &SignalSet, text: &[u8], events: &[(Range<usize>, EntityId)]) {
+        let marked = *self.marked.get_or_insert_with(|| {
+            let head = text.get(..text.len().min(65_536)).unwrap_or_default();
+            memchr::memmem::find(head, b"==== START logs for container ").is_some()
+        });
+        if marked {
+            self.marked(set, text, events);
+        } else {
+            self.stretch(set, text, 0..text.len(), events);
+        }
+        self.at += text.len();
+    }
+
+    /// Text in which marks say whose it is. What stands between two containers' logs is nobody's.
+    fn marked(&mut self, set: &SignalSet, text: &[u8], events: &[(Range<usize>, EntityId)]) {
         let mut marks = Vec::new();
-        log::lines(part, |_, at, line| {
+        log::lines(text, |_, at, line| {
             if line.starts_with(b"==== ")
                 && let Some(mark) = std::str::from_utf8(line).ok().and_then(log::dump_mark)
             {
-                marks.push((base + at, base + at + line.len(), mark));
+                marks.push((at, at + line.len(), mark));
             }
         });
+        let mut start = 0;
         for (at, end, mark) in marks {
+            let end = (end + 1).min(text.len());
             if mark.start {
-                current = Owner {
+                if self.owner.entity.is_some() {
+                    self.stretch(set, text, start..at, events);
+                    start = at;
+                }
+                self.out.lines += count(text.get(start..end).unwrap_or_default());
+                self.owner = Owner {
                     entity: Some(EntityId::object("Pod", "", &mark.namespace, &mark.pod)),
                     container: mark.container,
                 };
             } else {
-                scan.stretch(start..at, &current);
-                current = Owner::default();
+                self.stretch(set, text, start..at, events);
+                self.out.lines += count(text.get(at..end).unwrap_or_default());
+                self.owner = Owner::default();
             }
-            start = (end + 1).min(range.end);
+            start = end;
         }
-        if start < range.end {
-            scan.stretch(start..range.end, &current);
+        self.stretch(set, text, start..text.len(), events);
+    }
+
+    /// What it gave.
+    pub fn finish(self) -> Scanned {
+        let mut out = self.out;
+        out.lines -= self.skipped;
+        out.last = out.hits.iter().filter_map(|h| h.last).max();
+        out
+    }
+
+    /// A stretch of one owner's lines, on as many threads as it is worth.
+    fn stretch(
+        &mut self,
+        set: &SignalSet,
+        text: &[u8],
+        range: Range<usize>,
+        events: &[(Range<usize>, EntityId)],
+    ) {
+        let (entry, owner, at) = (self.entry, &self.owner, self.at);
+        let one = |r: Range<usize>| {
+            let base = at + r.start;
+            let part = text.get(r).unwrap_or_default();
+            Part {
+                set,
+                entry,
+                owner,
+                events,
+                base,
+            }
+            .read(part)
+        };
+        let parts = pieces(text, range);
+        let found: Vec<Scanned> = match parts.as_slice() {
+            [] => return,
+            [whole] => vec![one(whole.clone())],
+            _ => parts.into_par_iter().map(one).collect(),
+        };
+        for part in found {
+            self.out.absorb(part);
         }
     }
-    let mut out = scan.out;
-    out.last = out.hits.iter().filter_map(|h| h.last).max().or(out.last);
+}
+
+/// The range in parts that end with lines, one for every thread.
+fn pieces(text: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
+    let each = (range.len() / rayon::current_num_threads().max(1)).max(WIDE);
+    let mut out = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let cut = (start + each).min(range.end);
+        let end = memchr::memchr(b'\n', text.get(cut..range.end).unwrap_or_default())
+            .map_or(range.end, |n| cut + n + 1);
+        out.push(start..end);
+        start = end;
+    }
     out
 }
 
-/// One log being read.
-struct Scan<'a> {
-    set: &'a SignalSet,
-    entry: u32,
-    bytes: &'a [u8],
-    events: &'a [(Range<usize>, EntityId)],
-    lines: LineCounter,
-    out: Scanned,
+/// Lines of a text; the last may have no end.
+fn count(text: &[u8]) -> u64 {
+    let ends = memchr::memchr_iter(b'\n', text).count() as u64;
+    ends + u64::from(text.last().is_some_and(|b| *b != b'\n'))
 }
 
-impl Scan<'_> {
-    fn stretch(&mut self, range: Range<usize>, owner: &Owner) {
-        let Self {
-            set,
-            entry,
-            bytes,
-            events,
-            lines,
-            out,
-        } = self;
-        let (entry, bytes) = (*entry, *bytes);
-        let text = bytes.get(range.clone()).unwrap_or_default();
-        if let Some(automaton) = &set.automaton {
-            let mut seen = (usize::MAX, Vec::new());
+impl Scanned {
+    /// Adds what the lines behind gave.
+    fn absorb(&mut self, part: Self) {
+        for mut hit in part.hits {
+            for line in &mut hit.lines {
+                line.line += self.lines;
+            }
+            hit.last_line += self.lines;
+            let known = self.hits.iter_mut().find(|h| {
+                h.signal == hit.signal
+                    && h.entity == hit.entity
+                    && h.container == hit.container
+                    && h.host == hit.host
+                    && h.program == hit.program
+                    && h.event == hit.event
+            });
+            match known {
+                Some(h) => {
+                    h.count += hit.count;
+                    h.lines.extend(hit.lines);
+                    h.lines.truncate(EXEMPLARS);
+                    h.first = h.first.or(hit.first);
+                    h.last = hit.last.or(h.last);
+                    h.last_line = hit.last_line;
+                }
+                None => self.hits.push(hit),
+            }
+        }
+        for mut tail in part.tails {
+            for line in &mut tail.lines {
+                line.line += self.lines;
+            }
+            let goes_on = self.tails.last_mut().filter(|t| {
+                t.entity == tail.entity
+                    && t.container == tail.container
+                    && t.lines.last().is_some_and(|l| l.line <= self.lines)
+            });
+            match goes_on {
+                Some(t) => {
+                    t.lines.extend(tail.lines);
+                    let more = t.lines.len().saturating_sub(TAIL);
+                    t.lines.drain(..more);
+                }
+                None => self.tails.push(tail),
+            }
+        }
+        self.lines += part.lines;
+    }
+}
+
+/// A part of a log, read by one thread. Its lines are counted from 1.
+struct Part<'a> {
+    set: &'a SignalSet,
+    entry: u32,
+    owner: &'a Owner,
+    events: &'a [(Range<usize>, EntityId)],
+    /// Where the part begins, for `events`.
+    base: usize,
+}
+
+impl Part<'_> {
+    fn read(&self, text: &[u8]) -> Scanned {
+        let mut out = Scanned::default();
+        let mut lines = LineCounter { at: 0, line: 1 };
+        if let Some(automaton) = &self.set.automaton {
+            let (mut last, mut seen) = (usize::MAX, Vec::new());
             for found in automaton.find_overlapping_iter(text) {
                 let line = line_range(text, found.start());
                 let row = found.pattern().as_usize();
                 // Of a line that is longer than any program writes, a piece counts as a line.
                 let piece = line.start + (found.start() - line.start) / AFTER * AFTER;
-                if seen.0 != piece {
-                    seen = (piece, Vec::new());
+                if last != piece {
+                    last = piece;
+                    seen.clear();
                 }
-                if seen.1.contains(&row) {
+                if seen.contains(&row) {
                     continue;
                 }
-                seen.1.push(row);
-                let Some(row) = set.rows.get(row) else {
-                    continue;
-                };
-                let (signal, pattern) = (row.signal, row.pattern());
-                let from = line.start.max(found.start().saturating_sub(BEFORE));
-                let to = line.end.min(found.start() + AFTER);
-                let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
-                let plain = log::unescape(said.trim_end_matches('\r'));
-                let hit = found.start() - from;
-                let (groups, span) = match pattern {
-                    None => (Vec::new(), hit..hit),
-                    Some(regex) => match regex.captures(&plain) {
-                        None => continue,
-                        Some(c) => (
-                            c.iter()
-                                .skip(1)
-                                .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
-                                .collect(),
-                            c.get(0).map_or(hit..hit, |m| {
-                                written(&said, m.start())..written(&said, m.end())
-                            }),
-                        ),
-                    },
-                };
-                let head = text.get(line.start..line.end.min(line.start + 512));
-                let time = log::time_of(&String::from_utf8_lossy(head.unwrap_or_default()));
-                let number = lines.number(bytes, range.start + line.start);
-                let quoted = around(said.trim_end_matches('\r'), hit, span);
-                let at = range.start + found.start();
-                let event = events
-                    .iter()
-                    .find(|(r, _)| r.contains(&at))
-                    .map(|(_, about)| about);
-                let origin = if owner.entity.is_none() && event.is_none() {
-                    let head = String::from_utf8_lossy(head.unwrap_or_default());
-                    log::origin(&head).unwrap_or_default()
-                } else {
-                    log::Origin::default()
-                };
-                record(
-                    out,
-                    signal,
-                    entry,
-                    owner,
-                    event,
-                    origin,
-                    LogLine {
-                        line: number,
-                        text: quoted,
-                        time,
-                        groups,
-                    },
-                );
+                seen.push(row);
+                if let Some(row) = self.set.rows.get(row) {
+                    self.hit(text, row, found.start(), line, &mut lines, &mut out);
+                }
             }
         }
-        // Whose it is may become known by the other files.
-        let entity = owner.entity.clone().unwrap_or_default();
-        {
-            let mut tail: Vec<LogLine> = Vec::new();
-            let mut end = text.len();
-            let mut number = lines.number(bytes, range.end.saturating_sub(1));
-            while tail.len() < TAIL && end > 0 {
-                let body = text.get(..end).unwrap_or_default();
-                let body = body.strip_suffix(b"\n").unwrap_or(body);
-                let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
-                let head = body.len().min(start + BEFORE);
-                let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
-                if !line.trim().is_empty() {
-                    tail.push(LogLine {
-                        line: number,
-                        text: around(line.trim_end(), 0, 0..0),
-                        time: log::time_of(&line),
-                        groups: Vec::new(),
-                    });
+        self.tail(text, &mut lines, &mut out);
+        out.lines = count(text);
+        out
+    }
+
+    /// A line holds the anchor of a signal.
+    fn hit(
+        &self,
+        text: &[u8],
+        row: &Row,
+        at: usize,
+        line: Range<usize>,
+        lines: &mut LineCounter,
+        out: &mut Scanned,
+    ) {
+        let signal = row.signal;
+        let from = line.start.max(at.saturating_sub(BEFORE));
+        let to = line.end.min(at + AFTER);
+        let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
+        let plain = log::unescape(said.trim_end_matches('\r'));
+        let head = text.get(line.start..line.end.min(line.start + 512));
+        let head = String::from_utf8_lossy(head.unwrap_or_default());
+        let event = self
+            .events
+            .iter()
+            .find(|(r, _)| r.contains(&(self.base + at)))
+            .map(|(_, about)| about);
+        let entity = event
+            .filter(|e| !e.as_str().is_empty())
+            .or(self.owner.entity.as_ref());
+        let origin = if self.owner.entity.is_none() && event.is_none() {
+            log::origin(&head).unwrap_or_default()
+        } else {
+            log::Origin::default()
+        };
+        let known = out.hits.iter_mut().find(|h| {
+            h.signal == signal.id
+                && h.entity.as_ref() == entity
+                && h.host == origin.host
+                && h.program == origin.unit
+                && h.event == event.is_some()
+        });
+        // Once there are exemplars enough, a line only counts.
+        let full = known.as_ref().is_some_and(|h| h.lines.len() >= EXEMPLARS);
+        let hit = at - from;
+        let (groups, span) = match row.pattern() {
+            None => (Vec::new(), hit..hit),
+            Some(regex) if full => {
+                if !regex.is_match(&plain) {
+                    return;
                 }
-                number = number.saturating_sub(1);
-                end = start;
+                (Vec::new(), hit..hit)
             }
-            tail.reverse();
-            if !tail.is_empty() {
-                out.tails.push(LogTail {
-                    entity,
-                    container: owner.container.clone(),
-                    entry,
-                    lines: tail,
+            Some(regex) => match regex.captures(&plain) {
+                None => return,
+                Some(c) => (
+                    c.iter()
+                        .skip(1)
+                        .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
+                        .collect(),
+                    c.get(0).map_or(hit..hit, |m| {
+                        written(&said, m.start())..written(&said, m.end())
+                    }),
+                ),
+            },
+        };
+        let time = log::time_of(&head);
+        let number = lines.number(text, line.start);
+        let exemplar = (!full).then(|| LogLine {
+            line: number,
+            text: around(said.trim_end_matches('\r'), hit, span),
+            time,
+            groups,
+        });
+        match known {
+            Some(h) => {
+                h.count += 1;
+                h.lines.extend(exemplar);
+                h.first = h.first.or(time);
+                h.last = time.or(h.last);
+                h.last_line = number;
+            }
+            None => out.hits.push(Hit {
+                signal: signal.id,
+                entity: entity.cloned(),
+                container: self.owner.container.clone(),
+                host: origin.host.to_owned(),
+                program: origin.unit.to_owned(),
+                event: event.is_some(),
+                entry: self.entry,
+                count: 1,
+                lines: exemplar.into_iter().collect(),
+                first: time,
+                last: time,
+                last_line: number,
+            }),
+        }
+    }
+
+    /// The last lines, for troubles that no signal names.
+    fn tail(&self, text: &[u8], lines: &mut LineCounter, out: &mut Scanned) {
+        let mut tail: Vec<LogLine> = Vec::new();
+        let mut end = text.len();
+        let mut number = lines.number(text, text.len().saturating_sub(1));
+        while tail.len() < TAIL && end > 0 {
+            let body = text.get(..end).unwrap_or_default();
+            let body = body.strip_suffix(b"\n").unwrap_or(body);
+            let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
+            let head = body.len().min(start + BEFORE);
+            let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
+            if !line.trim().is_empty() {
+                tail.push(LogLine {
+                    line: number,
+                    text: around(line.trim_end(), 0, 0..0),
+                    time: log::time_of(&line),
+                    groups: Vec::new(),
                 });
             }
+            number = number.saturating_sub(1);
+            end = start;
+        }
+        tail.reverse();
+        if !tail.is_empty() {
+            out.tails.push(LogTail {
+                // Whose it is may become known by the other files.
+                entity: self.owner.entity.clone().unwrap_or_default(),
+                container: self.owner.container.clone(),
+                entry: self.entry,
+                lines: tail,
+            });
         }
     }
 }
@@ -323,55 +492,6 @@ impl LineCounter {
     }
 }
 
-fn record(
-    out: &mut Scanned,
-    signal: &'static Signal,
-    entry: u32,
-    owner: &Owner,
-    event: Option<&EntityId>,
-    origin: log::Origin,
-    line: LogLine,
-) {
-    let (time, number) = (line.time, line.line);
-    let entity = event
-        .filter(|e| !e.as_str().is_empty())
-        .or(owner.entity.as_ref())
-        .cloned();
-    let known = out.hits.iter_mut().find(|h| {
-        h.signal == signal.id
-            && h.entity == entity
-            && h.container == owner.container
-            && h.host == origin.host
-            && h.program == origin.unit
-            && h.event == event.is_some()
-    });
-    match known {
-        Some(hit) => {
-            hit.count += 1;
-            if hit.lines.len() < EXEMPLARS {
-                hit.lines.push(line);
-            }
-            hit.first = hit.first.or(time);
-            hit.last = time.or(hit.last);
-            hit.last_line = number;
-        }
-        None => out.hits.push(Hit {
-            signal: signal.id,
-            entity,
-            container: owner.container.clone(),
-            host: origin.host,
-            program: origin.unit,
-            event: event.is_some(),
-            entry,
-            count: 1,
-            lines: vec![line],
-            first: time,
-            last: time,
-            last_line: number,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,17 +518,16 @@ mod tests {
         },
     ];
 
+    fn scan(text: &[u8]) -> Scanned {
+        let mut log = Log::new(0, Owner::default(), b"");
+        log.take(&SignalSet::new(&SIGNALS), text, &[]);
+        log.finish()
+    }
+
     #[test]
     fn dump_marks_say_whose_log_it_is() {
         let text = b"==== START logs for container c of pod k/p ====\nok\n[FATAL] plugin/loop: Loop (1.2.3.4:5 -> :53)\n==== END logs for container c of pod k/p ====\n==== START logs for container d of pod k/q ====\nfailure in name resolution\n==== END logs for container d of pod k/q ====\n";
-        let got = scan(
-            &SignalSet::new(&SIGNALS),
-            0,
-            text,
-            0..text.len(),
-            Owner::default(),
-            &[],
-        );
+        let got = scan(text);
         assert_eq!(got.hits.len(), 2);
         let hit = &got.hits[0];
         assert_eq!(
@@ -432,14 +551,7 @@ mod tests {
     fn long_lines_are_quoted_around_what_matched() {
         let far = "x".repeat(900);
         let line = format!("{far} \\\"Loop (1.2.3.4:5 ->\\\" plugin/loop {far}");
-        let got = scan(
-            &SignalSet::new(&SIGNALS),
-            0,
-            line.as_bytes(),
-            0..line.len(),
-            Owner::default(),
-            &[],
-        );
+        let got = scan(line.as_bytes());
         let text = &got.hits[0].lines[0].text;
         assert!(text.chars().count() <= 400 && line.contains(text.as_str()));
         assert!(text.contains("Loop (1.2.3.4:5 ->"), "{text}");

@@ -11,6 +11,7 @@ mod names;
 mod nested;
 mod objects;
 mod shapes;
+mod stream;
 mod tokens;
 mod words;
 
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::sniff;
+
+pub use stream::{Cleaner, in_pieces};
 
 /// How the mark that is left begins. YAML reads the mark as plain text, in every place.
 const MARK: &[u8] = b"<redacted:";
@@ -179,6 +182,12 @@ pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) 
         bytes = text;
     }
     let cuts = cuts(&bytes, 0);
+    let taken = count(&cuts);
+    (written(bytes, &cuts), taken)
+}
+
+/// The bytes with marks in place of the cuts, in their own buffer.
+fn written(mut bytes: Vec<u8>, cuts: &[Cut]) -> Vec<u8> {
     // The text moves up by all that marks are longer than what they stand for, so that writing never
     // overtakes reading.
     let longer: usize = cuts
@@ -195,7 +204,7 @@ pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) 
         bytes.copy_within(..old, longer);
     }
     let (mut read, mut write) = (0, 0);
-    for cut in &cuts {
+    for cut in cuts {
         let gone = longer + cut.range.start..longer + cut.range.end;
         let mark = mark(cut, bytes.get(gone).unwrap_or_default());
         let keep = cut.range.start - read;
@@ -209,7 +218,7 @@ pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) 
     }
     bytes.copy_within(longer + read..longer + old, write);
     bytes.truncate(write + old - read);
-    (bytes, count(&cuts))
+    bytes
 }
 
 /// UTF-16, as PowerShell writes it, as UTF-8: nothing could be found in it otherwise.
