@@ -18,22 +18,44 @@ pub fn lines<'b>(bytes: &'b [u8], mut each: impl FnMut(u64, usize, &'b [u8])) {
     }
 }
 
-/// The full time stamp at the start of a line, if it has one.
+/// The full time stamp of a line, if it has one.
 ///
-/// Read are RFC 3339 (containers' logs with `--timestamps`, journald's short-iso), logrus
-/// `time="…"`, and zap's `"ts":"…"`. Stamps without a year or a zone are no full stamps: they order
-/// lines within one file only, and are left to the file's own order.
+/// Read are RFC 3339 at its start (containers' logs with `--timestamps`, journald's short-iso), logrus
+/// `time="…"`, zap's `"ts":"…"`, Docker's `"time":"…"`, and journald's JSON. Behind a syslog stamp without a
+/// year the program's own stamp counts. Stamps without a year or a zone are no full stamps: they order lines
+/// within one file only, and are left to the file's own order.
 pub fn time_of(line: &str) -> Option<Timestamp> {
     let line = line.trim_start();
-    if line.starts_with(|c: char| c.is_ascii_digit()) {
-        return rfc3339(line.split_ascii_whitespace().next()?);
+    match line.as_bytes() {
+        [b'0'..=b'9', ..] => rfc3339(line.split_ascii_whitespace().next()?),
+        [b't', ..] => rfc3339(line.strip_prefix("time=\"")?.split('"').next()?),
+        [b'{', ..] => {
+            if let Some(micros) = field(line, "__REALTIME_TIMESTAMP") {
+                return Timestamp::from_microsecond(micros.parse().ok()?).ok();
+            }
+            rfc3339(field(line, "ts").or_else(|| field(line, "time"))?)
+        }
+        [b'A'..=b'Z', ..] => {
+            let (_, said) = syslog(line)?;
+            time_of(said).filter(|_| !said.starts_with(|c: char| c.is_ascii_uppercase()))
+        }
+        _ => None,
     }
-    if let Some(rest) = line.strip_prefix("time=\"") {
-        return rfc3339(rest.split('"').next()?);
-    }
-    if line.starts_with('{') {
-        let at = line.find("\"ts\":\"")? + 6;
-        return rfc3339(line.get(at..)?.split('"').next()?);
+}
+
+/// The text of a field of a JSON line, as it is written there.
+fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    let mut from = 0;
+    while let Some(at) = line.get(from..)?.find(name) {
+        let start = from + at;
+        let end = start + name.len();
+        let quoted = line.get(..start)?.ends_with('"') && line.get(end..)?.starts_with('"');
+        if let Some(value) = line.get(end + 1..)?.trim_start().strip_prefix(':')
+            && quoted
+        {
+            return value.trim_start().strip_prefix('"')?.split('"').next();
+        }
+        from = end;
     }
     None
 }
@@ -69,35 +91,108 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Host and program of a line as journald and syslog print them: `Mar 10 11:00:00 n1 k3s[812]: …`, and
-/// the same with an ISO time.
+/// Host and program of a line as journald and syslog print them: `Mar 10 11:00:00 n1 k3s[812]: …`, the same
+/// with an ISO time, and journald's JSON.
 pub fn origin(line: &str) -> Option<Origin<'_>> {
     let line = line.trim_start();
-    let mut words = line.split_ascii_whitespace();
-    let first = words.next()?;
+    if line.starts_with('{') {
+        let unit = field(line, "SYSLOG_IDENTIFIER")
+            .or_else(|| field(line, "_COMM"))
+            .or_else(|| field(line, "_SYSTEMD_UNIT").map(|u| u.trim_end_matches(".service")));
+        return plain(field(line, "_HOSTNAME")?, unit?);
+    }
+    syslog(line).map(|(origin, _)| origin)
+}
+
+/// Origin and message of a line that begins with a time, a host and a program.
+fn syslog(line: &str) -> Option<(Origin<'_>, &str)> {
+    let mut rest = line;
+    let mut word = || {
+        let from = rest.trim_ascii_start();
+        let end = from
+            .find(|c: char| c.is_ascii_whitespace())
+            .unwrap_or(from.len());
+        let (word, behind) = from.split_at(end);
+        rest = behind;
+        (!word.is_empty()).then_some(word)
+    };
+    let first = word()?;
     if MONTHS.contains(&first) {
-        let day: u8 = words.next()?.parse().ok()?;
-        let time = words.next()?;
+        let day: u8 = word()?.parse().ok()?;
+        let time = word()?;
         if !(1..=31).contains(&day) || time.matches(':').count() != 2 {
             return None;
         }
     } else if rfc3339(first).is_none() {
         return None;
     }
-    let host = words.next()?;
-    let unit = words.next()?;
-    let program = unit.strip_suffix(':')?;
-    let program = program.split('[').next()?;
-    let plain = |s: &str| {
+    let host = word()?;
+    let unit = word()?;
+    let program = unit.strip_suffix(':')?.split('[').next()?;
+    Some((plain(host, program)?, rest.trim_ascii_start()))
+}
+
+/// Names, and nothing that only stands where names would.
+fn plain<'l>(host: &'l str, unit: &'l str) -> Option<Origin<'l>> {
+    let name = |s: &str| {
         !s.is_empty()
             && s.chars().all(|c| {
                 c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '(' | ')')
             })
     };
-    (plain(host) && plain(program)).then_some(Origin {
-        host,
-        unit: program,
-    })
+    (name(host) && name(unit)).then_some(Origin { host, unit })
+}
+
+/// Fields of an entry as journald exports it that say whose it is.
+const FIELDS: usize = 64;
+
+/// Host, program and time of a message in journald's export format (`-o export`), in which an entry is one
+/// field a line and a blank line its end. `at` lies in the line with the message.
+///
+/// Source: systemd, JOURNAL_EXPORT_FORMATS.
+pub fn exported(text: &[u8], at: usize) -> Option<(Origin<'_>, Option<Timestamp>)> {
+    let own = crate::line_range(text, at);
+    text.get(own.clone())?.strip_prefix(b"MESSAGE=")?;
+    let (mut host, mut unit, mut command, mut time) = (None, None, None, None);
+    let mut note = |line: &std::ops::Range<usize>| -> bool {
+        let said = text.get(line.clone()).unwrap_or_default();
+        let Some((key, value)) = std::str::from_utf8(said)
+            .ok()
+            .and_then(|l| l.split_once('='))
+        else {
+            return false;
+        };
+        match key {
+            "_HOSTNAME" => host = Some(value),
+            "SYSLOG_IDENTIFIER" => unit = Some(value),
+            "_COMM" => command = Some(value),
+            "__REALTIME_TIMESTAMP" => time = value.parse().ok(),
+            _ => {}
+        }
+        true
+    };
+    let mut line = own.clone();
+    for _ in 0..FIELDS {
+        let Some(before) = line.start.checked_sub(1) else {
+            break;
+        };
+        line = crate::line_range(text, before);
+        if !note(&line) {
+            break;
+        }
+    }
+    line = own;
+    for _ in 0..FIELDS {
+        if line.end + 1 >= text.len() {
+            break;
+        }
+        line = crate::line_range(text, line.end + 1);
+        if !note(&line) {
+            break;
+        }
+    }
+    let time = time.and_then(|t| Timestamp::from_microsecond(t).ok());
+    Some((plain(host?, unit.or(command)?)?, time))
 }
 
 /// Did a logger begin this line? It starts with a time: of journald, syslog, klog, logrus, zap, or the
@@ -131,13 +226,37 @@ pub fn begins(head: &[u8]) -> bool {
     }
 }
 
-/// The line with backslash-escaped quotes as plain quotes, as logrus and JSON write them.
+/// The line with backslash-escaped quotes as plain quotes, as logrus and JSON write them, however often one
+/// wrapped the other.
 pub fn unescape(line: &str) -> std::borrow::Cow<'_, str> {
-    if line.contains("\\\"") {
-        line.replace("\\\"", "\"").into()
-    } else {
-        line.into()
+    if !line.contains("\\\"") {
+        return line.into();
     }
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(quote) = rest.find("\\\"") {
+        let (head, behind) = rest.split_at(quote);
+        out.push_str(head.trim_end_matches('\\'));
+        rest = behind.get(1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+/// Where a byte of the unescaped line stands in the line as it is written.
+pub fn written(line: &str, plain: usize) -> usize {
+    let (mut at, mut gone) = (0, 0);
+    while let Some(quote) = line.get(at..).and_then(|r| r.find("\\\"")) {
+        let quote = at + quote + 1;
+        let head = line.get(at..quote).unwrap_or_default();
+        let slashes = head.len() - head.trim_end_matches('\\').len();
+        if quote - slashes - gone > plain {
+            break;
+        }
+        gone += slashes;
+        at = quote;
+    }
+    (plain + gone).min(line.len())
 }
 
 /// The mark that `kubectl cluster-info dump` sets before and after each container's log.
@@ -195,6 +314,20 @@ mod tests {
             t("{\"level\":\"warn\",\"ts\":\"2026-11-21T07:53:16.1Z\"}").as_deref(),
             Some("2026-11-21T07:53:16.1Z")
         );
+        assert_eq!(
+            t("Nov 21 07:53:16 n1 k3s[1]: time=\"2026-11-21T07:53:16Z\" level=info").as_deref(),
+            Some("2026-11-21T07:53:16Z")
+        );
+        assert_eq!(
+            t("{\"_HOSTNAME\":\"n1\",\"__REALTIME_TIMESTAMP\":\"1795247596000000\",\"MESSAGE\":\"x\"}")
+                .as_deref(),
+            Some("2026-11-21T07:53:16Z")
+        );
+        assert_eq!(
+            t("{\"log\":\"x\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-21T07:53:16.5Z\"}")
+                .as_deref(),
+            Some("2026-11-21T07:53:16.5Z")
+        );
         for partial in [
             "E1121 07:53:16.759693 1 a.go:1] x",
             "Nov 21 07:53:16 n1 k3s[1]: x",
@@ -207,11 +340,16 @@ mod tests {
 
     #[test]
     fn journals_name_host_and_program() {
-        let o = |s: &str| origin(s).map(|o| (o.host, o.unit));
+        let o = |s: &'static str| origin(s).map(|o| (o.host, o.unit));
         let want = Some(("n1", "k3s"));
         assert_eq!(o("Mar 10 11:00:00 n1 k3s[812]: time=\"x\""), want);
         assert_eq!(o("2026-03-10T11:00:00+0000 n1 k3s[812]: x"), want);
         assert_eq!(o("Mar  1 11:00:00 n1 k3s: x"), want);
+        assert_eq!(
+            o("{\"MESSAGE\":\"x\",\"_HOSTNAME\":\"n1\",\"SYSLOG_IDENTIFIER\":\"k3s\"}"),
+            want
+        );
+        assert_eq!(o("{\"_HOSTNAME\":\"n1\",\"_COMM\" : \"k3s\"}"), want);
         assert_eq!(o("2026-03-10T11:00:00Z stderr F x"), None);
         assert_eq!(o("time=\"2026-03-10T11:00:00Z\" level=info"), None);
     }
@@ -229,5 +367,34 @@ mod tests {
             (true, "agent", "apps", "g-1")
         );
         assert!(dump_mark("==== something else ====").is_none());
+    }
+
+    #[test]
+    fn exported_entries_say_whose_they_are() {
+        let text = b"__CURSOR=a\n__REALTIME_TIMESTAMP=1795247596000000\n_HOSTNAME=n1\nMESSAGE=it broke\nSYSLOG_IDENTIFIER=k3s\n\n_HOSTNAME=n2\nMESSAGE=other\n_COMM=sshd\n";
+        let at = |what: &[u8]| memchr::memmem::find(text, what).unwrap();
+        let (origin, time) = exported(text, at(b"it broke")).unwrap();
+        assert_eq!((origin.host, origin.unit), ("n1", "k3s"));
+        assert_eq!(time.unwrap().to_string(), "2026-11-21T07:53:16Z");
+        let (origin, time) = exported(text, at(b"other")).unwrap();
+        assert_eq!((origin.host, origin.unit, time), ("n2", "sshd", None));
+        assert_eq!(exported(text, at(b"n2")), None);
+    }
+
+    #[test]
+    fn escapes_go_at_every_depth() {
+        for (line, plain) in [
+            (r#"a \"b\" c"#, r#"a "b" c"#),
+            (r#"a \\\"b\\\" \\n"#, r#"a "b" \\n"#),
+            ("none", "none"),
+        ] {
+            assert_eq!(unescape(line), plain);
+            for (at, c) in plain.char_indices().filter(|(_, c)| c.is_alphabetic()) {
+                assert_eq!(
+                    line.get(written(line, at)..).unwrap().chars().next(),
+                    Some(c)
+                );
+            }
+        }
     }
 }

@@ -334,10 +334,14 @@ impl Part<'_> {
         let entity = event
             .filter(|e| !e.as_str().is_empty())
             .or(self.owner.entity.as_ref());
-        let origin = if self.owner.entity.is_none() && event.is_none() {
-            log::origin(&head).unwrap_or_default()
+        // A line of JSON says in any place whose it is.
+        let line_said = if head.starts_with('{') { &said } else { &head };
+        let (origin, exported) = if self.owner.entity.is_some() || event.is_some() {
+            (log::Origin::default(), None)
+        } else if head.starts_with("MESSAGE=") {
+            log::exported(text, at).unwrap_or_default()
         } else {
-            log::Origin::default()
+            (log::origin(line_said).unwrap_or_default(), None)
         };
         let known = out.hits.iter_mut().find(|h| {
             h.signal == signal.id
@@ -365,12 +369,12 @@ impl Part<'_> {
                         .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
                         .collect(),
                     c.get(0).map_or(hit..hit, |m| {
-                        written(&said, m.start())..written(&said, m.end())
+                        log::written(&said, m.start())..log::written(&said, m.end())
                     }),
                 ),
             },
         };
-        let time = log::time_of(&head);
+        let time = exported.or_else(|| log::time_of(line_said));
         let number = lines.number(text, line.start);
         let exemplar = (!full).then(|| LogLine {
             line: number,
@@ -436,20 +440,6 @@ impl Part<'_> {
             });
         }
     }
-}
-
-/// Where a place of the unescaped line stands in the line as written.
-fn written(line: &str, plain: usize) -> usize {
-    let mut at = 0;
-    let mut escapes = 0;
-    for (i, _) in line.match_indices("\\\"") {
-        if i - escapes >= plain {
-            break;
-        }
-        escapes += 1;
-        at = escapes;
-    }
-    (plain + at).min(line.len())
 }
 
 /// At most 400 characters of a line: all that matched where that is short enough, in its middle, else
@@ -547,6 +537,80 @@ mod tests {
         );
     }
 
+    /// The same message in the forms that journald prints it in.
+    #[test]
+    fn journals_say_whose_they_are_in_every_form() {
+        let said = r#"time="2026-11-21T07:53:16Z" msg="plugin/loop: Loop (1.2.3.4:5 -> x)""#;
+        let json = serde_json::json!({
+            "__CURSOR": "s=1", "_HOSTNAME": "n1", "MESSAGE": said, "_PID": "812",
+            "__REALTIME_TIMESTAMP": "1795247596000000", "SYSLOG_IDENTIFIER": "k3s",
+        });
+        for text in [
+            format!("Nov 21 07:53:16 n1 k3s[812]: {said}\n"),
+            format!("2026-11-21T07:53:16+0000 n1 k3s[812]: {said}\n"),
+            format!("{json}\n"),
+            format!(
+                "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795247596000000\n_HOSTNAME=n1\nMESSAGE={said}\nSYSLOG_IDENTIFIER=k3s\n\n__CURSOR=s=2\n_HOSTNAME=n2\nMESSAGE=well\n"
+            ),
+        ] {
+            let got = scan(text.as_bytes());
+            let hit = &got.hits[0];
+            assert_eq!(
+                (hit.host.as_str(), hit.program.as_str()),
+                ("n1", "k3s"),
+                "{text}"
+            );
+            assert_eq!(hit.lines[0].groups, ["1.2.3.4:5"], "{text}");
+            assert_eq!(
+                hit.last.map(|t| t.to_string()).as_deref(),
+                Some("2026-11-21T07:53:16Z"),
+                "{text}"
+            );
+        }
+    }
+
+    /// In pieces or whole, in one thread or many: the same hits, lines and tails.
+    #[test]
+    fn pieces_give_what_the_whole_gives() {
+        let mut text = String::new();
+        for n in 0..60_000 {
+            let said = match n % 97 {
+                0 => "plugin/loop: Loop (1.2.3.4:5 -> :53)",
+                1 => "failure in name resolution",
+                _ => "all is well, and a few words more to fill the line",
+            };
+            text.push_str(&format!("Nov 21 07:53:16 n{} k3s[1]: {n} {said}\n", n % 3));
+        }
+        let set = SignalSet::new(&SIGNALS);
+        let show = |s: &Scanned| {
+            let hits: Vec<_> = s
+                .hits
+                .iter()
+                .map(|h| {
+                    format!(
+                        "{} {} {} {} {:?}",
+                        h.signal, h.host, h.count, h.last_line, h.lines
+                    )
+                })
+                .collect();
+            let tails: Vec<_> = s.tails.iter().map(|t| format!("{:?}", t.lines)).collect();
+            (hits, tails, s.lines)
+        };
+        let whole = show(&scan(text.as_bytes()));
+        assert_eq!((whole.0.len(), whole.2), (6, 60_000));
+        for size in [1 << 10, 100_000, 3 << 20] {
+            let mut log = Log::new(0, Owner::default(), b"");
+            let mut at = 0;
+            while at < text.len() {
+                let end = (at + size).min(text.len());
+                let end = text[..end].rfind('\n').map_or(end, |n| n + 1);
+                log.take(&set, &text.as_bytes()[at..end], &[]);
+                at = end;
+            }
+            assert_eq!(show(&log.finish()), whole, "{size}");
+        }
+    }
+
     #[test]
     fn long_lines_are_quoted_around_what_matched() {
         let far = "x".repeat(900);
@@ -557,7 +621,6 @@ mod tests {
         assert!(text.contains("Loop (1.2.3.4:5 ->"), "{text}");
         let at = text.find("Loop (").unwrap();
         assert!((150..250).contains(&at), "in its middle, not at {at}");
-        assert_eq!(written("a\\\"b\\\"c", 4), 6);
         assert_eq!(
             around(&format!("{far}é end"), 900, 0..0).chars().last(),
             Some('d')
