@@ -175,7 +175,7 @@ const SHOWS: &[(&str, K, &str)] = &[
 pub(super) fn observe(cx: &mut Context<'_>) {
     let mut found = Vec::new();
     for (signal, kind, meaning) in SHOWS {
-        for (id, lines) in host::spoken(cx, &[signal], meaning) {
+        for (id, lines) in host::by_host(host::lines(cx, &[signal], meaning)) {
             let count = lines.iter().map(|l| l.count).max().unwrap_or(1);
             if let Some(last) = lines.last() {
                 found.push(one(

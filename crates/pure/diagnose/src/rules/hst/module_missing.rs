@@ -19,8 +19,7 @@
 //! Do not copy modules of another kernel. A warning of k3s that it could not load a module alone means
 //! nothing: it may be built in.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -74,15 +73,15 @@ const NEEDED: &[&str] = &[
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let fails: Vec<&str> = FAILS.iter().map(|(s, _)| *s).collect();
-    let fails = told::lines(cx, &fails, "the kernel does not know what is asked of it");
-    let tried = told::lines(
+    let fails = host::lines(cx, &fails, "the kernel does not know what is asked of it");
+    let tried = host::lines(
         cx,
         &["module.not-found"],
         "modprobe does not find the module",
     );
-    let warned = told::lines(cx, &["module.not-loaded"], "k3s could not load it");
+    let warned = host::lines(cx, &["module.not-loaded"], "k3s could not load it");
     // A person who runs modprobe looks for the fault; the unit's own attempt before each start is routine.
-    let asked: Vec<_> = told::facts(cx, |v| match v {
+    let asked: Vec<_> = host::facts(cx, |v| match v {
         Value::ModuleMissing(m) if NEEDED.contains(&m.as_str()) => Some(m.clone()),
         Value::Check(name, false, said)
             if said.contains("(fail)") && name.starts_with("CONFIG_") =>
@@ -98,7 +97,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|(f, _)| !f.text.contains("modprobe["))
         .collect();
     // Tables of the legacy backend are missing as well where nf_tables is the one in use.
-    let backends = !told::lines(
+    let backends = !host::lines(
         cx,
         &[
             "iptables.incompatible",
@@ -113,7 +112,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .filter(|l| !(backends && matches!(l.signal, "module.table" | "module.extension")))
         .collect();
-    let hosts = told::by_host(fails);
+    let hosts = host::by_host(fails);
     for (host, lines) in &hosts {
         let module = lines
             .iter()
@@ -136,7 +135,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     if let Some((fact, name)) = asked.first() {
-        let host = crate::analysis::host::entity(&fact.host);
+        let host = host::entity(&fact.host);
         let mut finding =
             found(cx, &host, name, &[]).term(80, "it was asked for, and is not there");
         for (fact, name) in &asked {
@@ -158,7 +157,7 @@ fn module_of(line: &Told) -> String {
     }
 }
 
-fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Finding {
+fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) -> Finding {
     let which = if module.is_empty() {
         "a module that is needed".to_owned()
     } else {
@@ -173,7 +172,7 @@ fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Fin
         .check_first("Load it, and have it loaded at boot.", command!("modprobe {}", module))
         .advice("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-…), install that.")
         .dont("Don't copy modules of another kernel.");
-    told::claim(
+    host::claim(
         cx,
         finding,
         host,

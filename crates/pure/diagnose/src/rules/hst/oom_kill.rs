@@ -18,7 +18,8 @@
 //! Do not just restart the victim: the next kill comes at the same level. Do not put swap under etcd
 //! to get by.
 
-use crate::analysis::{oom, told};
+use crate::analysis::host;
+use crate::analysis::oom;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -107,7 +108,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// Units that systemd saw killed for memory. A scope of a pod is the pod's own limit.
 fn services(cx: &Context<'_>) -> Vec<Finding> {
-    let lines = told::lines(
+    let lines = host::lines(
         cx,
         &["systemd.oom-unit", "systemd.oom-killed", "systemd.oomd"],
         "systemd saw the kill",
@@ -120,14 +121,14 @@ fn services(cx: &Context<'_>) -> Vec<Finding> {
                 .any(|w| l.group(0).contains(w))
         })
         .collect();
-    told::by_host(lines)
+    host::by_host(lines)
         .into_iter()
         .map(|(host, lines)| {
             let unit = lines.first().map_or("", |l| l.group(0)).to_owned();
             let finding = found(host.clone(), &unit)
                 .term(84, "systemd says that the kernel killed it for memory")
                 .cite_all(lines.iter().map(|l| l.evidence.clone()));
-            told::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
+            host::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
         })
         .collect()
 }

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not run k3s-uninstall.sh to get rid of the holder: it deletes the data too.
 
-use crate::analysis::host::{called, spoken};
+use crate::analysis::host::{self, called};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,11 +29,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.port-taken"],
         "the kernel refuses the port: somebody has it",
-    ) {
+    )) {
         let Some(first) = lines.first() else { continue };
         let port = first.line.groups.get(2).cloned().unwrap_or_default();
         out.push(
