@@ -21,7 +21,8 @@
 
 use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
-use defib_model::fact::Value;
+use defib_model::Evidence;
+use defib_model::fact::{Fact, Value};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -70,6 +71,9 @@ const NEEDED: &[&str] = &[
     "dm_crypt",
     "rbd",
 ];
+
+/// Ends of the releases of Ubuntu's kernels.
+const UBUNTU: &[&str] = &["-generic", "-raspi", "-aws", "-azure", "-gcp", "-kvm"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let fails: Vec<&str> = FAILS.iter().map(|(s, _)| *s).collect();
@@ -129,7 +133,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
-        out.push(finding);
+        out.push(finding.cite_all(release(cx, host)));
     }
     if !hosts.is_empty() {
         return;
@@ -141,7 +145,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
-        out.push(finding.cite_all(warned.iter().map(|l| l.evidence.clone())));
+        out.push(
+            finding
+                .cite_all(warned.iter().map(|l| l.evidence.clone()))
+                .cite_all(release(cx, &host)),
+        );
     }
 }
 
@@ -157,12 +165,31 @@ fn module_of(line: &Told) -> String {
     }
 }
 
+/// The kernel that runs there, where `uname` says it.
+fn kernel<'c>(cx: &'c Context<'_>, host: &EntityId) -> Option<(&'c Fact, &'c str)> {
+    let name = host.name().to_owned();
+    host::facts(cx, |v| match v {
+        Value::Kernel(release) => Some(release.as_str()),
+        _ => None,
+    })
+    .find(|(f, _)| host::same_host(&f.host, &name))
+}
+
+fn release(cx: &Context<'_>, host: &EntityId) -> Option<Evidence> {
+    kernel(cx, host).map(|(f, _)| cx.fact(f, "the kernel that runs"))
+}
+
 fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) -> Finding {
     let which = if module.is_empty() {
         "a module that is needed".to_owned()
     } else {
         module.to_owned()
     };
+    // Ubuntu packs most modules apart, by release.
+    let package = kernel(cx, host)
+        .map(|(_, r)| r)
+        .filter(|r| UBUNTU.iter().any(|u| r.ends_with(u)))
+        .unwrap_or("…");
     let finding = RULE
         .on(host.clone())
         .title(format!("the running kernel of {} lacks {which}", called(host)))
@@ -170,7 +197,7 @@ fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) ->
         .cite_all(lines.iter().map(|l| l.evidence.clone()))
         .safe("Does the running kernel have its modules?", "uname -r; ls /lib/modules; k3s check-config")
         .check_first("Load it, and have it loaded at boot.", command!("modprobe {}", module))
-        .advice("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-…), install that.")
+        .advice(format!("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-{package}), install that."))
         .dont("Don't copy modules of another kernel.");
     host::claim(
         cx,

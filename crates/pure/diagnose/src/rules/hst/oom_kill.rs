@@ -21,6 +21,8 @@
 use crate::analysis::host;
 use crate::analysis::oom;
 use crate::rules::prelude::*;
+use defib_model::Evidence;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -128,9 +130,29 @@ fn services(cx: &Context<'_>) -> Vec<Finding> {
             let finding = found(host.clone(), &unit)
                 .term(84, "systemd says that the kernel killed it for memory")
                 .cite_all(lines.iter().map(|l| l.evidence.clone()));
+            let finding = match short(cx, &host) {
+                // A unit may have a limit of its own; where the machine has nothing left, it was that.
+                Some(e) => finding
+                    .term(6, "the machine has next to no memory left")
+                    .cite(e),
+                None => finding,
+            };
             host::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
         })
         .collect()
+}
+
+/// What `free` shows, where less than a tenth is left.
+fn short(cx: &Context<'_>, host: &EntityId) -> Option<Evidence> {
+    let name = host.name().to_owned();
+    host::facts_anywhere(cx, |v| match v {
+        Value::Memory(total, available) => Some((*total, *available)),
+        _ => None,
+    })
+    .find(|(f, (total, available))| {
+        host::same_host(&f.host, &name) && available.saturating_mul(10) < *total
+    })
+    .map(|(f, _)| cx.fact(f, "hardly any memory is available"))
 }
 
 fn found(entity: EntityId, victim: &str) -> Finding {
