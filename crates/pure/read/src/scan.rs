@@ -235,36 +235,34 @@ impl Scan<'_> {
         }
         // Whose it is may become known by the other files.
         let entity = owner.entity.clone().unwrap_or_default();
-        {
-            let mut tail: Vec<LogLine> = Vec::new();
-            let mut end = text.len();
-            let mut number = lines.number(bytes, range.end.saturating_sub(1));
-            while tail.len() < TAIL && end > 0 {
-                let body = text.get(..end).unwrap_or_default();
-                let body = body.strip_suffix(b"\n").unwrap_or(body);
-                let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
-                let head = body.len().min(start + BEFORE);
-                let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
-                if !line.trim().is_empty() {
-                    tail.push(LogLine {
-                        line: number,
-                        text: around(line.trim_end(), 0, 0..0),
-                        time: log::time_of(&line),
-                        groups: Vec::new(),
-                    });
-                }
-                number = number.saturating_sub(1);
-                end = start;
-            }
-            tail.reverse();
-            if !tail.is_empty() {
-                out.tails.push(LogTail {
-                    entity,
-                    container: owner.container.clone(),
-                    entry,
-                    lines: tail,
+        let mut tail: Vec<LogLine> = Vec::new();
+        let mut end = text.len();
+        let mut number = lines.number(bytes, range.end.saturating_sub(1));
+        while tail.len() < TAIL && end > 0 {
+            let body = text.get(..end).unwrap_or_default();
+            let body = body.strip_suffix(b"\n").unwrap_or(body);
+            let start = memchr::memrchr(b'\n', body).map_or(0, |i| i + 1);
+            let head = body.len().min(start + BEFORE);
+            let line = String::from_utf8_lossy(body.get(start..head).unwrap_or_default());
+            if !line.trim().is_empty() {
+                tail.push(LogLine {
+                    line: number,
+                    text: around(line.trim_end(), 0, 0..0),
+                    time: log::time_of(&line),
+                    groups: Vec::new(),
                 });
             }
+            number = number.saturating_sub(1);
+            end = start;
+        }
+        tail.reverse();
+        if !tail.is_empty() {
+            out.tails.push(LogTail {
+                entity,
+                container: owner.container.clone(),
+                entry,
+                lines: tail,
+            });
         }
     }
 }
