@@ -47,6 +47,8 @@ pub struct Told<'c> {
     pub host: EntityId,
     /// What an event that says it is about.
     pub about: Option<EntityId>,
+    /// The container's pod, if the line stands in a container's log.
+    pub speaker: Option<&'c EntityId>,
     /// The file, as an index into `Cluster::entries`.
     pub entry: u32,
     /// The program that the line names.
@@ -131,6 +133,7 @@ pub fn lines<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<To
                     signal: hit.signal,
                     host: host.clone(),
                     about: about.cloned(),
+                    speaker: hit.entity.as_ref().filter(|_| !hit.event),
                     entry: hit.entry,
                     program: &hit.program,
                     line,
