@@ -19,6 +19,12 @@ pub(crate) fn narrow(report: &mut Report, namespace: &str) {
         .root_causes
         .retain(|c| inside(&c.entity) || c.explains.iter().any(left));
     report.candidates.retain(|c| inside(&c.entity));
+    let told = |entity: &EntityId| {
+        let mut causes = report.root_causes.iter().map(|c| &c.entity);
+        let mut candidates = report.candidates.iter().map(|c| &c.entity);
+        causes.any(|e| e == entity) || candidates.any(|e| e == entity)
+    };
+    report.contradictions.retain(|c| told(&c.entity));
     for cause in &mut report.root_causes {
         cause.explains.retain(left);
     }

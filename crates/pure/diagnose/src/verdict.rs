@@ -233,6 +233,7 @@ fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCa
         confidence: f.confidence(),
         terms: f.terms.clone(),
         evidence: f.evidence.iter().take(QUOTES).cloned().collect(),
+        against: f.against.iter().take(QUOTES).cloned().collect(),
         explains: explained
             .iter()
             .filter_map(|i| cx.conditions.get(*i))

@@ -1,6 +1,7 @@
 //! What a file is, told by its content alone: names are hints that people change.
 //!
-//! Deliberately absent: archives and command output, which come with the readers that need them.
+//! Deliberately absent: archives, which are unpacked before anything is asked here, and what commands
+//! printed: that is text, and its forms are told line by line (`text`).
 
 /// What the bytes look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ pub enum Value {
     /// Nothing.
     #[default]
     None,
-    /// A command that somebody ran: its words, and how it is known to have ended (its own last line).
+    /// A command that somebody ran, as its words. How it ended, the facts behind it say, if at all.
     Ran(Vec<String>),
     /// An error that a command printed, its lines joined.
     Error(String),
@@ -56,8 +56,6 @@ pub enum Value {
     Kernel(String),
     /// A kernel module that `modprobe` does not find.
     ModuleMissing(String),
-    /// The loaded modules, if the listing is whole.
-    Modules(Vec<String>),
     /// A route.
     Route(Route),
     /// An address of an interface: interface, address, prefix length.
@@ -125,7 +123,7 @@ pub enum Value {
     Device {
         /// Name.
         name: String,
-        /// Type (`disk`, `part`, `lvm`…).
+        /// Type (`disk`, `part`, `lvm`, `mpath`…).
         kind: String,
         /// Size as printed.
         size: String,

@@ -138,6 +138,9 @@ pub struct RootCause {
     pub terms: Vec<Term>,
     /// What shows it, best first, five at most.
     pub evidence: Vec<Evidence>,
+    /// What speaks against it, five at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Evidence>,
     /// Symptoms that it explains.
     pub explains: Vec<String>,
     /// The chain from a symptom to the cause.

@@ -14,7 +14,11 @@ const FIELD: usize = 64 << 10;
 /// Every piece of evidence of a report.
 fn each(report: &mut Report, mut f: impl FnMut(&mut Evidence)) {
     for cause in &mut report.root_causes {
-        cause.evidence.iter_mut().for_each(&mut f);
+        cause
+            .evidence
+            .iter_mut()
+            .chain(&mut cause.against)
+            .for_each(&mut f);
     }
     for candidate in &mut report.candidates {
         candidate

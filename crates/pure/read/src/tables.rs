@@ -169,7 +169,6 @@ fn place(c: &mut Cluster, obj: ObjId, view: View) {
     }
 }
 
-/// The latest time that the API server or a kubelet wrote into an object.
 /// Of a Lease only what is asked for here.
 #[derive(serde::Deserialize)]
 struct Lease {
@@ -182,6 +181,7 @@ struct LeaseSpec {
     renew_time: Option<jiff::Timestamp>,
 }
 
+/// The latest time that the API server or a kubelet wrote into an object.
 fn latest(c: &Cluster) -> Option<jiff::Timestamp> {
     let events = c.events.iter().filter_map(|e| e.last).max();
     let pods = c

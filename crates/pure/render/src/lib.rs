@@ -8,6 +8,8 @@ pub mod json;
 pub mod markdown;
 pub mod mermaid;
 pub mod page;
+#[cfg(test)]
+mod sample;
 pub mod sarif;
 pub mod style;
 pub mod text;

@@ -2,9 +2,24 @@
 
 use std::fmt::Write as _;
 
-use defib_model::report::{Report, Verdict};
+use defib_model::report::{Evidence, Report, Verdict};
 
 use crate::clean;
+
+/// Where it stands, and the words.
+fn place(e: &Evidence) -> String {
+    let file = clean::markdown(&e.file);
+    let text = clean::code(&e.text);
+    format!("{file}:{} {text}", e.line)
+}
+
+/// Quotations with what they mean, as a list.
+fn quotations(list: &[Evidence], out: &mut String) {
+    for e in list {
+        let meaning = clean::markdown(&e.meaning);
+        let _ = writeln!(out, "- {}  \n  {meaning}", place(e));
+    }
+}
 
 /// The whole report.
 pub fn report(r: &Report) -> String {
@@ -31,15 +46,10 @@ pub fn report(r: &Report) -> String {
             let _ = writeln!(out, "- {:+} {}", t.points, clean::markdown(&t.text));
         }
         let _ = writeln!(out, "\n**Evidence**\n");
-        for e in &c.evidence {
-            let _ = writeln!(
-                out,
-                "- {}:{} {}  \n  {}",
-                clean::markdown(&e.file),
-                e.line,
-                clean::code(&e.text),
-                clean::markdown(&e.meaning)
-            );
+        quotations(&c.evidence, &mut out);
+        if !c.against.is_empty() {
+            let _ = writeln!(out, "\n**Against**\n");
+            quotations(&c.against, &mut out);
         }
         if !c.why.is_empty() {
             let _ = writeln!(out, "\n**Why** {}", clean::markdown(&c.why));
@@ -77,6 +87,11 @@ pub fn report(r: &Report) -> String {
                 clean::code(&c.class),
                 clean::markdown(&c.title)
             );
+            for (sign, list) in [("for", &c.pro), ("against", &c.con)] {
+                for e in list {
+                    let _ = writeln!(out, "  - {sign}: {}", place(e));
+                }
+            }
         }
         out.push('\n');
     }
@@ -98,6 +113,15 @@ pub fn report(r: &Report) -> String {
         }
         out.push('\n');
     }
+    if !r.contradictions.is_empty() {
+        let _ = writeln!(out, "## Contradicts itself\n");
+        for c in &r.contradictions {
+            let _ = writeln!(out, "- {}", clean::code(c.entity.as_str()));
+            let _ = writeln!(out, "  - this: {}", place(&c.a));
+            let _ = writeln!(out, "  - but: {}", place(&c.b));
+        }
+        out.push('\n');
+    }
     if !r.gaps.is_empty() {
         let _ = writeln!(out, "## Could not be read\n");
         for g in &r.gaps {
@@ -113,4 +137,24 @@ pub fn report(r: &Report) -> String {
         let _ = writeln!(out, "\nNote: {}", clean::markdown(&note.text));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_speaks_against_stands_beside_what_speaks_for() {
+        let text = report(&sample::divided());
+        for want in [
+            "**Evidence**\n\n- host.txt:1 `the disk is full`  \n  nothing can be written\n",
+            "**Against**\n\n- host.txt:9 `41% used`  \n  it has room\n",
+            "- `mount-limit-reached` too many mounts\n  - for: host.txt:1 `the disk is full`\n  - against: host.txt:7 `3 mounts`\n",
+            "## Contradicts itself\n\n- `host/a`\n  - this: host.txt:1 `the disk is full`\n  - but: host.txt:9 `41% used`\n",
+        ] {
+            assert!(text.contains(want), "{want}\n---\n{text}");
+        }
+        assert!(!report(&Report::default()).contains("Contradicts"));
+    }
 }

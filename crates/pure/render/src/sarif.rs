@@ -1,11 +1,25 @@
 //! The report as SARIF 2.1.0, for the places that show findings beside files.
 
-use defib_model::report::Report;
+use defib_model::report::{Evidence, Report};
 use serde_json::json;
 
 use crate::clean;
 
-/// The whole report.
+fn places(list: &[Evidence]) -> Vec<serde_json::Value> {
+    list.iter()
+        .map(|e| {
+            json!({
+                "physicalLocation": {
+                    "artifactLocation": {"uri": clean::line(&e.file)},
+                    "region": {"startLine": e.line.max(1), "snippet": {"text": clean::line(&e.text)}},
+                },
+                "message": {"text": clean::line(&e.meaning)},
+            })
+        })
+        .collect()
+}
+
+/// The whole report. What speaks against a cause is its related locations.
 pub fn report(r: &Report) -> serde_json::Value {
     let rules: Vec<_> = r
         .root_causes
@@ -21,24 +35,12 @@ pub fn report(r: &Report) -> serde_json::Value {
         .root_causes
         .iter()
         .map(|c| {
-            let locations: Vec<_> = c
-                .evidence
-                .iter()
-                .map(|e| {
-                    json!({
-                        "physicalLocation": {
-                            "artifactLocation": {"uri": clean::line(&e.file)},
-                            "region": {"startLine": e.line.max(1), "snippet": {"text": clean::line(&e.text)}},
-                        },
-                        "message": {"text": clean::line(&e.meaning)},
-                    })
-                })
-                .collect();
             json!({
                 "ruleId": c.code,
                 "level": "error",
                 "message": {"text": clean::line(&c.title)},
-                "locations": locations,
+                "locations": places(&c.evidence),
+                "relatedLocations": places(&c.against),
                 "partialFingerprints": {"defib/v1": c.id},
                 "rank": (c.confidence * 100.0).round(),
             })

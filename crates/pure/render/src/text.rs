@@ -115,6 +115,7 @@ fn causes(r: &Report, style: &Style, out: &mut String) {
     }
     open_symptoms(r, style, out);
     candidates(r, style, out);
+    contradictions(r, style, out);
     gaps(r, style, out);
     notes(r, style, out);
 }
@@ -168,6 +169,35 @@ fn place(e: &Evidence) -> String {
     clean::line(&out)
 }
 
+/// Where it stands, as a line of its own.
+fn position(style: &Style, out: &mut String, name: &str, e: &Evidence) {
+    let at = style.ink(Ink::Dim, &place(e));
+    let _ = writeln!(out, "{}{at}", label(style, name));
+}
+
+/// The words themselves, behind a bar. Whole: what decides may stand anywhere in them, and they are 400
+/// characters at most.
+fn words(style: &Style, out: &mut String, e: &Evidence) {
+    let bar = if style.ascii { "|" } else { "│" };
+    for line in style.wrap(&clean::line(&e.text), LABEL + 2) {
+        let _ = writeln!(out, "{}{bar} {line}", " ".repeat(LABEL));
+    }
+}
+
+/// Quotations with what they mean, and the command that shows the first.
+fn quotations(style: &Style, out: &mut String, name: &str, list: &[Evidence]) {
+    for (i, e) in list.iter().enumerate() {
+        position(style, out, if i == 0 { name } else { "" }, e);
+        words(style, out, e);
+        for line in style.wrap(&format!("= {}", clean::line(&e.meaning)), LABEL) {
+            let _ = writeln!(out, "{}{line}", " ".repeat(LABEL));
+        }
+        if let Some(show) = e.show.as_ref().filter(|_| i == 0 || style.all) {
+            command(style, out, show);
+        }
+    }
+}
+
 fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
     let head = format!("{} {}", c.code, clean::line(&c.title));
     for (i, line) in style.wrap(&head, 2).iter().enumerate() {
@@ -199,29 +229,8 @@ fn block(r: &Report, c: &RootCause, style: &Style, out: &mut String) {
             }
         }
     }
-    for (i, e) in c.evidence.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "{}{}",
-            label(style, if i == 0 { "evidence" } else { "" }),
-            style.ink(Ink::Dim, &place(e))
-        );
-        // Whole: what decides may stand anywhere in it, and it is 400 characters at most.
-        for line in style.wrap(&clean::line(&e.text), LABEL + 2) {
-            let _ = writeln!(
-                out,
-                "{}{} {line}",
-                " ".repeat(LABEL),
-                if style.ascii { "|" } else { "│" }
-            );
-        }
-        for line in style.wrap(&format!("= {}", clean::line(&e.meaning)), LABEL) {
-            let _ = writeln!(out, "{}{line}", " ".repeat(LABEL));
-        }
-        if let Some(show) = e.show.as_ref().filter(|_| i == 0 || style.all) {
-            command(style, out, show);
-        }
-    }
+    quotations(style, out, "evidence", &c.evidence);
+    quotations(style, out, "against", &c.against);
     if !c.why.is_empty() {
         paragraph(style, out, "why", &c.why);
     }
@@ -385,6 +394,32 @@ fn candidates(r: &Report, style: &Style, out: &mut String) {
     }
 }
 
+/// Places that can't both hold: whoever reads the report should know before they act on one of them.
+fn contradictions(r: &Report, style: &Style, out: &mut String) {
+    if r.contradictions.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{} contradicts itself:", style.mark(Ink::Warn));
+    let shown = if style.all {
+        r.contradictions.len()
+    } else {
+        r.contradictions.len().min(BLOCKS)
+    };
+    for c in r.contradictions.iter().take(shown) {
+        for line in style.wrap(&clean::line(c.entity.as_str()), 2) {
+            let _ = writeln!(out, "  {line}");
+        }
+        for (name, e) in [("this", &c.a), ("but", &c.b)] {
+            position(style, out, name, e);
+            words(style, out, e);
+        }
+    }
+    if shown < r.contradictions.len() {
+        let more = r.contradictions.len() - shown;
+        let _ = writeln!(out, "  and {more} more: --all shows them");
+    }
+}
+
 fn gaps(r: &Report, style: &Style, out: &mut String) {
     if r.gaps.is_empty() {
         return;
@@ -425,6 +460,41 @@ fn unknown(r: &Report, style: &Style, out: &mut String) {
     let _ = writeln!(out, "{} {what}{}", style.mark(Ink::Dim), as_of(r));
     open_symptoms(r, style, out);
     candidates(r, style, out);
+    contradictions(r, style, out);
     gaps(r, style, out);
     notes(r, style, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_speaks_against_stands_beside_what_speaks_for() {
+        let text = report(&sample::divided(), &Style::default());
+        for want in [
+            "  evidence host.txt:1\n           │ the disk is full\n           = nothing can be written\n",
+            "  against  host.txt:9\n           │ 41% used\n           = it has room\n",
+            "      for: the disk is full\n      against: 3 mounts\n",
+            "‼ contradicts itself:\n  host/a\n  this     host.txt:1\n           │ the disk is full\n  but      host.txt:9\n           │ 41% used\n",
+        ] {
+            assert!(text.contains(want), "{want}\n---\n{text}");
+        }
+        assert!(!report(&Report::default(), &Style::default()).contains("contradicts"));
+    }
+
+    #[test]
+    fn contradictions_keep_the_frame_and_are_few() {
+        let mut r = sample::divided();
+        let mut one = r.contradictions.pop().unwrap();
+        one.b.text = "x".repeat(300);
+        one.a.text = "a word ".repeat(40);
+        r.contradictions = vec![one; 7];
+        let text = report(&r, &Style::default());
+        let wide = text.lines().find(|l| l.chars().count() > 80);
+        assert_eq!(wide, None);
+        assert_eq!(text.matches("  but      ").count(), BLOCKS);
+        assert!(text.contains("and 2 more: --all shows them"));
+    }
 }

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use defib_model::Evidence;
 use defib_model::fact::Value;
 
-use super::told;
+use super::host;
 use crate::context::Context;
 
 /// A network: address and prefix length.
@@ -55,7 +55,7 @@ const POD_RANGE: &[&str] = &["cluster-cidr", "pod-network-cidr"];
 /// The ranges that the cluster is told to take pods' addresses from.
 pub fn configured(cx: &Context<'_>) -> Vec<Shown> {
     let mut out = Vec::new();
-    for (fact, value) in told::facts(cx, |v| match v {
+    for (fact, value) in host::facts(cx, |v| match v {
         Value::Setting { name, value, .. } if POD_RANGE.contains(&name.as_str()) => Some(value),
         _ => None,
     }) {
@@ -88,7 +88,7 @@ pub fn of_nodes(cx: &Context<'_>) -> Vec<Shown> {
 
 /// The pools of the network plugin.
 pub fn pools(cx: &Context<'_>) -> Vec<Shown> {
-    let mut out: Vec<Shown> = told::lines(
+    let mut out: Vec<Shown> = host::lines(
         cx,
         &["cni.network", "cni.flannel-network", "cni.pool"],
         "the network plugin's own range",
@@ -150,7 +150,7 @@ pub fn of_hosts(cx: &Context<'_>) -> Vec<Shown> {
             }
         }
     }
-    for (fact, net) in told::facts(cx, |v| match v {
+    for (fact, net) in host::facts(cx, |v| match v {
         Value::Address(interface, ip, length) if !is_virtual(interface) => {
             Net::parse(&format!("{ip}/{length}")).filter(|n| n.length >= 8)
         }

@@ -5,13 +5,13 @@
 
 use defib_model::Evidence;
 
-use super::told::{self, Told};
+use super::host::{self, Told};
 use crate::context::Context;
 
 /// The verdict.
-pub struct Memory {
+pub struct Memory<'c> {
     /// What a program says that it lacks.
-    pub missing: Vec<Told>,
+    pub missing: Vec<Told<'c>>,
     /// The view of version 1 lacks it, or has it switched off.
     pub v1_lacks: Vec<Evidence>,
     /// The view of version 2 has it.
@@ -23,8 +23,8 @@ pub struct Memory {
 }
 
 /// Looks at all views.
-pub fn memory(cx: &Context<'_>) -> Memory {
-    let missing = told::lines(
+pub fn memory<'c>(cx: &'c Context<'_>) -> Memory<'c> {
+    let missing = host::lines(
         cx,
         &[
             "cgroup.memory-missing",
@@ -35,7 +35,7 @@ pub fn memory(cx: &Context<'_>) -> Memory {
         ],
         "a program finds no memory control group",
     );
-    let rows = told::lines(
+    let rows = host::lines(
         cx,
         &["cgroup.v1-row", "cgroup.v1-row-spaced"],
         "the view of version 1",
@@ -45,7 +45,7 @@ pub fn memory(cx: &Context<'_>) -> Memory {
         .filter(|r| r.group(0) == "0")
         .map(|r| r.evidence.clone())
         .collect();
-    for head in told::lines(
+    for head in host::lines(
         cx,
         &["cgroup.v1-table"],
         "the view of version 1, without a row for memory",
@@ -54,14 +54,14 @@ pub fn memory(cx: &Context<'_>) -> Memory {
             v1_lacks.push(head.evidence);
         }
     }
-    let (v2_has, v2_lacks): (Vec<Told>, Vec<Told>) = told::lines(
+    let (v2_has, v2_lacks): (Vec<Told>, Vec<Told>) = host::lines(
         cx,
         &["cgroup.v2-controllers"],
         "the controllers of version 2",
     )
     .into_iter()
     .partition(|l| !l.group(0).is_empty());
-    let off = told::lines(
+    let off = host::lines(
         cx,
         &["cgroup.kernel-line"],
         "the kernel's command line switches it off",

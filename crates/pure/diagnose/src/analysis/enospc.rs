@@ -1,12 +1,13 @@
 //! What "no space left on device" means in a line: the kernel has one errno for a full disk, a full mount
 //! table, a spent number of inotify watches and a full control group.
 //!
-//! The operation that stands last before the words decides. Deliberately absent: etcd's quota, which has
-//! words of its own.
+//! The operation that stands last before the words decides; and `df` shows which file systems are full.
+//! Deliberately absent: etcd's quota, which has words of its own.
 
+use defib_model::fact::{Fact, FileSystem, Value};
+
+use super::host::{self, Told};
 use crate::context::Context;
-
-use super::told::{self, Told};
 
 /// What has run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +70,8 @@ const MOUNTS: &[&str] = &[
 ];
 
 /// Lines that mean this.
-pub fn lines(cx: &Context<'_>, wanted: Means, meaning: &str) -> Vec<Told> {
-    told::lines(cx, SIGNALS, meaning)
+pub fn lines<'c>(cx: &'c Context<'_>, wanted: Means, meaning: &str) -> Vec<Told<'c>> {
+    host::lines(cx, SIGNALS, meaning)
         .into_iter()
         .filter(|l| of(l.signal, &l.text) == wanted)
         .collect()
@@ -107,6 +108,37 @@ fn of(signal: &str, text: &str) -> Means {
         Some(w) if MOUNTS.contains(&w) => Means::Mounts,
         _ => Means::Full,
     }
+}
+
+/// File systems of which `df` can say that they are full without meaning it.
+pub fn can_fill(fs: &FileSystem) -> bool {
+    let read_only = fs.target.starts_with("/snap")
+        || fs.target.starts_with("/boot")
+        || fs.target.starts_with("/media")
+        || fs.source.starts_with("/dev/loop")
+        || fs.source.starts_with("/dev/sr")
+        || matches!(
+            fs.source.as_str(),
+            "efivarfs" | "squashfs" | "overlay" | "shm" | "devtmpfs" | "udev" | "none"
+        );
+    !read_only && fs.size > 0
+}
+
+/// Rows of `df` that show a full file system: no share left, or no inode.
+pub fn full<'c>(cx: &'c Context<'_>) -> Vec<(&'c Fact, String)> {
+    let blocks = host::facts(cx, |v| match v {
+        Value::FileSystem(f) if can_fill(f) && (f.used >= 100 || f.available == 0) => {
+            Some(f.target.clone())
+        }
+        _ => None,
+    });
+    let inodes = host::facts(cx, |v| match v {
+        Value::Inodes(target, used) if *used >= 100 && !target.starts_with("/boot") => {
+            Some(target.clone())
+        }
+        _ => None,
+    });
+    blocks.chain(inodes).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use defib_model::fact::{EtcdMember, Fact, Value};
 use defib_model::id::EntityId;
-use defib_model::signal::Hit;
 
 use super::host;
 use crate::context::Context;
@@ -135,16 +134,6 @@ pub fn count(cx: &Context<'_>) -> Option<Count> {
         voters,
         alive,
         dead,
-    })
-}
-
-/// Does the same log say one of these later?
-pub fn later(cx: &Context<'_>, signals: &[&str], than: &Hit) -> bool {
-    cx.heard().any(|h| {
-        signals.contains(&h.signal)
-            && h.entry == than.entry
-            && h.host == than.host
-            && h.last_line > than.last_line
     })
 }
 

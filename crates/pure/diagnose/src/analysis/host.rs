@@ -1,16 +1,21 @@
-//! What programs of hosts said, host by host; and whether it is over.
+//! What was said about hosts, whoever said it, and what commands showed of them: lines and facts, host
+//! by host; and whether it is over.
 //!
-//! Deliberately absent: what the words mean; rules name the signals.
+//! A line of an event counts for the host where its pod runs, and the trouble of that pod is the line's.
+//! Deliberately absent: what the words mean; rules name the signals. Conditions (`conditions::host`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use defib_model::Evidence;
-use defib_model::condition::ConditionKind;
+use defib_model::condition::ConditionKind as K;
 use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::signal::{Hit, LogLine};
+use jiff::Timestamp;
 
 use crate::context::Context;
+use crate::rule::Finding;
 
 /// Signals that say that a start came to its good end.
 const UP: &[&str] = &["k3s.up", "k3s.agent-up"];
@@ -18,11 +23,6 @@ const UP: &[&str] = &["k3s.up", "k3s.agent-up"];
 /// The host of this name; `host/-` where the evidence does not name it.
 pub fn entity(name: &str) -> EntityId {
     EntityId::other("host", if name.is_empty() { "-" } else { name })
-}
-
-/// The host whose log this is.
-pub fn of(hit: &Hit) -> EntityId {
-    entity(&hit.host)
 }
 
 /// The host in a sentence.
@@ -33,38 +33,116 @@ pub fn called(host: &EntityId) -> String {
     }
 }
 
-/// One line of a host's log.
+/// Is this about the host, as far as anybody says?
+pub fn same_host(a: &str, b: &str) -> bool {
+    a.is_empty() || b.is_empty() || a == "-" || b == "-" || a == b
+}
+
+/// One line.
 #[derive(Clone, Debug)]
-pub struct Spoken<'c> {
+pub struct Told<'c> {
     /// The signal that it is.
     pub signal: &'static str,
-    /// The line, with the groups of the signal's pattern.
+    /// The host; `host/-` where nobody names it.
+    pub host: EntityId,
+    /// What an event that says it is about.
+    pub about: Option<EntityId>,
+    /// The container's pod, if the line stands in a container's log.
+    pub speaker: Option<&'c EntityId>,
+    /// The file, as an index into `Cluster::entries`.
+    pub entry: u32,
+    /// The program that the line names.
+    pub program: &'c str,
+    /// The line as it stands, with its time and the groups of the signal's pattern.
     pub line: &'c LogLine,
+    /// Its text, unescaped.
+    pub text: Cow<'c, str>,
     /// How often the signal was heard in that log.
     pub count: u64,
+    /// The last time that the signal was heard in that log.
+    pub last: Option<Timestamp>,
     /// The citation.
     pub evidence: Evidence,
 }
 
-/// Lines of these signals that still count, by host. `heard` decides who may say them; what a later,
-/// complete start of the service contradicts is history.
-pub fn spoken<'c>(
-    cx: &'c Context<'_>,
-    signals: &[&str],
-    meaning: &str,
-) -> BTreeMap<EntityId, Vec<Spoken<'c>>> {
-    let mut out: BTreeMap<EntityId, Vec<Spoken<'c>>> = BTreeMap::new();
+impl<'c> Told<'c> {
+    /// The group of this number; empty where it did not match.
+    pub fn group(&self, index: usize) -> &'c str {
+        self.line.groups.get(index).map_or("", String::as_str)
+    }
+
+    /// Does the same log say one of these behind this line?
+    pub fn is_followed(&self, cx: &Context<'_>, signals: &[&str]) -> bool {
+        cx.heard().any(|h| {
+            signals.contains(&h.signal) && h.entry == self.entry && h.last_line > self.line.line
+        })
+    }
+
+    /// The first of these lines behind this one in the same log.
+    pub fn next<'l>(&self, lines: &'l [Self]) -> Option<&'l Self> {
+        lines
+            .iter()
+            .filter(|l| l.entry == self.entry && l.line.line > self.line.line)
+            .min_by_key(|l| l.line.line)
+    }
+
+    /// The last time that this was heard ahead of this line in the same log, even if it is over: the
+    /// number of that line, and its hit.
+    pub fn last_heard(&self, cx: &'c Context<'_>, signal: &str) -> Option<(u64, &'c Hit)> {
+        cx.heard()
+            .filter(|h| h.signal == signal && h.entry == self.entry)
+            .flat_map(|h| h.lines.iter().map(move |l| (l.line, h)))
+            .filter(|(at, _)| *at < self.line.line)
+            .max_by_key(|(at, _)| *at)
+    }
+
+    /// The last fact of this kind ahead of this line in the same transcript, or in the line itself: of
+    /// several commands the last one printed the line.
+    pub fn last_fact(
+        &self,
+        cx: &'c Context<'_>,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Option<&'c Fact> {
+        let facts = cx.cluster.facts.iter();
+        facts
+            .filter(|f| f.entry == self.entry && f.line <= self.line.line && wanted(&f.value))
+            .max_by_key(|f| f.line)
+    }
+}
+
+/// Lines of these signals that still count, in the order of the signals. `heard` decides who may say
+/// them; what a later, complete start of the service contradicts is history.
+pub fn lines<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<Told<'c>> {
+    let mut out = Vec::new();
     for signal in signals {
         for hit in cx.heard().filter(|h| h.signal == *signal) {
             if is_over(cx, hit) {
                 continue;
             }
-            let list = out.entry(of(hit)).or_default();
+            let about = hit.entity.as_ref().filter(|_| hit.event);
+            let host = match about {
+                Some(e) => node_of(cx, e),
+                None => entity(&hit.host),
+            };
             for (i, line) in hit.lines.iter().enumerate() {
-                list.push(Spoken {
+                // What somebody looks for is not what was said.
+                if line.text.contains("grep ") {
+                    continue;
+                }
+                out.push(Told {
                     signal: hit.signal,
+                    host: host.clone(),
+                    about: about.cloned(),
+                    speaker: hit.entity.as_ref().filter(|_| !hit.event),
+                    entry: hit.entry,
+                    program: &hit.program,
                     line,
+                    text: match line.text.contains("\\\"") {
+                        true => Cow::Owned(line.text.replace("\\\"", "\"")),
+                        false => Cow::Borrowed(&line.text),
+                    },
                     count: hit.count,
+                    last: hit.last,
                     evidence: cx.log(hit, i, meaning),
                 });
             }
@@ -73,40 +151,57 @@ pub fn spoken<'c>(
     out
 }
 
+/// The host on which this entity lives.
+fn node_of(cx: &Context<'_>, about: &EntityId) -> EntityId {
+    let name = match about.kind() {
+        "node" => about.name(),
+        "pod" => cx.cluster.pod(about).map_or("", |p| &p.spec.node_name),
+        _ => "",
+    };
+    entity(name)
+}
+
+/// The lines by host. Lines that name none belong to the one host that others name.
+pub fn by_host(lines: Vec<Told<'_>>) -> BTreeMap<EntityId, Vec<Told<'_>>> {
+    let mut out: BTreeMap<EntityId, Vec<Told<'_>>> = BTreeMap::new();
+    for line in lines {
+        out.entry(line.host.clone()).or_default().push(line);
+    }
+    let nobody = entity("");
+    if out.len() == 2
+        && let Some(loose) = out.remove(&nobody)
+    {
+        for named in out.values_mut() {
+            named.extend(loose.iter().cloned());
+        }
+    }
+    out
+}
+
 /// The same log says later that the service came up, and does not say this again.
-pub fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
-    cx.heard().any(|up| {
-        UP.contains(&up.signal)
-            && up.entry == hit.entry
-            && up.host == hit.host
-            && up.last_line > hit.last_line
+fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
+    is_followed(cx, UP, hit)
+}
+
+/// Does the same host say one of these later in the same log, and not this again?
+pub fn is_followed(cx: &Context<'_>, signals: &[&str], hit: &Hit) -> bool {
+    cx.heard().any(|h| {
+        signals.contains(&h.signal)
+            && h.entry == hit.entry
+            && h.host == hit.host
+            && h.last_line > hit.last_line
     })
 }
 
-/// Facts with what they say, where it is of the wanted kind.
-pub fn facts<'c, T>(
-    cx: &'c Context<'_>,
-    wanted: impl Fn(&'c Value) -> Option<T> + 'c,
-) -> impl Iterator<Item = (&'c Fact, T)> + 'c {
-    cx.cluster
-        .facts
-        .iter()
-        .filter_map(move |f| Some((f, wanted(&f.value)?)))
+/// Was any of these heard on this host, or where nobody knows which?
+pub fn heard_on(cx: &Context<'_>, signals: &[&str], host: &EntityId) -> bool {
+    cx.heard()
+        .any(|h| signals.contains(&h.signal) && !is_over(cx, h) && same_host(&h.host, host.name()))
 }
-
-/// Conditions of a host that a cause on it may explain.
-pub const TROUBLES: &[ConditionKind] = &[
-    ConditionKind::HostStorageFailing,
-    ConditionKind::DatastoreSlow,
-    ConditionKind::DatastoreFailing,
-    ConditionKind::TlsRejected,
-    ConditionKind::JoinFailing,
-    ConditionKind::ServiceFailing,
-];
 
 /// The citations, each line once: the first of every signal, then the others. Quotations are few, and
 /// what another message says is worth more than the same once more.
-pub fn quotes(lines: &[Spoken<'_>]) -> Vec<Evidence> {
+pub fn quotes(lines: &[Told<'_>]) -> Vec<Evidence> {
     let mut out: Vec<Evidence> = Vec::new();
     let mut signals: Vec<&str> = Vec::new();
     let (mut first, mut later) = (Vec::new(), Vec::new());
@@ -127,21 +222,34 @@ pub fn quotes(lines: &[Spoken<'_>]) -> Vec<Evidence> {
     out
 }
 
-/// Lines of these signals from all hosts, in one list.
-pub fn all<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<Spoken<'c>> {
-    spoken(cx, signals, meaning)
-        .into_values()
-        .flatten()
-        .collect()
+/// Facts of hosts, with what they say, where it is of the wanted kind. What was asked inside a container
+/// is left out: its mounts, addresses, routes and files are not those of its host.
+pub fn facts<'c, T>(
+    cx: &'c Context<'_>,
+    wanted: impl Fn(&'c Value) -> Option<T> + 'c,
+) -> impl Iterator<Item = (&'c Fact, T)> + 'c {
+    facts_anywhere(cx, wanted).filter(|(f, _)| {
+        ![
+            "kubectl exec",
+            "docker exec",
+            "crictl exec",
+            "kubectl debug",
+        ]
+        .iter()
+        .any(|inside| f.command.contains(inside))
+    })
 }
 
-/// Was any of these heard on this host, or where nobody knows which?
-pub fn heard_on(cx: &Context<'_>, signals: &[&str], host: &EntityId) -> bool {
-    cx.heard().any(|h| {
-        signals.contains(&h.signal)
-            && !is_over(cx, h)
-            && (h.host.is_empty() || host.name() == "-" || of(h) == *host)
-    })
+/// Facts, wherever the command ran. For what is the same inside a container and outside: the clock, a
+/// certificate, what a datastore says of itself (`etcdctl` is run in etcd's own pod).
+pub fn facts_anywhere<'c, T>(
+    cx: &'c Context<'_>,
+    wanted: impl Fn(&'c Value) -> Option<T> + 'c,
+) -> impl Iterator<Item = (&'c Fact, T)> + 'c {
+    cx.cluster
+        .facts
+        .iter()
+        .filter_map(move |f| Some((f, wanted(&f.value)?)))
 }
 
 /// Was this asked for: as a flag or setting with such a name, in a command, a file or a unit?
@@ -150,4 +258,48 @@ pub fn asked<'c>(cx: &'c Context<'_>, name: &'c str) -> impl Iterator<Item = (&'
         Value::Setting { name: n, value, .. } if n == name => Some(value.as_str()),
         _ => None,
     })
+}
+
+/// Conditions of a host that a cause on it may explain.
+pub const TROUBLES: &[K] = &[
+    K::HostStorageFailing,
+    K::DatastoreSlow,
+    K::DatastoreFailing,
+    K::TlsRejected,
+    K::JoinFailing,
+    K::ServiceFailing,
+];
+
+/// Troubles of a pod that come from its host.
+const POD: &[K] = &[
+    K::SandboxFailing,
+    K::ContainerStartError,
+    K::ContainerConfigError,
+    K::ImagePullFailing,
+    K::VolumeMountFailing,
+    K::PodEvicted,
+];
+
+/// Claims what these lines are about: these conditions of the host, its node's, and those of the pods
+/// whose events say it.
+pub fn claim(
+    cx: &Context<'_>,
+    mut finding: Finding,
+    host: &EntityId,
+    lines: &[Told<'_>],
+    kinds: &[K],
+) -> Finding {
+    for kind in kinds {
+        finding = finding.explains_if(cx, *kind, host);
+    }
+    let node = EntityId::object("Node", "", "", host.name());
+    finding = finding.explains_observed(
+        cx,
+        &[K::NodeNotReady, K::NodePressure, K::NodeNetworkUnavailable],
+        &node,
+    );
+    for pod in lines.iter().filter_map(|l| l.about.as_ref()) {
+        finding = finding.explains_observed(cx, POD, pod);
+    }
+    finding
 }

@@ -1,13 +1,32 @@
-//! Disks in the status of Longhorn's own Node objects.
+//! Disks in the status of Longhorn's own Node objects; and whether Longhorn is in use at all.
 //!
 //! Source: longhorn-manager `k8s/pkg/apis/longhorn/v1beta2/node.go`, `controller/node_controller.go`.
 //! Deliberately absent: volumes and replicas; their states follow from the disks'.
 
-use defib_model::EntityId;
 use defib_model::cluster::ObjId;
 use defib_model::condition::ConditionKind as K;
+use defib_model::fact::Value;
+use defib_model::{EntityId, Evidence};
 
+use super::host;
 use crate::context::Context;
+
+/// What shows that Longhorn is in use: its class of storage, or its version in a list of versions.
+pub fn shown(cx: &Context<'_>) -> Option<Evidence> {
+    let classes = &cx.cluster.classes;
+    let class = classes
+        .iter()
+        .find(|c| c.provisioner == "driver.longhorn.io")
+        .map(|c| cx.field(c.obj, "/provisioner", "Longhorn makes the volumes"));
+    class.or_else(|| {
+        let mut versions = host::facts_anywhere(cx, |v| match v {
+            Value::Version(name, _) if name == "longhorn" => Some(()),
+            _ => None,
+        });
+        let (fact, ()) = versions.next()?;
+        Some(cx.fact(fact, "Longhorn is in use"))
+    })
+}
 
 /// A disk whose condition of the wanted type is False.
 pub struct Disk {

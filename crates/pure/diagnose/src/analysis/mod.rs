@@ -34,7 +34,6 @@ pub mod scheduling;
 pub mod sealed;
 pub mod storage;
 pub mod token;
-pub mod told;
 pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.

@@ -6,7 +6,7 @@
 use defib_model::Evidence;
 use defib_model::fact::Value;
 
-use super::told;
+use super::host;
 use crate::context::Context;
 
 /// Names of files that are read, each by its folder. Source: k3s `pkg/cli/cmds/agent.go`, rke2 docs.
@@ -35,11 +35,11 @@ pub struct Settings {
 /// Collects them.
 pub fn settings(cx: &Context<'_>) -> Settings {
     let mut out = Settings::default();
-    for line in told::lines(cx, &["registry.file"], "a settings file for registries") {
+    for line in host::lines(cx, &["registry.file"], "a settings file for registries") {
         let path = format!("{}{}", line.group(0), line.group(1));
         note(&mut out, &path, line.evidence);
     }
-    for (fact, path) in told::facts(cx, |v| match v {
+    for (fact, path) in host::facts(cx, |v| match v {
         Value::File { path, .. } if path.contains("regist") => Some(path.clone()),
         _ => None,
     }) {
@@ -49,7 +49,7 @@ pub fn settings(cx: &Context<'_>) -> Settings {
             cx.fact(fact, "a settings file for registries"),
         );
     }
-    for (fact, key) in told::facts(cx, |v| match v {
+    for (fact, key) in host::facts(cx, |v| match v {
         Value::Setting { place, value, .. } if place == "registries.yaml" => Some(value.clone()),
         _ => None,
     }) {
@@ -57,7 +57,7 @@ pub fn settings(cx: &Context<'_>) -> Settings {
             .push((key, cx.fact(fact, "the registry as the settings name it")));
     }
     // Named on the command line, any file is read.
-    if told::facts(cx, |v| {
+    if host::facts(cx, |v| {
         matches!(v, Value::Setting { name, .. } if name == "private-registry").then_some(())
     })
     .next()
@@ -66,7 +66,7 @@ pub fn settings(cx: &Context<'_>) -> Settings {
         out.unread.clear();
     }
     let cited = |signals: &[&str], meaning: &str| {
-        told::lines(cx, signals, meaning)
+        host::lines(cx, signals, meaning)
             .into_iter()
             .map(|l| l.evidence)
             .collect::<Vec<_>>()
@@ -84,7 +84,7 @@ pub fn settings(cx: &Context<'_>) -> Settings {
             .iter()
             .any(|w| n.status.node_info.kubelet_version.contains(w))
     });
-    let k3s = told::facts(cx, |v| match v {
+    let k3s = host::facts(cx, |v| match v {
         Value::Version(name, version) if name == "k3s" || version.contains("+k3s") => Some(()),
         Value::Unit { name, .. } if name.starts_with("k3s") => Some(()),
         Value::Ran(words)

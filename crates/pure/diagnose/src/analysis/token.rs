@@ -5,6 +5,7 @@
 use defib_model::Evidence;
 use defib_model::fact::Value;
 
+use super::host::Told;
 use crate::context::Context;
 
 /// The bootstrap record does not open with the token.
@@ -32,23 +33,10 @@ fn starts(words: &[String]) -> bool {
 
 /// Does this line come from a restore of a snapshot? With what shows it. A restore that came to its end,
 /// and a start behind it, are another process: its token is that of the cluster.
-pub fn restored(cx: &Context<'_>, line: &Evidence) -> Option<Vec<Evidence>> {
-    let of = |entry: u32| {
-        cx.cluster
-            .entries
-            .get(entry as usize)
-            .is_some_and(|e| e.id == line.file && e.source == line.source)
-    };
-    let last = |signal: &'static str| {
-        cx.heard()
-            .filter(|h| h.signal == signal && of(h.entry))
-            .flat_map(|h| h.lines.iter().map(move |l| (l.line, h)))
-            .filter(|(at, _)| *at < line.line)
-            .max_by_key(|(at, _)| *at)
-    };
-    let done = last("k3s.reset-done").map(|(at, _)| at);
+pub fn restored(cx: &Context<'_>, line: &Told<'_>) -> Option<Vec<Evidence>> {
+    let done = line.last_heard(cx, "k3s.reset-done").map(|(at, _)| at);
     let mut out: Vec<Evidence> = Vec::new();
-    if let Some((at, hit)) = last("k3s.pre-restore")
+    if let Some((at, hit)) = line.last_heard(cx, "k3s.pre-restore")
         && done.is_none_or(|d| d < at)
     {
         out.push(cx.log(hit, 0, "a snapshot is restored"));
@@ -60,14 +48,11 @@ pub fn restored(cx: &Context<'_>, line: &Evidence) -> Option<Vec<Evidence>> {
         _ => false,
     };
     let begins = |v: &Value| matches!(v, Value::Ran(words) if starts(words));
-    let facts = &cx.cluster.facts;
     // In one transcript the last start ahead of the line is the one that says it.
-    let own = facts
-        .iter()
-        .filter(|f| of(f.entry) && f.line <= line.line && (asked(&f.value) || begins(&f.value)))
-        .max_by_key(|f| f.line);
+    let own = line.last_fact(cx, |v| asked(v) || begins(v));
     let fact = own.and_then(|f| {
-        facts
+        cx.cluster
+            .facts
             .iter()
             .filter(|o| o.entry == f.entry && o.line == f.line)
             .find(|o| asked(&o.value) && done.is_none_or(|d| d < o.line))

@@ -4,9 +4,10 @@
 //! Deliberately absent: what a start is full of, and what a later start contradicts.
 
 use defib_model::ConditionKind as K;
+use defib_model::fact::Value;
 
 use super::one;
-use crate::analysis::host;
+use crate::analysis::host::{self, Told};
 use crate::context::Context;
 
 /// Signals that show a condition of their host.
@@ -172,10 +173,47 @@ const SHOWS: &[(&str, K, &str)] = &[
     ),
 ];
 
+/// Last words that every Go program with logrus has: whose they are, the line does not say.
+const ANYONES: &[&str] = &["k3s.fatal", "k3s.fatal-console"];
+
+/// Names of k3s and of its files, and openings that only its fatal lines have.
+/// Source: k3s `pkg/cli/server/server.go`, `pkg/agent/flannel/setup.go`.
+const K3S: &[&str] = &["k3s", "rke2", "starting kubernetes: ", "flannel exited: "];
+
+/// Is this line of k3s, as far as it or its file tells?
+fn is_k3s(cx: &Context<'_>, line: &Told<'_>) -> bool {
+    let names_it = |s: &str| K3S.iter().any(|w| s.contains(w));
+    if !line.program.is_empty() {
+        return names_it(line.program);
+    }
+    // Of containers only those of k3s are heard.
+    if line.speaker.is_some() || names_it(&line.text) {
+        return true;
+    }
+    let file = cx.cluster.entries.get(line.entry as usize);
+    let file = file.and_then(|e| e.id.rsplit('/').next());
+    if file.is_some_and(names_it) {
+        return true;
+    }
+    // In a transcript the last command tells who speaks.
+    if let Some(fact) = line.last_fact(cx, |v| matches!(v, Value::Ran(_))) {
+        return matches!(&fact.value, Value::Ran(words) if words.iter().any(|w| names_it(w)));
+    }
+    cx.heard().any(|h| {
+        h.entry == line.entry
+            && (h.signal.starts_with("k3s.") || h.signal.starts_with("kine."))
+            && !ANYONES.contains(&h.signal)
+    })
+}
+
 pub(super) fn observe(cx: &mut Context<'_>) {
     let mut found = Vec::new();
     for (signal, kind, meaning) in SHOWS {
-        for (id, lines) in host::spoken(cx, &[signal], meaning) {
+        let mut lines = host::lines(cx, &[signal], meaning);
+        if ANYONES.contains(signal) {
+            lines.retain(|l| is_k3s(cx, l));
+        }
+        for (id, lines) in host::by_host(lines) {
             let count = lines.iter().map(|l| l.count).max().unwrap_or(1);
             if let Some(last) = lines.last() {
                 found.push(one(

@@ -1,4 +1,4 @@
-//! Storage provisioners: Longhorn and local-path.
+//! Storage provisioners: Longhorn and local-path; and who holds their devices.
 
 use defib_model::signal::{Mark, Signal};
 
@@ -30,5 +30,23 @@ pub static SIGNALS: &[Signal] = &[
         mark: Mark::Cause,
         versions: "",
         source: "busybox: coreutils/mkdir.c, rm.c; rancher/local-path-provisioner: deploy/local-path-storage.yaml",
+    },
+    Signal {
+        id: "longhorn.device",
+        anchor: "brw-rw----",
+        pattern: r"brw-rw----\S* +\d+ +\S+ +\S+ +(\d+), *(\d+) .* (?:/dev/longhorn/)?(pvc-\S+)$",
+        unit: "any program",
+        mark: Mark::Progress,
+        versions: "",
+        source: "coreutils: src/ls.c; longhorn go-iscsi-helper: longhorndev/longhorn_device.go",
+    },
+    Signal {
+        id: "multipath.holds",
+        anchor: "multipath",
+        pattern: r"^multipath\S*\s+\d+\s.*\sBLK\s+(\d+),(\d+)\s.*\s(/dev/\S+)$",
+        unit: "any program",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "lsof: print.c",
     },
 ];

@@ -135,42 +135,17 @@ fn stateful_set(walk: &Walk<'_>, text: &str) -> Option<EntityId> {
     Some(EntityId::object(
         "StatefulSet",
         "apps",
-        &namespace(walk),
+        walk.namespace(),
         name,
     ))
-}
-
-/// The namespace that the command names.
-fn namespace(walk: &Walk<'_>) -> String {
-    walk.kubectl()
-        .and_then(|(c, _)| c.option("-n", "--namespace"))
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Who is meant: what the command describes, or what the lines just before name (`kind/name`,
 /// `namespace:name`, `namespace/name`); else nobody by name.
 fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
     let kind = kinds::named(kind)?;
-    if let Some((_, words)) = walk.kubectl()
-        && let Some(i) = words.iter().position(|w| *w == "describe")
-    {
-        let (asked, name) = match words.get(i + 1).and_then(|w| w.split_once('/')) {
-            Some((k, n)) => (k, n),
-            None => (
-                *words.get(i + 1)?,
-                words.get(i + 2).copied().unwrap_or(UNNAMED),
-            ),
-        };
-        let namespace = namespace(walk);
-        if let Some(asked) = kinds::named(asked) {
-            return Some(EntityId::object(
-                asked.kind,
-                asked.group(),
-                if asked.cluster { "" } else { &namespace },
-                name,
-            ));
-        }
+    if let Some(asked) = walk.described(Some(UNNAMED)) {
+        return Some(asked);
     }
     let plain = |s: &str| {
         !s.is_empty()

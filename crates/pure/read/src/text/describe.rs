@@ -7,6 +7,7 @@ use defib_formats::text;
 use serde_json::{Map, Value, json};
 
 use super::Walk;
+use super::objects::{filled, modes};
 use crate::kinds::{self, Kind};
 
 /// One line of the tree.
@@ -196,7 +197,7 @@ fn headless(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if walk.text(at).trim() != "Events:" {
         return None;
     }
-    let about = super::events::described(walk)?;
+    let about = walk.described(None)?;
     super::events::read_rows(walk, at + 1, &about)
 }
 
@@ -255,24 +256,6 @@ fn body(kind: Kind, tree: &Tree) -> Value {
         "StorageClass" => json!({"provisioner": tree.get("Provisioner")}),
         _ => conditions(tree),
     }
-}
-
-fn filled(text: &str) -> Option<&str> {
-    (!matches!(text, "" | "<none>" | "<unset>" | "<unknown>")).then_some(text)
-}
-
-fn modes(text: &str) -> Vec<&'static str> {
-    text.split([',', ' '])
-        .filter_map(|m| {
-            Some(match m {
-                "RWO" | "ReadWriteOnce" => "ReadWriteOnce",
-                "ROX" | "ReadOnlyMany" => "ReadOnlyMany",
-                "RWX" | "ReadWriteMany" => "ReadWriteMany",
-                "RWOP" | "ReadWriteOncePod" => "ReadWriteOncePod",
-                _ => return None,
-            })
-        })
-        .collect()
 }
 
 /// `Status: Pending`, `Status: Terminating (lasts 5m)`.

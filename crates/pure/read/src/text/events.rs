@@ -144,26 +144,8 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;
 /// also without its header, and in the older form with the counts first.
 pub(super) fn rows(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let about = described(walk).unwrap_or_default();
+    let about = walk.described(None).unwrap_or_default();
     read_rows(walk, at, &about)
-}
-
-/// What the command describes: its events are about that, also when its head was cut away.
-pub(super) fn described(walk: &Walk<'_>) -> Option<EntityId> {
-    let (command, words) = walk.kubectl()?;
-    let namespace = command.option("-n", "--namespace").unwrap_or_default();
-    let i = words.iter().position(|w| *w == "describe")?;
-    let (kind, name) = match words.get(i + 1)?.split_once('/') {
-        Some((k, n)) => (k, n),
-        None => (*words.get(i + 1)?, *words.get(i + 2)?),
-    };
-    let kind = kinds::named(kind)?;
-    Some(EntityId::object(
-        kind.kind,
-        kind.group(),
-        if kind.cluster { "" } else { namespace },
-        name,
-    ))
 }
 
 /// An event in a controller's own log, in the two forms of client-go:

@@ -299,16 +299,17 @@ fn kernel(walk: &Walk<'_>, text: &str) -> Option<Value> {
     };
     match words.as_slice() {
         ["Linux", _, r, ..] if release(r) => Some(Value::Kernel((*r).to_owned())),
-        [r] if release(r)
-            && (walk.ran("uname").is_some()
-                || [
-                    "el", "generic", "amd64", "arm64", "v8", "raspi", "fc", "pve", "cloud",
-                ]
-                .iter()
-                .any(|m| r.contains(m))) =>
-        {
-            Some(Value::Kernel((*r).to_owned()))
+        // A release alone is the running one where nobody asked for something else: `ls /lib/modules`
+        // and `ls /boot` list those that are installed.
+        [r] if release(r) => match &walk.command {
+            Some(c) => c.line.contains("uname"),
+            None => [
+                "el", "generic", "amd64", "arm64", "v8", "raspi", "fc", "pve", "cloud",
+            ]
+            .iter()
+            .any(|m| r.contains(m)),
         }
+        .then(|| Value::Kernel((*r).to_owned())),
         _ => None,
     }
 }
@@ -370,7 +371,7 @@ fn date(text: &str) -> Option<jiff::Timestamp> {
         .map(|z| z.timestamp())
 }
 
-/// `k3s version v1.30.2+k3s1 (…)`, `containerd … v1.7.2 …`, `metallb v0.9`.
+/// `k3s version v1.30.2+k3s1 (…)`, `containerd … v1.7.2 …`, `metallb v0.9`, `- Longhorn version: v1.2.0`.
 fn version(text: &str) -> Option<Value> {
     let plain = text.trim_matches('`').replace('`', "");
     let words: Vec<&str> = plain.split_ascii_whitespace().collect();
@@ -384,6 +385,11 @@ fn version(text: &str) -> Option<Value> {
             (*words.first()?).to_owned(),
             (*v).to_owned(),
         )),
+        ["-" | "*", name, "version:", v]
+            if is_version(v) && name.chars().all(|c| c.is_ascii_alphabetic()) =>
+        {
+            Some(Value::Version(name.to_ascii_lowercase(), (*v).to_owned()))
+        }
         ["etcdctl" | "etcd", "version:" | "Version:", v, ..] if is_version(v) => {
             Some(Value::Version("etcd".to_owned(), (*v).to_owned()))
         }
@@ -453,20 +459,26 @@ fn check(text: &str) -> Option<Value> {
     })
 }
 
-/// A row of `lsblk`.
+/// A row of `lsblk`: without the command, its six first columns tell it (`sdc 8:32 0 10G 0 disk`).
 fn device(walk: &Walk<'_>, text: &str) -> Option<Value> {
-    walk.ran("lsblk")?;
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let kind = words.iter().position(|w| {
         matches!(
             *w,
-            "disk" | "part" | "lvm" | "rom" | "loop" | "crypt" | "raid1"
+            "disk" | "part" | "lvm" | "rom" | "loop" | "crypt" | "mpath" | "raid0" | "raid1"
         )
     })?;
+    let numbered = words.get(1).is_some_and(|w| {
+        w.split_once(':')
+            .is_some_and(|(a, b)| a.parse::<u16>().is_ok() && b.parse::<u32>().is_ok())
+    });
+    if walk.ran("lsblk").is_none() && !(numbered && kind == 5) {
+        return None;
+    }
     Some(Value::Device {
         name: words
             .first()?
-            .trim_start_matches(['├', '└', '─', '│'])
+            .trim_start_matches(['├', '└', '─', '│', '|', '`', '-'])
             .to_owned(),
         kind: (*words.get(kind)?).to_owned(),
         size: words
@@ -713,6 +725,14 @@ mod tests {
         assert_eq!(
             values("3.10.0-327.el7.x86_64\n"),
             [Value::Kernel("3.10.0-327.el7.x86_64".into())]
+        );
+        assert_eq!(values("$ ls /lib/modules\n6.1.0-9-amd64\n"), []);
+        let got = values(
+            "sdc                         8:32   0    10G  0 disk\n└─mpatha                  253:1    0    10G  0 mpath\n",
+        );
+        assert!(
+            matches!(&got[1], Value::Device { name, kind, size, .. } if name == "mpatha" && kind == "mpath" && size == "10G"),
+            "{got:?}"
         );
         let got = values("tcp6  0  0 :::6443  :::*  LISTEN  812/k3s server\n");
         assert!(

@@ -20,6 +20,7 @@ use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
+use crate::kinds;
 use crate::object::{self, Parsed};
 use crate::scan::Owner;
 
@@ -184,6 +185,28 @@ impl<'t> Walk<'t> {
     /// The program that printed this, and its first words: `kubectl get`.
     pub fn ran(&self, program: &str) -> Option<&Command> {
         self.command.as_ref().filter(|c| c.program() == program)
+    }
+
+    /// The namespace that the kubectl command names; empty where it names none.
+    pub fn namespace(&self) -> &str {
+        self.kubectl()
+            .and_then(|(c, _)| c.option("-n", "--namespace"))
+            .unwrap_or_default()
+    }
+
+    /// What the kubectl command describes: its events are about that, also when its head was cut away.
+    /// Of a command that names a kind alone it is the object of this name, if one is given.
+    pub fn described(&self, unnamed: Option<&str>) -> Option<EntityId> {
+        let (_, words) = self.kubectl()?;
+        let i = words.iter().position(|w| *w == "describe")?;
+        let asked = *words.get(i + 1)?;
+        let (kind, name) = match asked.split_once('/') {
+            Some(pair) => pair,
+            None => (asked, words.get(i + 2).copied().or(unnamed)?),
+        };
+        let kind = kinds::named(kind)?;
+        let namespace = if kind.cluster { "" } else { self.namespace() };
+        Some(EntityId::object(kind.kind, kind.group(), namespace, name))
     }
 
     /// The kubectl command that printed this, by any of its names, and its words from the verb on.

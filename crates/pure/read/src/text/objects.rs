@@ -307,7 +307,8 @@ fn node(row: &Row) -> Value {
 }
 
 /// `RWO,ROX` as the API writes them.
-fn modes(text: &str) -> Vec<&'static str> {
+/// Access modes, by their short names or their long ones.
+pub(super) fn modes(text: &str) -> Vec<&'static str> {
     text.split([',', ' '])
         .filter_map(|m| {
             Some(match m {
@@ -321,7 +322,8 @@ fn modes(text: &str) -> Vec<&'static str> {
         .collect()
 }
 
-fn filled(text: &str) -> Option<&str> {
+/// What stands there, unless it is kubectl's word for nothing.
+pub(super) fn filled(text: &str) -> Option<&str> {
     (!matches!(text, "" | "<none>" | "<unset>" | "<unknown>")).then_some(text)
 }
 

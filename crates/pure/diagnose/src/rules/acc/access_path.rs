@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not restart nodes because you can't reach them: you are what can't be reached.
 
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,7 +29,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let sure = told::lines(
+    let sure = host::lines(
         cx,
         &[
             "tunnel.bad-handshake",
@@ -39,7 +39,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ],
         "the way in fails before the target",
     );
-    let maybe = told::lines(cx, &["ssh.failed"], "no connection to that host");
+    let maybe = host::lines(cx, &["ssh.failed"], "no connection to that host");
     // Several hosts that do not answer at once share their way.
     let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
     let id = EntityId::other("operator", "way-in");
@@ -62,7 +62,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn found(id: &EntityId, lines: &[Told]) -> Finding {
+fn found(id: &EntityId, lines: &[Told<'_>]) -> Finding {
     RULE.on(id.clone())
         .title("the operator's way in is cut; that says nothing about the cluster")
         .why("From here nobody can see whether the cluster is well.")

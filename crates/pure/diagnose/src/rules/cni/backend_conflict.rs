@@ -17,8 +17,7 @@
 //! ## What not to do
 //! Do not flush the rules of a running node from afar: your own way in may go with them.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,7 +30,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let refused: Vec<Told> = told::lines(
+    let refused: Vec<Told> = host::lines(
         cx,
         &["iptables.incompatible", "iptables.generation"],
         "this backend can't read the rules that are there",
@@ -39,24 +38,24 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .into_iter()
     .filter(|l| l.group(0) != "Permission")
     .collect();
-    let both = told::lines(
+    let both = host::lines(
         cx,
         &["iptables.legacy-present"],
         "the other backend has rules as well",
     );
-    let legacy = told::lines(
+    let legacy = host::lines(
         cx,
         &["iptables.is-legacy"],
         "a program with the legacy backend",
     );
-    let nft = told::lines(
+    let nft = host::lines(
         cx,
         &["iptables.is-nft"],
         "a program with the nf_tables backend",
     );
     let two = !legacy.is_empty() && (!nft.is_empty() || !refused.is_empty());
     // Rules in both are common and mostly idle; a network that fails makes them the reason.
-    let fails = !told::lines(cx, &["net.no-route", "net.pod-timeout"], "").is_empty()
+    let fails = !host::lines(cx, &["net.no-route", "net.pod-timeout"], "").is_empty()
         || cx.all(K::HostNetworkFailing).next().is_some()
         || cx.all(K::DnsDown).next().is_some()
         || cx.all(K::NameResolutionFailing).next().is_some();
@@ -67,7 +66,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .chain(if two { legacy } else { Vec::new() })
         .chain(if two { nft } else { Vec::new() })
         .collect();
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in host::by_host(lines) {
         let mut finding = RULE
             .on(id.clone())
             .title(format!("programs on {} write to different iptables backends", called(&id)))
@@ -87,7 +86,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ],
             );
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,

@@ -18,7 +18,6 @@
 //! Do not switch off all offloads of the physical card: it costs throughput and is not needed.
 
 use crate::analysis::host::{self, called};
-use crate::analysis::told;
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -32,12 +31,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let seen = told::lines(
+    let seen = host::lines(
         cx,
         &["net.bad-checksum", "net.bad-vxlan"],
         "a VXLAN packet with a wrong checksum",
     );
-    let tried: Vec<_> = told::facts(cx, |v| match v {
+    let tried: Vec<_> = host::facts(cx, |v| match v {
         Value::Ran(words) => {
             let line = words.join(" ");
             (line.contains("ethtool") && line.contains("checksum") && line.contains(" off"))
@@ -46,7 +45,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         _ => None,
     })
     .collect();
-    let hosts = told::by_host(seen);
+    let hosts = host::by_host(seen);
     for (id, lines) in &hosts {
         let finding = found(id)
             .term(85, "packets on the VXLAN port arrive with wrong checksums")
@@ -56,7 +55,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .iter()
                     .map(|(f, ())| cx.fact(f, "the offload is switched off")),
             );
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             id,

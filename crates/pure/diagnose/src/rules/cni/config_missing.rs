@@ -19,7 +19,8 @@
 //! Do not copy a configuration from another node: it names that node's pod range. Do not restart the
 //! pods: they come by themselves.
 
-use crate::analysis::{host, storage, told};
+use crate::analysis::host;
+use crate::analysis::storage;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -102,23 +103,18 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
     ];
     /// Seconds that a start takes until the configuration is there.
     const START: i64 = 90;
-    let lines = told::lines(cx, SIGNALS, "the runtime has no network configuration");
+    let lines = host::lines(cx, SIGNALS, "the runtime has no network configuration");
     // Events are read above; a line about the first seconds of containerd means nothing.
     let lines: Vec<_> = lines
         .into_iter()
         .filter(|l| l.about.is_none() && !l.text.contains("during init"))
         .collect();
-    let came = cx.hits("flannel.runs").any(|h| {
-        lines
-            .iter()
-            .any(|l| l.entry == h.entry && h.last_line > l.evidence.line)
-    });
-    if came {
+    if lines.iter().any(|l| l.is_followed(cx, &["flannel.runs"])) {
         return;
     }
-    for (id, lines) in told::by_host(lines) {
-        let first = lines.iter().filter_map(|l| l.time).min();
-        let last = lines.iter().filter_map(|l| l.last.or(l.time)).max();
+    for (id, lines) in host::by_host(lines) {
+        let first = lines.iter().filter_map(|l| l.line.time).min();
+        let last = lines.iter().filter_map(|l| l.last.or(l.line.time)).max();
         let span = first.zip(last).map(|(a, b)| b.as_second() - a.as_second());
         let plugin = lines.iter().any(|l| l.signal == "cni.no-plugin");
         let name = if id.name() == "-" { "" } else { id.name() };
@@ -132,7 +128,7 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 &["cni-config-missing"],
             );
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &host::entity(name),

@@ -19,8 +19,7 @@
 //! Do not open everything to the world: 8472/udp must be reachable by the nodes only.
 
 use crate::analysis::addr::{Net, is_virtual};
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -63,7 +62,7 @@ fn is_cluster_address(text: &str) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let blocked: Vec<Told> = told::lines(
+    let blocked: Vec<Told> = host::lines(
         cx,
         &["firewall.ufw", "firewall.firewalld"],
         "the firewall blocked this packet",
@@ -71,7 +70,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .into_iter()
     .filter(is_ours)
     .collect();
-    let rules = told::lines(
+    let rules = host::lines(
         cx,
         &[
             "net.prohibited",
@@ -82,11 +81,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "a rule that rejects what is not allowed",
     );
     let no_route: Vec<Told> =
-        told::lines(cx, &["net.no-route"], "a reject looks like a missing route")
+        host::lines(cx, &["net.no-route"], "a reject looks like a missing route")
             .into_iter()
             .filter(|l| is_cluster_address(l.group(0)))
             .collect();
-    let active: Vec<_> = told::facts(cx, |v| match v {
+    let active: Vec<_> = host::facts(cx, |v| match v {
         Value::Unit { name, active, .. }
             if active == "active"
                 && matches!(
@@ -110,7 +109,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .chain(&no_route)
         .cloned()
         .collect();
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in host::by_host(lines) {
         let mut finding = RULE
             .on(id.clone())
             .title(format!("the firewall of {} rejects traffic of pods", called(&id)))
@@ -138,7 +137,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ],
             );
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,

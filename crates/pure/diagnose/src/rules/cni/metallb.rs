@@ -18,7 +18,7 @@
 //! ## What not to do
 //! Do not re-make the Service: it keeps its address, and is announced as soon as a node may.
 
-use crate::analysis::told;
+use crate::analysis::host;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +34,7 @@ const LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let cluster = cx.cluster;
-    let said = told::lines(
+    let said = host::lines(
         cx,
         &[
             "metallb.excluded",

@@ -17,7 +17,6 @@
 //! Do not raise the MTU of the physical interface alone: every switch on the way must carry it.
 
 use crate::analysis::host::{self, called};
-use crate::analysis::told;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -33,13 +32,13 @@ pub static RULE: Rule = Rule {
 const HEADER: u32 = 50;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let too_long = told::lines(
+    let too_long = host::lines(
         cx,
         &["net.frag-needed", "net.need-frag", "net.too-long"],
         "a packet is too large for the path",
     );
-    let links = told::lines(cx, &["net.link"], "the interface and its MTU");
-    let mtu = |l: &told::Told| l.group(2).parse::<u32>().unwrap_or(0);
+    let links = host::lines(cx, &["net.link"], "the interface and its MTU");
+    let mtu = |l: &host::Told| l.group(2).parse::<u32>().unwrap_or(0);
     let overlay = links
         .iter()
         .find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
@@ -51,7 +50,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let no_room = overlay
         .zip(widest)
         .filter(|(o, b)| o.entry == b.entry && mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
-    let hosts = told::by_host(too_long);
+    let hosts = host::by_host(too_long);
     for (id, lines) in &hosts {
         let mut finding = found(id)
             .term(80, "the path says that packets are too large")
@@ -59,7 +58,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if let Some((o, b)) = no_room {
             finding = finding.cite(o.evidence.clone()).cite(b.evidence.clone());
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             id,

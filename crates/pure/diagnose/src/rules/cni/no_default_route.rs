@@ -20,7 +20,6 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::host::{self, called};
-use crate::analysis::told;
 use crate::rules::prelude::*;
 use defib_model::fact::{Fact, Route, Value};
 
@@ -58,13 +57,13 @@ fn is_whole(command: &str) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let words = told::lines(
+    let words = host::lines(
         cx,
         &["route.none", "route.no-interface"],
         "it takes its address from the default route, and finds none",
     );
     let mut tables: BTreeMap<(u32, &str, &str), Vec<Row<'_>>> = BTreeMap::new();
-    for (fact, route) in told::facts(cx, |v| match v {
+    for (fact, route) in host::facts(cx, |v| match v {
         Value::Route(r) => Some(r),
         _ => None,
     }) {
@@ -95,18 +94,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             shown.push((at, list, "several next hops, and no interface of its own"));
         }
     }
-    let hosts = told::by_host(words);
+    let hosts = host::by_host(words);
     for (id, lines) in &hosts {
         let mut finding = found(id)
             .term(88, "the program says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
         for (_, facts, meaning) in shown
             .iter()
-            .filter(|(at, _, _)| told::same_host(at, id.name()))
+            .filter(|(at, _, _)| host::same_host(at, id.name()))
         {
             finding = finding.cite_all(facts.iter().map(|f| cx.fact(f, *meaning)));
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             id,

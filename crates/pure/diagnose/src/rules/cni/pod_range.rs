@@ -19,7 +19,7 @@
 //! Do not change `cluster-cidr` on one server only: all must have the same.
 
 use crate::analysis::addr::{self, Net};
-use crate::analysis::{host, told};
+use crate::analysis::host;
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -33,17 +33,17 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let said = told::lines(
+    let said = host::lines(
         cx,
         &["flannel.other-net"],
         "flannel's range does not hold the node's",
     );
-    let said = told::by_host(said);
+    let said = host::by_host(said);
     for (id, lines) in &said {
         let finding = found(id)
             .term(93, "flannel says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             id,
@@ -93,12 +93,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if out.is_empty() {
         speaks_from(cx, &told_to, out);
     }
-    let bridge = told::lines(
+    let bridge = host::lines(
         cx,
         &["cni.bridge-address"],
         "the bridge still has the address of another range",
     );
-    for (id, lines) in told::by_host(bridge) {
+    for (id, lines) in host::by_host(bridge) {
         let finding = found(&id)
             .title("the bridge of the pods still has an address of another range")
             .term(50, "the node's range was changed, and the bridge was not")
@@ -108,7 +108,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "ip addr show cni0; cat /run/flannel/subnet.env; kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDR",
                 &["pod-cidr-mismatch", "stale-data-dir"],
             );
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,
@@ -161,14 +161,14 @@ fn speaks_from(cx: &Context<'_>, told_to: &[addr::Shown], out: &mut Vec<Finding>
     let Some((range, first)) = told_to.first() else {
         return;
     };
-    let foreign = told::facts(cx, |v| match v {
+    let foreign = host::facts(cx, |v| match v {
         Value::Setting { name, value, .. } if name == "flannel-backend" => Some(value),
         _ => None,
     })
     .into_iter()
     .any(|(_, backend)| backend == "none");
     let hosts: Vec<Net> = addr::of_hosts(cx).into_iter().map(|(n, _)| n).collect();
-    let stray = told::lines(
+    let stray = host::lines(
         cx,
         &["coredns.upstream-timeout"],
         "CoreDNS speaks from an address outside the range",

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use defib_model::Evidence;
 use defib_model::fact::{Certificate, Fact, Value};
 
-use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -49,11 +49,11 @@ const CALLS: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["tls.unknown-authority", "k3s.ca-validation"],
         "the server's certificate is of a CA that this node does not have",
-    ) {
+    )) {
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|l| CALLS.iter().any(|w| l.evidence.text.contains(w)))
@@ -88,7 +88,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// CA files of one name whose fingerprints differ between hosts: the odd one out is the stranger.
 fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut by_file: BTreeMap<&str, Vec<(&Fact, &Certificate)>> = BTreeMap::new();
-    for (fact, c) in facts(cx, |v| match v {
+    for (fact, c) in facts_anywhere(cx, |v| match v {
         Value::Certificate(c) if !c.fingerprint.is_empty() && c.path.contains("-ca.") => {
             Some(c.as_ref())
         }

@@ -19,7 +19,7 @@
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity as cluster, explain_all};
-use crate::analysis::host::{TROUBLES, all, entity, facts, quotes};
+use crate::analysis::host::{self, TROUBLES, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     issuers(cx, out);
     // Peers that reject each other: the verifying side knows why.
-    let peers: Vec<_> = all(
+    let peers: Vec<_> = host::lines(
         cx,
         &["tls.unknown-authority"],
         "this side does not know the CA of the other",
@@ -66,7 +66,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     // Only the other side's refusal: something is wrong with the certificate that is shown, nobody says what.
-    let refused: Vec<_> = all(
+    let refused: Vec<_> = host::lines(
         cx,
         &["tls.other-side", "tls.no-certificate"],
         "the other side rejects the certificate",
@@ -104,7 +104,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// A leaf whose issuer is no CA of the same host.
 fn issuers(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all: Vec<_> = facts(cx, |v| match v {
+    let all: Vec<_> = facts_anywhere(cx, |v| match v {
         Value::Certificate(c) => Some(c.as_ref()),
         _ => None,
     })

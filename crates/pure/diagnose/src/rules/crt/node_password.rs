@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not copy the password file between machines: two nodes then fight for one name.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -30,7 +30,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = spoken(
+    let all = host::by_host(host::lines(
         cx,
         &[
             "k3s.password-rejected",
@@ -42,7 +42,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "k3s.password-event",
         ],
         "the password of this node name is another one",
-    );
+    ));
     for (host, lines) in all {
         let node = lines
             .iter()

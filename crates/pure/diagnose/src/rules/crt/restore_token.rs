@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not generate a new token, and do not delete `db/etcd-old-*`: it is the state from before.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::analysis::token;
 use crate::rules::prelude::*;
 
@@ -31,16 +31,16 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         token::RECORD,
         "the snapshot's keys are encrypted with another token",
-    ) {
+    )) {
         let lines: Vec<_> = lines
             .into_iter()
-            .filter(|l| token::restored(cx, &l.evidence).is_some())
+            .filter(|l| token::restored(cx, l).is_some())
             .collect();
-        let Some(asked) = lines.first().and_then(|l| token::restored(cx, &l.evidence)) else {
+        let Some(asked) = lines.first().and_then(|l| token::restored(cx, l)) else {
             continue;
         };
         out.push(

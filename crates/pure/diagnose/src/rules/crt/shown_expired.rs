@@ -19,7 +19,7 @@
 
 use defib_model::fact::Value;
 
-use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found: std::collections::BTreeMap<EntityId, Vec<defib_model::Evidence>> =
         Default::default();
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &[
             "k3s.cert-expired",
@@ -42,14 +42,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "kubeadm.cert-invalid",
         ],
         "this certificate has run out",
-    ) {
+    )) {
         found.entry(host).or_default().extend(quotes(&lines));
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["tls.other-side"],
         "the other side finds the certificate expired",
-    ) {
+    )) {
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|l| {
@@ -64,14 +64,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     // What the evidence's own time says of certificates that were printed.
-    let now = facts(cx, |v| match v {
+    let now = facts_anywhere(cx, |v| match v {
         Value::Clock(t) => Some(*t),
         _ => None,
     })
     .map(|(_, t)| t)
     .max()
     .or(cx.cluster.as_of);
-    for (fact, until) in facts(cx, |v| match v {
+    for (fact, until) in facts_anywhere(cx, |v| match v {
         Value::Certificate(c) => c.until,
         _ => None,
     }) {

@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not wipe the server to get rid of the message: the data is well. Do not make new CAs.
 
-use crate::analysis::host::{Spoken, TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, called, quotes};
 use crate::analysis::token;
 use crate::rules::prelude::*;
 
@@ -31,19 +31,17 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         token::WRONG,
         "the token is not the one that the cluster was made with",
-    ) {
+    )) {
         // A start that falls back to its own copy says this too, and goes on; in a restore it is the
         // snapshot's token that is meant.
-        let lines: Vec<Spoken<'_>> = lines
+        let lines: Vec<Told<'_>> = lines
             .into_iter()
             .filter(|l| !l.evidence.text.contains("Unable to reconcile with"))
-            .filter(|l| {
-                !token::RECORD.contains(&l.signal) || token::restored(cx, &l.evidence).is_none()
-            })
+            .filter(|l| !token::RECORD.contains(&l.signal) || token::restored(cx, l).is_none())
             .collect();
         if lines.is_empty() {
             continue;

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not delete the whole `tls` folder, and do not change the files' times to get past the check.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,11 +29,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.bootstrap-newer"],
         "files on disk are newer than the cluster's record of them",
-    ) {
+    )) {
         out.push(
             RULE.on(host.clone())
                 .title(format!("CA or key files on {} are not those of the cluster's bootstrap record", called(&host)))
@@ -47,11 +47,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't set the files' times back to get past the check: if their content is foreign, the cluster breaks."),
         );
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.no-bootstrap-data"],
         "the datastore has no bootstrap record",
-    ) {
+    )) {
         out.push(
             RULE.on(host.clone())
                 .title(format!("the datastore on {} holds no bootstrap record", called(&host)))

@@ -20,7 +20,7 @@
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all};
-use crate::analysis::host::{all, facts, quotes};
+use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -33,13 +33,13 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = all(
+    let lines = host::lines(
         cx,
         &["etcd.cluster-id"],
         "the peer belongs to another cluster",
     );
     let mut evidence = quotes(&lines);
-    let ids: Vec<_> = facts(cx, |v| match v {
+    let ids: Vec<_> = facts_anywhere(cx, |v| match v {
         Value::EtcdStatus(s) if !s.cluster.is_empty() => Some(s.cluster.as_str()),
         _ => None,
     })

@@ -19,7 +19,7 @@
 //! Do not delete `member/wal` or `snap` to make it start: what is missing then is gone without a word.
 //! What is true of containerd's store, that it can be made again, is not true of this one.
 
-use crate::analysis::host::{Spoken, TROUBLES, called, heard_on, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, called, heard_on, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -77,12 +77,16 @@ const ETCD: &[&str] = &[
 const CONTAINERD: &[&str] = &["containerd.frame", "containerd.meta-db"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let own = spoken(
+    let own = host::by_host(host::lines(
         cx,
         OWN,
         "etcd finds its own files damaged, or different from its peers'",
-    );
-    let file = spoken(cx, FILE, "the database file is damaged, or ends too early");
+    ));
+    let file = host::by_host(host::lines(
+        cx,
+        FILE,
+        "the database file is damaged, or ends too early",
+    ));
     let restoring = |host: &EntityId| {
         heard_on(
             cx,
@@ -103,7 +107,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(found(cx, host, 90, lines, &more));
     }
     for (host, lines) in file.iter().filter(|(h, _)| !own.contains_key(*h)) {
-        let frames = spoken(cx, ETCD, "etcd was about to open its database")
+        let frames = host::by_host(host::lines(cx, ETCD, "etcd was about to open its database"))
             .remove(host)
             .unwrap_or_default();
         let near = lines.iter().any(|l| is_etcd(&l.evidence.text));
@@ -138,8 +142,8 @@ fn found(
     cx: &Context<'_>,
     host: &EntityId,
     points: i32,
-    lines: &[Spoken<'_>],
-    more: &[Spoken<'_>],
+    lines: &[Told<'_>],
+    more: &[Told<'_>],
 ) -> Finding {
     RULE.on(host.clone())
         .title(format!("the etcd data on {} is damaged", called(host)))

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not delete the Node of a server that still lives: that removes its member.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,11 +29,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.duplicate-name"],
         "etcd still has a member of this node name",
-    ) {
+    )) {
         let name = match host.name() {
             "-" => "NODE".to_owned(),
             n => n.to_owned(),

@@ -21,7 +21,7 @@
 use defib_model::fact::{EtcdMember, Fact};
 
 use crate::analysis::etcd::{self, entity, explain_all, host_of, members, node_of, pairs};
-use crate::analysis::host::{all, quotes};
+use crate::analysis::host::{self, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -92,7 +92,7 @@ fn ghost(cx: &Context<'_>, list: &[(&Fact, &EtcdMember)], at: usize) -> Option<S
 
 /// A server that finds its own address in the list, under another name.
 fn renamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = all(
+    let lines = host::lines(
         cx,
         &["k3s.not-a-member"],
         "its address is registered under another name",

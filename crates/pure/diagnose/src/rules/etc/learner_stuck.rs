@@ -21,7 +21,7 @@
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all, members};
-use crate::analysis::host::{all, facts, quotes};
+use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,18 +34,18 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let promoted = !all(cx, &["k3s.learner-promoted"], "").is_empty();
-    let stated = all(
+    let promoted = !host::lines(cx, &["k3s.learner-promoted"], "").is_empty();
+    let stated = host::lines(
         cx,
         &["k3s.learner-stalled", "k3s.learner-removed"],
         "the learner does not catch up",
     );
-    let refused = all(
+    let refused = host::lines(
         cx,
         &["etcd.too-many-learners", "k3s.join-learners"],
         "there is a learner already",
     );
-    let waits = all(
+    let waits = host::lines(
         cx,
         &["k3s.learner-waits", "etcd.not-in-sync"],
         "it is still a learner",
@@ -55,14 +55,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|(_, m)| m.learner && m.status != "unstarted" && !m.name.is_empty())
         .map(|(f, _)| cx.fact(f, "a learner: it has no vote"))
         .collect();
-    for (fact, ()) in facts(cx, |v| match v {
+    for (fact, ()) in facts_anywhere(cx, |v| match v {
         Value::EtcdStatus(s) if s.learner => Some(()),
         _ => None,
     }) {
         shown.push(cx.fact(fact, "a learner: it has no vote"));
     }
-    let often =
-        |l: &[crate::analysis::host::Spoken<'_>]| l.iter().map(|l| l.count).max().unwrap_or(0);
+    let often = |l: &[host::Told<'_>]| l.iter().map(|l| l.count).max().unwrap_or(0);
     // etcd 3.6 refuses to start on such a store; that is no passing wait.
     let fatal = refused
         .iter()

@@ -18,7 +18,7 @@
 //! Do not reset the cluster: it has a quorum. Do not restart the others before this one is back.
 
 use crate::analysis::etcd::{self, entity, explain_all};
-use crate::analysis::host::{all, quotes};
+use crate::analysis::host::{self, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -46,7 +46,7 @@ const AWAY: &[&str] = &["etcd.peer-unhealthy", "etcd.peer-health-check"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if let Some(count) = etcd::count(cx).filter(|c| c.voters > 1) {
-        let failed = all(
+        let failed = host::lines(
             cx,
             &["etcdctl.status-failed"],
             "this endpoint did not answer",
@@ -73,14 +73,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     // A log: a peer that stays away from a member that has a leader.
-    let away: Vec<_> = all(cx, AWAY, "a peer can't be reached")
+    let away: Vec<_> = host::lines(cx, AWAY, "a peer can't be reached")
         .into_iter()
         .filter(|l| {
             OFF.iter()
                 .any(|w| l.line.groups.get(1).is_some_and(|g| g.contains(w)))
         })
         .collect();
-    let leaderless = !all(
+    let leaderless = !host::lines(
         cx,
         &[
             "etcd.election",
@@ -95,7 +95,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .is_empty();
     let hits: Vec<_> = cx
         .heard()
-        .filter(|h| AWAY.contains(&h.signal) && !etcd::later(cx, &["etcd.peer-active"], h))
+        .filter(|h| AWAY.contains(&h.signal) && !host::is_followed(cx, &["etcd.peer-active"], h))
         .collect();
     if away.is_empty() || leaderless || hits.is_empty() {
         return;

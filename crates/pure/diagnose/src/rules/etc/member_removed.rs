@@ -19,7 +19,7 @@
 //! Do not reset the cluster on this server: that makes a second cluster out of old data. Do not remove
 //! further members.
 
-use crate::analysis::host::{TROUBLES, called, entity, heard_on, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, heard_on, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -35,7 +35,7 @@ pub static RULE: Rule = Rule {
 const TOMBSTONE: &[&str] = &["k3s.tombstone", "k3s.tombstone-no-server"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let own = spoken(
+    let own = host::by_host(host::lines(
         cx,
         &[
             "etcd.data-dir-removed",
@@ -43,7 +43,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "k3s.member-removed",
         ],
         "the cluster took this member out, and says so to it",
-    );
+    ));
     for (host, lines) in &own {
         if heard_on(cx, TOMBSTONE, host) {
             continue;
@@ -57,11 +57,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ));
     }
     // The others' word, where the removed one is silent.
-    let others = spoken(
+    let others = host::by_host(host::lines(
         cx,
         &["etcd.rejects-removed"],
         "a peer that was removed still knocks",
-    );
+    ));
     if own.is_empty() && !others.is_empty() && !heard_on(cx, TOMBSTONE, &entity("")) {
         let lines: Vec<_> = others.into_values().flatten().collect();
         out.push(advise(

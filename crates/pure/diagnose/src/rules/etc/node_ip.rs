@@ -25,7 +25,7 @@ use defib_model::Evidence;
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{host_of, members, node_of, pairs};
-use crate::analysis::host::{Spoken, TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, called, entity, facts, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -39,12 +39,12 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found: BTreeMap<EntityId, (i32, String, Vec<Evidence>)> = BTreeMap::new();
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.not-a-member"],
         "the same name is registered with another address",
-    ) {
-        let changed: Vec<Spoken<'_>> = lines.into_iter().filter(|l| change(l).is_some()).collect();
+    )) {
+        let changed: Vec<Told<'_>> = lines.into_iter().filter(|l| change(l).is_some()).collect();
         if let Some((old, new)) = changed.first().and_then(change) {
             found.insert(
                 host,
@@ -56,11 +56,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.node-ip-absent"],
         "the address is on no interface of the host",
-    ) {
+    )) {
         let ip = lines
             .first()
             .and_then(|l| l.line.groups.first().cloned())
@@ -69,12 +69,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .entry(host)
             .or_insert_with(|| (85, format!("has no interface with {ip}"), quotes(&lines)));
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.cannot-assign"],
         "the host does not have this address",
-    ) {
-        let own: Vec<Spoken<'_>> = lines
+    )) {
+        let own: Vec<Told<'_>> = lines
             .into_iter()
             .filter(|l| {
                 matches!(
@@ -109,7 +109,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 }
 
 /// Old and new address, if the list has this name with another address.
-fn change(l: &Spoken<'_>) -> Option<(String, String)> {
+fn change(l: &Told<'_>) -> Option<(String, String)> {
     let found = l.line.groups.first()?;
     let (name, url) = l.line.groups.get(1)?.split_once('=')?;
     let list = pairs(found);

@@ -21,7 +21,7 @@
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all};
-use crate::analysis::host::{all, facts, quotes};
+use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,7 +38,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = all(
+    let lines = host::lines(
         cx,
         &[
             "etcd.quota-alarm",
@@ -61,7 +61,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .map(|s| s.evidence),
     );
-    for (fact, size) in facts(cx, |v| match v {
+    for (fact, size) in facts_anywhere(cx, |v| match v {
         Value::EtcdAlarm(_, kind) if kind == "NOSPACE" => Some(0),
         Value::EtcdStatus(s) if s.errors.contains("NOSPACE") => Some(s.size),
         Value::EtcdHealth(_, false, why) if why.contains("NOSPACE") => Some(0),

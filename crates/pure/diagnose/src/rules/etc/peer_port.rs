@@ -20,7 +20,7 @@
 use std::collections::BTreeSet;
 
 use crate::analysis::etcd::{self, entity, explain_all};
-use crate::analysis::host::{Spoken, all, quotes};
+use crate::analysis::host::{self, Told, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -41,12 +41,12 @@ const TIMEOUT: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let drops = all(
+    let drops = host::lines(
         cx,
         &["firewall.drops-peer", "firewall.drops-peer-rule"],
         "a firewall drops the peer port",
     );
-    let late: Vec<Spoken<'_>> = all(
+    let late: Vec<Told<'_>> = host::lines(
         cx,
         &["etcd.peer-unhealthy", "etcd.peer-health-check"],
         "packets to the peer port get no answer",

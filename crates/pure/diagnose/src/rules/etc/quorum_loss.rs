@@ -19,7 +19,7 @@
 //! directories.
 
 use crate::analysis::etcd::{self, entity, explain_all};
-use crate::analysis::host::{all, quotes};
+use crate::analysis::host::{self, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -46,14 +46,14 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
     let count = etcd::count(cx).filter(|c| c.voters > 1)?;
     let ends = etcd::endpoints(cx);
     let leaderless = ends.values().any(|(_, f)| f.text.contains("no leader"));
-    let failed = all(
+    let failed = host::lines(
         cx,
         &["etcdctl.status-failed"],
         "this endpoint did not answer",
     );
     let needed = etcd::majority(count.voters);
     let short = count.alive < needed && (count.dead > 0 || !failed.is_empty());
-    let bad = all(cx, &["etcdctl.cluster-bad"], "etcdctl counts too few");
+    let bad = host::lines(cx, &["etcdctl.cluster-bad"], "etcdctl counts too few");
     let said = bad.iter().any(|l| {
         l.line
             .groups
@@ -95,17 +95,17 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
 
 /// Elections without an end, while peers are away.
 fn logged(cx: &Context<'_>) -> Option<Finding> {
-    let elections = all(
+    let elections = host::lines(
         cx,
         &["etcd.quorum-inactive", "etcd.election", "etcd.dropping"],
         "there is no leader, and no candidate finds a majority",
     );
-    let waits = all(
+    let waits = host::lines(
         cx,
         &["etcd.no-leader", "etcd.publish-failed", "etcd.lost-leader"],
         "nothing is decided without a leader",
     );
-    let away = all(
+    let away = host::lines(
         cx,
         &[
             "etcd.peer-unhealthy",
@@ -135,13 +135,13 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
     ];
     if !cx
         .heard()
-        .any(|h| open.contains(&h.signal) && !etcd::later(cx, &led, h))
+        .any(|h| open.contains(&h.signal) && !host::is_followed(cx, &led, h))
     {
         return None;
     }
     let peers: std::collections::BTreeSet<_> =
         away.iter().filter_map(|l| l.line.groups.first()).collect();
-    let known: std::collections::BTreeSet<_> = all(cx, &["etcd.member-known"], "")
+    let known: std::collections::BTreeSet<_> = host::lines(cx, &["etcd.member-known"], "")
         .iter()
         .filter_map(|l| l.line.groups.iter().find(|g| !g.is_empty()).cloned())
         .collect();

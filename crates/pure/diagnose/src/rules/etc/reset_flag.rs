@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not delete `db/reset-flag` to get past the refusal: that resets the members once more.
 
-use crate::analysis::host::{TROUBLES, asked, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, asked, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,17 +29,17 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut found = spoken(
+    let mut found = host::by_host(host::lines(
         cx,
         &["k3s.reset-before"],
         "k3s was asked to reset a second time",
-    );
+    ));
     let kept = asked(cx, "cluster-reset").any(|(_, value)| value == "true");
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.reset-done"],
         "the reset is done, and k3s ends; the flag must go",
-    ) {
+    )) {
         let again = lines.iter().any(|l| l.count >= 2);
         if (again || kept) && !found.contains_key(&host) {
             found.insert(host, lines);

@@ -18,7 +18,7 @@
 //! Do not restore or reset because of what kubectl says through this address.
 
 use crate::analysis::etcd::{self, explain_all};
-use crate::analysis::host::{all, quotes};
+use crate::analysis::host::{self, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let ends = etcd::endpoints(cx);
-    let refused: Vec<_> = all(
+    let refused: Vec<_> = host::lines(
         cx,
         &["kubectl.refused", "kubectl.unable"],
         "the client asks this address, and gets no answer",

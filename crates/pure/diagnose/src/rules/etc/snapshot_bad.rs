@@ -19,7 +19,7 @@
 
 use defib_model::fact::Value;
 
-use crate::analysis::host::{TROUBLES, all, called, entity, facts, heard_on, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, facts, heard_on, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
 const RESTORE: &[&str] = &["k3s.pre-restore"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut found = spoken(
+    let mut found = host::by_host(host::lines(
         cx,
         &[
             "etcd.snapshot-hash-wrong",
@@ -42,7 +42,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "k3s.snapshot-contents",
         ],
         "the restore finds the file damaged or unfinished",
-    );
+    ));
     let asked = facts(cx, |v| match v {
         Value::Setting { name, .. } if name == "cluster-reset-restore-path" => Some(()),
         Value::Ran(words)
@@ -59,7 +59,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     })
     .next()
     .is_some();
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &[
             "bbolt.invalid",
@@ -70,7 +70,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "zip.eof",
         ],
         "the file is no whole database",
-    ) {
+    )) {
         if asked || heard_on(cx, RESTORE, &host) {
             found.entry(host).or_default().extend(lines);
         }
@@ -94,7 +94,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, TROUBLES, host),
         );
     }
-    if found.is_empty() && !stubs.is_empty() && (asked || !all(cx, RESTORE, "").is_empty()) {
+    if found.is_empty() && !stubs.is_empty() && (asked || !host::lines(cx, RESTORE, "").is_empty())
+    {
         for (host, stub) in stubs {
             out.push(
                 about(&host)

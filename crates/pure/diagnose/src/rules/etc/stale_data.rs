@@ -19,7 +19,7 @@
 //! Do not reset: that makes the left-overs the cluster.
 
 use crate::analysis::etcd::{host_of, node_of, pairs};
-use crate::analysis::host::{Spoken, TROUBLES, asked, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, asked, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -39,16 +39,16 @@ const FOREIGN: &[&str] = &[
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let joins = asked(cx, "server").next().is_some();
-    let foreign = spoken(
+    let foreign = host::by_host(host::lines(
         cx,
         &["k3s.reconcile-remote"],
         "the cluster that it should join is another one",
-    );
-    for (host, old) in spoken(
+    ));
+    for (host, old) in host::by_host(host::lines(
         cx,
         &["k3s.etcd-existing"],
         "it takes up the data that it finds",
-    ) {
+    )) {
         let Some(lines) = foreign
             .get(&host)
             .map(|l| own(l, |l| FOREIGN.iter().any(|w| l.evidence.text.contains(w))))
@@ -67,11 +67,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(f);
     }
     // A list without this server's name and address: data of another server, or one that was taken out.
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.not-a-member", "etcd.member-count", "etcd.local-name"],
         "the list of members on disk is not this server's",
-    ) {
+    )) {
         let strange = own(&lines, |l| l.signal != "k3s.not-a-member" || is_stranger(l));
         if strange.is_empty() {
             continue;
@@ -90,11 +90,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn own<'c>(lines: &[Spoken<'c>], keep: impl Fn(&Spoken<'c>) -> bool) -> Vec<Spoken<'c>> {
+fn own<'c>(lines: &[Told<'c>], keep: impl Fn(&Told<'c>) -> bool) -> Vec<Told<'c>> {
     lines.iter().filter(|l| keep(l)).cloned().collect()
 }
 
-fn is_stranger(l: &Spoken<'_>) -> bool {
+fn is_stranger(l: &Told<'_>) -> bool {
     let (Some(found), Some((name, url))) = (
         l.line.groups.first(),
         l.line.groups.get(1).and_then(|e| e.split_once('=')),

@@ -20,7 +20,7 @@
 
 use defib_model::fact::Value;
 
-use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, facts, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -35,11 +35,11 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut marked: std::collections::BTreeMap<EntityId, Vec<defib_model::Evidence>> =
         Default::default();
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.tombstone-no-server", "k3s.tombstone"],
         "the data is marked as that of a removed member",
-    ) {
+    )) {
         marked.entry(host).or_default().extend(quotes(&lines));
     }
     for (fact, ()) in facts(cx, |v| match v {

@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not start the old binary on data that the new one wrote without a snapshot from before.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,10 +38,18 @@ const ROBOTS: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let robots: Vec<_> = spoken(cx, ROBOTS, "an upgrade that nobody started by hand")
-        .into_iter()
-        .collect();
-    for (host, starts) in spoken(cx, &["k3s.starting"], "it starts with this version") {
+    let robots: Vec<_> = host::by_host(host::lines(
+        cx,
+        ROBOTS,
+        "an upgrade that nobody started by hand",
+    ))
+    .into_iter()
+    .collect();
+    for (host, starts) in host::by_host(host::lines(
+        cx,
+        &["k3s.starting"],
+        "it starts with this version",
+    )) {
         let versions: std::collections::BTreeSet<&String> =
             starts.iter().filter_map(|l| l.line.groups.get(1)).collect();
         let own: Vec<_> = robots

@@ -25,7 +25,7 @@ use defib_model::Evidence;
 use defib_model::fact::Value;
 use jiff::Timestamp;
 
-use crate::analysis::host::{TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -47,11 +47,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         entry.0 = entry.0.max(points);
         entry.1.extend(evidence);
     };
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["tls.expired"],
         "the certificate begins later than this clock",
-    ) {
+    )) {
         let (early, late): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .filter_map(|l| {
@@ -75,14 +75,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             add(host, 70, quotes(&ahead));
         }
     }
-    for (host, lines) in spoken(cx, &["etcd.clock-drift"], "peers' clocks differ") {
+    for (host, lines) in host::by_host(host::lines(
+        cx,
+        &["etcd.clock-drift"],
+        "peers' clocks differ",
+    )) {
         add(host, 85, quotes(&lines));
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["host.clock-stepped"],
         "the clock was wrong, and is put right",
-    ) {
+    )) {
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|l| {
@@ -97,7 +101,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             add(host, 75, quotes(&lines));
         }
     }
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &[
             "clock.s3",
@@ -107,22 +111,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "clock.signature",
         ],
         "the other side's clock differs",
-    ) {
+    )) {
         add(host, 75, quotes(&lines));
     }
     // Refused without times: then the clock, where it is shown, against the log's own.
-    let vague = spoken(
+    let vague = host::by_host(host::lines(
         cx,
         &["tls.expired"],
         "expired, or not yet valid: the message has no times",
-    );
+    ));
     for (host, lines) in vague {
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|l| !l.evidence.text.contains("current time"))
             .collect();
         let logged = lines.iter().filter_map(|l| stamp(&l.evidence.text)).max();
-        let odd = facts(cx, |v| match v {
+        let odd = facts_anywhere(cx, |v| match v {
             Value::Clock(t) => Some(*t),
             _ => None,
         })
@@ -140,7 +144,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     // A certificate that begins after the clock that is shown.
     if let Some(now) = shown(cx) {
-        for (fact, from) in facts(cx, |v| match v {
+        for (fact, from) in facts_anywhere(cx, |v| match v {
             Value::Certificate(c) => c.from,
             _ => None,
         })
@@ -161,7 +165,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .heard()
         .filter_map(|h| Some((h.last?, h)))
         .max_by_key(|(t, _)| *t);
-    for (fact, clock) in facts(cx, |v| match v {
+    for (fact, clock) in facts_anywhere(cx, |v| match v {
         Value::Clock(t) => Some(*t),
         _ => None,
     }) {
@@ -213,7 +217,7 @@ fn stamp(text: &str) -> Option<Timestamp> {
 
 /// A clock that the evidence shows.
 fn shown(cx: &Context<'_>) -> Option<Timestamp> {
-    facts(cx, |v| match v {
+    facts_anywhere(cx, |v| match v {
         Value::Clock(t) => Some(*t),
         _ => None,
     })

@@ -18,8 +18,7 @@
 //! Do not touch server/db: who panics decides what may be removed. Do not delete the directory before the
 //! shims are stopped.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -55,20 +54,20 @@ fn is_other(line: &Told) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let own = told::lines(cx, OWN, "containerd can't use its store");
-    let panics = told::lines(
+    let own = host::lines(cx, OWN, "containerd can't use its store");
+    let panics = host::lines(
         cx,
         &["containerd.bolt-panic"],
         "the database's own check fails",
     );
-    let frames = told::lines(cx, &["containerd.frames"], "it is containerd that panics");
-    let short = told::lines(
+    let frames = host::lines(cx, &["containerd.frames"], "it is containerd that panics");
+    let short = host::lines(
         cx,
         &["containerd.short-read"],
         "content is shorter than it should be",
     );
     // A unit of containerd that is shown failing is as good as a name on the line.
-    let unit = told::facts(cx, |v| match v {
+    let unit = host::facts(cx, |v| match v {
         Value::Unit { name, active, .. }
             if name.starts_with("containerd") && active != "active" =>
         {
@@ -99,9 +98,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .chain(panics)
         .collect();
     let sure = !decisive.is_empty();
-    let mut hosts = told::by_host(decisive);
+    let mut hosts = host::by_host(decisive);
     if !sure {
-        hosts = told::by_host(short.clone());
+        hosts = host::by_host(short.clone());
     }
     for (id, lines) in hosts {
         let mut finding = RULE
@@ -118,7 +117,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if sure {
             finding = finding.cite_all(short.iter().take(2).map(|l| l.evidence.clone()));
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,

@@ -18,8 +18,8 @@
 //! ## What not to do
 //! Do not run fsck or restore onto a disk that still fails. Do not reset a cluster from the copy on it.
 
-use crate::analysis::host::called;
-use crate::analysis::{enospc, told};
+use crate::analysis::enospc;
+use crate::analysis::host::{self, called};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -62,7 +62,7 @@ const ANSWERS: &[&str] = &[
 ];
 
 /// Devices whose errors say nothing about the host: removable, virtual, empty drives.
-fn is_side_show(line: &told::Told) -> bool {
+fn is_side_show(line: &host::Told) -> bool {
     let device = line.group(0);
     [
         "fd0", "sr0", "loop", "nbd", "zram", "/dev/tty", "/dev/pts", "/dev/std", "/proc/", "/sys/",
@@ -74,10 +74,11 @@ fn is_side_show(line: &told::Told) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let device = told::lines(cx, DEVICE, "the device fails");
-    let answers = told::lines(cx, ANSWERS, "a program could not read or write");
-    let full = !enospc::lines(cx, enospc::Means::Full, "").is_empty() || !told::full(cx).is_empty();
-    let hosts = told::by_host(
+    let device = host::lines(cx, DEVICE, "the device fails");
+    let answers = host::lines(cx, ANSWERS, "a program could not read or write");
+    let full =
+        !enospc::lines(cx, enospc::Means::Full, "").is_empty() || !enospc::full(cx).is_empty();
+    let hosts = host::by_host(
         device
             .into_iter()
             .chain(answers)
@@ -114,7 +115,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Copy what counts while it can be read.", "cp -a /var/lib/rancher/k3s/server/db/snapshots /var/lib/rancher/k3s/server/token /mnt/elsewhere/")
             .advice("Replace the disk, cable or controller; then bring the node back from its cluster or a backup.")
             .dont("Don't run fsck on a disk that still fails, and don't reset a cluster from the copy on it.");
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &host,

@@ -19,8 +19,7 @@
 //! errno also means: no inotify watch, no mount, no control group; those are not this.
 
 use crate::analysis::enospc::{self, Means};
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -47,16 +46,16 @@ fn matters(target: &str) -> bool {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let words = enospc::lines(cx, Means::Full, "nothing could be written: no space left");
-    let full = told::full(cx);
+    let full = enospc::full(cx);
     // Was somewhere looked, and nothing found full?
-    let looked = told::facts(cx, |v| match v {
-        Value::FileSystem(f) if told::can_fill(f) && matters(&f.target) => Some(f.used),
+    let looked = host::facts(cx, |v| match v {
+        Value::FileSystem(f) if enospc::can_fill(f) && matters(&f.target) => Some(f.used),
         _ => None,
     })
     .filter(|(_, used)| *used < 97)
     .map(|(fact, _)| fact)
     .collect::<Vec<_>>();
-    let hosts = told::by_host(words);
+    let hosts = host::by_host(words);
     for (host, lines) in &hosts {
         let mut finding = found(cx, host, lines).term(
             if full.is_empty() { 85 } else { 95 },
@@ -64,7 +63,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         for (fact, target) in full
             .iter()
-            .filter(|(f, _)| told::same_host(&f.host, host.name()))
+            .filter(|(f, _)| host::same_host(&f.host, host.name()))
         {
             finding = finding.cite(cx.fact(fact, format!("{target} is full")));
         }
@@ -84,7 +83,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (fact, target) in full.iter().filter(|(_, t)| matters(t)) {
-        let host = crate::analysis::host::entity(&fact.host);
+        let host = host::entity(&fact.host);
         out.push(
             found(cx, &host, &[])
                 .key(target.clone())
@@ -95,7 +94,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told]) -> Finding {
+fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told<'_>]) -> Finding {
     let finding = RULE
         .on(host.clone())
         .title(format!("a file system of {} has no space left", called(host)))
@@ -111,7 +110,7 @@ fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told]) -> Finding {
         )
         .dont("Don't delete under /var/lib/rancher/k3s/server/db or in containerd's directories by hand.")
         .dont("Don't restart the server again and again while it can't write: etcd may tear its log.");
-    told::claim(
+    host::claim(
         cx,
         finding,
         host,

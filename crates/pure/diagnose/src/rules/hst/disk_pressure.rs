@@ -19,7 +19,8 @@
 //! Do not delete under /var/lib/rancher/k3s by hand: containerd's store and local-path volumes live
 //! there. Do not lower the thresholds to zero: a full disk stops etcd and containerd too.
 
-use crate::analysis::told;
+use crate::analysis::enospc;
+use crate::analysis::host;
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -161,26 +162,26 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
     ];
     /// Percent; below it nothing is collected. Source: kubernetes `ImageGCHighThresholdPercent`.
     const HIGH: u64 = 85;
-    let lines = told::lines(cx, SIGNALS, "the kubelet is short of disk");
+    let lines = host::lines(cx, SIGNALS, "the kubelet is short of disk");
     let lines: Vec<_> = lines.into_iter().filter(|l| counts(cx, l)).collect();
     // That it collects images is its daily work; that it could not free enough is trouble.
     if lines.iter().all(|l| l.signal == "kubelet.gc-over") {
         return;
     }
-    let over: Vec<_> = told::facts(cx, |v| match v {
-        Value::FileSystem(f) if told::can_fill(f) && f.used >= HIGH => Some(f.target.clone()),
+    let over: Vec<_> = host::facts(cx, |v| match v {
+        Value::FileSystem(f) if enospc::can_fill(f) && f.used >= HIGH => Some(f.target.clone()),
         _ => None,
     })
     .collect();
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in host::by_host(lines) {
         let name = if id.name() == "-" { "" } else { id.name() };
         let mut finding = found(name)
             .term(78, "the kubelet says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
-        for (fact, target) in over.iter().filter(|(f, _)| told::same_host(&f.host, name)) {
+        for (fact, target) in over.iter().filter(|(f, _)| host::same_host(&f.host, name)) {
             finding = finding.cite(cx.fact(fact, format!("{target} is over the threshold")));
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,
@@ -191,7 +192,7 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
 }
 
 /// Is it still so, as far as the node's own object says?
-fn counts(cx: &Context<'_>, line: &told::Told) -> bool {
+fn counts(cx: &Context<'_>, line: &host::Told) -> bool {
     let known = cx.cluster.node(line.host.name());
     let pressure = known.map(|n| {
         n.status

@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not reset or re-create members: their data is well. One slow request alone decides nothing.
 
-use crate::analysis::host::{Spoken, TROUBLES, called, heard_on, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, called, heard_on, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -68,11 +68,15 @@ const LEADERLESS: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let disk = spoken(cx, DISK, "the write waits for the disk");
-    let late = spoken(cx, LATE, "the leader does not get to send its heartbeats");
-    let seconds = spoken(cx, SECONDS, "this took seconds");
-    let slow = spoken(cx, SLOW, "this took longer than etcd expects");
-    let lost = spoken(cx, LOST, "leases and requests run out of time");
+    let disk = host::by_host(host::lines(cx, DISK, "the write waits for the disk"));
+    let late = host::by_host(host::lines(
+        cx,
+        LATE,
+        "the leader does not get to send its heartbeats",
+    ));
+    let seconds = host::by_host(host::lines(cx, SECONDS, "this took seconds"));
+    let slow = host::by_host(host::lines(cx, SLOW, "this took longer than etcd expects"));
+    let lost = host::by_host(host::lines(cx, LOST, "leases and requests run out of time"));
     let hosts: std::collections::BTreeSet<&EntityId> = disk
         .keys()
         .chain(late.keys())
@@ -80,7 +84,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .chain(slow.keys())
         .collect();
     for host in hosts {
-        let of = |m: &std::collections::BTreeMap<EntityId, Vec<Spoken<'_>>>| {
+        let of = |m: &std::collections::BTreeMap<EntityId, Vec<Told<'_>>>| {
             m.get(host).map(|l| quotes(l)).unwrap_or_default()
         };
         let (d, la, se, sl, lo) = (of(&disk), of(&late), of(&seconds), of(&slow), of(&lost));

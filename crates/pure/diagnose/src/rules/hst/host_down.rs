@@ -19,7 +19,8 @@
 //! to one volume. Do not delete the Node object of a server to tidy up: that removes its etcd
 //! member.
 
-use crate::analysis::{host, nodes, told};
+use crate::analysis::host;
+use crate::analysis::nodes;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -33,17 +34,11 @@ pub static RULE: Rule = Rule {
 
 /// What a ping says: who answers and who does not. One that is silent while others answer is down.
 fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let heads = told::lines(cx, &["ping.of"], "whom it asked");
-    let losses = told::lines(cx, &["ping.loss"], "how much was lost");
+    let heads = host::lines(cx, &["ping.of"], "whom it asked");
+    let losses = host::lines(cx, &["ping.loss"], "how much was lost");
     let asked: Vec<_> = heads
         .iter()
-        .filter_map(|h| {
-            let loss = losses
-                .iter()
-                .filter(|l| l.entry == h.entry && l.evidence.line > h.evidence.line)
-                .min_by_key(|l| l.evidence.line)?;
-            Some((h, loss))
-        })
+        .filter_map(|h| Some((h, h.next(&losses)?)))
         .collect();
     let answered = asked.iter().find(|(_, l)| l.group(0) == "0");
     for (head, loss) in asked.iter().filter(|(_, l)| l.group(0) == "100") {

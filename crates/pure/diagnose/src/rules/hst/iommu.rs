@@ -29,7 +29,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let spoken = host::spoken(
+    let spoken = host::by_host(host::lines(
         cx,
         &[
             "iommu.no-group",
@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "iommu.disabled",
         ],
         "the device has no IOMMU group",
-    );
+    ));
     for (id, lines) in spoken {
         let off = lines.iter().any(|l| l.signal == "iommu.disabled");
         out.push(

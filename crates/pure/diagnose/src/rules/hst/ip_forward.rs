@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::{host, told};
+use crate::analysis::host;
 use crate::rules::prelude::*;
 use defib_model::fact::{Fact, Value};
 
@@ -40,7 +40,7 @@ const NAMES: &[&str] = &[
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // Of several files the last one read wins, as it does in the kernel.
     let mut last: BTreeMap<(&str, &str), (&Fact, &str)> = BTreeMap::new();
-    for (fact, (name, value)) in told::facts(cx, |v| match v {
+    for (fact, (name, value)) in host::facts(cx, |v| match v {
         Value::Sysctl(name, value) if NAMES.contains(&name.as_str()) => {
             Some((name.as_str(), value.as_str()))
         }
@@ -56,7 +56,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .push((name.to_owned(), cx.fact(fact, "switched off")));
         }
     }
-    for line in told::lines(
+    for line in host::lines(
         cx,
         &["forward.preflight", "forward.docker"],
         "a check finds it switched off",

@@ -17,7 +17,8 @@
 //! ## What not to do
 //! Do not judge by `/proc/cgroups` alone: newer kernels leave memory out of that view and have it.
 
-use crate::analysis::{cgroups, host, told};
+use crate::analysis::cgroups;
+use crate::analysis::host;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +35,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if !m.v2_has.is_empty() {
         return;
     }
-    let hosts = told::by_host(m.missing);
+    let hosts = host::by_host(m.missing);
     let shown = !m.off.is_empty() || !m.v2_lacks.is_empty();
     let proof = || m.off.iter().chain(&m.v2_lacks).chain(&m.v1_lacks).cloned();
     for (id, lines) in &hosts {
@@ -45,7 +46,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
             .cite_all(proof());
-        out.push(told::claim(cx, finding, id, lines, &[K::ServiceFailing]));
+        out.push(host::claim(cx, finding, id, lines, &[K::ServiceFailing]));
     }
     if hosts.is_empty() && shown {
         let id = host::entity("");

@@ -19,10 +19,10 @@
 //! Do not copy modules of another kernel. A warning of k3s that it could not load a module alone means
 //! nothing: it may be built in.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
-use defib_model::fact::Value;
+use defib_model::Evidence;
+use defib_model::fact::{Fact, Value};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -72,17 +72,20 @@ const NEEDED: &[&str] = &[
     "rbd",
 ];
 
+/// Ends of the releases of Ubuntu's kernels.
+const UBUNTU: &[&str] = &["-generic", "-raspi", "-aws", "-azure", "-gcp", "-kvm"];
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let fails: Vec<&str> = FAILS.iter().map(|(s, _)| *s).collect();
-    let fails = told::lines(cx, &fails, "the kernel does not know what is asked of it");
-    let tried = told::lines(
+    let fails = host::lines(cx, &fails, "the kernel does not know what is asked of it");
+    let tried = host::lines(
         cx,
         &["module.not-found"],
         "modprobe does not find the module",
     );
-    let warned = told::lines(cx, &["module.not-loaded"], "k3s could not load it");
+    let warned = host::lines(cx, &["module.not-loaded"], "k3s could not load it");
     // A person who runs modprobe looks for the fault; the unit's own attempt before each start is routine.
-    let asked: Vec<_> = told::facts(cx, |v| match v {
+    let asked: Vec<_> = host::facts(cx, |v| match v {
         Value::ModuleMissing(m) if NEEDED.contains(&m.as_str()) => Some(m.clone()),
         Value::Check(name, false, said)
             if said.contains("(fail)") && name.starts_with("CONFIG_") =>
@@ -98,7 +101,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|(f, _)| !f.text.contains("modprobe["))
         .collect();
     // Tables of the legacy backend are missing as well where nf_tables is the one in use.
-    let backends = !told::lines(
+    let backends = !host::lines(
         cx,
         &[
             "iptables.incompatible",
@@ -113,7 +116,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .filter(|l| !(backends && matches!(l.signal, "module.table" | "module.extension")))
         .collect();
-    let hosts = told::by_host(fails);
+    let hosts = host::by_host(fails);
     for (host, lines) in &hosts {
         let module = lines
             .iter()
@@ -130,19 +133,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
-        out.push(finding);
+        out.push(finding.cite_all(release(cx, host)));
     }
     if !hosts.is_empty() {
         return;
     }
     if let Some((fact, name)) = asked.first() {
-        let host = crate::analysis::host::entity(&fact.host);
+        let host = host::entity(&fact.host);
         let mut finding =
             found(cx, &host, name, &[]).term(80, "it was asked for, and is not there");
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
-        out.push(finding.cite_all(warned.iter().map(|l| l.evidence.clone())));
+        out.push(
+            finding
+                .cite_all(warned.iter().map(|l| l.evidence.clone()))
+                .cite_all(release(cx, &host)),
+        );
     }
 }
 
@@ -158,12 +165,31 @@ fn module_of(line: &Told) -> String {
     }
 }
 
-fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Finding {
+/// The kernel that runs there, where `uname` says it.
+fn kernel<'c>(cx: &'c Context<'_>, host: &EntityId) -> Option<(&'c Fact, &'c str)> {
+    let name = host.name().to_owned();
+    host::facts(cx, |v| match v {
+        Value::Kernel(release) => Some(release.as_str()),
+        _ => None,
+    })
+    .find(|(f, _)| host::same_host(&f.host, &name))
+}
+
+fn release(cx: &Context<'_>, host: &EntityId) -> Option<Evidence> {
+    kernel(cx, host).map(|(f, _)| cx.fact(f, "the kernel that runs"))
+}
+
+fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) -> Finding {
     let which = if module.is_empty() {
         "a module that is needed".to_owned()
     } else {
         module.to_owned()
     };
+    // Ubuntu packs most modules apart, by release.
+    let package = kernel(cx, host)
+        .map(|(_, r)| r)
+        .filter(|r| UBUNTU.iter().any(|u| r.ends_with(u)))
+        .unwrap_or("…");
     let finding = RULE
         .on(host.clone())
         .title(format!("the running kernel of {} lacks {which}", called(host)))
@@ -171,9 +197,9 @@ fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told]) -> Fin
         .cite_all(lines.iter().map(|l| l.evidence.clone()))
         .safe("Does the running kernel have its modules?", "uname -r; ls /lib/modules; k3s check-config")
         .check_first("Load it, and have it loaded at boot.", command!("modprobe {}", module))
-        .advice("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-…), install that.")
+        .advice(format!("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-{package}), install that."))
         .dont("Don't copy modules of another kernel.");
-    told::claim(
+    host::claim(
         cx,
         finding,
         host,

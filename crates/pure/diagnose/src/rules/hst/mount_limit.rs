@@ -18,7 +18,6 @@
 
 use crate::analysis::enospc::{self, Means};
 use crate::analysis::host::{self, called};
-use crate::analysis::told;
 use crate::rules::prelude::*;
 use defib_model::fact::{Fact, Value};
 
@@ -38,17 +37,17 @@ const DEFAULT: u64 = 100_000;
 const MANY: u64 = 20_000;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let counts: Vec<(&Fact, u64)> = told::facts(cx, |v| match v {
+    let counts: Vec<(&Fact, u64)> = host::facts(cx, |v| match v {
         Value::Mounts(n) => Some(*n),
         _ => None,
     })
     .collect();
-    let limits: Vec<(&Fact, u64)> = told::facts(cx, |v| match v {
+    let limits: Vec<(&Fact, u64)> = host::facts(cx, |v| match v {
         Value::Sysctl(name, value) if name == "fs.mount-max" => value.parse().ok(),
         _ => None,
     })
     .collect();
-    let full = told::full(cx);
+    let full = enospc::full(cx);
     let words = enospc::lines(cx, Means::Mounts, "mount(2) is refused, not a write");
     // "No space" of unclear origin, beside a table that is nearly full, is this as well.
     let any = enospc::lines(cx, Means::Full, "the same errno");
@@ -58,7 +57,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|(_, n)| *n >= MANY.min(limit / 10 * 8))
         .collect();
     let reached = counts.iter().any(|(_, n)| *n >= limit / 100 * 95);
-    let hosts = told::by_host(words);
+    let hosts = host::by_host(words);
     for (id, lines) in &hosts {
         let mut finding = found(cx, id)
             .term(
@@ -84,7 +83,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     &["disk-full", "mount-limit-reached"],
                 );
         }
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             id,

@@ -18,8 +18,11 @@
 //! Do not just restart the victim: the next kill comes at the same level. Do not put swap under etcd
 //! to get by.
 
-use crate::analysis::{oom, told};
+use crate::analysis::host;
+use crate::analysis::oom;
 use crate::rules::prelude::*;
+use defib_model::Evidence;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -107,7 +110,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// Units that systemd saw killed for memory. A scope of a pod is the pod's own limit.
 fn services(cx: &Context<'_>) -> Vec<Finding> {
-    let lines = told::lines(
+    let lines = host::lines(
         cx,
         &["systemd.oom-unit", "systemd.oom-killed", "systemd.oomd"],
         "systemd saw the kill",
@@ -120,16 +123,36 @@ fn services(cx: &Context<'_>) -> Vec<Finding> {
                 .any(|w| l.group(0).contains(w))
         })
         .collect();
-    told::by_host(lines)
+    host::by_host(lines)
         .into_iter()
         .map(|(host, lines)| {
             let unit = lines.first().map_or("", |l| l.group(0)).to_owned();
             let finding = found(host.clone(), &unit)
                 .term(84, "systemd says that the kernel killed it for memory")
                 .cite_all(lines.iter().map(|l| l.evidence.clone()));
-            told::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
+            let finding = match short(cx, &host) {
+                // A unit may have a limit of its own; where the machine has nothing left, it was that.
+                Some(e) => finding
+                    .term(6, "the machine has next to no memory left")
+                    .cite(e),
+                None => finding,
+            };
+            host::claim(cx, finding, &host, &lines, &[K::ServiceFailing])
         })
         .collect()
+}
+
+/// What `free` shows, where less than a tenth is left.
+fn short(cx: &Context<'_>, host: &EntityId) -> Option<Evidence> {
+    let name = host.name().to_owned();
+    host::facts_anywhere(cx, |v| match v {
+        Value::Memory(total, available) => Some((*total, *available)),
+        _ => None,
+    })
+    .find(|(f, (total, available))| {
+        host::same_host(&f.host, &name) && available.saturating_mul(10) < *total
+    })
+    .map(|(f, _)| cx.fact(f, "hardly any memory is available"))
 }
 
 fn found(entity: EntityId, victim: &str) -> Finding {

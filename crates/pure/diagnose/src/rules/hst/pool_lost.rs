@@ -17,7 +17,7 @@
 //! Do not force an import or clear errors before you know why devices are missing. Do not create a pool of
 //! the same name.
 
-use crate::analysis::{host, told};
+use crate::analysis::host;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -43,7 +43,7 @@ const SIGNALS: &[&str] = &[
 ];
 
 /// Refusals to import that say nothing about the pool.
-fn is_harmless(line: &told::Told) -> bool {
+fn is_harmless(line: &host::Told) -> bool {
     line.signal == "zfs.import"
         && [
             "already exists",
@@ -57,9 +57,9 @@ fn is_harmless(line: &told::Told) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = told::lines(cx, SIGNALS, "the storage says so itself");
+    let lines = host::lines(cx, SIGNALS, "the storage says so itself");
     let lines = lines.into_iter().filter(|l| !is_harmless(l)).collect();
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in host::by_host(lines) {
         // A network storage of the hypervisor that is off need not be the one under the VMs.
         let sure = lines
             .iter()
@@ -80,7 +80,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Which device is missing, and what is readable?", "zpool status -v; zpool import; pvesm status; vgs; lsblk")
             .check_first("If it can't be imported, import it read-only and copy the disks off.", "zpool import -o readonly=on -N POOL")
             .dont("Don't force an import, clear errors or make a pool of the same name before you know why devices are missing.");
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,

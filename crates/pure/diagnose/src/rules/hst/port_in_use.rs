@@ -3,8 +3,8 @@
 //! class: port-in-use
 //!
 //! ## What it sees
-//! `listen tcp …: bind: address already in use` of a program that then ends, and the list of listeners
-//! where there is one.
+//! `listen tcp …: bind: address already in use` of a program that then ends; and who holds the port, where
+//! `ss` or `netstat` lists it.
 //!
 //! ## Why it matters
 //! The service can't start, and systemd starts it again every few seconds. On 6443, 6444, 2379, 2380 and
@@ -16,8 +16,9 @@
 //! ## What not to do
 //! Do not run k3s-uninstall.sh to get rid of the holder: it deletes the data too.
 
-use crate::analysis::host::{called, spoken};
+use crate::analysis::host::{self, called};
 use crate::rules::prelude::*;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -29,33 +30,54 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (id, lines) in host::by_host(host::lines(
         cx,
         &["k3s.port-taken"],
         "the kernel refuses the port: somebody has it",
-    ) {
+    )) {
         let Some(first) = lines.first() else { continue };
-        let port = first.line.groups.get(2).cloned().unwrap_or_default();
-        out.push(
-            RULE.on(host.clone())
-                .key(port.clone())
-                .title(format!(
-                    "on {} another process holds port {port}",
-                    called(&host)
-                ))
-                .why("The program ends at once, and systemd starts it again and again.")
-                .term(90, "the kernel says so to the program that wants the port")
-                .cite_all(lines.iter().map(|l| l.evidence.clone()))
-                .explains_if(cx, K::ServiceFailing, &host)
-                .safe(
-                    "See who has it.",
-                    command!("ss -ltnp 'sport = :{}'; systemctl list-units 'k3s*'", port),
-                )
-                .check_first(
-                    "Stop what should not run (on a server, the agent's unit).",
-                    "systemctl disable --now k3s-agent",
-                )
-                .dont("Don't run k3s-uninstall.sh for this: it deletes the data too."),
+        let port = first.group(2);
+        let holders: Vec<_> = host::facts(cx, |v| match v {
+            Value::Listens {
+                port: p, program, ..
+            } if p.to_string() == port => Some(program.as_str()),
+            _ => None,
+        })
+        .filter(|(f, _)| host::same_host(&f.host, id.name()))
+        .collect();
+        // Only root sees the names of other people's processes.
+        let holder = holders.iter().map(|(_, p)| *p).find(|p| !p.is_empty());
+        let own = holder.is_none_or(|p| p.starts_with("k3s"));
+        let who = match holder {
+            Some(p) if own => format!("another process of {p}"),
+            Some(p) => p.to_owned(),
+            None => "another process".to_owned(),
+        };
+        let mut finding = RULE
+            .on(id.clone())
+            .key(port)
+            .title(format!("on {} {who} holds port {port}", called(&id)))
+            .why("The program ends at once, and systemd starts it again and again.")
+            .term(90, "the kernel says so to the program that wants the port")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()));
+        if !holders.is_empty() {
+            finding = finding.term(5, "the list of listeners shows it");
+        }
+        for (fact, _) in &holders {
+            finding = finding.cite(cx.fact(fact, format!("{who} listens there")));
+        }
+        finding = finding.explains_if(cx, K::ServiceFailing, &id).safe(
+            "See who has it.",
+            command!("ss -ltnp 'sport = :{}'; systemctl list-units 'k3s*'", port),
         );
+        finding = if own {
+            finding.check_first(
+                "Stop what should not run (on a server, the agent's unit).",
+                "systemctl disable --now k3s-agent",
+            )
+        } else {
+            finding.advice(format!("Stop {who} there, or have it listen elsewhere."))
+        };
+        out.push(finding.dont("Don't run k3s-uninstall.sh for this: it deletes the data too."));
     }
 }

@@ -17,8 +17,7 @@
 //! ## What not to do
 //! Do not remount it writable by force: the damage grows.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -76,13 +75,13 @@ fn is_meant(line: &Told) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let kernel = told::lines(cx, KERNEL, "the kernel stops all writing");
-    let damage = told::lines(cx, DAMAGE, "the kernel finds the file system damaged");
-    let words: Vec<Told> = told::lines(cx, &["disk.erofs"], "nothing can be written there")
+    let kernel = host::lines(cx, KERNEL, "the kernel stops all writing");
+    let damage = host::lines(cx, DAMAGE, "the kernel finds the file system damaged");
+    let words: Vec<Told> = host::lines(cx, &["disk.erofs"], "nothing can be written there")
         .into_iter()
         .filter(|l| !is_meant(l))
         .collect();
-    let mounts: Vec<_> = told::facts(cx, |v| match v {
+    let mounts: Vec<_> = host::facts(cx, |v| match v {
         Value::Mount {
             target,
             fstype,
@@ -100,7 +99,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     })
     .collect();
     let said = kernel.len();
-    let hosts = told::by_host(kernel.into_iter().chain(words).chain(damage).collect());
+    let hosts = host::by_host(kernel.into_iter().chain(words).chain(damage).collect());
     for (host, lines) in &hosts {
         let told_by_kernel = lines.iter().any(|l| KERNEL.contains(&l.signal));
         let refused = lines.iter().any(|l| l.signal == "disk.erofs");
@@ -122,7 +121,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         for (fact, target) in mounts
             .iter()
-            .filter(|(f, _)| told::same_host(&f.host, host.name()))
+            .filter(|(f, _)| host::same_host(&f.host, host.name()))
         {
             finding = finding.cite(cx.fact(fact, format!("{target} is mounted read-only")));
         }
@@ -141,7 +140,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     if said == 0 && hosts.is_empty() {
         for (fact, target) in mounts {
-            let host = crate::analysis::host::entity(&fact.host);
+            let host = host::entity(&fact.host);
             out.push(
                 found(cx, &host, &[])
                     .key(target.clone())
@@ -152,7 +151,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told]) -> Finding {
+fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told<'_>]) -> Finding {
     let device = lines
         .iter()
         .filter(|l| l.signal != "disk.erofs")
@@ -169,7 +168,7 @@ fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told]) -> Finding {
         .safe("Copy what counts while it can be read.", "cp -a /var/lib/rancher/k3s/server/db/snapshots /var/lib/rancher/k3s/server/token /mnt/elsewhere/")
         .advice("Check the disk; then repair the file system while it is not mounted, and reboot.")
         .dont("Don't remount it writable by force: the damage grows.");
-    told::claim(
+    host::claim(
         cx,
         finding,
         host,

@@ -17,8 +17,7 @@
 //! Do not change the snapshotter of a node in use without emptying agent/containerd: layers of the other
 //! one are not found.
 
-use crate::analysis::host::called;
-use crate::analysis::told::{self, Told};
+use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -53,11 +52,11 @@ fn is_other(line: &Told) -> bool {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = told::lines(cx, SIGNALS, "the file system below can't carry an overlay");
+    let lines = host::lines(cx, SIGNALS, "the file system below can't carry an overlay");
     let lines: Vec<Told> = lines.into_iter().filter(|l| !is_other(l)).collect();
     // The kernel warns at every mount of a file system that is merely limited (d_type or whiteouts).
     let refused = lines.iter().any(|l| l.signal != "snapshotter.upper");
-    for (id, lines) in told::by_host(lines) {
+    for (id, lines) in host::by_host(lines) {
         let finding = RULE
             .on(id.clone())
             .title(format!("the file system below k3s' data on {} can't carry the overlayfs snapshotter", called(&id)))
@@ -67,7 +66,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Which file system is it?", "findmnt -T /var/lib/rancher/k3s; xfs_info /var/lib/rancher 2>/dev/null | grep ftype; uname -r")
             .check_first("Put the data directory on ext4 or XFS, or choose another snapshotter.", "echo 'snapshotter: native' >> /etc/rancher/k3s/config.yaml; systemctl restart k3s")
             .dont("Don't change the snapshotter of a node in use without emptying agent/containerd: layers of the other one are not found.");
-        out.push(told::claim(
+        out.push(host::claim(
             cx,
             finding,
             &id,

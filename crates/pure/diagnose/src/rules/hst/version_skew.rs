@@ -18,7 +18,7 @@
 //! ## What not to do
 //! Do not downgrade k3s on its data: restore the snapshot from before the upgrade instead.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -36,7 +36,7 @@ const BEHIND: i64 = 3;
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     nodes(cx, out);
     starts(cx, out);
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &[
             "etcd.downgrade",
@@ -49,7 +49,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "kubelet.api-unknown",
         ],
         "one side is of a version that the other can't work with",
-    ) {
+    )) {
         out.push(
             advise(RULE.on(host.clone()))
                 .title(format!(
@@ -72,9 +72,13 @@ fn minor(version: &str) -> Option<i64> {
 
 /// Agents that start with a newer version than the servers of the same evidence.
 fn starts(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all: Vec<_> = spoken(cx, &["k3s.starting"], "it starts with this version")
-        .into_iter()
-        .collect();
+    let all: Vec<_> = host::by_host(host::lines(
+        cx,
+        &["k3s.starting"],
+        "it starts with this version",
+    ))
+    .into_iter()
+    .collect();
     // The last start counts.
     let of = |agent: bool| {
         all.iter()
@@ -124,7 +128,7 @@ fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter_map(|n| Some((version(n)?, *n)))
         .min_by_key(|(v, _)| *v);
     // Or what the API server says of itself.
-    let api = crate::analysis::host::all(cx, &["kubectl.server-version"], "the API server");
+    let api = host::lines(cx, &["kubectl.server-version"], "the API server");
     let (lowest, called_so, cited) = match (oldest, api.first()) {
         (Some((v, n)), _) => (
             v,

@@ -17,7 +17,8 @@
 //! ## What not to do
 //! Do not run `qemu-img check -r` on the only copy, nor while the VM runs.
 
-use crate::analysis::{enospc, told};
+use crate::analysis::enospc;
+use crate::analysis::host;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,13 +32,13 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let sure = &["qcow2.corrupt", "qcow2.is-corrupt", "qcow2.errors"];
-    let sure = told::lines(cx, sure, "QEMU finds the image damaged");
-    let maybe = told::lines(
+    let sure = host::lines(cx, sure, "QEMU finds the image damaged");
+    let maybe = host::lines(
         cx,
         &["vm.io-error", "fsck.manually"],
         "what lies below the guest fails",
     );
-    let hosts = told::by_host(sure.iter().cloned().chain(maybe).collect());
+    let hosts = host::by_host(sure.iter().cloned().chain(maybe).collect());
     for (id, lines) in hosts {
         let certain = lines.iter().any(|l| l.signal.starts_with("qcow2."));
         let full = !enospc::lines(cx, enospc::Means::Full, "").is_empty();
@@ -63,7 +64,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
         if certain || !full {
-            out.push(told::claim(
+            out.push(host::claim(
                 cx,
                 finding,
                 &id,

@@ -15,8 +15,8 @@
 //! ## What not to do
 //! Do not set `insecure_skip_verify` on the nodes: whoever sits between can then hand out images.
 
+use crate::analysis::host;
 use crate::analysis::image::{self, Why};
-use crate::analysis::told;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -57,7 +57,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         // A CA does not mend a wrong name, but a node that is told not to look accepts any: here that
         // setting is not in effect.
-        let set = !told::lines(cx, &["registry.skip-verify"], "").is_empty();
+        let set = !host::lines(cx, &["registry.skip-verify"], "").is_empty();
         if set && pull.why == Why::Certificate {
             finding = finding.undecided(
                 format!("Are the settings that let nodes use {host} in effect on this node?"),

@@ -19,7 +19,7 @@
 
 use defib_model::fact::Value;
 
-use crate::analysis::host::{Spoken, TROUBLES, called, entity, facts, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, Told, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -46,7 +46,7 @@ const OTHERS: &[&str] = &[
 const LARGE: u64 = 50_000;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let failed = spoken(
+    let failed = host::by_host(host::lines(
         cx,
         &[
             "kine.compact-failed",
@@ -54,9 +54,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "kine.checkpoint",
         ],
         "old revisions stay: the compaction does not finish",
-    );
-    let slow = spoken(cx, &["kine.slow-sql"], "queries take seconds");
-    let pages = facts(cx, |v| match v {
+    ));
+    let slow = host::by_host(host::lines(cx, &["kine.slow-sql"], "queries take seconds"));
+    let pages = facts_anywhere(cx, |v| match v {
         Value::Database(name, n) if name.contains("page count") => Some((name.as_str(), *n)),
         _ => None,
     })
@@ -67,7 +67,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|((_, (_, all)), (_, (_, free)))| *all >= LARGE && free * 2 >= *all);
     let mut said = false;
     for (host, lines) in failed {
-        let lines: Vec<Spoken<'_>> = lines
+        let lines: Vec<Told<'_>> = lines
             .into_iter()
             .filter(|l| !OTHERS.iter().any(|w| l.evidence.text.contains(w)))
             .collect();

@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not delete `state.db-wal` or `-shm`: writes are lost with them.
 
-use crate::analysis::host::{TROUBLES, called, quotes, spoken};
+use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -30,11 +30,11 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (host, lines) in spoken(
+    for (host, lines) in host::by_host(host::lines(
         cx,
         &["kine.locked", "kine.table-locked"],
         "two writers want the file, and one gives up",
-    ) {
+    )) {
         out.push(
             RULE.on(host.clone())
                 .title(format!("writes to kine's sqlite on {} fail on a lock", called(&host)))

@@ -17,8 +17,9 @@
 //! ## What not to do
 //! Do not delete the svclb pods: the controller makes them again.
 
+use crate::analysis::host;
+use crate::analysis::placement;
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{placement, told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -101,8 +102,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(finding);
     }
     // A text that shows the refusal, and whose it is, but no pod.
-    let words = told::lines(cx, &["scheduler.no-free-port"], "no node has the port free");
-    let whose = told::lines(cx, &["lb.svclb"], "a pod of k3s' load balancer");
+    let words = host::lines(cx, &["scheduler.no-free-port"], "no node has the port free");
+    let whose = host::lines(cx, &["lb.svclb"], "a pod of k3s' load balancer");
     if !out.iter().any(|f| f.rule.code == RULE.code)
         && let Some(line) = words.first()
         && let Some(pod) = whose.iter().find(|l| l.entry == line.entry)
