@@ -15,7 +15,7 @@ const WELL: &[&str] = &[
     "{\"level\":\"info\",\"ts\":\"{t}\",\"caller\":\"mvcc/kvstore_compaction.go:68\",\"msg\":\"finished scheduled compaction\",\"compact-revision\":{},\"took\":\"{}ms\"}",
     "I1121 {c}.{}       1 replica_set.go:676] \"Finished syncing\" logger=\"replicaset-controller\" kind=\"ReplicaSet\" key=\"team/app-{}\" duration=\"{}µs\"",
     "I1121 {c}.{}       1 pod_startup_latency_tracker.go:104] \"Observed pod startup duration\" pod=\"team/app-{}\" podStartSLOduration={}",
-    "time=\"{t}\" level=info msg=\"COMPACT revision {} has already been compacted\"",
+    "time=\"{t}\" level=info msg=\"Tunnel authorizer set Kubelet Port 0.0.0.0:10250\" connection={}",
     "I1121 {c}.{}       1 reconciler_common.go:245] \"operationExecutor.VerifyControllerAttachedVolume started for volume\" pod=\"team/app-{}\"",
     "time=\"{t}\" level=info msg=\"Event(v1.ObjectReference{Kind:\\\"Pod\\\", Name:\\\"app-{}\\\"}): type: 'Normal' reason: 'Pulled' image {}\"",
     "I1121 {c}.{}       1 controller.go:228] \"Resyncing\" logger=\"endpointslice-controller\" generation={}",

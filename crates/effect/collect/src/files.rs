@@ -12,7 +12,7 @@ use defib_model::report::Gap;
 
 use crate::archive::{self, BundleFile, Part};
 use crate::pieces::{self, Pieces};
-use crate::store::Place;
+use crate::store::{Place, Store};
 use crate::unpack::{self, Unpack};
 use crate::{Asked, CollectError, Collection};
 
@@ -168,7 +168,7 @@ fn foreign(
             None => drop(collection.take_whole(name, raw, asked())?),
             Some(rest) => {
                 let mut pieces = Pieces::new(raw, rest);
-                collection.take_pieces(name, asked(), |held| pieces.more(held))?;
+                collection.take_pieces(name, asked(), |held| pieces.more(held), |_| {})?;
             }
         }
         collection.store.places.push(Place::Packed {
@@ -225,10 +225,16 @@ fn file(
         };
     }
     let mut pieces = Pieces::new(head, &mut input);
-    let first = collection.take_pieces(id, asked(), |held| pieces.more(held))?;
+    let mut blake3 = String::new();
+    collection.take_pieces(
+        id,
+        asked(),
+        |held| pieces.more(held),
+        |first| blake3 = blake3::hash(first).to_hex().to_string(),
+    )?;
     collection.store.places.push(Place::Large {
         path: path.to_owned(),
-        blake3: blake3::hash(&first).to_hex().to_string(),
+        blake3,
     });
     if let Some(e) = pieces.broken {
         let gap = Gap::new(format!("the end of {id}"), e.to_string());
@@ -356,9 +362,15 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
         .map_err(unreadable)?;
     if pieces::wanted(&raw) && is_text(&raw) {
         let mut pieces = Pieces::new(raw, input);
-        let first = collection.take_pieces("stdin", asked(), |held| pieces.more(held))?;
         // Only what is printed is quoted again, and that stands in the first piece.
-        collection.store.keep(&first);
+        let mut first = Store::default();
+        collection.take_pieces(
+            "stdin",
+            asked(),
+            |held| pieces.more(held),
+            |piece| first.keep(piece),
+        )?;
+        collection.store.places.append(&mut first.places);
         let seen = if let Some(e) = pieces.broken {
             let gap = Gap::new("the end of standard input", e.to_string());
             collection.bundle.gaps.push(gap);
@@ -402,14 +414,23 @@ fn packed_stdin(
             binary.push(Gap::new(format!("file {name}"), NO_TEXT));
             return Ok::<(), CollectError>(());
         }
-        let clean = match rest {
-            None => collection.take_whole(name, raw, asked())?,
+        match rest {
+            None => {
+                let clean = collection.take_whole(name, raw, asked())?;
+                collection.store.keep(&clean);
+            }
             Some(rest) => {
                 let mut pieces = Pieces::new(raw, rest);
-                collection.take_pieces(name, asked(), |held| pieces.more(held))?
+                let mut first = Store::default();
+                collection.take_pieces(
+                    name,
+                    asked(),
+                    |held| pieces.more(held),
+                    |piece| first.keep(piece),
+                )?;
+                collection.store.places.append(&mut first.places);
             }
-        };
-        collection.store.keep(&clean);
+        }
         read += 1;
         Ok(())
     };

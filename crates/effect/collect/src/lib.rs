@@ -178,7 +178,7 @@ impl<'s> Collection<'s> {
     }
 
     /// Takes a text that is too large to be held: `more` gives the next bytes of it, appended to the buffer,
-    /// and none at its end. The answer is the first piece that went on, which is what can be quoted later.
+    /// and none at its end. `first` is given the first piece that goes on, which is what can be quoted later.
     ///
     /// # Errors
     /// When a sink can't write; what can't be read ends the text, and is for the caller to note.
@@ -187,14 +187,15 @@ impl<'s> Collection<'s> {
         id: &str,
         asked: Asked,
         mut more: impl FnMut(&mut Vec<u8>) -> usize,
-    ) -> Result<Vec<u8>, CollectError> {
+        mut first: impl FnMut(&[u8]),
+    ) -> Result<(), CollectError> {
         let mut entry = self.line(id, asked);
         for sink in &mut self.sinks {
             sink.open(&entry)?;
         }
         let mut cleaner = redact::Cleaner::default();
         let mut hasher = blake3::Hasher::new();
-        let (mut size, mut first) = (0, Vec::new());
+        let mut size = 0;
         loop {
             let mut goes_on = true;
             let piece = cleaner.push(|held| {
@@ -202,14 +203,14 @@ impl<'s> Collection<'s> {
                 goes_on
             });
             if !piece.is_empty() {
-                hasher.update(&piece);
+                if size == 0 {
+                    first(piece);
+                }
+                hasher.update(piece);
                 size += piece.len() as u64;
                 for sink in &mut self.sinks {
-                    sink.piece(&piece)?;
+                    sink.piece(piece)?;
                 }
-            }
-            if first.is_empty() {
-                first = piece;
             }
             if !goes_on {
                 break;
@@ -220,7 +221,7 @@ impl<'s> Collection<'s> {
             sink.close(&entry)?;
         }
         self.bundle.entries.push(entry);
-        Ok(first)
+        Ok(())
     }
 
     /// Takes an entry of a bundle, which is clean already, with its old manifest line.

@@ -11,6 +11,9 @@ pub(crate) const HELD: u64 = 16 << 20;
 /// Bytes of a piece, as they are read.
 pub(crate) const PIECE: usize = 8 << 20;
 
+/// Room for the marks of what is taken out, so that a buffer need not grow.
+const ROOM: usize = 64 << 10;
+
 /// Is this the beginning of a text that is to be read in pieces? Objects are not: one may be of any length,
 /// and where it ends only its reader knows.
 pub(crate) fn wanted(head: &[u8]) -> bool {
@@ -45,6 +48,7 @@ impl<R: Read> Pieces<R> {
             }
             return length;
         }
+        held.reserve(PIECE + ROOM);
         match (&mut self.input).take(PIECE as u64).read_to_end(held) {
             Ok(n) => n,
             Err(e) => {
@@ -58,13 +62,15 @@ impl<R: Read> Pieces<R> {
     pub fn first(&mut self) -> Vec<u8> {
         let mut cleaner = redact::Cleaner::default();
         let mut goes_on = true;
-        let mut piece = Vec::new();
-        while goes_on && piece.is_empty() {
-            piece = cleaner.push(|held| {
+        while goes_on {
+            let piece = cleaner.push(|held| {
                 goes_on = self.more(held) > 0;
                 goes_on
             });
+            if !piece.is_empty() {
+                return piece.to_vec();
+            }
         }
-        piece
+        Vec::new()
     }
 }

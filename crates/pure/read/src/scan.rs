@@ -3,10 +3,11 @@
 //!
 //! Deliberately absent: keeping of lines. Per signal and file there is a count and five exemplars.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
 use defib_model::signal::{Hit, LogLine, LogTail, Signal};
@@ -24,6 +25,9 @@ const AFTER: usize = 12 << 10;
 /// The compiled signals.
 pub struct SignalSet {
     automaton: Option<AhoCorasick>,
+    /// The same as a table of states, twice as fast: made for large texts, since making it takes as long as
+    /// searching some megabytes.
+    table: OnceLock<Option<AhoCorasick>>,
     /// Signals in the order of the automaton's patterns.
     rows: Vec<Row>,
 }
@@ -58,7 +62,25 @@ impl SignalSet {
             })
             .collect();
         let automaton = AhoCorasick::new(rows.iter().map(|r| r.signal.anchor)).ok();
-        Self { automaton, rows }
+        Self {
+            automaton,
+            table: OnceLock::new(),
+            rows,
+        }
+    }
+
+    /// The automaton for a text of this length.
+    fn automaton(&self, length: usize) -> Option<&AhoCorasick> {
+        if length < LARGE {
+            return self.automaton.as_ref();
+        }
+        let table = self.table.get_or_init(|| {
+            AhoCorasickBuilder::new()
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(self.rows.iter().map(|r| r.signal.anchor))
+                .ok()
+        });
+        table.as_ref().or(self.automaton.as_ref())
     }
 }
 
@@ -78,6 +100,8 @@ pub struct Scanned {
     pub last: Option<jiff::Timestamp>,
 }
 
+/// Bytes from which on a text is worth a table of states.
+const LARGE: usize = 4 << 20;
 /// Bytes from which on a text is worth more than one thread.
 const WIDE: usize = 1 << 20;
 
@@ -175,11 +199,13 @@ impl Log {
         events: &[(Range<usize>, EntityId)],
     ) {
         let (entry, owner, at) = (self.entry, &self.owner, self.at);
+        let automaton = set.automaton(range.len());
         let one = |r: Range<usize>| {
             let base = at + r.start;
             let part = text.get(r).unwrap_or_default();
             Part {
-                set,
+                automaton,
+                rows: &set.rows,
                 entry,
                 owner,
                 events,
@@ -272,7 +298,8 @@ impl Scanned {
 
 /// A part of a log, read by one thread. Its lines are counted from 1.
 struct Part<'a> {
-    set: &'a SignalSet,
+    automaton: Option<&'a AhoCorasick>,
+    rows: &'a [Row],
     entry: u32,
     owner: &'a Owner,
     events: &'a [(Range<usize>, EntityId)],
@@ -284,7 +311,9 @@ impl Part<'_> {
     fn read(&self, text: &[u8]) -> Scanned {
         let mut out = Scanned::default();
         let mut lines = LineCounter { at: 0, line: 1 };
-        if let Some(automaton) = &self.set.automaton {
+        // Where the last line of every hit begins.
+        let mut latest = Vec::new();
+        if let Some(automaton) = self.automaton {
             let (mut last, mut seen) = (usize::MAX, Vec::new());
             for found in automaton.find_overlapping_iter(text) {
                 let line = line_range(text, found.start());
@@ -299,9 +328,23 @@ impl Part<'_> {
                     continue;
                 }
                 seen.push(row);
-                if let Some(row) = self.set.rows.get(row) {
-                    self.hit(text, row, found.start(), line, &mut lines, &mut out);
+                let Some(row) = self.rows.get(row) else {
+                    continue;
+                };
+                let start = line.start;
+                if let Some(i) = self.hit(text, row, found.start(), line, &mut lines, &mut out) {
+                    match latest.get_mut(i) {
+                        Some(at) => *at = start,
+                        None => latest.push(start),
+                    }
                 }
+            }
+        }
+        for (hit, at) in out.hits.iter_mut().zip(latest) {
+            if hit.count > EXEMPLARS as u64 {
+                let line = text.get(line_range(text, at)).unwrap_or_default();
+                let head = line.get(..line.len().min(AFTER)).unwrap_or_default();
+                hit.last = log::time_of(&lossy(head)).or(hit.last);
             }
         }
         self.tail(text, &mut lines, &mut out);
@@ -309,7 +352,7 @@ impl Part<'_> {
         out
     }
 
-    /// A line holds the anchor of a signal.
+    /// A line holds the anchor of a signal; the answer is which of the hits it is.
     fn hit(
         &self,
         text: &[u8],
@@ -318,14 +361,19 @@ impl Part<'_> {
         line: Range<usize>,
         lines: &mut LineCounter,
         out: &mut Scanned,
-    ) {
+    ) -> Option<usize> {
         let signal = row.signal;
         let from = line.start.max(at.saturating_sub(BEFORE));
         let to = line.end.min(at + AFTER);
-        let said = String::from_utf8_lossy(text.get(from..to).unwrap_or_default());
+        let said = lossy(text.get(from..to).unwrap_or_default());
         let plain = log::unescape(said.trim_end_matches('\r'));
-        let head = text.get(line.start..line.end.min(line.start + 512));
-        let head = String::from_utf8_lossy(head.unwrap_or_default());
+        let head = match from > line.start {
+            true => lossy(
+                text.get(line.start..line.end.min(line.start + 512))
+                    .unwrap_or_default(),
+            ),
+            false => Cow::Borrowed(said.as_ref()),
+        };
         let event = self
             .events
             .iter()
@@ -335,7 +383,10 @@ impl Part<'_> {
             .filter(|e| !e.as_str().is_empty())
             .or(self.owner.entity.as_ref());
         // A line of JSON says in any place whose it is.
-        let line_said = if head.starts_with('{') { &said } else { &head };
+        let line_said = match head.starts_with('{') {
+            true => said.as_ref(),
+            false => head.as_ref(),
+        };
         let (origin, exported) = if self.owner.entity.is_some() || event.is_some() {
             (log::Origin::default(), None)
         } else if head.starts_with("MESSAGE=") {
@@ -343,7 +394,7 @@ impl Part<'_> {
         } else {
             (log::origin(line_said).unwrap_or_default(), None)
         };
-        let known = out.hits.iter_mut().find(|h| {
+        let known = out.hits.iter().position(|h| {
             h.signal == signal.id
                 && h.entity.as_ref() == entity
                 && h.host == origin.host
@@ -351,18 +402,20 @@ impl Part<'_> {
                 && h.event == event.is_some()
         });
         // Once there are exemplars enough, a line only counts.
-        let full = known.as_ref().is_some_and(|h| h.lines.len() >= EXEMPLARS);
+        let full = known
+            .and_then(|i| out.hits.get(i))
+            .is_some_and(|h| h.lines.len() >= EXEMPLARS);
         let hit = at - from;
         let (groups, span) = match row.pattern() {
             None => (Vec::new(), hit..hit),
             Some(regex) if full => {
                 if !regex.is_match(&plain) {
-                    return;
+                    return None;
                 }
                 (Vec::new(), hit..hit)
             }
             Some(regex) => match regex.captures(&plain) {
-                None => return,
+                None => return None,
                 Some(c) => (
                     c.iter()
                         .skip(1)
@@ -374,7 +427,11 @@ impl Part<'_> {
                 ),
             },
         };
-        let time = exported.or_else(|| log::time_of(line_said));
+        // The time of the last one is read at the end.
+        let time = match full {
+            true => exported,
+            false => exported.or_else(|| log::time_of(line_said)),
+        };
         let number = lines.number(text, line.start);
         let exemplar = (!full).then(|| LogLine {
             line: number,
@@ -382,7 +439,8 @@ impl Part<'_> {
             time,
             groups,
         });
-        match known {
+        let i = known.unwrap_or(out.hits.len());
+        match out.hits.get_mut(i) {
             Some(h) => {
                 h.count += 1;
                 h.lines.extend(exemplar);
@@ -405,6 +463,7 @@ impl Part<'_> {
                 last_line: number,
             }),
         }
+        Some(i)
     }
 
     /// The last lines, for troubles that no signal names.
@@ -440,6 +499,12 @@ impl Part<'_> {
             });
         }
     }
+}
+
+/// The text, with what is no UTF-8 made visible.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // Most text is good, and telling so is cheaper than repairing it.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// At most 400 characters of a line: all that matched where that is short enough, in its middle, else

@@ -26,13 +26,15 @@ const HEAD: usize = 128;
 pub struct Cleaner {
     /// What was given and not handed back yet.
     held: Vec<u8>,
+    /// What was handed back last; its room is used again.
+    piece: Vec<u8>,
     taken: BTreeMap<&'static str, u64>,
 }
 
 impl Cleaner {
     /// Takes more of the text: `fill` appends it to the buffer, and says whether anything may follow. What can
     /// be judged already is handed back, without its secrets; it may be empty.
-    pub fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
+    pub fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> bool) -> &[u8] {
         let goes_on = fill(&mut self.held);
         let cuts = super::cuts(&self.held, 0);
         let end = if goes_on {
@@ -40,14 +42,18 @@ impl Cleaner {
         } else {
             self.held.len()
         };
-        let rest = self.held.get(end..).unwrap_or_default().to_vec();
-        let mut piece = std::mem::replace(&mut self.held, rest);
-        piece.truncate(end);
+        self.piece.clear();
+        self.piece
+            .extend_from_slice(self.held.get(end..).unwrap_or_default());
+        std::mem::swap(&mut self.piece, &mut self.held);
+        self.piece.truncate(end);
         let cuts: Vec<Cut> = cuts.into_iter().filter(|c| c.range.end <= end).collect();
         for (what, count) in super::count(&cuts) {
             *self.taken.entry(what).or_insert(0) += count;
         }
-        super::written(piece, &cuts)
+        let piece = std::mem::take(&mut self.piece);
+        self.piece = super::written(piece, &cuts);
+        &self.piece
     }
 
     /// How many secrets of which class were taken out so far.
