@@ -101,6 +101,7 @@ const FORMS: &[Form] = &[
     describe::read,
     events::logged,
     events::rows,
+    objects::loose,
     bare::read,
     host::read,
     settings::read,
