@@ -236,6 +236,9 @@ fn column(name: &str) -> Option<&'static Column> {
 /// The names of a header with single spaces; nothing unless all of it is columns, of which there are
 /// three or more, and names come first.
 pub(super) fn header(line: &str) -> Option<Vec<String>> {
+    if !line.trim_start().starts_with("NAME") {
+        return None;
+    }
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     if !matches!(words.first(), Some(&("NAME" | "NAMESPACE"))) {
         return None;

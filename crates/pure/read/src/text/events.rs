@@ -281,7 +281,8 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
     if narrow(walk.text(first)).is_some() {
         // Written by hand: the message was broken where the page ended.
         let begins = text.starts_with(|c: char| c.is_ascii_uppercase());
-        return !(begins && heading) && !super::bare::starts_anew(text);
+        let anew = (begins && heading) || super::bare::starts_anew(text);
+        return !anew;
     }
     (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-'))
         && !heading

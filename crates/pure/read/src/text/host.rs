@@ -279,6 +279,14 @@ fn counted(walk: &Walk<'_>, text: &str) -> Option<Value> {
     {
         return Some(Value::Mounts(number));
     }
+    if line.contains("/sys/kernel/iommu_groups")
+        && line.contains("wc -l")
+        && matches!(command.program(), "ls" | "find")
+    {
+        // `find` counts the folder itself too.
+        let own = u64::from(command.program() == "find" && !line.contains("-mindepth"));
+        return Some(Value::IommuGroups(number.saturating_sub(own)));
+    }
     let path = command
         .words
         .iter()

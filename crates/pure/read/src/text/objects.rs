@@ -3,7 +3,9 @@
 //! A row is no whole object: what it does not show is absent, and `Object::printed` says so.
 //! Deliberately absent: completeness. A table in a paste never proves that something is missing.
 
-use defib_formats::text::{Row, Table, is_header};
+use std::sync::LazyLock;
+
+use defib_formats::text::{Row, Table, is_age, is_header};
 use serde_json::{Map, Value, json};
 
 use super::Walk;
@@ -85,19 +87,31 @@ const HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
+static TABLES: LazyLock<Vec<(&str, Table)>> = LazyLock::new(|| {
+    HEADERS
+        .iter()
+        .map(|(kind, header)| (*kind, Table::new(header)))
+        .collect()
+});
+
 /// A row without its header, as `grep` leaves it: read where its values fit one kind's columns in one
 /// way. Without the command only those count whose words of state nothing else has.
 pub(super) fn loose(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let text = walk.text(at).to_owned();
+    let text = walk.text(at);
+    // An age ends every such row but the wide ones.
+    if text.len() > 400 || !text.split_ascii_whitespace().any(is_age) {
+        return None;
+    }
+    let text = text.to_owned();
     let (what, namespace) = asked(walk);
     let kind = match (&walk.command, what.as_deref().and_then(kinds::named)) {
         (Some(_), None) => return None,
         (_, kind) => kind.map(|k| k.kind),
     };
-    let mut fitting = HEADERS
+    let mut fitting = TABLES
         .iter()
         .filter(|(k, _)| kind.is_none_or(|asked| asked == *k))
-        .filter_map(|(k, header)| Some((*k, Table::new(header).row(&text)?)));
+        .filter_map(|(k, table)| Some((*k, table.row(&text)?)));
     let (of, row) = fitting.next()?;
     if fitting.next().is_some() || !is_state(of, row.get("STATUS")) {
         return None;
@@ -225,8 +239,14 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
     if !kind.cluster && !namespace.is_empty() {
         metadata.insert("namespace".into(), json!(namespace));
     }
-    if let labels @ Value::Object(_) = labels(row.get("LABELS")) {
-        metadata.insert("labels".into(), labels);
+    match labels(row.get("LABELS")) {
+        labels @ Value::Object(_) => {
+            metadata.insert("labels".into(), labels);
+        }
+        _ if row.get("LABELS") == "<none>" => {
+            metadata.insert("labels".into(), json!({}));
+        }
+        _ => {}
     }
     let mut object = match kind.kind {
         "Pod" => pod(row),
@@ -338,8 +358,8 @@ fn pod(row: &Row) -> Value {
     }
     let mut out = json!({"spec": {}, "status": {"phase": phase}});
     if let Some(map) = out.get_mut("status").and_then(Value::as_object_mut) {
-        if word == "Evicted" {
-            map.insert("reason".into(), json!("Evicted"));
+        if matches!(word, "Evicted" | "FailedCreate") {
+            map.insert("reason".into(), json!(word));
         }
         if init && waiting {
             map.insert("initContainerStatuses".into(), json!([{"name": "init", "ready": false, "restartCount": restarts, "state": {"waiting": {"reason": word}}}]));
@@ -448,7 +468,9 @@ fn volume(row: &Row) -> Value {
         if let Some(class) = filled(row.get("STORAGECLASS")) {
             map.insert("storageClassName".into(), json!(class));
         }
-        if let Some((ns, name)) = row.get("CLAIM").split_once('/') {
+        // Whoever retyped it may have left the namespace out.
+        if let Some(claim) = filled(row.get("CLAIM")) {
+            let (ns, name) = claim.split_once('/').unwrap_or(("", claim));
             map.insert(
                 "claimRef".into(),
                 json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}),
