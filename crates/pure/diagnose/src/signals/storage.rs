@@ -23,6 +23,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "longhorn-manager: controller/monitor/disk_monitor.go",
     },
     Signal {
+        id: "longhorn.named",
+        anchor: "onghorn version",
+        pattern: "",
+        unit: "longhorn-manager",
+        mark: Mark::Progress,
+        versions: "",
+        source: "longhorn-manager: names of its parts",
+    },
+    Signal {
         id: "local-path.helper-usage",
         anchor: "Usage: ",
         pattern: r"Usage: (mkdir|rm) \[",

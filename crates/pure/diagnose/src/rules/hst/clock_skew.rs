@@ -75,6 +75,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             add(host, 70, quotes(&ahead));
         }
     }
+    // A certificate is made valid from now on: whoever made it, or whoever reads it, has a wrong clock.
+    for (host, lines) in spoken(
+        cx,
+        &["tls.not-yet"],
+        "the certificate begins later than this clock",
+    ) {
+        add(host, 82, quotes(&lines));
+    }
     for (host, lines) in spoken(cx, &["etcd.clock-drift"], "peers' clocks differ") {
         add(host, 85, quotes(&lines));
     }

@@ -44,7 +44,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "what needs it does not find it",
             )
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
-            .cite_all(proof());
+            .cite_all(proof())
+            .cite_all(own_line(cx));
         out.push(told::claim(cx, finding, id, lines, &[K::ServiceFailing]));
     }
     if hosts.is_empty() && shown {
@@ -67,6 +68,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// The options on a line of their own in cmdline.txt: boot loaders read the first line only.
+/// Source: Raspberry Pi documentation, "The kernel command line".
+fn own_line(cx: &Context<'_>) -> Option<defib_model::Evidence> {
+    told::lines(
+        cx,
+        &["cgroup.own-line"],
+        "on a line of its own: the boot loader reads the first line only",
+    )
+    .into_iter()
+    .find(|l| l.evidence.line > 1)
+    .map(|l| l.evidence)
 }
 
 fn found(id: &EntityId) -> Finding {

@@ -33,6 +33,7 @@ const SIGNALS: &[&str] = &[
     "zfs.suspended",
     "zfs.io-failure",
     "zfs.import",
+    "zfs.import-bare",
     "zfs.state",
     "lvm.missing",
     "lvm.thin",

@@ -17,7 +17,9 @@
 //! ## What not to do
 //! Do not run mkfs by hand on the device: it may hold the volume's data.
 
-use crate::analysis::storage;
+use defib_model::fact::Value;
+
+use crate::analysis::{host, storage, told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -37,6 +39,7 @@ const WORDS: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    held(cx, out);
     for c in cx.all(K::VolumeMountFailing) {
         let words: Vec<_> =
             storage::said(cx, &c.entity, WORDS, "the device is held by somebody else")
@@ -56,15 +59,86 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         let sure = if text.contains("multipath") { 92 } else { 78 };
         out.push(
-            RULE.on(entity)
+            found(entity)
                 .title("Longhorn's device is held by somebody else on the node, most likely multipathd")
-                .why("multipathd takes every new SCSI device that it does not know.")
                 .term(sure, "the device of a Longhorn volume is busy when it is mounted")
                 .cite_all(words)
-                .explains(K::VolumeMountFailing, &c.entity)
-                .safe("Does multipathd hold it?", "systemctl is-active multipathd; multipath -ll; lsblk")
-                .check_first("Tell multipathd to leave Longhorn's devices alone, then restart it.", "printf 'blacklist {\\n devnode \"^sd[a-z0-9]+\"\\n}\\n' >> /etc/multipath.conf; systemctl restart multipathd")
-                .dont("Don't run mkfs by hand on the device: it may hold the volume's data."),
+                .explains(K::VolumeMountFailing, &c.entity),
         );
     }
+}
+
+/// The node itself shows who holds the device: the same numbers under Longhorn's name and in the list of
+/// open files. A map over a disk that is not known to be Longhorn's is a question.
+fn held(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let ours: Vec<_> = told::facts(cx, |v| match v {
+        Value::BlockDevice { path, numbers }
+            if path.contains("/longhorn/")
+                || path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|n| n.starts_with("pvc-")) =>
+        {
+            Some(numbers)
+        }
+        _ => None,
+    })
+    .collect();
+    let holder = told::facts(cx, |v| match v {
+        Value::Holds {
+            program, numbers, ..
+        } if program.starts_with("multipath") => Some(numbers),
+        _ => None,
+    })
+    .find_map(|(f, n)| {
+        ours.iter()
+            .find(|(_, own)| *own == n)
+            .map(|(own, _)| (f, *own))
+    });
+    if let Some((holds, own)) = holder {
+        out.push(
+            found(host::entity(&holds.host))
+                .title("multipathd holds the device of a Longhorn volume")
+                .term(
+                    90,
+                    "the list of open files has the numbers of Longhorn's own device",
+                )
+                .cite(cx.fact(holds, "multipathd has it open"))
+                .cite(cx.fact(own, "the same numbers, under Longhorn's name")),
+        );
+        return;
+    }
+    let longhorn = cx.hits("longhorn.named").next().is_some()
+        || cx
+            .cluster
+            .pods
+            .iter()
+            .any(|p| p.metadata.namespace == "longhorn-system");
+    let maps = told::facts(cx, |v| match v {
+        Value::Multipath { name, over } => Some((name, over)),
+        _ => None,
+    });
+    if let Some((fact, (name, over))) = maps.into_iter().next().filter(|_| longhorn) {
+        out.push(
+            found(host::entity(&fact.host))
+                .title(format!(
+                    "multipathd has made {name} over disk {over}, which may be Longhorn's"
+                ))
+                .term(55, "a map lies over a disk of a node that runs Longhorn")
+                .cite(cx.fact(fact, "the map over the disk"))
+                .undecided(
+                    format!("Is {over} the device of a Longhorn volume?"),
+                    command!("ls -l /dev/longhorn; ls -l /dev/{}; multipath -ll", over),
+                    &["longhorn-multipathd-claims-device"],
+                ),
+        );
+    }
+}
+
+fn found(entity: EntityId) -> Finding {
+    RULE.on(entity)
+        .why("multipathd takes every new SCSI device that it does not know.")
+        .safe("Does multipathd hold it?", "systemctl is-active multipathd; multipath -ll; lsblk")
+        .check_first("Tell multipathd to leave Longhorn's devices alone, then restart it.", "printf 'blacklist {\\n devnode \"^sd[a-z0-9]+\"\\n}\\n' >> /etc/multipath.conf; systemctl restart multipathd")
+        .dont("Don't run mkfs by hand on the device: it may hold the volume's data.")
 }
