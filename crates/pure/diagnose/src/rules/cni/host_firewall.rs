@@ -6,6 +6,7 @@
 //! The kernel's log of packets that ufw or firewalld blocked on an interface of pods (or of the ports that
 //! nodes need between each other); a reject rule together with `no route to host` to an address of the
 //! cluster.
+//! CoreDNS that reaches neither the API server nor any upstream makes it a question.
 //!
 //! ## Why it matters
 //! firewalld and ufw reject what is forwarded and not allowed. The reject looks like a missing route, so

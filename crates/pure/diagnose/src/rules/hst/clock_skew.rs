@@ -6,6 +6,7 @@
 //! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift`;
 //! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
 //! logs.
+//! A CA that kubeadm's parts find `not valid yet` counts too.
 //!
 //! ## Why it matters
 //! Certificates and tokens look expired or not yet valid, leases end too early, and logs of several

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! k3s, the kubelet or a check that finds no memory control group; `cgroup_disable=memory` on the kernel's
 //! command line; a list of controllers without memory.
+//! A row of `/proc/cgroups` that has it at 0 is the boot's own switch; a missing row says nothing.
 //!
 //! ## Why it matters
 //! The kubelet does not start without it. Kernels of single-board computers (Raspberry Pi) have it switched

@@ -6,6 +6,8 @@
 //! Nodes whose kubelet is newer than the API server, or more than three minor versions older; an older
 //! etcd that meets newer data (`invalid downgrade`), `incompatible down-level server`, a remote member
 //! whose version does not fit.
+//! A kubelet that lists Services by a selector which servers older than 1.31 don't know, or that refuses pods
+//! which an older server let through.
 //!
 //! ## Why it matters
 //! A newer kubelet asks for what the API server does not know, and the other way round; an older k3s

@@ -5,6 +5,8 @@
 //! ## What it sees
 //! A pull that fails for want of settings or credentials, and a `registries.yaml` that names the same host in
 //! another form: with a scheme, without the port, with a path.
+//! A key that is an address (`https://…`) is a fault by itself. So are TLS settings under the name of a
+//! mirrored registry while its mirrors have none, where a pull of that registry is put off.
 //!
 //! ## Why it matters
 //! containerd looks the settings up by the registry exactly as the image (or the mirror's endpoint) names it,

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! A pull that fails for want of settings (unknown CA, HTTP where HTTPS is expected), and settings in a file
 //! whose name or place k3s does not read: `registries.yml`, another folder, `/etc/containerd`.
+//! Such a file is a fault by itself where nothing runs from its registries.
 //!
 //! ## Why it matters
 //! k3s reads `/etc/rancher/k3s/registries.yaml` and nothing else, and says nothing about other files.

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! Two Services of type LoadBalancer with a port in common, of which one gets no address, where pods of k3s'
 //! service load balancer (svclb-…) are; or the scheduler's refusal of such a pod in a text that shows no pod.
+//! Such a pod that waits while nobody says why is a question.
 //!
 //! ## Why it matters
 //! k3s opens every port of a LoadBalancer Service as a host port on every node: the second one finds none.

@@ -5,6 +5,8 @@
 //! ## What it sees
 //! A mount of a Longhorn volume that fails because its device is busy (`already mounted or mount
 //! point busy`, `apparently in use by the system`).
+//! Or the node's own lists: multipathd in `lsof` with the device numbers of a volume of Longhorn. A map in
+//! `lsblk` over a disk that may be Longhorn's is a question.
 //!
 //! ## Why it matters
 //! multipathd takes every new SCSI device that it does not know, Longhorn's among them. The device

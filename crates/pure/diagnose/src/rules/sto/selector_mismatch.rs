@@ -5,6 +5,8 @@
 //! ## What it sees
 //! A claim that is Pending; a free volume that fits it in class, size, access modes and volume mode;
 //! and a selector in the claim whose labels that volume does not carry.
+//! Where the volume's labels are not shown: everything that is shown fits, and the binder still finds
+//! nothing.
 //!
 //! ## Why it matters
 //! Every column that `kubectl get pv,pvc` shows agrees, so the two look made for each other. The
