@@ -59,6 +59,8 @@ fn said(report: &Report) -> String {
         report
             .candidates
             .iter()
+            // The others are what the question decides between; no rule found them.
+            .filter(|c| !c.title.is_empty())
             .map(|c| format!("candidate {} {}\n", c.class, c.entity)),
     );
     lines.sort();

@@ -182,7 +182,13 @@ impl<'a> Context<'a> {
         let Some(object) = self.cluster.object(obj) else {
             return Evidence::default();
         };
-        let (source, file, vantage) = self.place(object.origin);
+        // Of a file that was applied the state stands where a command printed it.
+        let text = written(&object.json, pointer);
+        let state = object.state.filter(|_| {
+            pointer.starts_with("/status") || (text.is_empty() && object.kind != "Pod")
+        });
+        let origin = state.unwrap_or(object.origin);
+        let (source, file, vantage) = self.place(origin);
         let kind = object.kind.to_ascii_lowercase();
         let show = if object.namespace.is_empty() {
             command!("kubectl get {} {} -o yaml", kind, object.name)
@@ -200,13 +206,13 @@ impl<'a> Context<'a> {
             line: 0,
             time: None,
             vantage,
-            text: written(&object.json, pointer),
+            text,
             meaning: meaning.into(),
             show: Some(show.into()),
             locator: Some(Locator {
-                origin: object.origin,
+                origin,
                 pointer: pointer.to_owned(),
-                printed: object.printed,
+                printed: object.printed || state.is_some(),
                 focus: if pointer.ends_with("/message") {
                     Focus::Tail
                 } else {

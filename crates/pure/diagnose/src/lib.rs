@@ -14,10 +14,12 @@ mod conditions;
 pub mod context;
 mod explain;
 mod notes;
+mod remarks;
 pub mod rule;
 pub mod rules;
 pub mod signals;
 mod testimony;
+mod usual;
 mod verdict;
 
 pub use explain::{Page, pages};

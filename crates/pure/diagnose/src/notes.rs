@@ -20,6 +20,7 @@ const TESTED: std::ops::RangeInclusive<u32> = 30..=35;
 pub fn notes(cx: &Context<'_>) -> Vec<Note> {
     let mut all = versions(cx);
     all.extend(services(cx));
+    all.extend(crate::remarks::remarks(cx));
     all
 }
 

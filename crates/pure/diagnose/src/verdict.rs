@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::bundle::{Seen, Tool};
 use defib_model::cluster::Cluster;
 use defib_model::condition::Condition;
-use defib_model::id::short_hash;
+use defib_model::id::{EntityId, short_hash};
 use defib_model::report::*;
 
 use crate::causal::{self, Judged};
@@ -129,6 +129,22 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         Verdict::Unknown
     };
     let question = question(cx, &judged, &unexplained, verdict);
+    if verdict == Verdict::Unknown
+        && let Some(q) = &question
+    {
+        let about = candidates
+            .first()
+            .map(|c| c.entity.clone())
+            .or_else(|| unexplained.first().map(|c| c.entity.clone()))
+            .unwrap_or_default();
+        // Every candidate has its own question; one of them is asked first.
+        let asked = judged.candidates.iter().filter_map(|f| f.question.as_ref());
+        let more = asked
+            .chain([q])
+            .flat_map(|q| possible(q, &about, &candidates));
+        let more: BTreeMap<String, Candidate> = more.map(|c| (c.class.clone(), c)).collect();
+        candidates.extend(more.into_values());
+    }
     Report {
         schema: SCHEMA.to_owned(),
         tool: Tool {
@@ -147,6 +163,22 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         contradictions: contradictions(&judged),
         notes: crate::notes::notes(cx),
     }
+}
+
+/// What the question decides between, apart from what a rule found: possible, and no more than that.
+fn possible(question: &Question, about: &EntityId, known: &[Candidate]) -> Vec<Candidate> {
+    let unknown = |class: &&String| known.iter().all(|c| c.class != **class);
+    let classes = question.decides.iter().filter(unknown);
+    classes
+        .map(|class| Candidate {
+            class: class.clone(),
+            entity: about.clone(),
+            title: String::new(),
+            confidence: 0.1,
+            pro: Vec::new(),
+            con: Vec::new(),
+        })
+        .collect()
 }
 
 /// What speaks for a cause and against it at once: two places of the evidence that can't both hold.
@@ -339,7 +371,10 @@ fn question(
         return Some(Question {
             text: format!("Why is {} {}: {}?", kind, name, c.kind.title()),
             command: Some(command.into()),
-            decides: Vec::new(),
+            decides: crate::usual::suspects(cx, c)
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect(),
         });
     }
     if cluster.objects.is_empty() && cluster.events.is_empty() && cluster.log_lines == 0 {
@@ -410,8 +445,11 @@ fn silence(cluster: &Cluster, c: &Condition) -> Option<Question> {
     let pod = cluster.pod(&c.entity);
     let (text, command) = match c.kind {
         K::PodPending => {
+            // A row shows no conditions: their absence says nothing.
             let pod = pod.filter(|p| {
-                defib_model::views::meta::condition(&p.status.conditions, "PodScheduled").is_none()
+                !cluster.object(p.obj).is_some_and(|o| o.printed)
+                    && defib_model::views::meta::condition(&p.status.conditions, "PodScheduled")
+                        .is_none()
             })?;
             let scheduler = match pod.spec.scheduler_name.as_str() {
                 "" => "default-scheduler",

@@ -54,6 +54,8 @@ pub struct Object {
     pub origin: Origin,
     /// It was read from what a command printed: what it does not show is not known to be absent.
     pub printed: bool,
+    /// Where a command printed its state, when the object itself is a file that was to be applied.
+    pub state: Option<Origin>,
 }
 
 /// One file of the evidence, as rules and quotations know it.

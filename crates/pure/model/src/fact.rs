@@ -39,6 +39,8 @@ pub enum Value {
     Inodes(String, u64),
     /// How many file systems are mounted.
     Mounts(u64),
+    /// How many IOMMU groups the kernel has.
+    IommuGroups(u64),
     /// One mounted file system: what, where, type, options.
     Mount {
         /// Device or source.
@@ -119,16 +121,28 @@ pub enum Value {
     Certificate(Box<Certificate>),
     /// A number that a database tells of itself: name, value.
     Database(String, u64),
-    /// A device: name, size, type, mount point.
-    Device {
-        /// Name.
+    /// A program that holds a block device open.
+    Holds {
+        /// The program.
+        program: String,
+        /// Major and minor number, `8,32`.
+        numbers: String,
+        /// The path by which it was opened.
+        path: String,
+    },
+    /// A block device in a listing.
+    BlockDevice {
+        /// Its path.
+        path: String,
+        /// Major and minor number, `8,32`.
+        numbers: String,
+    },
+    /// A multipath map and the disk that it lies over.
+    Multipath {
+        /// The map.
         name: String,
-        /// Type (`disk`, `part`, `lvm`, `mpath`…).
-        kind: String,
-        /// Size as printed.
-        size: String,
-        /// Mount point, if any.
-        target: String,
+        /// The disk.
+        over: String,
     },
     /// Memory in bytes: total, available.
     Memory(u64, u64),

@@ -7,6 +7,8 @@ mod coverage;
 mod edges;
 mod infer;
 mod kinds;
+mod kubeadm;
+mod merge;
 mod object;
 pub mod quote;
 mod reader;

@@ -148,6 +148,7 @@ pub fn read(
         json: Box::default(),
         origin,
         printed: false,
+        state: None,
     };
     let view = view(&object, &json).ok_or(Refused::Invalid(origin.start))?;
     // Events and pods are the many and the large: their views hold all that rules read, and quotations

@@ -499,6 +499,11 @@ impl<'s> Reader<'s> {
                 .unwrap_or_default()
         };
         let (kind, version) = (text("kind"), text("apiVersion"));
+        if version.starts_with("kubeadm.k8s.io/") {
+            let facts = crate::kubeadm::settings(index, bytes, doc.source.clone());
+            self.facts.extend(facts);
+            return;
+        }
         if top.contains_key("items") && (kind.is_empty() || kind.ends_with("List")) {
             let typed = crate::infer::of_list(&kind, &version);
             let parsed: Vec<_> = doc
@@ -699,8 +704,13 @@ impl<'s> Reader<'s> {
                 }
             }
         }
-        // A printed object whose namespace was not printed is that one too.
-        for p in self.parsed.iter_mut().filter(|p| p.object.printed) {
+        // A printed object whose namespace was not printed is that one too, and so is a file that leaves
+        // its namespace to the command that applies it.
+        for p in self
+            .parsed
+            .iter_mut()
+            .filter(|p| p.object.printed || (p.object.uid.is_empty() && p.object.revision == 0))
+        {
             if let Some(id) = full(&p.object.id) {
                 let namespace = id.namespace().unwrap_or_default().to_owned();
                 p.view.set_namespace(&namespace);

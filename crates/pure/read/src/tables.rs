@@ -35,9 +35,11 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
                     (!o.printed, o.revision, shown, std::cmp::Reverse(o.origin))
                 };
                 let newer = rank(&one) > rank(known);
+                let mut other = one;
                 if newer {
-                    *known = one;
+                    std::mem::swap(known, &mut other);
                 }
+                crate::merge::state(known, &other);
             }
             None => {
                 table.insert(one.object.id.clone(), one);

@@ -78,9 +78,15 @@ pub fn report(r: &Report) -> String {
         }
         out.push('\n');
     }
-    if !r.candidates.is_empty() {
+    // What only the question names stands with the question.
+    let found: Vec<_> = r
+        .candidates
+        .iter()
+        .filter(|c| !c.title.is_empty())
+        .collect();
+    if !found.is_empty() {
         let _ = writeln!(out, "## It may be\n");
-        for c in &r.candidates {
+        for c in found {
             let _ = writeln!(
                 out,
                 "- {} {}",

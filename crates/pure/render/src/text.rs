@@ -348,19 +348,21 @@ fn open_symptoms(r: &Report, style: &Style, out: &mut String) {
 }
 
 fn candidates(r: &Report, style: &Style, out: &mut String) {
-    if !r.candidates.is_empty() {
+    // What only the question names stands with the question.
+    let found: Vec<_> = r
+        .candidates
+        .iter()
+        .filter(|c| !c.title.is_empty())
+        .collect();
+    if !found.is_empty() {
         let _ = writeln!(out, "\n{} it may be:", style.mark(Ink::Dim));
         let shown = if style.all {
-            r.candidates.len()
+            found.len()
         } else {
-            r.candidates.len().min(BLOCKS)
+            found.len().min(BLOCKS)
         };
-        for c in r.candidates.iter().take(shown) {
-            let title = if c.title.is_empty() {
-                c.class.clone()
-            } else {
-                format!("{}: {}", c.class, c.title)
-            };
+        for c in found.into_iter().take(shown) {
+            let title = format!("{}: {}", c.class, c.title);
             for (i, line) in style.wrap(&clean::line(&title), 4).iter().enumerate() {
                 let _ = writeln!(out, "{}{line}", if i == 0 { "  - " } else { "    " });
             }

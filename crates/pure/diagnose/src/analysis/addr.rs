@@ -52,6 +52,9 @@ pub type Shown = (Net, Evidence);
 /// Names under which the range of pods is configured.
 const POD_RANGE: &[&str] = &["cluster-cidr", "pod-network-cidr"];
 
+/// Names under which a host is given its own address.
+const HOST_ADDRESS: &[&str] = &["control-plane-endpoint", "advertise-address", "node-ip"];
+
 /// The ranges that the cluster is told to take pods' addresses from.
 pub fn configured(cx: &Context<'_>) -> Vec<Shown> {
     let mut out = Vec::new();
@@ -160,6 +163,16 @@ pub fn of_hosts(cx: &Context<'_>) -> Vec<Shown> {
         _ => None,
     }) {
         out.push((net, cx.fact(fact, "a network that the host itself is in")));
+    }
+    // Addresses that hosts are told to be known by.
+    for (fact, net) in host::facts(cx, |v| match v {
+        Value::Setting { name, value, .. } if HOST_ADDRESS.contains(&name.as_str()) => {
+            let ip = value.split([',', ':']).next()?;
+            Net::parse(ip).filter(|n| n.length == 32)
+        }
+        _ => None,
+    }) {
+        out.push((net, cx.fact(fact, "an address of a host, as it is told")));
     }
     out
 }

@@ -28,6 +28,8 @@ pub struct Unavailable<'a> {
     pub evidence: Vec<Evidence>,
     /// The messages as text.
     pub text: String,
+    /// Only a line of its description is there.
+    pub cut: bool,
     /// Evidence that the API server's calls go through a proxy.
     pub proxy: Vec<Evidence>,
     /// Namespaces that wait for this API before they can be deleted.
@@ -44,6 +46,7 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         reason: String::new(),
         evidence: Vec::new(),
         text: String::new(),
+        cut: false,
         proxy: Vec::new(),
         holds: Vec::new(),
     };
@@ -98,6 +101,25 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
             let u = out.entry(name.clone()).or_insert_with(|| new(&name));
             u.text.push_str(&s.text);
             u.evidence.push(s.evidence);
+        }
+    }
+    // A description whose head was cut away: the address says which API it is.
+    for hit in cx.hits("apiserver.discovery-failed") {
+        for (i, line) in hit.lines.iter().enumerate() {
+            let [group, version, ..] = line.groups.as_slice() else {
+                continue;
+            };
+            let name = format!("{version}.{group}");
+            if well(&name) || out.contains_key(&name) {
+                continue;
+            }
+            let mut u = new(&name);
+            u.cut = true;
+            u.reason = "FailedDiscoveryCheck".to_owned();
+            u.text.clone_from(&line.text);
+            u.evidence
+                .push(cx.log(hit, i, "why the API server can't use this API"));
+            out.insert(name, u);
         }
     }
     let environment: Vec<Evidence> = ["apiserver.proxy-env", "apiserver.proxy-env-lower"]

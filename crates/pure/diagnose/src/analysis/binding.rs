@@ -4,9 +4,14 @@
 //! checkAccessModes), `component-helpers/storage/volume/pv_helpers.go` (FindMatchingVolume) and
 //! `pv_controller.go` (syncUnboundClaim). Deliberately absent: what a provisioner does by itself.
 
-use defib_model::cluster::Cluster;
+use defib_model::ConditionKind as K;
+use defib_model::Evidence;
+use defib_model::cluster::{Cluster, ObjId};
 use defib_model::quantity;
 use defib_model::views::{PersistentVolume, PersistentVolumeClaim, StorageClass};
+
+use super::storage;
+use crate::context::Context;
 
 /// One field in which a volume does not fit a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +168,79 @@ pub fn differences(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> 
     out
 }
 
+/// Does the evidence show the labels of this object? A row of a table shows none unless asked to.
+pub fn shows_labels(cluster: &Cluster, obj: ObjId) -> bool {
+    cluster.object(obj).is_some_and(|o| {
+        !o.printed
+            || serde_json::from_slice::<serde_json::Value>(&o.json)
+                .is_ok_and(|v| v.pointer("/metadata/labels").is_some())
+    })
+}
+
+/// The binder said that it finds no volume for this claim, or the scheduler did of a pod of its namespace.
+pub fn refused(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> Option<Evidence> {
+    const WORDS: &[&str] = &[
+        "no persistent volumes available",
+        "didn't find available persistent volumes to bind",
+        "no volume plugin matched",
+    ];
+    let id = cx.cluster.id(claim.obj);
+    let said = storage::said(cx, &id, WORDS, "the binder finds no volume for it");
+    said.into_iter().next().or_else(|| {
+        let of_pod = cx.all(K::PodPending).filter(|c| {
+            c.entity.namespace() == Some(&claim.metadata.namespace)
+                // Whose claim it is, only the pod's volumes say; where they are not shown, it may be.
+                && cx.cluster.pod(&c.entity).is_none_or(|p| {
+                    p.spec.volumes.is_empty()
+                        || p.spec.volumes.iter().any(|v| {
+                            v.persistent_volume_claim
+                                .as_ref()
+                                .is_some_and(|pvc| pvc.claim_name == claim.metadata.name)
+                        })
+                })
+        });
+        of_pod
+            .flat_map(|c| {
+                storage::said(
+                    cx,
+                    &c.entity,
+                    WORDS,
+                    "no volume is found for the pod's claim",
+                )
+            })
+            .next()
+    })
+}
+
+/// The free volume that fits this claim as far as the evidence shows both, though the binder found none:
+/// what differs is something that is not shown.
+pub fn seeming<'a>(
+    cx: &Context<'a>,
+    claim: &'a PersistentVolumeClaim,
+) -> Option<(&'a PersistentVolume, Evidence)> {
+    let cluster = cx.cluster;
+    let unseen = |obj: ObjId| {
+        cluster
+            .object(obj)
+            .is_some_and(|o| o.printed || o.uid.is_empty())
+    };
+    let refused = refused(cx, claim)?;
+    let volume = cluster
+        .volumes
+        .iter()
+        .filter(|v| matches!(v.status.phase.as_str(), "Available" | "Pending"))
+        .filter(|v| unseen(v.obj) || unseen(claim.obj))
+        .filter(|v| matches!(held(cluster, claim, v), Holder::Nobody))
+        .filter(|v| differences(claim, v).is_empty())
+        .max_by_key(|v| {
+            (
+                storage::kinship(&v.metadata.name, claim),
+                std::cmp::Reverse(&v.metadata.name),
+            )
+        })?;
+    Some((volume, refused))
+}
+
 /// Who holds the volume, as seen from this claim.
 fn held<'a>(
     cluster: &'a Cluster,
@@ -175,6 +253,10 @@ fn held<'a>(
     if r.name == claim.metadata.name && r.namespace == claim.metadata.namespace {
         let same = r.uid.is_empty() || claim.metadata.uid.is_empty() || r.uid == claim.metadata.uid;
         return if same { Holder::Nobody } else { Holder::Gone };
+    }
+    // The volume itself says that its claim was deleted; a file of that name is no claim.
+    if volume.status.phase == "Released" {
+        return Holder::Gone;
     }
     match cluster.claim(&r.namespace, &r.name) {
         Some(other) => Holder::Other(other),
@@ -275,7 +357,7 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     if class.is_none()
         && !classes_known
         && !cluster.volumes.iter().any(|v| {
-            Some(v.spec.storage_class_name.as_str()) == claim.spec.storage_class_name.as_deref()
+            v.spec.storage_class_name == claim.spec.storage_class_name.as_deref().unwrap_or("")
         })
     {
         return Verdict::Unknown;

@@ -102,6 +102,37 @@ pub fn parse(written: &str) -> Image {
     }
 }
 
+/// Does a container run from an image of this registry? Then whatever its settings are, they do.
+pub fn works(cx: &Context<'_>, registry: &str) -> bool {
+    cx.cluster.pods.iter().any(|p| {
+        p.statuses().any(|(_, s)| s.state.running.is_some())
+            && p.spec.all_containers().any(|(_, c)| {
+                super::registry::bare(&parse(&c.image).host) == super::registry::bare(registry)
+            })
+    })
+}
+
+/// The registry, as an error names it where the image was left out.
+fn host_said(message: &str) -> Option<&str> {
+    let word = |rest: &'_ str| -> usize {
+        rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':')))
+            .unwrap_or(rest.len())
+    };
+    [
+        "wanted to match ",
+        "valid for any names, but wanted ",
+        "https://",
+        "lookup ",
+    ]
+    .iter()
+    .find_map(|mark| {
+        let (_, rest) = message.split_once(mark)?;
+        rest.get(..word(rest))
+    })
+    .map(|h| h.trim_end_matches([':', '.']))
+    .filter(|h| h.contains('.') || h.contains(':'))
+}
+
 /// A name that somebody meant to replace.
 pub fn placeholder(written: &str) -> bool {
     let low = written.to_ascii_lowercase();
@@ -246,7 +277,14 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
                     .unwrap_or_default()
                     .to_owned(),
             };
-            let image = parse(&written);
+            let mut image = parse(&written);
+            if written.is_empty() {
+                image.host = messages
+                    .iter()
+                    .find_map(|m| host_said(&m.text))
+                    .unwrap_or("-")
+                    .to_owned();
+            }
             let strongest = messages.iter().filter_map(|m| word(&m.text)).min();
             let Some((why, points, because)) = verdict(cx, pod, &image, strongest) else {
                 continue;

@@ -24,6 +24,9 @@ pub struct Settings {
     pub read: Vec<Evidence>,
     /// Registries that the settings are keyed by.
     pub keys: Vec<(String, Evidence)>,
+    /// Settings for TLS under the name of a registry that is mirrored, while the mirrors that are asked
+    /// instead have none: the registry's name, and what shows it.
+    pub beside: Vec<(String, Vec<Evidence>)>,
     /// Settings for Docker.
     pub docker: Vec<Evidence>,
     /// Settings of a containerd that is not k3s' own.
@@ -56,6 +59,7 @@ pub fn settings(cx: &Context<'_>) -> Settings {
         out.keys
             .push((key, cx.fact(fact, "the registry as the settings name it")));
     }
+    out.beside = beside(cx, &out.keys);
     // Named on the command line, any file is read.
     if host::facts(cx, |v| {
         matches!(v, Value::Setting { name, .. } if name == "private-registry").then_some(())
@@ -100,6 +104,49 @@ pub fn settings(cx: &Context<'_>) -> Settings {
     .is_some();
     out.is_k3s =
         version || k3s || cx.heard().any(|h| h.program.starts_with("k3s")) || !out.read.is_empty();
+    out
+}
+
+/// Source: k3s `pkg/agent/containerd`, containerd `core/remotes/docker/config`: settings are taken for the
+/// host that is asked, which is the endpoint's.
+fn beside(cx: &Context<'_>, keys: &[(String, Evidence)]) -> Vec<(String, Vec<Evidence>)> {
+    let of = |part: &'static str| {
+        host::facts(cx, move |v| match v {
+            Value::Setting { place, name, value } if name == part => {
+                Some((place.strip_prefix("registries.yaml ")?, value.as_str()))
+            }
+            _ => None,
+        })
+    };
+    let mut out = Vec::new();
+    for (fact, (key, _)) in of("tls") {
+        let ends: Vec<_> = of("endpoint").filter(|(_, (k, _))| *k == key).collect();
+        let asked = |(_, (_, url)): &(_, (&str, &str))| {
+            let host = url.split_once("://").map_or(*url, |(_, rest)| rest);
+            let host = host.split('/').next().unwrap_or_default();
+            bare(host) == bare(key) || keys.iter().any(|(k, _)| k == host || k == "*")
+        };
+        if ends.is_empty() || ends.iter().any(asked) {
+            continue;
+        }
+        // The lines above say whose settings these are; the settings' own line says nothing by itself.
+        let named = cx.cluster.facts.iter().rev().find(|f| {
+            f.entry == fact.entry
+                && f.line < fact.line
+                && matches!(&f.value, Value::Setting { place, name, value }
+                    if place == "registries.yaml" && name == "configs" && value == key)
+        });
+        let mut evidence: Vec<Evidence> = named
+            .map(|f| cx.fact(f, "the settings are for this name"))
+            .into_iter()
+            .collect();
+        evidence.extend(
+            ends.iter()
+                .take(2)
+                .map(|(f, _)| cx.fact(f, "and this host is asked instead")),
+        );
+        out.push((key.to_owned(), evidence));
+    }
     out
 }
 

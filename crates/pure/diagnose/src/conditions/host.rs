@@ -20,6 +20,12 @@ const SHOWS: &[(&str, K, &str)] = &[
         K::ServiceFailing,
         "the API server does not become ready",
     ),
+    ("k3s.panicked", K::ServiceFailing, "k3s panics"),
+    (
+        "kubelet.container-manager",
+        K::ServiceFailing,
+        "the kubelet does not start",
+    ),
     ("k3s.etcd-ended", K::DatastoreFailing, "etcd ends"),
     (
         "k3s.etcd-test",
@@ -160,6 +166,11 @@ const SHOWS: &[(&str, K, &str)] = &[
         "flannel.subnet-env",
         K::HostNetworkFailing,
         "flannel has not run on this node",
+    ),
+    (
+        "flannel.subnet-file",
+        K::HostNetworkFailing,
+        "flannel can't write its file",
     ),
     (
         "flannel.no-cidr",

@@ -360,7 +360,14 @@ fn events_alone(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found = Vec::new();
     for event in &cluster.events {
-        if !event.warning || event.about.kind() != "pod" || cluster.pod(&event.about).is_some() {
+        // The kubelet's word for a pull that it puts off is no warning, only its repetition is.
+        let put_off = event.reason == "BackOff"
+            && event.message.contains("pulling image")
+            && event.count >= 3;
+        if !(event.warning || put_off)
+            || event.about.kind() != "pod"
+            || cluster.pod(&event.about).is_some()
+        {
             continue;
         }
         // Where the pods were listed, an event about a pod that is gone is history.

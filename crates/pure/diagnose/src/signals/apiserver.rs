@@ -104,6 +104,12 @@ pub static SIGNALS: &[Signal] = &[
         "controller-runtime: pkg/internal/source/kind.go",
     ),
     row(
+        "apiserver.discovery-failed",
+        "failing or missing response from http",
+        r"failing or missing response from https?://\S+/apis/([^/\s]+)/([^/:\s]+): (.*)",
+        "kubernetes: kube-aggregator pkg/controllers/status/remote/remote_available_controller.go",
+    ),
+    row(
         "apiserver.annotation-too-long",
         "metadata.annotations: Too long",
         r"(.*metadata\.annotations: Too long: .*)",
@@ -114,6 +120,12 @@ pub static SIGNALS: &[Signal] = &[
         "would violate the pod's disruption budget",
         r"(.*annot evict pod as it would violate the pod's disruption budget.*)",
         "kubernetes: pkg/registry/core/pod/storage/eviction.go",
+    ),
+    row(
+        "tls.not-yet",
+        "certificate is not valid yet",
+        "(the certificate is not valid yet.*)",
+        "kubernetes: cmd/kubeadm/app/util/pkiutil; etcdadm: certs/pkiutil",
     ),
     row(
         "tls.expired",

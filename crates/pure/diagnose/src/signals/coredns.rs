@@ -32,6 +32,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "coredns: plugin/kubernetes (client-go)",
     },
     Signal {
+        id: "coredns.not-ready",
+        anchor: "Still waiting on: ",
+        pattern: r#"plugin/ready: (?:Plugins not ready|Still waiting on): "?[\w,]*kubernetes"#,
+        unit: "coredns",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "coredns: plugin/ready/ready.go",
+    },
+    Signal {
         id: "coredns.waiting-for-api",
         anchor: "waiting for Kubernetes API before starting server",
         pattern: "",

@@ -52,6 +52,12 @@ pub static SIGNALS: &[Signal] = &[
         "cannot import ",
         r"cannot import '?([^\s':]+)'?: ?(.*)",
     ),
+    // Alone on its line, as the boot of a root pool leaves it; without the reason it is nothing else.
+    pool(
+        "zfs.import-bare",
+        "cannot import ",
+        r"^\s*(?:Message: )?cannot import '?([a-z][\w.:-]*)'?\.?\s*$",
+    ),
     pool("zfs.suspended", "I/O is currently suspended", ""),
     pool(
         "zfs.io-failure",
@@ -124,6 +130,12 @@ pub static SIGNALS: &[Signal] = &[
         "tunnel.bad-handshake",
         "websocket: bad handshake",
         r"(?i)(?:failed to connect to origin|originURL|cloudflared|access (?:tcp|ssh)).*websocket: bad handshake|websocket: bad handshake.*originURL",
+    ),
+    // Whoever speaks WebSocket says so; alone it is cloudflared's only below an ssh.
+    way(
+        "tunnel.bare-handshake",
+        "websocket: bad handshake",
+        r"^\s*websocket: bad handshake\.?\s*$",
     ),
     way(
         "tunnel.gone",

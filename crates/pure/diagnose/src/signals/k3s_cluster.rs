@@ -152,6 +152,13 @@ pub static SIGNALS: &[Signal] = &[
         "k3s: pkg/etcd/etcd.go",
     ),
     signal(
+        "k3s.alarm-nospace",
+        "Alarm on etcd member ",
+        r"Alarm on etcd member (\d+): NOSPACE",
+        Mark::Cause,
+        "k3s: pkg/etcd/etcd.go",
+    ),
+    signal(
         "k3s.nospace-disarmed",
         " disarmed ",
         "NOSPACE disarmed successfully|Alarms disarmed on etcd server",
@@ -528,6 +535,29 @@ pub static SIGNALS: &[Signal] = &[
         r"^\s*cluster (?:is (unhealthy|unavailable|degraded)|may be (unhealthy))",
         Mark::Symptom,
         "etcd: etcdctl/ctlv2/command/cluster_health.go",
+    ),
+    // Kubelets from 1.31 on list Services by it; API servers know it from 1.31 on.
+    signal(
+        "kubelet.unknown-selector",
+        "is not a known field selector",
+        r"[\x22 ]spec\.clusterIP[\x22 ]+is not a known field selector",
+        Mark::Cause,
+        "kubernetes: pkg/kubelet/kubelet.go, pkg/apis/core/v1/conversion.go",
+    ),
+    signal(
+        "kubelet.asks-services",
+        "/api/v1/services?fieldSelector=spec.clusterIP",
+        r"GET https://([^/\s]+)/api/v1/services\?fieldSelector=spec\.clusterIP",
+        Mark::Progress,
+        "kubernetes: pkg/kubelet/kubelet.go; client-go: transport/round_trippers.go",
+    ),
+    // The API server checks pods by the same rules: what it lets through fails only by another version's.
+    signal(
+        "kubelet.pod-refused",
+        "from api failed validation, ignoring",
+        r"Pod\S* \(?\S+\)? from api failed validation, ignoring: .*Required value",
+        Mark::Cause,
+        "kubernetes: pkg/kubelet/config/config.go",
     ),
     signal(
         "kubelet.newer",

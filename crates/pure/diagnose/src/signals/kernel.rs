@@ -121,6 +121,11 @@ pub static SIGNALS: &[Signal] = &[
         "cpuset cpu io",
         r"^[^a-z]*cpuset cpu io( memory)?(?: [a-z]+)*\s*$",
     ),
+    cgroups(
+        "cgroup.own-line",
+        "cgroup_enable=memory",
+        r"^\s*(?:cgroup_\w+=\w+\s*)+$",
+    ),
     cgroups("cgroup.kernel-line", "cgroup_disable=memory", ""),
     other("iommu.no-group", "no iommu_group found", ""),
     other("iommu.not-present", "IOMMU not present", ""),

@@ -59,6 +59,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: pkg/controller/nodelifecycle/node_lifecycle_controller.go",
     ),
     signal(
+        "kcm.some-nodes-ready",
+        "Exiting master disruption mode",
+        "",
+        "kube-controller-manager",
+        "kubernetes: pkg/controller/nodelifecycle/node_lifecycle_controller.go",
+    ),
+    signal(
         "kernel.oom-global",
         "ut of memory: Kill",
         r"Out of memory: Kill(?:ed)? process \d+ \(([^)]+)\)",

@@ -6,6 +6,7 @@
 mod apiserver;
 mod app;
 mod cloudflared;
+mod controllers;
 mod coredns;
 mod disk;
 mod etcd;
@@ -14,12 +15,15 @@ mod gpu;
 mod hypervisor;
 mod k3s;
 mod k3s_cluster;
+mod k3s_run;
 mod k3s_token;
 mod kernel;
 mod kine;
 mod kubelet;
 mod metrics_server;
 mod network;
+mod node_run;
+mod noise;
 mod runtime;
 mod said;
 mod storage;
@@ -32,6 +36,7 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         apiserver::SIGNALS,
         app::SIGNALS,
         cloudflared::SIGNALS,
+        controllers::SIGNALS,
         coredns::SIGNALS,
         etcd::SIGNALS,
         disk::SIGNALS,
@@ -40,12 +45,15 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         hypervisor::SIGNALS,
         k3s::SIGNALS,
         k3s_cluster::SIGNALS,
+        k3s_run::SIGNALS,
         k3s_token::SIGNALS,
         kine::SIGNALS,
         kernel::SIGNALS,
         kubelet::SIGNALS,
         metrics_server::SIGNALS,
         network::SIGNALS,
+        node_run::SIGNALS,
+        noise::SIGNALS,
         runtime::SIGNALS,
         said::SIGNALS,
         storage::SIGNALS,

@@ -221,6 +221,11 @@ pub static SIGNALS: &[Signal] = &[
         "/etc/docker/",
         r"/etc/docker/(?:daemon\.json|certs\.d)",
     ),
+    cni(
+        "registry.runtime",
+        "containerd://",
+        r"(?i)runtime:? *containerd://(\S+)",
+    ),
     cni("registry.skip-verify", "skip_verify: true", ""),
     cni("registry.docker-insecure", "insecure-registries", ""),
     lb(

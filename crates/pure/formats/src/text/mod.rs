@@ -4,9 +4,11 @@
 //! Deliberately absent: what a command's output means (`read::text`).
 
 mod command;
+mod narrow;
 mod table;
 
 pub use command::{Command, command};
+pub use narrow::is_age;
 pub use table::{Row, Table, columns, is_header};
 
 use std::borrow::Cow;
@@ -56,7 +58,47 @@ pub fn lines(bytes: &[u8], limit: usize) -> Vec<Line<'_>> {
             text: printed(text),
         });
     });
+    uncomment(&mut out);
     out
+}
+
+/// Takes the `# ` off output that was written as comments below its command, as articles do.
+fn uncomment(lines: &mut [Line<'_>]) {
+    let mut at = 0;
+    while at < lines.len() {
+        let next = at + 1;
+        let below = lines.get(next).is_some_and(|l| l.text.starts_with('#'));
+        let printed = below
+            && lines
+                .get(at)
+                .filter(|l| !l.text.starts_with('#'))
+                .and_then(command)
+                .is_some_and(|c| !shows_files(&c))
+            && lines.get(next).is_some_and(|l| command(l).is_none());
+        at = next;
+        if !printed {
+            continue;
+        }
+        while let Some(line) = lines.get_mut(at) {
+            let Some(inner) = line.text.strip_prefix('#') else {
+                break;
+            };
+            let inner = inner.strip_prefix(' ').unwrap_or(inner).to_owned();
+            line.text = Cow::Owned(inner);
+            at += 1;
+        }
+    }
+}
+
+/// What this prints may have comments of its own.
+fn shows_files(command: &Command) -> bool {
+    matches!(
+        command.program(),
+        "cat" | "tail" | "iptables-save" | "iptables" | "nft" | "journalctl" | "docker" | "ssh"
+    ) || command.has("edit")
+        || command.has("logs")
+        || command.has("yaml")
+        || command.has("-oyaml")
 }
 
 /// The line without what was put around it on its way.
@@ -148,6 +190,22 @@ mod tests {
         assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);
         assert_eq!(text("\u{1b}]0;title\u{7}x\n"), ["x"]);
         assert_eq!(text("│   Warning  a      │\n"), ["   Warning  a"]);
+    }
+
+    #[test]
+    fn output_below_its_command_may_be_written_as_comments() {
+        assert_eq!(
+            text("kubectl get pods\n# NAME READY\n#  a 0/1\n\n# later\n"),
+            ["kubectl get pods", "NAME READY", " a 0/1", "", "# later"]
+        );
+        // A root's prompts, a script's remarks and the comments of a file stay what they are.
+        for kept in [
+            "kubectl get pods\n# kubectl get nodes\n",
+            "cat config.yaml\n# cluster-cidr: 10.9.0.0/16\n",
+            "# kubectl get pods\n# NAME READY\n",
+        ] {
+            assert_eq!(text(kept).join("\n"), kept.trim_end());
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Tables with aligned columns, as kubectl, df, docker and systemctl print them.
 //!
 //! A header names the columns, and every value begins below its name; where a value is wider than its
-//! column, two spaces still part it from the next. Deliberately absent: what columns mean.
+//! column, two spaces still part it from the next. Deliberately absent: what columns mean, and tables
+//! without wide space (`narrow`).
+
+use super::narrow;
 
 /// A table: names of the columns and where each begins, in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// These values below these names.
+    pub(super) fn new(names: &[String], values: Vec<String>) -> Self {
+        Self {
+            values: names.iter().cloned().zip(values).collect(),
+        }
+    }
+
     /// The value below this name; empty where there is none.
     pub fn get(&self, name: &str) -> &str {
         self.values
@@ -72,6 +82,9 @@ pub fn columns(line: &str) -> Vec<(usize, String)> {
 
 /// Is this the header of a table: two or more names in capitals and nothing else?
 pub fn is_header(line: &str) -> bool {
+    if narrow::header(line).is_some() {
+        return true;
+    }
     let cells = columns(line);
     cells.len() >= 2
         && cells.iter().all(|(_, c)| {
@@ -85,7 +98,16 @@ pub fn is_header(line: &str) -> bool {
 impl Table {
     /// The table below this header.
     pub fn new(header: &str) -> Self {
-        let (starts, names) = columns(header).into_iter().unzip();
+        let cells = columns(header);
+        if cells.len() < 2
+            && let Some(names) = narrow::header(header)
+        {
+            return Self {
+                names,
+                starts: Vec::new(),
+            };
+        }
+        let (starts, names) = cells.into_iter().unzip();
         Self { names, starts }
     }
 
@@ -93,8 +115,9 @@ impl Table {
     /// column has.
     pub fn row(&self, line: &str) -> Option<Row> {
         let cells = columns(line);
-        if cells.len() < 2 && self.names.len() > 1 {
-            return None;
+        // One space parts words, not cells: neither header nor row tells places any more.
+        if self.starts.is_empty() || (cells.len() < 2 && self.names.len() > 1) {
+            return narrow::row(&self.names, line);
         }
         let mut values: Vec<(String, String)> = self
             .names

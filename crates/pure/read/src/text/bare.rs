@@ -100,7 +100,24 @@ fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             (reason, named(walk, at, kind)?)
         }
     };
-    let origin = walk.origin(at..at + 1);
+    // The scheduler's sentences end with a full stop; until then they may be broken over lines.
+    let mut text = text;
+    let mut end = at + 1;
+    while is_scheduling(&text)
+        && end < at + 6
+        && !text.ends_with(['.', '"', '\'', '`'])
+        && walk.is_output(end)
+        && walk
+            .text(end)
+            .trim_start()
+            .starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '{')
+        && !starts_anew(walk.text(end))
+    {
+        text.push(' ');
+        text.push_str(walk.text(end).trim());
+        end += 1;
+    }
+    let origin = walk.origin(at..end);
     let range = origin.start as usize..origin.end as usize;
     walk.out.heard.push((range, about.clone()));
     let event = Event {
@@ -114,12 +131,12 @@ fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         ..Event::default()
     };
     walk.out.events.push((event, origin));
-    Some(at + 1)
+    Some(end)
 }
 
 /// `0/3 nodes are available: …`
 fn is_scheduling(text: &str) -> bool {
-    let Some((head, _)) = text.split_once(" nodes are available: ") else {
+    let Some((head, _)) = text.split_once(" nodes are available:") else {
         return false;
     };
     head.split_once('/')
@@ -207,7 +224,7 @@ fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 }
 
 /// A line that begins something else: another error, a log line, a table.
-fn starts_anew(text: &str) -> bool {
+pub(super) fn starts_anew(text: &str) -> bool {
     let t = text.trim_start();
     t.starts_with("Error")
         || t.starts_with("error: ")
@@ -231,6 +248,19 @@ mod tests {
         );
         let got = super::super::read(b"k describe sts -n shop web\ncreate Pod web-0 in StatefulSet web failed error: pods \"web-0\" is forbidden: x\n", 0);
         assert_eq!(got.events[0].0.about.as_str(), "statefulset.apps/shop/web");
+    }
+
+    #[test]
+    fn the_scheduler_is_heard_to_its_full_stop() {
+        let got = super::super::read(b"0/1 nodes are available:\n1 node(s) had untolerated taint\n{gpu: only}. preemption: not helpful.\nand so on\n", 0);
+        assert_eq!(got.events.len(), 1);
+        assert!(
+            got.events[0]
+                .0
+                .message
+                .ends_with("{gpu: only}. preemption: not helpful."),
+            "{got:?}"
+        );
     }
 
     #[test]

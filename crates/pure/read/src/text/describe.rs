@@ -141,8 +141,9 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !kind.cluster && !namespace.is_empty() {
         metadata.insert("namespace".into(), json!(namespace));
     }
+    // A description shows all labels: none are none.
     let labels = tree.pairs("Labels", '=');
-    if !labels.is_empty() {
+    if tree.has("Labels") {
         metadata.insert("labels".into(), Value::Object(labels));
     }
     let annotations = tree.pairs("Annotations", ':');

@@ -3,7 +3,7 @@
 //! Printed ages are relative to a moment that the text does not name; such an event has no time, and its
 //! place in the text is its order. Deliberately absent: what events mean.
 
-use defib_formats::text::{Table, columns};
+use defib_formats::text::{Table, columns, is_age};
 use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
@@ -205,12 +205,12 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
         }
         let text = walk.text(end);
         let cells = columns(text);
-        let is_head = cells.first().is_some_and(|(_, c)| {
-            matches!(
-                c.as_str(),
-                "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------"
-            )
-        });
+        let is_head = cells
+            .first()
+            .and_then(|(_, c)| c.split(' ').next())
+            .is_some_and(|c| {
+                matches!(c, "Type" | "FirstSeen" | "FIRSTSEEN" | "----" | "---------")
+            });
         if is_head {
             end += 1;
             continue;
@@ -260,6 +260,12 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
         .split_once(':')
         .is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3)
         && line <= row;
+    if narrow(walk.text(first)).is_some() {
+        // Written by hand: the message was broken where the page ended.
+        let begins = text.starts_with(|c: char| c.is_ascii_uppercase());
+        let anew = (begins && heading) || super::bare::starts_anew(text);
+        return !anew;
+    }
     (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-'))
         && !heading
 }
@@ -276,6 +282,11 @@ fn one(text: &str) -> Option<Printed> {
             }
             _ => cells.push(cell),
         }
+    }
+    if cells.len() < 4
+        && let Some(printed) = narrow(text)
+    {
+        return Some(printed);
     }
     // The older form: first seen, last seen, count, from, (sub-object,) type, reason, message.
     let at = cells.iter().position(|c| {
@@ -360,6 +371,50 @@ fn one(text: &str) -> Option<Printed> {
     })
 }
 
+/// A row whose wide space is lost: type, reason, age (or the dots of who left it out), who says it if
+/// that is known to speak in events, message.
+fn narrow(text: &str) -> Option<Printed> {
+    let mut words = text.split_ascii_whitespace().peekable();
+    let kind = words
+        .next()
+        .filter(|w| matches!(*w, "Normal" | "Warning"))?;
+    let reason = words.next().filter(|w| {
+        w.len() > 3
+            && w.starts_with(|c: char| c.is_ascii_uppercase())
+            && w.chars().all(|c| c.is_ascii_alphanumeric())
+    })?;
+    let mut age = words
+        .next()
+        .filter(|w| is_age(w) || matches!(*w, "..." | "…"))?
+        .to_owned();
+    if words.peek().is_some_and(|w| w.starts_with("(x")) {
+        for word in words.by_ref() {
+            age.push(' ');
+            age.push_str(word);
+            if word.ends_with(')') {
+                break;
+            }
+        }
+    }
+    let component = words
+        .next_if(|w| {
+            w.trim_end_matches(',') == "kubelet"
+                || ["-controller", "-scheduler", "-manager", "-provisioner"]
+                    .iter()
+                    .any(|end| w.ends_with(end))
+        })
+        .unwrap_or_default();
+    let message = words.collect::<Vec<_>>().join(" ");
+    (!message.is_empty()).then(|| Printed {
+        warning: kind == "Warning",
+        reason: reason.to_owned(),
+        age,
+        component: component.to_owned(),
+        message,
+        ..Printed::default()
+    })
+}
+
 /// What an event without its object is about: who speaks, and of what, says the kind; nobody says the name.
 fn guess(p: &Printed) -> EntityId {
     let component = p.component.split([',', ' ']).next().unwrap_or_default();
@@ -427,6 +482,37 @@ mod tests {
                 got[0].message
             );
         }
+    }
+
+    #[test]
+    fn rows_written_by_hand_are_read_to_the_end_of_their_message() {
+        let got = events(
+            "kubectl describe rs -n shop till-5c\nEvents:\nType Reason Age From Message\n---- ------ ---- ---- -------\nWarning FailedCreate 2m replicaset-controller Error creating: pods \"till-5c-x\"\nis forbidden: exceeded quota: small,\nrequested: pods=1\n\n$ true\n",
+        );
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert_eq!(
+            (
+                got[0].about.as_str(),
+                got[0].component.as_str(),
+                got[0].message.as_str()
+            ),
+            (
+                "replicaset.apps/shop/till-5c",
+                "replicaset-controller",
+                "Error creating: pods \"till-5c-x\" is forbidden: exceeded quota: small, requested: pods=1"
+            )
+        );
+        let got = events(
+            "kubectl describe pvc -n shop till\n# Events:\n# Warning ProvisioningFailed ... storageclass.storage.k8s.io \"fast\"\n# not found\n",
+        );
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert!(got[0].message.ends_with("\"fast\" not found"), "{got:?}");
+        // A sentence is no event, and a new part of the description is no message.
+        assert!(events("Warning Failed is what it said\n").is_empty());
+        let got = events(
+            "Events:\nWarning Failed 2m kubelet Error: ErrImagePull\nName: other\nNamespace: shop\n",
+        );
+        assert_eq!(got[0].message, "Error: ErrImagePull");
     }
 
     #[test]

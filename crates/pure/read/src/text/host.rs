@@ -36,7 +36,6 @@ fn one(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
         .or_else(|| version(text))
         .or_else(|| database(walk, text))
         .or_else(|| check(text))
-        .or_else(|| device(walk, text))
 }
 
 fn percent(text: &str) -> Option<u64> {
@@ -279,6 +278,14 @@ fn counted(walk: &Walk<'_>, text: &str) -> Option<Value> {
     {
         return Some(Value::Mounts(number));
     }
+    if line.contains("/sys/kernel/iommu_groups")
+        && line.contains("wc -l")
+        && matches!(command.program(), "ls" | "find")
+    {
+        // `find` counts the folder itself too.
+        let own = u64::from(command.program() == "find" && !line.contains("-mindepth"));
+        return Some(Value::IommuGroups(number.saturating_sub(own)));
+    }
     let path = command
         .words
         .iter()
@@ -456,39 +463,6 @@ fn check(text: &str) -> Option<Value> {
             good && !state.contains("(fail)"),
             state.to_owned(),
         )
-    })
-}
-
-/// A row of `lsblk`: without the command, its six first columns tell it (`sdc 8:32 0 10G 0 disk`).
-fn device(walk: &Walk<'_>, text: &str) -> Option<Value> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let kind = words.iter().position(|w| {
-        matches!(
-            *w,
-            "disk" | "part" | "lvm" | "rom" | "loop" | "crypt" | "mpath" | "raid0" | "raid1"
-        )
-    })?;
-    let numbered = words.get(1).is_some_and(|w| {
-        w.split_once(':')
-            .is_some_and(|(a, b)| a.parse::<u16>().is_ok() && b.parse::<u32>().is_ok())
-    });
-    if walk.ran("lsblk").is_none() && !(numbered && kind == 5) {
-        return None;
-    }
-    Some(Value::Device {
-        name: words
-            .first()?
-            .trim_start_matches(['├', '└', '─', '│', '|', '`', '-'])
-            .to_owned(),
-        kind: (*words.get(kind)?).to_owned(),
-        size: words
-            .get(kind.checked_sub(2)?)
-            .map(|s| (*s).to_owned())
-            .unwrap_or_default(),
-        target: words
-            .get(kind + 1)
-            .map(|s| (*s).to_owned())
-            .unwrap_or_default(),
     })
 }
 
@@ -727,13 +701,6 @@ mod tests {
             [Value::Kernel("3.10.0-327.el7.x86_64".into())]
         );
         assert_eq!(values("$ ls /lib/modules\n6.1.0-9-amd64\n"), []);
-        let got = values(
-            "sdc                         8:32   0    10G  0 disk\n└─mpatha                  253:1    0    10G  0 mpath\n",
-        );
-        assert!(
-            matches!(&got[1], Value::Device { name, kind, size, .. } if name == "mpatha" && kind == "mpath" && size == "10G"),
-            "{got:?}"
-        );
         let got = values("tcp6  0  0 :::6443  :::*  LISTEN  812/k3s server\n");
         assert!(
             matches!(&got[0], Value::Listens { port: 6443, program, .. } if program == "k3s"),

@@ -6,6 +6,7 @@
 
 mod bare;
 mod describe;
+mod devices;
 mod etcdctl;
 mod events;
 mod host;
@@ -102,7 +103,9 @@ const FORMS: &[Form] = &[
     describe::read,
     events::logged,
     events::rows,
+    objects::loose,
     bare::read,
+    devices::read,
     host::read,
     settings::read,
 ];
@@ -441,6 +444,27 @@ const SHOWN: &[(&str, &str)] = &[
     ("secretName", "SecretName"),
 ];
 
+/// The row of a condition by its number, in the table below `Conditions:`.
+fn condition_row<'t>(body: &'t [u8], pointer: &str) -> Option<Line<'t>> {
+    let at: usize = pointer
+        .strip_prefix("/status/conditions/")?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()?;
+    text::lines(body, MAX_LINES)
+        .into_iter()
+        .skip_while(|l| l.text.trim() != "Conditions:")
+        .skip(1)
+        .filter(|l| {
+            l.text
+                .split_ascii_whitespace()
+                .nth(1)
+                .is_some_and(|w| matches!(w, "True" | "False" | "Unknown"))
+        })
+        .nth(at)
+}
+
 /// The line of printed text that shows a field of its object: the whole row of a table, and of a
 /// description the line with the field's word.
 pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<usize> {
@@ -448,8 +472,8 @@ pub(crate) fn place(bytes: &[u8], object: Range<usize>, pointer: &str) -> Range<
     if pointer.is_empty() || memchr::memchr(b'\n', body).is_none() {
         return object;
     }
-    let mut found = None;
-    if pointer.ends_with("/message") {
+    let mut found = condition_row(body, pointer);
+    if found.is_none() && pointer.ends_with("/message") {
         found = text::lines(body, MAX_LINES)
             .into_iter()
             .rfind(|l| l.text.contains(" FailedScheduling "));

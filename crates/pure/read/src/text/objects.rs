@@ -3,7 +3,9 @@
 //! A row is no whole object: what it does not show is absent, and `Object::printed` says so.
 //! Deliberately absent: completeness. A table in a paste never proves that something is missing.
 
-use defib_formats::text::{Row, Table, columns, is_header};
+use std::sync::LazyLock;
+
+use defib_formats::text::{Row, Table, is_age, is_header};
 use serde_json::{Map, Value, json};
 
 use super::Walk;
@@ -14,33 +16,15 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !is_header(&header) {
         return None;
     }
-    let names: Vec<String> = columns(&header).into_iter().map(|(_, c)| c).collect();
-    let asked = walk.kubectl().map(|(c, words)| {
-        let what = words
-            .iter()
-            .position(|w| *w == "get")
-            .and_then(|i| words.get(i + 1))
-            .map(|w| w.split(['/', ',']).next().unwrap_or_default().to_owned());
-        (
-            what,
-            c.option("-n", "--namespace").unwrap_or_default().to_owned(),
-        )
-    });
-    let (what, namespace) = match asked {
-        Some((what, ns)) => (what, ns),
-        None => (flux(walk), String::new()),
-    };
+    let table = Table::new(&header);
+    let (what, namespace) = asked(walk);
     let kind = what
         .as_deref()
         .and_then(kinds::named)
-        .or_else(|| by_columns(&names))?;
-    if !names.iter().any(|n| n == "NAME") {
+        .or_else(|| by_columns(&table.names))?;
+    if !table.names.iter().any(|n| n == "NAME") {
         return None;
     }
-    if kind.cluster && asked_for_all(walk) {
-        walk.out.listed.push(kind.kind);
-    }
-    let table = Table::new(&header);
     let mut end = at + 1;
     while walk.is_output(end) {
         let text = walk.text(end).to_owned();
@@ -53,7 +37,133 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
+    // A row that can't be read may be one more of them.
+    if kind.cluster && asked_for_all(walk) && !walk.is_output(end) {
+        walk.out.listed.push(kind.kind);
+    }
     Some(end)
+}
+
+/// The kind and the namespace that the command asked for.
+fn asked(walk: &Walk<'_>) -> (Option<String>, String) {
+    match walk.kubectl() {
+        Some((c, words)) => (
+            words
+                .iter()
+                .position(|w| *w == "get")
+                .and_then(|i| words.get(i + 1))
+                .map(|w| w.split(['/', ',']).next().unwrap_or_default().to_owned()),
+            c.option("-n", "--namespace").unwrap_or_default().to_owned(),
+        ),
+        None => (flux(walk), String::new()),
+    }
+}
+
+/// Headers that `kubectl get` prints for the kinds whose rows are cut out with grep, with and without
+/// the namespaces.
+const HEADERS: &[(&str, &str)] = &[
+    ("Pod", "NAME READY STATUS RESTARTS AGE"),
+    ("Pod", "NAMESPACE NAME READY STATUS RESTARTS AGE"),
+    (
+        "Pod",
+        "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES",
+    ),
+    (
+        "Pod",
+        "NAMESPACE NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES",
+    ),
+    ("Node", "NAME STATUS ROLES AGE VERSION"),
+    (
+        "PersistentVolumeClaim",
+        "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS AGE",
+    ),
+    (
+        "PersistentVolumeClaim",
+        "NAMESPACE NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS AGE",
+    ),
+    (
+        "PersistentVolume",
+        "NAME CAPACITY ACCESS MODES RECLAIM POLICY STATUS CLAIM STORAGECLASS REASON AGE",
+    ),
+];
+
+static TABLES: LazyLock<Vec<(&str, Table)>> = LazyLock::new(|| {
+    HEADERS
+        .iter()
+        .map(|(kind, header)| (*kind, Table::new(header)))
+        .collect()
+});
+
+/// A row without its header, as `grep` leaves it: read where its values fit one kind's columns in one
+/// way. Without the command only those count whose words of state nothing else has.
+pub(super) fn loose(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = walk.text(at);
+    // An age ends every such row but the wide ones.
+    if text.len() > 400 || !text.split_ascii_whitespace().any(is_age) {
+        return None;
+    }
+    let text = text.to_owned();
+    let (what, namespace) = asked(walk);
+    let kind = match (&walk.command, what.as_deref().and_then(kinds::named)) {
+        (Some(_), None) => return None,
+        (_, kind) => kind.map(|k| k.kind),
+    };
+    let mut fitting = TABLES
+        .iter()
+        .filter(|(k, _)| kind.is_none_or(|asked| asked == *k))
+        .filter_map(|(k, table)| Some((*k, table.row(&text)?)));
+    let (of, row) = fitting.next()?;
+    if fitting.next().is_some() || !is_state(of, row.get("STATUS")) {
+        return None;
+    }
+    let kind = kinds::named(&of.to_ascii_lowercase())?;
+    let object = object(kind, &row, &namespace)?;
+    walk.object(at..at + 1, &object);
+    Some(at + 1)
+}
+
+/// Is this a state that kubectl prints for such a thing?
+/// Source: kubernetes `pkg/printers/internalversion/printers.go`.
+fn is_state(kind: &str, state: &str) -> bool {
+    match kind {
+        "Pod" => {
+            state.starts_with("Init:")
+                || state.starts_with("ErrImage")
+                || state.ends_with("BackOff")
+                || matches!(
+                    state,
+                    "Running"
+                        | "Pending"
+                        | "Completed"
+                        | "Succeeded"
+                        | "Error"
+                        | "Failed"
+                        | "Terminating"
+                        | "ContainerCreating"
+                        | "PodInitializing"
+                        | "OOMKilled"
+                        | "Evicted"
+                        | "CreateContainerConfigError"
+                        | "CreateContainerError"
+                        | "RunContainerError"
+                        | "StartError"
+                        | "ContainerCannotRun"
+                        | "ContainerStatusUnknown"
+                        | "InvalidImageName"
+                        | "SchedulingGated"
+                        | "NodeLost"
+                        | "Unknown"
+                )
+        }
+        "Node" => state
+            .split(',')
+            .all(|s| matches!(s, "Ready" | "NotReady" | "Unknown" | "SchedulingDisabled")),
+        "PersistentVolumeClaim" => matches!(state, "Pending" | "Bound" | "Lost" | "Terminating"),
+        _ => matches!(
+            state,
+            "Available" | "Bound" | "Released" | "Failed" | "Terminating" | "Pending"
+        ),
+    }
 }
 
 /// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.
@@ -129,8 +239,14 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
     if !kind.cluster && !namespace.is_empty() {
         metadata.insert("namespace".into(), json!(namespace));
     }
-    if let labels @ Value::Object(_) = labels(row.get("LABELS")) {
-        metadata.insert("labels".into(), labels);
+    match labels(row.get("LABELS")) {
+        labels @ Value::Object(_) => {
+            metadata.insert("labels".into(), labels);
+        }
+        _ if row.get("LABELS") == "<none>" => {
+            metadata.insert("labels".into(), json!({}));
+        }
+        _ => {}
     }
     let mut object = match kind.kind {
         "Pod" => pod(row),
@@ -242,8 +358,8 @@ fn pod(row: &Row) -> Value {
     }
     let mut out = json!({"spec": {}, "status": {"phase": phase}});
     if let Some(map) = out.get_mut("status").and_then(Value::as_object_mut) {
-        if word == "Evicted" {
-            map.insert("reason".into(), json!("Evicted"));
+        if matches!(word, "Evicted" | "FailedCreate") {
+            map.insert("reason".into(), json!(word));
         }
         if init && waiting {
             map.insert("initContainerStatuses".into(), json!([{"name": "init", "ready": false, "restartCount": restarts, "state": {"waiting": {"reason": word}}}]));
@@ -354,7 +470,9 @@ fn volume(row: &Row) -> Value {
         if let Some(class) = filled(row.get("STORAGECLASS")) {
             map.insert("storageClassName".into(), json!(class));
         }
-        if let Some((ns, name)) = row.get("CLAIM").split_once('/') {
+        // Whoever retyped it may have left the namespace out.
+        if let Some(claim) = filled(row.get("CLAIM")) {
+            let (ns, name) = claim.split_once('/').unwrap_or(("", claim));
             map.insert(
                 "claimRef".into(),
                 json!({"kind": "PersistentVolumeClaim", "namespace": ns, "name": name}),
@@ -428,6 +546,36 @@ mod tests {
 
     fn objects(text: &str) -> Vec<Parsed> {
         super::super::read(text.as_bytes(), 0).objects
+    }
+
+    #[test]
+    fn rows_without_header_or_wide_space_are_read() {
+        for text in [
+            "kubectl get pods -n shop\n# NAME READY STATUS RESTARTS AGE\n# till-0 0/1 CrashLoopBackOff 3 4m\n",
+            "$ kubectl get pods -A | grep till\nshop        till-0   0/1   CrashLoopBackOff   3 (2m ago)   4m\n",
+            "shop till-0 0/1 CrashLoopBackOff 3 4m\n",
+        ] {
+            let got = objects(text);
+            assert_eq!(got.len(), 1, "{text}");
+            assert_eq!(got[0].object.id.as_str(), "pod/shop/till-0", "{text}");
+        }
+        // Another command's rows, sentences, and states that kubectl does not have.
+        for text in [
+            "$ docker ps\ntill-0 0/1 Running 3 4m\n",
+            "till-0 0/1 Broken 3 4m\n",
+            "the till 0/1 Running for 4m\n",
+        ] {
+            assert!(objects(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_whole_only_when_every_row_was_read() {
+        let listed = |text: &str| super::super::read(text.as_bytes(), 0).listed.len();
+        let head = "$ kubectl get pv\nNAME CAPACITY ACCESS MODES RECLAIM POLICY STATUS CLAIM STORAGECLASS AGE\n";
+        let row = "vol-3 8Gi RWO Retain Available slow 7d\n";
+        assert_eq!(listed(&format!("{head}{row}")), 1);
+        assert_eq!(listed(&format!("{head}{row}... and 4 more\n")), 0);
     }
 
     #[test]

@@ -177,6 +177,7 @@ fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
         .to_owned();
     let own = walk.lines.get(at)?.indent();
     let mut inner = None;
+    let mut key_now = String::new();
     let mut end = at + 1;
     while walk.is_output(end) {
         let indent = walk.lines.get(end)?.indent();
@@ -184,10 +185,25 @@ fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             break;
         }
         let line = walk.text(end).trim().to_owned();
+        // What stands below the key: the addresses that are asked instead, and that TLS is spoken of.
+        let below = line
+            .strip_prefix("- ")
+            .filter(|_| part == "mirrors")
+            .map(|url| ("endpoint", url.trim_matches(['"', '\'']).to_owned()))
+            .or_else(|| (line == "tls:").then(|| ("tls", "true".to_owned())));
+        if let Some((name, value)) = below.filter(|_| !key_now.is_empty()) {
+            let setting = Value::Setting {
+                place: format!("registries.yaml {key_now}"),
+                name: name.to_owned(),
+                value,
+            };
+            walk.fact(end..end + 1, setting);
+        }
         if *inner.get_or_insert(indent) == indent
             && let Some(key) = line.strip_suffix(':')
         {
             let value = key.trim_matches(['"', '\'']).to_owned();
+            key_now.clone_from(&value);
             let setting = Value::Setting {
                 place: "registries.yaml".to_owned(),
                 name: part.clone(),

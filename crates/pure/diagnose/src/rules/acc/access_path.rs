@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
-//! ssh's proxy command that closes, a name of the way in that does not resolve.
+//! ssh's proxy command that closes, a name of the way in that does not resolve. Where the tunnel's own pod
+//! dies in the cluster, the way is only its symptom.
 //!
 //! ## Why it matters
 //! It says nothing about the cluster, which may be well. Measures against the cluster from here are blind.
@@ -15,6 +16,8 @@
 //!
 //! ## What not to do
 //! Do not restart nodes because you can't reach them: you are what can't be reached.
+
+use defib_model::fact::Value;
 
 use crate::analysis::host::{self, Told};
 use crate::rules::prelude::*;
@@ -39,16 +42,52 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ],
         "the way in fails before the target",
     );
+    let mut sure = sure;
+    // Below an ssh that goes through a tunnel, the tunnel's client says no more than this.
+    if host::facts(cx, |v| {
+        matches!(v, Value::Ran(w) if is_way(w)).then_some(())
+    })
+    .next()
+    .is_some()
+    {
+        sure.extend(host::lines(
+            cx,
+            &["tunnel.bare-handshake"],
+            "the way in fails before the target",
+        ));
+    }
     let maybe = host::lines(cx, &["ssh.failed"], "no connection to that host");
     // Several hosts that do not answer at once share their way.
     let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
     let id = EntityId::other("operator", "way-in");
+    let connector = cx.pods(K::ContainerCrashLoop).find(|(c, _)| {
+        ["cloudflared", "tailscale"]
+            .iter()
+            .any(|w| c.entity.name().contains(w))
+    });
     if !sure.is_empty() {
-        out.push(
-            found(&id, &sure)
-                .term(78, "it fails before the target is reached")
-                .cite_all(maybe.iter().map(|l| l.evidence.clone())),
-        );
+        let finding = found(&id, &sure).cite_all(maybe.iter().map(|l| l.evidence.clone()));
+        out.push(match connector {
+            // Its end in the cluster dies, of something that the way itself does not show.
+            Some((c, _)) => finding
+                .term(40, "it fails before the target is reached")
+                .cite_all(c.evidence.iter().cloned())
+                .undecided(
+                    format!("What does the tunnel's pod {} die of?", c.entity.name()),
+                    command!(
+                        "kubectl logs {} -n {} --previous --tail=50",
+                        c.entity.name(),
+                        c.entity.namespace().unwrap_or_default()
+                    ),
+                    &[
+                        "cloudflared-credentials-not-found",
+                        "secret-missing",
+                        "coredns-forward-loop",
+                        "coredns-upstream-unreachable",
+                    ],
+                ),
+            None => finding.term(78, "it fails before the target is reached"),
+        });
     } else if !maybe.is_empty() {
         let finding = found(&id, &maybe).term(
             if hosts.len() > 1 { 55 } else { 35 },
@@ -62,7 +101,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn found(id: &EntityId, lines: &[Told<'_>]) -> Finding {
+/// A command that goes in by ssh or by a tunnel.
+fn is_way(words: &[String]) -> bool {
+    matches!(
+        words
+            .first()
+            .map(|w| w.rsplit('/').next().unwrap_or_default()),
+        Some("ssh" | "cloudflared" | "scp" | "sftp")
+    )
+}
+
+fn found(id: &EntityId, lines: &[Told]) -> Finding {
     RULE.on(id.clone())
         .title("the operator's way in is cut; that says nothing about the cluster")
         .why("From here nobody can see whether the cluster is well.")

@@ -55,6 +55,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("See what is behind it.", place.as_ref().map_or(command!("kubectl get apiservice {} -o yaml", u.name), |(ns, s)| command!("kubectl get service,endpointslices,pods -n {}; kubectl describe apiservice {}; kubectl describe service {} -n {}", ns, u.name, s, ns)))
             .check_first("Bring its pods back, or open the way from the server's host to the pod network.", command!("kubectl get --raw /apis/{}", u.name.split_once('.').map_or(String::new(), |(v, g)| format!("{g}/{v}"))))
             .dont("Don't restart the API server: it only repeats what it can't reach.");
+        if u.cut {
+            f = f.undecided(
+                "Do the pods behind it answer, and does the API server have a proxy in its environment?",
+                command!("kubectl describe apiservice {}; systemctl show k3s -p Environment | grep -i proxy", u.name),
+                &["aggregated-api-down", "apiserver-proxy-env"],
+            );
+        }
         if u.reason == "ServiceNotFound" {
             f = f.term(10, "its Service does not exist").destructive(
                 "If the product is gone for good: delete its APIService.",

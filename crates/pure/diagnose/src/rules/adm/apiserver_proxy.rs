@@ -45,4 +45,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the APIService or switch off certificate checks: neither is the cause."),
         );
     }
+    // A proxy that does not know the address ends the connection; so does a backend that dies.
+    for u in unavailable(cx)
+        .into_iter()
+        .filter(|u| u.cut && u.proxy.is_empty() && u.text.trim_end().ends_with(": EOF"))
+    {
+        out.push(
+            RULE.on(u.entity.clone())
+                .title(format!("calls to API {} end before an answer; a proxy in between would do that", u.name))
+                .term(40, "the connection is closed without a word of TLS or HTTP")
+                .cite_all(u.evidence.first().cloned())
+                .undecided(
+                    "Has the API server a proxy in its environment, and does NO_PROXY name the pods' range?",
+                    "grep -i proxy /etc/systemd/system/k3s.service.env /etc/default/k3s; tr '\\0' '\\n' < /proc/$(pgrep -o -f kube-apiserver)/environ | grep -i proxy",
+                    &["apiserver-proxy-env", "aggregated-api-down"],
+                ),
+        );
+    }
 }

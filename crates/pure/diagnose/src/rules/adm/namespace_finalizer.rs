@@ -6,6 +6,7 @@
 //! A namespace in deletion that says `Some content in the namespace has finalizers remaining: F in N
 //! resource instances`, or that still holds a custom resource in deletion with a finalizer, while no
 //! pod of the controller that owns the finalizer runs.
+//! Or all content was deleted and instances of a custom kind remain.
 //!
 //! ## Why it matters
 //! The controller was deleted before its resources. Nobody does the clean-up that the finalizer stands
@@ -174,6 +175,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
         let (Some(mut f), Some(finalizer)) = (f, finalizers.first()) else {
+            out.extend(left_over(cx, ns));
             continue;
         };
         f = f.explains(K::NamespaceTerminating, &id);
@@ -202,4 +204,58 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             out.push(finding("", finalizer).title(format!("a namespace waits for finalizer {finalizer}, and no controller takes it off")).term(75, "the namespace itself names the finalizer that it waits for").cite(s.evidence.clone()));
         }
     }
+}
+
+/// All content was deleted, and instances of a custom kind are still there: they wait for a finalizer,
+/// though the part of the description that names it is not shown.
+/// Source: kubernetes `pkg/controller/namespace/deletion/status_condition_utils.go`.
+fn left_over(cx: &Context<'_>, ns: &defib_model::views::Namespace) -> Option<Finding> {
+    let condition = |kind: &str| {
+        let all = &ns.status.conditions;
+        let i = all.iter().position(|c| c.kind == kind)?;
+        Some((i, all.get(i)?))
+    };
+    // A kind that discovery does not find may hold it up just as well.
+    if condition("NamespaceDeletionDiscoveryFailure").is_some_and(|(_, c)| c.status == "True") {
+        return None;
+    }
+    let (_, deleted) = condition("NamespaceDeletionContentFailure")?;
+    let (at, remain) =
+        condition("NamespaceContentRemaining").filter(|(_, c)| c.status == "True")?;
+    if deleted.status != "False" {
+        return None;
+    }
+    let (_, list) = remain.message.split_once("resources are remaining: ")?;
+    let kind = list.split(", ").find_map(|part| {
+        let (kind, _) = part.split_once(" has ")?;
+        let (_, group) = kind.split_once('.')?;
+        let custom = group.contains('.') && !group.ends_with(".k8s.io");
+        custom.then_some(kind)
+    })?;
+    let name = &ns.metadata.name;
+    let id = cx.cluster.id(ns.obj);
+    Some(
+        finding(name, kind)
+            .title(format!(
+                "namespace {name} waits for {kind}: a finalizer that nobody takes off keeps them"
+            ))
+            .term(
+                76,
+                "all of its content was deleted, and instances of a custom kind are still there",
+            )
+            .cite(cx.field(
+                ns.obj,
+                &format!("/status/conditions/{at}/message"),
+                "what is left in it",
+            ))
+            .safe(
+                "Which finalizer do they carry?",
+                command!(
+                    "kubectl get {} -n {} -o jsonpath='{{.items[*].metadata.finalizers}}'",
+                    kind,
+                    name
+                ),
+            )
+            .explains(K::NamespaceTerminating, &id),
+    )
 }

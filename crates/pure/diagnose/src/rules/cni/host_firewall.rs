@@ -6,6 +6,7 @@
 //! The kernel's log of packets that ufw or firewalld blocked on an interface of pods (or of the ports that
 //! nodes need between each other); a reject rule together with `no route to host` to an address of the
 //! cluster.
+//! CoreDNS that reaches neither the API server nor any upstream makes it a question.
 //!
 //! ## Why it matters
 //! firewalld and ufw reject what is forwarded and not allowed. The reject looks like a missing route, so
@@ -101,6 +102,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let refuses = !rules.is_empty() || !active.is_empty();
     let strong = !blocked.is_empty() || (refuses && !no_route.is_empty());
     if blocked.is_empty() && no_route.is_empty() {
+        walled_in(cx, out);
         return;
     }
     let lines: Vec<Told> = blocked
@@ -145,4 +147,32 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &[K::HostNetworkFailing],
         ));
     }
+}
+
+/// CoreDNS gets no answer from anybody, neither from the API server nor from any upstream: something
+/// between pods and the rest takes their packets, and nobody has said what.
+fn walled_in(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let upstream = cx.hits("coredns.upstream-timeout").find(|h| h.count >= 2);
+    let api = ["coredns.api-unreachable", "coredns.not-ready"]
+        .iter()
+        .find_map(|s| cx.hits(s).next());
+    let (Some(upstream), Some(api)) = (upstream, api) else {
+        return;
+    };
+    if upstream.entity != api.entity || cx.hits("coredns.loop").next().is_some() {
+        return;
+    }
+    out.push(
+        RULE.on(host::entity(""))
+            .title("CoreDNS reaches neither the API server nor its upstreams: a firewall of the host may drop what pods send")
+            .term(50, "two ways out of the same pod fail, and they share only the host")
+            .cite(cx.log(upstream, 0, "no answer from the upstream"))
+            .cite(cx.log(api, 0, "no answer from the API server"))
+            .safe("What does the host drop?", "iptables -S FORWARD; firewall-cmd --list-all; ufw status verbose; sysctl net.ipv4.ip_forward")
+            .undecided(
+                "Does a firewall run on that host, and does a pod there reach anything outside it?",
+                "systemctl is-active firewalld ufw nftables; kubectl run -it --rm ask --image=busybox -- ping -c3 GATEWAY",
+                &["host-firewall-blocks-pod-network", "ip-forward-off", "pod-cidr-mismatch", "coredns-upstream-unreachable"],
+            ),
+    );
 }

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! A range for pods (`cluster-cidr`, the plugin's pool, the nodes' podCIDR) in which a node's own address or
 //! a network of the host lies.
+//! Addresses that hosts are told to be known by (`node-ip`, kubeadm's endpoint) count as theirs.
 //!
 //! ## Why it matters
 //! Packets to those hosts go into the pod network instead. Some hosts can't be reached from pods, and

@@ -97,7 +97,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(explain_all(f, cx).undecided(
             "Which CA has each side? Compare fingerprints, not file times; the log of the side that rejects says why.",
             "for f in /var/lib/rancher/k3s/server/tls/etcd/*.crt /var/lib/rancher/k3s/server/tls/*-ca.crt; do openssl x509 -noout -subject -issuer -dates -fingerprint -in $f; done",
-            &["mixed-ca", "foreign-cluster-ca", "cert-expired"],
+            &[
+                "mixed-ca",
+                "foreign-cluster-ca",
+                "stale-data-dir",
+                "clock-skew",
+                "cert-expired",
+            ],
         ));
     }
 }

@@ -34,7 +34,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if cx.hits("coredns.loop").next().is_some() {
         return;
     }
-    let no_api = cx.hits("coredns.api-unreachable").next().is_some();
+    let no_api = ["coredns.api-unreachable", "coredns.not-ready"]
+        .iter()
+        .any(|s| cx.hits(s).next().is_some());
     let failing: Vec<EntityId> = cx
         .all(K::NameResolutionFailing)
         .map(|c| c.entity.clone())

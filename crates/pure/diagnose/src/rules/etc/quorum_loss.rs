@@ -36,9 +36,31 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    if let Some(f) = counted(cx).or_else(|| logged(cx)) {
+    if let Some(f) = counted(cx).or_else(|| logged(cx)).or_else(|| reset(cx)) {
         out.push(f);
     }
+}
+
+/// Somebody resets the cluster, and no word of etcd is shown: that is what one does without a quorum.
+fn reset(cx: &Context<'_>) -> Option<Finding> {
+    let (fact, _) = host::asked(cx, "cluster-reset").next()?;
+    let silent = |s: &str| !s.starts_with("etcd") && !s.starts_with("k3s.");
+    if !cx.heard().all(|h| silent(h.signal)) || !etcd::members(cx).is_empty() {
+        return None;
+    }
+    Some(
+        found(
+            cx,
+            "a cluster is reset, as one does that has lost its quorum; nothing shows whether it has".to_owned(),
+            vec![cx.fact(fact, "the reset")],
+        )
+        .term(25, "nothing of etcd itself is shown")
+        .undecided(
+            "On the server that is left: which members does etcd count, and which of them answer?",
+            "etcdctl member list -w table; etcdctl endpoint status --cluster; journalctl -u k3s --since -1h | grep -i etcd | tail -50",
+            &["etcd-quorum-loss", "etcd-member-down", "etcd-reset-flag-left"],
+        ),
+    )
 }
 
 /// Endpoints against members.

@@ -6,6 +6,7 @@
 //! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift`;
 //! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
 //! logs.
+//! A CA that kubeadm's parts find `not valid yet` counts too.
 //!
 //! ## Why it matters
 //! Certificates and tokens look expired or not yet valid, leases end too early, and logs of several
@@ -74,6 +75,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if !ahead.is_empty() {
             add(host, 70, quotes(&ahead));
         }
+    }
+    // A certificate is made valid from now on: whoever made it, or whoever reads it, has a wrong clock.
+    for (host, lines) in host::by_host(host::lines(
+        cx,
+        &["tls.not-yet"],
+        "the certificate begins later than this clock",
+    )) {
+        add(host, 82, quotes(&lines));
     }
     for (host, lines) in host::by_host(host::lines(
         cx,

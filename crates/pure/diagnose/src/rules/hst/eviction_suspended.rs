@@ -32,6 +32,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    if cx.cluster.nodes.is_empty() {
+        heard(cx, out);
+        return;
+    }
     if nodes::someone_ready(cx) || cx.cluster.nodes.len() < 2 {
         return;
     }
@@ -73,11 +77,32 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(20, "the controller manager says so")
             .cite(cx.log(hit, 0, "the controller suspends evictions"));
     }
-    out.push(
-        finding
+    out.push(advise(finding));
+}
+
+/// No node is in the evidence, but the controller's own log is.
+fn heard(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for hit in cx.hits("kcm.all-nodes-not-ready") {
+        let over = cx
+            .hits("kcm.some-nodes-ready")
+            .any(|h| h.entry == hit.entry && h.last_line > hit.last_line);
+        if over {
+            continue;
+        }
+        out.push(advise(
+            RULE.on(EntityId::other("nodes", "cluster"))
+                .title("no node is ready: the controller has suspended evictions")
+                .why("Pods of dead nodes stay where they are and still look alive until a node is ready again.")
+                .term(78, "the controller manager says so, and not that it is over")
+                .cite(cx.log(hit, 0, "the controller suspends evictions")),
+        ));
+    }
+}
+
+fn advise(finding: Finding) -> Finding {
+    finding
             .weak()
             .safe("Which nodes answer, and what do they say?", "kubectl describe nodes | grep -A12 Conditions")
             .check_first("Bring one node back, a server first.", "ssh NODE systemctl status k3s --no-pager")
-            .dont("Don't delete pods by hand to move them: there is nowhere to go, and they may run twice later."),
-    );
+            .dont("Don't delete pods by hand to move them: there is nowhere to go, and they may run twice later.")
 }

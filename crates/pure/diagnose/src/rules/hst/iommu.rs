@@ -3,7 +3,8 @@
 //! class: iommu-unavailable
 //!
 //! ## What it sees
-//! QEMU or Proxmox VE that finds no IOMMU group for a device that is to be passed through.
+//! QEMU or Proxmox VE that finds no IOMMU group for a device that is to be passed through; a kernel that has
+//! no group at all where somebody counted them.
 //!
 //! ## Why it matters
 //! A VM with a passed-through GPU, controller or network card does not start; if it is a node, the node is
@@ -15,6 +16,8 @@
 //!
 //! ## What not to do
 //! Do not pass a storage controller through to gain time: the host may boot from it.
+
+use defib_model::fact::{Fact, Value};
 
 use crate::analysis::host;
 use crate::rules::prelude::*;
@@ -39,17 +42,49 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ],
         "the device has no IOMMU group",
     ));
+    let none = host::facts(cx, |v| matches!(v, Value::IommuGroups(0)).then_some(()));
+    for (fact, ()) in none {
+        let id = host::entity(&fact.host);
+        if spoken.contains_key(&id) {
+            continue;
+        }
+        out.push(
+            found(&id)
+                .term(82, "the kernel has no IOMMU group at all")
+                .cite_all(asked(cx, fact))
+                .cite(cx.fact(fact, "no group: no device can be passed through")),
+        );
+    }
     for (id, lines) in spoken {
         let off = lines.iter().any(|l| l.signal == "iommu.disabled");
         out.push(
-            RULE.on(id.clone())
-                .title(format!("{} has no usable IOMMU: devices can't be passed through", host::called(&id)))
-                .why("A VM with a passed-through device does not start without it.")
-                .term(88, if off { "the kernel says that it is switched off" } else { "the hypervisor says so" })
-                .cite_all(lines.into_iter().map(|l| l.evidence))
-                .safe("Is it on?", "dmesg | grep -iE 'DMAR|AMD-Vi|IOMMU'; find /sys/kernel/iommu_groups -maxdepth 1; cat /proc/cmdline")
-                .advice("Switch VT-d or AMD-Vi on in the firmware, on Intel add intel_iommu=on to the kernel's command line, and reboot the hypervisor.")
-                .dont("Don't pass a storage controller through to gain time: the host may boot from it."),
+            found(&id)
+                .term(
+                    88,
+                    if off {
+                        "the kernel says that it is switched off"
+                    } else {
+                        "the hypervisor says so"
+                    },
+                )
+                .cite_all(lines.into_iter().map(|l| l.evidence)),
         );
     }
+}
+
+/// The command that counted: the number alone says nothing to whoever reads it.
+fn asked(cx: &Context<'_>, fact: &Fact) -> Option<defib_model::Evidence> {
+    let command = cx.cluster.facts.iter().rev().find(|f| {
+        f.entry == fact.entry && f.line < fact.line && matches!(f.value, Value::Ran(_))
+    })?;
+    Some(cx.fact(command, "counts the groups; the answer is 0"))
+}
+
+fn found(id: &EntityId) -> Finding {
+    RULE.on(id.clone())
+        .title(format!("{} has no usable IOMMU: devices can't be passed through", host::called(id)))
+        .why("A VM with a passed-through device does not start without it.")
+        .safe("Is it on?", "dmesg | grep -iE 'DMAR|AMD-Vi|IOMMU'; find /sys/kernel/iommu_groups -maxdepth 1; cat /proc/cmdline")
+        .advice("Switch VT-d or AMD-Vi on in the firmware, on Intel add intel_iommu=on to the kernel's command line, and reboot the hypervisor.")
+        .dont("Don't pass a storage controller through to gain time: the host may boot from it.")
 }

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! k3s, the kubelet or a check that finds no memory control group; `cgroup_disable=memory` on the kernel's
 //! command line; a list of controllers without memory.
+//! A row of `/proc/cgroups` that has it at 0 is the boot's own switch; a missing row says nothing.
 //!
 //! ## Why it matters
 //! The kubelet does not start without it. Kernels of single-board computers (Raspberry Pi) have it switched
@@ -45,7 +46,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "what needs it does not find it",
             )
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
-            .cite_all(proof());
+            .cite_all(proof())
+            .cite_all(own_line(cx));
         out.push(host::claim(cx, finding, id, lines, &[K::ServiceFailing]));
     }
     if hosts.is_empty() && shown {
@@ -68,6 +70,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// The options on a line of their own in cmdline.txt: boot loaders read the first line only.
+/// Source: Raspberry Pi documentation, "The kernel command line".
+fn own_line(cx: &Context<'_>) -> Option<defib_model::Evidence> {
+    host::lines(
+        cx,
+        &["cgroup.own-line"],
+        "on a line of its own: the boot loader reads the first line only",
+    )
+    .into_iter()
+    .find(|l| l.evidence.line > 1)
+    .map(|l| l.evidence)
 }
 
 fn found(id: &EntityId) -> Finding {

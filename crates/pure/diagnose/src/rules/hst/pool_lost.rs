@@ -33,6 +33,7 @@ const SIGNALS: &[&str] = &[
     "zfs.suspended",
     "zfs.io-failure",
     "zfs.import",
+    "zfs.import-bare",
     "zfs.state",
     "lvm.missing",
     "lvm.thin",
@@ -44,6 +45,21 @@ const SIGNALS: &[&str] = &[
 
 /// Refusals to import that say nothing about the pool.
 fn is_harmless(line: &host::Told) -> bool {
+    // Programs of all kinds import, and none of these is a pool's name.
+    let thing = [
+        "module",
+        "modules",
+        "package",
+        "name",
+        "file",
+        "key",
+        "keys",
+        "certificate",
+        "image",
+    ];
+    if line.signal == "zfs.import-bare" {
+        return thing.contains(&line.group(0));
+    }
     line.signal == "zfs.import"
         && [
             "already exists",

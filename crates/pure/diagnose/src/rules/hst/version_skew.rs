@@ -6,6 +6,8 @@
 //! Nodes whose kubelet is newer than the API server, or more than three minor versions older; an older
 //! etcd that meets newer data (`invalid downgrade`), `incompatible down-level server`, a remote member
 //! whose version does not fit.
+//! A kubelet that lists Services by a selector which servers older than 1.31 don't know, or that refuses pods
+//! which an older server let through.
 //!
 //! ## Why it matters
 //! A newer kubelet asks for what the API server does not know, and the other way round; an older k3s
@@ -36,6 +38,7 @@ const BEHIND: i64 = 3;
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     nodes(cx, out);
     starts(cx, out);
+    asks(cx, out);
     for (host, lines) in host::by_host(host::lines(
         cx,
         &[
@@ -47,6 +50,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "kubelet.skew",
             "kubeadm.versions",
             "kubelet.api-unknown",
+            "kubelet.unknown-selector",
+            "kubelet.pod-refused",
         ],
         "one side is of a version that the other can't work with",
     )) {
@@ -108,19 +113,72 @@ fn starts(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// The first minor version whose API servers know the selector by which its kubelets list Services.
+const SELECTOR: i64 = 31;
+
+/// A kubelet that asks for Services as only newer servers understand, at an address behind which older
+/// servers stand, too.
+fn asks(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let servers = || cx.cluster.nodes.iter().filter(|n| is_server(n));
+    let Some(old) = servers().find(|n| version(n).is_some_and(|v| v < SELECTOR)) else {
+        return;
+    };
+    for (host, lines) in host::by_host(host::lines(
+        cx,
+        &["kubelet.asks-services"],
+        "it lists Services by a selector that servers know from 1.31 on",
+    )) {
+        let Some(node) = cx
+            .cluster
+            .node(host.name())
+            .filter(|n| version(n).is_some_and(|v| v >= SELECTOR))
+        else {
+            continue;
+        };
+        // Its own server, on the same machine, is of its own version.
+        let afar = |l: &&host::Told<'_>| {
+            let to = l.line.groups.first().map_or("", String::as_str);
+            !to.starts_with("127.") && !to.starts_with("localhost") && !to.starts_with("[::1]")
+        };
+        let Some(line) = lines.iter().find(afar) else {
+            continue;
+        };
+        let id = cx.cluster.id(node.obj);
+        out.push(
+            advise(RULE.on(id.clone()))
+                .title(format!(
+                    "the kubelet of {} ({}) is newer than server {} ({}), which may answer it",
+                    node.metadata.name,
+                    node.status.node_info.kubelet_version,
+                    old.metadata.name,
+                    old.status.node_info.kubelet_version
+                ))
+                .term(78, "it asks in a way that the older server refuses")
+                .cite(line.evidence.clone())
+                .cite(cx.field(node.obj, "/status/nodeInfo/kubeletVersion", "its kubelet"))
+                .cite(cx.field(old.obj, "/status/nodeInfo/kubeletVersion", "a server's"))
+                .explains_if(cx, K::NodeNotReady, &id),
+        );
+    }
+}
+
+fn is_server(n: &defib_model::views::Node) -> bool {
+    n.metadata.labels.iter().any(|(k, _)| {
+        matches!(
+            k.as_str(),
+            "node-role.kubernetes.io/control-plane"
+                | "node-role.kubernetes.io/master"
+                | "node-role.kubernetes.io/etcd"
+        )
+    })
+}
+
+fn version(n: &defib_model::views::Node) -> Option<i64> {
+    minor(&n.status.node_info.kubelet_version)
+}
+
 /// Kubelets against the servers' version.
 fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let is_server = |n: &defib_model::views::Node| {
-        n.metadata.labels.iter().any(|(k, _)| {
-            matches!(
-                k.as_str(),
-                "node-role.kubernetes.io/control-plane"
-                    | "node-role.kubernetes.io/master"
-                    | "node-role.kubernetes.io/etcd"
-            )
-        })
-    };
-    let version = |n: &defib_model::views::Node| minor(&n.status.node_info.kubelet_version);
     let servers: Vec<_> = cx.cluster.nodes.iter().filter(|n| is_server(n)).collect();
     // The oldest server counts: any of them may answer.
     let oldest = servers

@@ -17,7 +17,10 @@
 //! ## What not to do
 //! Do not pin the pods to the nodes that work: the next new node fails again.
 
+use defib_model::Evidence;
+
 use crate::analysis::image::{self, Why};
+use crate::analysis::{host, registry};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -30,6 +33,35 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let told_not_to_look = told_not_to_look(cx);
+    for pull in image::pulls(cx)
+        .into_iter()
+        .filter(|p| p.why == Why::Certificate)
+    {
+        let host = &pull.image.host;
+        // A node that is told not to look takes any certificate: this one has not been told.
+        let Some(e) = told_not_to_look
+            .iter()
+            .find(|(key, _)| registry::bare(key) == registry::bare(host))
+            .map(|(_, e)| e)
+        else {
+            continue;
+        };
+        out.push(
+            RULE.on(EntityId::other("registry", host))
+                .key(host.clone())
+                .title(format!("settings let nodes use registry {host} as it is; the node that pulls seems to lack them"))
+                .term(60, "with those settings in effect nobody looks at the certificate")
+                .cite_all(pull.evidence)
+                .cite(e.clone())
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
+                .undecided(
+                    format!("Which node pulls, and does its own registries.yaml name {host}?"),
+                    "cat /etc/rancher/k3s/registries.yaml; ls /var/lib/rancher/k3s/agent/etc/containerd/certs.d/",
+                    &["registry-config-missing-on-node", "registry-config-key-mismatch", "registry-cert-invalid"],
+                ),
+        );
+    }
     let wanted = |w: &Why| matches!(w, Why::NodeSettings | Why::Settings | Why::Unreachable);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         let host = &pull.image.host;
@@ -80,4 +112,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// Registries for which the settings that are shown switch the check of certificates off.
+fn told_not_to_look(cx: &Context<'_>) -> Vec<(String, Evidence)> {
+    let off = host::lines(cx, &["registry.skip-verify"], "");
+    registry::settings(cx)
+        .keys
+        .into_iter()
+        .filter(|(_, e)| {
+            off.iter()
+                .any(|l| l.evidence.file == e.file && l.evidence.line > e.line)
+        })
+        .collect()
 }

@@ -5,6 +5,8 @@
 //! ## What it sees
 //! A pull that fails for want of settings or credentials, and a `registries.yaml` that names the same host in
 //! another form: with a scheme, without the port, with a path.
+//! A key that is an address (`https://…`) is a fault by itself. So are TLS settings under the name of a
+//! mirrored registry while its mirrors have none, where a pull of that registry is put off.
 //!
 //! ## Why it matters
 //! containerd looks the settings up by the registry exactly as the image (or the mirror's endpoint) names it,
@@ -16,8 +18,8 @@
 //! ## What not to do
 //! Do not repeat the settings under many spellings: the next one drifts.
 
-use crate::analysis::image::{self, Why};
-use crate::analysis::registry;
+use crate::analysis::image::{self, Pull, Why};
+use crate::analysis::{self, registry};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,13 +36,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if s.keys.is_empty() || !s.unread.is_empty() {
         return;
     }
+    let pulls = image::pulls(cx);
+    by_address(cx, &s, &pulls, out);
+    beside(cx, &s, &pulls, out);
     let wanted = |w: &Why| {
         matches!(
             w,
             Why::Settings | Why::NodeSettings | Why::Auth | Why::NameOrAuth
         )
     };
-    for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
+    for pull in pulls.into_iter().filter(|p| wanted(&p.why)) {
         let host = &pull.image.host;
         if s.keys.iter().any(|(k, _)| k == host || k == "*") {
             continue;
@@ -52,6 +57,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         else {
             continue;
         };
+        if key.contains("://") {
+            continue;
+        }
         out.push(
             RULE.on(EntityId::other("registry", host))
                 .key(pull.pod.as_str())
@@ -66,4 +74,105 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't repeat the settings under many spellings: the next one drifts."),
         );
     }
+}
+
+/// Keys that are addresses (`https://host:5000`): containerd never looks one up.
+fn by_address(cx: &Context<'_>, s: &registry::Settings, pulls: &[Pull], out: &mut Vec<Finding>) {
+    for (key, e) in s.keys.iter().filter(|(k, _)| k.contains("://")) {
+        let host = registry::bare(key);
+        let of_it: Vec<&Pull> = pulls
+            .iter()
+            .filter(|p| registry::bare(&p.image.host) == host)
+            .collect();
+        // Where images are pulled well, or fail for another reason, the fault is without effect.
+        let other = of_it.iter().any(|p| {
+            matches!(
+                p.why,
+                Why::RateLimit | Why::Platform | Why::Name | Why::NotPresent
+            )
+        });
+        if other || image::works(cx, host) {
+            continue;
+        }
+        let mut finding = found(host)
+            .title(format!(
+                "the settings are keyed by {key}, an address; the name of a registry has no scheme"
+            ))
+            .term(
+                if of_it.is_empty() { 76 } else { 92 },
+                "no image is named so, and nothing is looked up by it",
+            )
+            .cite(e.clone());
+        for pull in of_it {
+            finding = finding
+                .cite_all(pull.evidence.iter().cloned())
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod);
+        }
+        out.push(finding);
+    }
+}
+
+/// TLS settings for mirrored registries, and none for the mirrors that are asked.
+fn beside(cx: &Context<'_>, s: &registry::Settings, pulls: &[Pull], out: &mut Vec<Finding>) {
+    let Some((first, _)) = s.beside.first() else {
+        return;
+    };
+    let is_ours = |host: &str| s.beside.iter().any(|(k, _)| k == host);
+    let stuck: Vec<&EntityId> = cx
+        .all(K::ImagePullFailing)
+        .filter(|c| {
+            let known = pulls.iter().any(|p| p.pod == c.entity);
+            let of_it = cx.cluster.events_of(&c.entity).any(|e| {
+                analysis::between(&e.message, "image \"", "\"")
+                    .is_some_and(|i| is_ours(&image::parse(i).host))
+            });
+            of_it && !known
+        })
+        .map(|c| &c.entity)
+        .collect();
+    let tls: Vec<&Pull> = pulls
+        .iter()
+        .filter(|p| {
+            is_ours(&p.image.host)
+                && matches!(p.why, Why::Settings | Why::NodeSettings | Why::Certificate)
+        })
+        .collect();
+    let names: Vec<&str> = s.beside.iter().map(|(k, _)| k.as_str()).collect();
+    let names = names.join(", ");
+    let mut finding = found(first)
+        .title(format!(
+            "the TLS settings are for {names}, but mirrors are asked instead, and have none"
+        ))
+        .term(
+            if tls.is_empty() { 74 } else { 90 },
+            "settings count for the host that is asked, the endpoint's",
+        )
+        .cite_all(s.beside.iter().take(1).flat_map(|(_, e)| e.iter().cloned()));
+    for pull in &tls {
+        finding = finding
+            .cite_all(pull.evidence.iter().cloned())
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod);
+    }
+    for pod in &stuck {
+        let seen = cx.has(K::ImagePullFailing, pod);
+        finding = finding
+            .cite_all(seen.and_then(|c| c.evidence.first().cloned()))
+            .explains(K::ImagePullFailing, pod);
+    }
+    if tls.is_empty() && stuck.is_empty() {
+        finding = finding.undecided(
+            format!("Does a pull of an image of {first} fail at the mirror's certificate?"),
+            "crictl pull IMAGE; cat /var/lib/rancher/k3s/agent/etc/containerd/certs.d/*/hosts.toml",
+            &["registry-config-key-mismatch", "registry-cert-invalid"],
+        );
+    }
+    out.push(finding);
+}
+
+fn found(host: &str) -> Finding {
+    RULE.on(EntityId::other("registry", host))
+        .why("containerd looks settings up by the host that it asks, written as host and port.")
+        .safe("What did k3s make of the settings?", "cat /etc/rancher/k3s/registries.yaml; ls /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
+        .check_first("Write the key as the host that is asked, without scheme and path, and restart k3s there.", "systemctl restart k3s-agent || systemctl restart k3s")
+        .dont("Don't repeat the settings under many spellings: the next one drifts.")
 }

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! A pull that fails for want of settings (unknown CA, HTTP where HTTPS is expected), and settings in a file
 //! whose name or place k3s does not read: `registries.yml`, another folder, `/etc/containerd`.
+//! Such a file is a fault by itself where nothing runs from its registries.
 //!
 //! ## Why it matters
 //! k3s reads `/etc/rancher/k3s/registries.yaml` and nothing else, and says nothing about other files.
@@ -34,6 +35,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if (s.unread.is_empty() && !own) || !s.read.is_empty() {
         return;
     }
+    // A file that is never read is a fault by itself, where nothing runs from those registries.
+    if cx.all(K::ImagePullFailing).next().is_none()
+        && !s.keys.is_empty()
+        && !s.keys.iter().any(|(k, _)| image::works(cx, k))
+        && let Some((path, e)) = s.unread.first()
+    {
+        out.push(
+            found(s.keys.first().map_or("-", |(k, _)| k.as_str()), path)
+                .term(
+                    75,
+                    "the file holds settings for registries, and has a name that is not read",
+                )
+                .cite(e.clone())
+                .cite_all(s.keys.first().map(|(_, e)| e.clone())),
+        );
+        return;
+    }
     let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         let file = s
@@ -41,18 +59,30 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .first()
             .map_or("/etc/containerd", |(path, _)| path.as_str());
         out.push(
-            RULE.on(EntityId::other("registry", &pull.image.host))
+            found(&pull.image.host, file)
                 .key(pull.pod.as_str())
-                .title(format!("the settings for {} stand in {file}, which k3s does not read", pull.image.host))
-                .why("k3s reads /etc/rancher/k3s/registries.yaml and nothing else, and says nothing about other files.")
-                .term(95, "the pull lacks settings, and they stand in a file that is not read")
+                .term(
+                    95,
+                    "the pull lacks settings, and they stand in a file that is not read",
+                )
                 .cite_all(s.unread.iter().take(2).map(|(_, e)| e.clone()))
-                .cite_all(s.foreign.iter().take(usize::from(s.unread.is_empty())).cloned())
+                .cite_all(
+                    s.foreign
+                        .iter()
+                        .take(usize::from(s.unread.is_empty()))
+                        .cloned(),
+                )
                 .cite_all(pull.evidence)
-                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-                .safe("Which files are there, and what did k3s make of them?", "ls -l /etc/rancher/k3s/ /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
-                .check_first("Give it the name and place that are read, and restart k3s there.", command!("mv {} /etc/rancher/k3s/registries.yaml && systemctl restart k3s", file))
-                .dont("Don't edit agent/etc/containerd/config.toml: it is written anew at every start."),
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod),
         );
     }
+}
+
+fn found(host: &str, file: &str) -> Finding {
+    RULE.on(EntityId::other("registry", host))
+        .title(format!("the settings for {host} stand in {file}, which k3s does not read"))
+        .why("k3s reads /etc/rancher/k3s/registries.yaml and nothing else, and says nothing about other files.")
+        .safe("Which files are there, and what did k3s make of them?", "ls -l /etc/rancher/k3s/ /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
+        .check_first("Give it the name and place that are read, and restart k3s there.", command!("mv {} /etc/rancher/k3s/registries.yaml && systemctl restart k3s", file))
+        .dont("Don't edit agent/etc/containerd/config.toml: it is written anew at every start.")
 }

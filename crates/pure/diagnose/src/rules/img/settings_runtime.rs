@@ -41,7 +41,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .node_info
                 .container_runtime_version
                 .starts_with("containerd")
-        });
+        })
+        || cx.hits("registry.runtime").next().is_some();
+    // No pull is shown, but Docker's settings are, of a node that does not use Docker.
+    if containerd && cx.all(K::ImagePullFailing).next().is_none() {
+        out.push(
+            found("-")
+                .title("the settings for a registry were made for Docker, but the pods' runtime is containerd")
+                .term(60, "the settings are Docker's, and the node's runtime is containerd")
+                .cite_all(s.docker.iter().take(2).cloned())
+                .undecided(
+                    "Do pods fail to pull from that registry, and does registries.yaml on the node name it?",
+                    "cat /etc/rancher/k3s/registries.yaml; kubectl get events -A | grep -i pull",
+                    &["registry-config-wrong-runtime", "registry-cert-invalid", "image-pull-auth"],
+                ),
+        );
+        return;
+    }
     let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
     for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
         // These are containerd's words; Docker does not unpack.
@@ -54,17 +70,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         let host = pull.image.host.clone();
         out.push(
-            RULE.on(EntityId::other("registry", &host))
+            found(&host)
                 .key(pull.pod.as_str())
                 .title(format!("the settings for {host} were made for Docker, but the pods' runtime is containerd"))
-                .why("Docker on the same machine pulls the image well; the kubelet does not use Docker.")
                 .term(95, "the settings are Docker's, the pull is containerd's")
                 .cite_all(s.docker.iter().take(2).cloned())
                 .cite_all(pull.evidence)
-                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
-                .safe("Which runtime do the nodes use?", "kubectl get nodes -o wide; cat /etc/rancher/k3s/registries.yaml")
-                .advice("Make the same settings in /etc/rancher/k3s/registries.yaml on every node, and restart k3s there.")
-                .dont("Don't switch the cluster to Docker for it."),
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod),
         );
     }
+}
+
+fn found(host: &str) -> Finding {
+    RULE.on(EntityId::other("registry", host))
+        .why("Docker on the same machine pulls the image well; the kubelet does not use Docker.")
+        .safe("Which runtime do the nodes use?", "kubectl get nodes -o wide; cat /etc/rancher/k3s/registries.yaml")
+        .advice("Make the same settings in /etc/rancher/k3s/registries.yaml on every node, and restart k3s there.")
+        .dont("Don't switch the cluster to Docker for it.")
 }

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! Two Services of type LoadBalancer with a port in common, of which one gets no address, where pods of k3s'
 //! service load balancer (svclb-…) are; or the scheduler's refusal of such a pod in a text that shows no pod.
+//! Such a pod that waits while nobody says why is a question.
 //!
 //! ## Why it matters
 //! k3s opens every port of a LoadBalancer Service as a host port on every node: the second one finds none.
@@ -101,6 +102,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        out.extend(stuck.first().and_then(|id| waiting(cx, id)));
+    }
     // A text that shows the refusal, and whose it is, but no pod.
     let words = host::lines(cx, &["scheduler.no-free-port"], "no node has the port free");
     let whose = host::lines(cx, &["lb.svclb"], "a pod of k3s' load balancer");
@@ -122,6 +126,42 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the svclb pods: the controller makes them again."),
         );
     }
+}
+
+/// A pod of k3s' load balancer that no node takes: every node has one, so a port of it is taken there. What
+/// the scheduler says of it is not shown.
+fn waiting(cx: &Context<'_>, pod: &EntityId) -> Option<Finding> {
+    let pending = cx.has(K::PodPending, pod)?;
+    if crate::context::last_event(cx.cluster, pod, &["FailedScheduling"]).is_some()
+        || cx
+            .cluster
+            .pod(pod)
+            .is_some_and(|p| !p.spec.node_name.is_empty())
+    {
+        return None;
+    }
+    Some(
+        RULE.on(pod.clone())
+            .title(format!(
+                "pod {} of k3s' load balancer waits; another Service may have its host port",
+                pod.name()
+            ))
+            .why("k3s' service load balancer opens every port of a LoadBalancer Service on the nodes themselves.")
+            .term(55, "such a pod goes to every node, and only a taken port keeps it off all of them")
+            .cite_all(pending.evidence.iter().cloned())
+            .explains(K::PodPending, pod)
+            .safe("See which Services are LoadBalancers, and their ports.", "kubectl get services -A | grep LoadBalancer")
+            .dont("Don't delete the svclb pods: the controller makes them again.")
+            .undecided(
+                "Has another LoadBalancer Service (k3s brings Traefik with 80 and 443) the same port?",
+                command!(
+                    "kubectl get services -A | grep LoadBalancer; kubectl describe pod {} -n {}",
+                    pod.name(),
+                    pod.namespace().unwrap_or_default()
+                ),
+                &["servicelb-hostport-conflict", "untolerated-taint", "nodes-cordoned"],
+            ),
+    )
 }
 
 fn found(id: &EntityId, port: i64, other: &str) -> Finding {

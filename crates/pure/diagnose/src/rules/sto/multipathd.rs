@@ -4,8 +4,9 @@
 //!
 //! ## What it sees
 //! A mount of a Longhorn volume that fails because its device is busy (`already mounted or mount
-//! point busy`, `apparently in use by the system`). On the host: multipathd among the open files of a
-//! volume's device (`lsof`), or a multipath device with one disk below (`lsblk`).
+//! point busy`, `apparently in use by the system`).
+//! Or the node's own lists: multipathd in `lsof` with the device numbers of a volume of Longhorn. A map in
+//! `lsblk` over a disk that may be Longhorn's is a question.
 //!
 //! ## Why it matters
 //! multipathd takes every new SCSI device that it does not know, Longhorn's among them. The device
@@ -18,11 +19,10 @@
 //! ## What not to do
 //! Do not run mkfs by hand on the device: it may hold the volume's data.
 
-use crate::analysis::host::{self, Told, called};
-use crate::analysis::{longhorn, storage};
+use defib_model::fact::{Fact, Value};
+
+use crate::analysis::{host, longhorn, storage};
 use crate::rules::prelude::*;
-use defib_model::Evidence;
-use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -40,66 +40,8 @@ const WORDS: &[&str] = &[
     "is apparently in use",
 ];
 
-/// Something that shows devices in multipathd's hands.
-struct Held {
-    /// The host.
-    host: EntityId,
-    /// It is a volume's device for certain.
-    sure: bool,
-    /// What shows it.
-    proof: Vec<Evidence>,
-}
-
-/// Processes of multipathd that have a volume's device open: the same number as the volume's own node.
-fn open_files(cx: &Context<'_>) -> Vec<Held> {
-    let devices = host::lines(cx, &["longhorn.device"], "the device of a volume");
-    let files = host::lines(cx, &["multipath.holds"], "multipathd has it open");
-    let number = |l: &Told<'_>| (l.group(0).to_owned(), l.group(1).to_owned());
-    devices
-        .iter()
-        .filter_map(|d| {
-            let file = files.iter().find(|f| {
-                number(f) == number(d) && host::same_host(f.host.name(), d.host.name())
-            })?;
-            Some(Held {
-                host: d.host.clone(),
-                sure: true,
-                proof: vec![file.evidence.clone(), d.evidence.clone()],
-            })
-        })
-        .collect()
-}
-
-/// Multipath devices over one disk, with nothing on them. Storage that is meant to have several paths
-/// shows each of them; a local disk that multipathd took has partitions.
-fn single_paths(cx: &Context<'_>) -> Vec<Held> {
-    let rows: Vec<_> = host::facts(cx, |v| match v {
-        Value::Device {
-            name, kind, target, ..
-        } => Some((name, kind.as_str(), target)),
-        _ => None,
-    })
-    .collect();
-    rows.iter()
-        .filter(|(_, (_, kind, target))| *kind == "mpath" && target.is_empty())
-        .filter(|(fact, (name, _, _))| {
-            rows.iter()
-                .filter(|(f, (n, _, _))| f.entry == fact.entry && n.starts_with(name.as_str()))
-                .count()
-                == 1
-        })
-        .map(|(fact, _)| Held {
-            host: host::entity(&fact.host),
-            sure: false,
-            proof: vec![cx.fact(fact, "a multipath device over a single disk")],
-        })
-        .collect()
-}
-
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut held = open_files(cx);
-    held.extend(single_paths(cx));
-    let before = out.len();
+    held(cx, out);
     for c in cx.all(K::VolumeMountFailing) {
         let words: Vec<_> =
             storage::said(cx, &c.entity, WORDS, "the device is held by somebody else")
@@ -117,61 +59,93 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             EntityId::object("Node", "", "", node)
         };
-        let here: Vec<&Held> = held
-            .iter()
-            .filter(|h| host::same_host(h.host.name(), node))
-            .collect();
-        let sure = if text.contains("multipath") || !here.is_empty() {
-            92
-        } else {
-            78
-        };
+        let sure = if text.contains("multipath") { 92 } else { 78 };
         out.push(
             found(entity)
                 .title("Longhorn's device is held by somebody else on the node, most likely multipathd")
                 .term(sure, "the device of a Longhorn volume is busy when it is mounted")
                 .cite_all(words)
-                .cite_all(here.iter().flat_map(|h| h.proof.clone()))
                 .explains(K::VolumeMountFailing, &c.entity),
         );
     }
-    if out.len() > before {
+}
+
+/// The node itself shows who holds the device: the same numbers under Longhorn's name and in the list of
+/// open files. A map over a disk that is not known to be Longhorn's is a question.
+fn held(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let ours: Vec<_> = host::facts(cx, |v| match v {
+        Value::BlockDevice { path, numbers }
+            if path.contains("/longhorn/")
+                || path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|n| n.starts_with("pvc-")) =>
+        {
+            Some(numbers)
+        }
+        _ => None,
+    })
+    .collect();
+    let holder = host::facts(cx, |v| match v {
+        Value::Holds {
+            program, numbers, ..
+        } if program.starts_with("multipath") => Some(numbers),
+        _ => None,
+    })
+    .find_map(|(f, n)| {
+        ours.iter()
+            .find(|(_, own)| *own == n)
+            .map(|(own, _)| (f, *own))
+    });
+    if let Some((holds, own)) = holder {
+        out.push(
+            found(host::entity(&holds.host))
+                .title("multipathd holds the device of a Longhorn volume")
+                .term(
+                    90,
+                    "the list of open files has the numbers of Longhorn's own device",
+                )
+                .cite(cx.fact(holds, "multipathd has it open"))
+                .cite(cx.fact(own, "the same numbers, under Longhorn's name")),
+        );
         return;
     }
+    // A node that says its name, or a cluster that shows it.
     let used = longhorn::shown(cx);
-    // Of one host one finding, the surest.
-    let mut hosts: Vec<EntityId> = Vec::new();
-    for h in held.into_iter().filter(|h| h.sure || used.is_some()) {
-        if hosts.contains(&h.host) {
-            continue;
-        }
-        hosts.push(h.host.clone());
-        let finding = found(h.host.clone())
-            .title(format!(
-                "multipathd on {} holds a disk that is most likely Longhorn's",
-                called(&h.host)
-            ))
-            .cite_all(h.proof);
-        out.push(if h.sure {
-            finding
+    let named = cx.hits("longhorn.named").next().is_some()
+        || cx
+            .cluster
+            .pods
+            .iter()
+            .any(|p| p.metadata.namespace == "longhorn-system");
+    if used.is_none() && !named {
+        return;
+    }
+    let maps: Vec<_> = host::facts(cx, |v| match v {
+        Value::Multipath { name, over } => Some((name, over)),
+        _ => None,
+    })
+    .collect();
+    // Storage that is meant to be reached by several paths shows each of them.
+    let single = maps.iter().find(|(fact, (name, _))| {
+        let same = |(f, (n, _)): &&(&Fact, (&String, &String))| n == name && f.host == fact.host;
+        maps.iter().filter(same).count() == 1
+    });
+    if let Some((fact, (name, over))) = single {
+        out.push(
+            found(host::entity(&fact.host))
                 .title(format!(
-                    "multipathd on {} holds the device of a Longhorn volume",
-                    called(&h.host)
+                    "multipathd has made {name} over disk {over}, which may be Longhorn's"
                 ))
-                .term(86, "multipathd has the volume's device open")
-        } else {
-            finding
-                .term(
-                    45,
-                    "the cluster uses Longhorn, and multipathd took a disk with one path",
-                )
-                .cite_all(used.clone())
+                .term(55, "a map lies over a disk of a node that runs Longhorn")
+                .cite(cx.fact(fact, "the map over the disk"))
+                .cite_all(used)
                 .undecided(
-                    "Is the disk below a volume of Longhorn's?",
-                    "lsblk -o NAME,MAJ:MIN,TYPE,VENDOR,SIZE; ls -l /dev/longhorn; multipath -ll",
+                    format!("Is {over} the device of a Longhorn volume?"),
+                    command!("ls -l /dev/longhorn; ls -l /dev/{}; multipath -ll", over),
                     &["longhorn-multipathd-claims-device"],
-                )
-        });
+                ),
+        );
     }
 }
 

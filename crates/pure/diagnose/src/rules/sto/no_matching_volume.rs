@@ -54,7 +54,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             {
                 Some(volume)
             }
-            _ => continue,
+            _ => {
+                out.extend(seeming(cx, claim));
+                continue;
+            }
         };
         let (ns, name) = (&claim.metadata.namespace, &claim.metadata.name);
         let class = claim.spec.storage_class_name.as_deref().unwrap_or("");
@@ -113,6 +116,38 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     unseen(cx, out);
 }
 
+/// A volume seems to fit as far as both are shown, and the binder finds none: size or modes may differ
+/// in what is not shown.
+fn seeming(cx: &Context<'_>, claim: &defib_model::views::PersistentVolumeClaim) -> Option<Finding> {
+    let (volume, refused) = binding::seeming(cx, claim)?;
+    let id = cx.cluster.id(claim.obj);
+    Some(
+        RULE.on(id.clone())
+            .title(format!(
+                "no free volume fits claim {}, though {} seems to",
+                claim.metadata.name, volume.metadata.name
+            ))
+            .term(35, "the binder finds no volume; what differs is not shown")
+            .cite(refused)
+            .cite(cx.field(volume.obj, "/status/phase", "the volume is free"))
+            .explains(K::ClaimPending, &id)
+            .undecided(
+                "In what does the volume differ from what the claim asks for?",
+                command!(
+                    "kubectl get pv {} --show-labels; kubectl get pvc {} -n {} -o yaml",
+                    volume.metadata.name,
+                    claim.metadata.name,
+                    claim.metadata.namespace
+                ),
+                &[
+                    "pvc-selector-mismatch",
+                    "pvc-no-matching-pv",
+                    "pvc-access-mode-mismatch",
+                ],
+            ),
+    )
+}
+
 /// Pods that wait for a claim which the evidence does not have.
 fn unseen(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for p in crate::analysis::placement::all(cx) {
@@ -157,7 +192,9 @@ fn unseen(cx: &Context<'_>, out: &mut Vec<Finding>) {
                         "pvc-selector-mismatch",
                         "pvc-storageclass-missing",
                         "pvc-no-default-storageclass",
+                        "pvc-access-mode-mismatch",
                         "pvc-pv-mismatch",
+                        "pv-released-stale-claimref",
                     ],
                 ),
         );

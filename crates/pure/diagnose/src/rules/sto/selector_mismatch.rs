@@ -5,6 +5,8 @@
 //! ## What it sees
 //! A claim that is Pending; a free volume that fits it in class, size, access modes and volume mode;
 //! and a selector in the claim whose labels that volume does not carry.
+//! Where the volume's labels are not shown: everything that is shown fits, and the binder still finds
+//! nothing.
 //!
 //! ## Why it matters
 //! Every column that `kubectl get pv,pvc` shows agrees, so the two look made for each other. The
@@ -17,6 +19,8 @@
 //! ## What not to do
 //! Do not delete the claim or the volume to "unstick" them: the data is behind the volume, and a
 //! reclaim policy of Delete takes it along. A claim's selector can't be edited in place.
+
+use defib_model::views::{PersistentVolume, PersistentVolumeClaim};
 
 use crate::analysis::binding::{self, Field, Verdict};
 use crate::rules::prelude::*;
@@ -37,6 +41,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         };
         let Verdict::Nearly(volume, Field::Selector) = binding::verdict(cx.cluster, claim) else {
+            out.extend(unseen(cx, claim, pending));
             continue;
         };
         let unmet = claim
@@ -47,6 +52,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .unwrap_or_default();
         let labels = unmet.join(", ");
         let name = &volume.metadata.name;
+        if !binding::shows_labels(cx.cluster, volume.obj) {
+            out.push(by_exclusion(cx, claim, volume, &unmet, pending));
+            continue;
+        }
         let has_labels = !volume.metadata.labels.is_empty();
         let volume_side = if has_labels {
             "/metadata/labels"
@@ -75,4 +84,81 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete and re-make the claim or the volume to unstick them: the data is behind the volume."),
         );
     }
+}
+
+/// The volume's labels are not shown; the binder refuses it though everything that is shown fits.
+fn by_exclusion(
+    cx: &Context<'_>,
+    claim: &PersistentVolumeClaim,
+    volume: &PersistentVolume,
+    unmet: &[String],
+    pending: &Condition,
+) -> Finding {
+    let labels = unmet.join(", ");
+    let (name, volume) = (&claim.metadata.name, volume);
+    let look = command!("kubectl get pv {} --show-labels", volume.metadata.name);
+    let refused = binding::refused(cx, claim);
+    let sure = refused.is_some();
+    let finding = RULE
+        .on(cx.cluster.id(claim.obj))
+        .title(format!(
+            "claim {name} selects {labels}; volume {} fits in all that is shown, so its labels are what is left",
+            volume.metadata.name
+        ))
+        .why("The volume fits in class, size and access modes; of what the binder compares only the labels are not shown.")
+        .term(60, format!("the claim takes only volumes labelled {labels}"))
+        .term(15, format!("volume {} is free and fits in every field that is shown", volume.metadata.name))
+        .cite(cx.field(claim.obj, "/spec/selector", format!("the claim takes only volumes labelled {labels}")))
+        .cite(
+            cx.field(volume.obj, "/status/phase", "the volume is free, of the same class and large enough")
+                .shown_by(look.clone()),
+        )
+        .cite_all(refused)
+        .cite_all(pending.evidence.first().cloned())
+        .explains(K::ClaimPending, &cx.cluster.id(claim.obj))
+        .safe("Which labels has the volume?", look.clone())
+        .check_first(
+            "Give the volume the label (check that it is the volume that is meant).",
+            command!("kubectl label pv {} {}", volume.metadata.name, unmet.join(" ")),
+        )
+        .dont("Don't delete and re-make the claim or the volume to unstick them: the data is behind the volume.");
+    if sure {
+        finding.term(5, "the binder says that it finds none")
+    } else {
+        finding.undecided(
+            format!("Which labels has volume {}?", volume.metadata.name),
+            look,
+            &["pvc-selector-mismatch"],
+        )
+    }
+}
+
+/// A volume seems to fit, the binder finds none, and what one of both asks for is not shown as it is in
+/// the cluster.
+fn unseen(cx: &Context<'_>, claim: &PersistentVolumeClaim, pending: &Condition) -> Option<Finding> {
+    let (volume, refused) = binding::seeming(cx, claim)?;
+    let id = cx.cluster.id(claim.obj);
+    let name = &volume.metadata.name;
+    Some(
+        RULE.on(id.clone())
+            .title(format!(
+                "volume {name} seems to fit claim {}; a selector that it does not meet would keep them apart",
+                claim.metadata.name
+            ))
+            .term(45, "they fit in all that is shown, and the binder finds no volume")
+            .cite(cx.field(volume.obj, "/status/phase", "the volume is free"))
+            .cite(refused)
+            .cite_all(pending.evidence.first().cloned())
+            .explains(K::ClaimPending, &id)
+            .undecided(
+                "Which selector has the claim, and which labels has the volume in the cluster?",
+                command!(
+                    "kubectl get pv {} --show-labels; kubectl get pvc {} -n {} -o yaml",
+                    name,
+                    claim.metadata.name,
+                    claim.metadata.namespace
+                ),
+                &["pvc-selector-mismatch", "pvc-no-matching-pv", "pvc-access-mode-mismatch"],
+            ),
+    )
 }

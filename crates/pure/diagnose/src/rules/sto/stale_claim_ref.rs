@@ -60,7 +60,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .title(if again {
                 format!("volume {pv} is still bound to an earlier claim {ns}/{name}; the present one was made again and has another uid")
             } else {
-                format!("volume {pv} fits claim {name}, but still refers to claim {}/{}, which is gone", r.namespace, r.name)
+                format!("volume {pv} fits claim {name}, but still refers to claim {}, which is gone", match r.namespace.as_str() {
+                    "" => r.name.clone(),
+                    of => format!("{of}/{}", r.name),
+                })
             })
             .why("A retained volume keeps its claimRef; the binder compares uids and gives it to nobody.")
             .term(75, if again { "the claimRef's uid is not the uid of the claim" } else { "the claim that the volume refers to does not exist" })

@@ -18,6 +18,8 @@
 //! ## What not to do
 //! Do not install a driver in the image: the runtime brings the host's in.
 
+use defib_model::views::Pod;
+
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -41,7 +43,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .map(|(c, _)| c.entity.clone())
         .collect();
     for hit in cx.heard().filter(|h| h.signal.starts_with("nvidia.")) {
-        let pod = hit.entity.as_ref().and_then(|id| cx.cluster.pod(id));
+        // A row of a table shows neither runtime class nor node.
+        let whole = |p: &&Pod| {
+            !cx.cluster
+                .object(p.obj)
+                .is_some_and(|o| o.printed && p.spec.containers.is_empty())
+        };
+        let pod = hit
+            .entity
+            .as_ref()
+            .and_then(|id| cx.cluster.pod(id))
+            .filter(whole);
         if pod.is_some_and(|p| p.spec.runtime_class_name.starts_with("nvidia")) {
             continue;
         }

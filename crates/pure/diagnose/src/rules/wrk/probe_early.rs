@@ -17,6 +17,8 @@
 //! ## What not to do
 //! Do not take the probe away: give it patience.
 
+use defib_model::views::Event;
+
 use crate::analysis::probes::{self, Fault};
 use crate::rules::prelude::*;
 
@@ -30,6 +32,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    heard(cx, out);
     for k in probes::killed(cx)
         .into_iter()
         .filter(|k| matches!(k.fault, Fault::Early | Fault::Either))
@@ -68,5 +71,45 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
         out.push(finding);
+    }
+}
+
+/// Only the events are there: a program that refuses its liveness probe again and again is killed before it
+/// listens, listens elsewhere, or fails by itself.
+fn heard(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for c in cx.all(K::ProbeFailing) {
+        let whole = cx
+            .cluster
+            .pod(&c.entity)
+            .is_some_and(|p| !p.spec.containers.is_empty());
+        let refused = |e: &&Event| {
+            e.reason == "Unhealthy"
+                && e.message.contains("iveness probe")
+                && e.message.contains("onnection refused")
+                && e.count >= 3
+        };
+        let Some(event) = cx.cluster.events_of(&c.entity).find(refused) else {
+            continue;
+        };
+        if whole {
+            continue;
+        }
+        let (pod, ns) = (c.entity.name(), c.entity.namespace().unwrap_or_default());
+        out.push(
+            RULE.on(c.entity.clone())
+                .title(format!("the probe of pod {pod} may end the program before it listens"))
+                .term(45, format!("refused {} times, and nothing else is shown", event.count))
+                .cite(cx.event(event, "nobody listens where the probe asks"))
+                .explains(K::ProbeFailing, &c.entity)
+                .undecided(
+                    "How long does the program take until it listens, and on which port?",
+                    command!("kubectl get pod {} -n {} -o yaml | grep -A12 Probe; kubectl logs {} -n {} --previous", pod, ns, pod, ns),
+                    &[
+                        "liveness-probe-too-aggressive",
+                        "liveness-probe-wrong-endpoint",
+                        "env-var-missing",
+                    ],
+                ),
+        );
     }
 }

@@ -1,0 +1,126 @@
+//! What usually lies behind a symptom that nothing in the evidence explains.
+//!
+//! Nothing speaks for any of these but that they are what it mostly is; they say what the next look has to
+//! tell apart. Deliberately absent: certainty.
+
+use defib_model::condition::{Condition, ConditionKind as K};
+
+use crate::context::Context;
+
+/// Of a pod that is refused as it is created.
+const REFUSED: &[&str] = &[
+    "podsecurity-rejects-pod",
+    "quota-exceeded",
+    "quota-requires-requests-limits",
+    "serviceaccount-missing",
+    "webhook-backend-down-fail-closed",
+];
+
+/// The classes, the commonest first.
+pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
+    match c.kind {
+        // Some dashboards show the owner's event where kubectl shows the pod's state.
+        K::PodPending
+            if cx
+                .cluster
+                .pod(&c.entity)
+                .is_some_and(|p| p.status.reason == "FailedCreate") =>
+        {
+            REFUSED
+        }
+        K::PodPending => &[
+            "insufficient-node-resources",
+            "untolerated-taint",
+            "node-selector-mismatch",
+            "pvc-no-matching-pv",
+            "pvc-selector-mismatch",
+            "volume-node-affinity-conflict",
+        ],
+        K::PodRefused | K::ReplicasMissing => REFUSED,
+        // Programs of several namespaces have their own faults only by chance at once.
+        K::ContainerCrashLoop if everywhere(cx) => &[
+            "coredns-forward-loop",
+            "coredns-upstream-unreachable",
+            "cni-config-missing",
+            "host-firewall-blocks-pod-network",
+            "restart-storm-unnoticed",
+        ],
+        K::ContainerCrashLoop => &[
+            "env-var-missing",
+            "liveness-probe-too-aggressive",
+            "oomkilled-limit-too-low",
+            "command-not-found",
+        ],
+        K::NameResolutionFailing | K::DnsDown => &[
+            "coredns-forward-loop",
+            "coredns-upstream-unreachable",
+            "cni-config-missing",
+            "host-firewall-blocks-pod-network",
+        ],
+        K::ImagePullFailing => &[
+            "image-name-wrong",
+            "image-pull-auth",
+            "image-pull-rate-limit",
+            "registry-config-missing-on-node",
+        ],
+        K::ContainerConfigError => &[
+            "secret-missing",
+            "configmap-missing",
+            "secret-key-missing",
+            "runasnonroot-image-user",
+        ],
+        K::VolumeMountFailing => &[
+            "secret-missing",
+            "configmap-missing",
+            "stale-volume-attachment",
+            "nfs-export-refused",
+        ],
+        K::ClaimPending => &[
+            "pvc-no-matching-pv",
+            "pvc-selector-mismatch",
+            "pvc-access-mode-mismatch",
+            "pvc-storageclass-missing",
+            "pv-released-stale-claimref",
+        ],
+        K::SandboxFailing => &["cni-config-missing", "cni-ip-pool-exhausted"],
+        K::NodeNotReady => &[
+            "host-down",
+            "cni-config-missing",
+            "node-disk-pressure",
+            "cert-expired",
+        ],
+        K::NamespaceTerminating => &[
+            "namespace-stuck-finalizer",
+            "namespace-stuck-dead-apiservice",
+        ],
+        K::TlsRejected => &[
+            "mixed-ca",
+            "foreign-cluster-ca",
+            "stale-data-dir",
+            "clock-skew",
+            "cert-expired",
+        ],
+        K::DatastoreFailing => &[
+            "etcd-quorum-loss",
+            "etcd-member-down",
+            "disk-too-slow",
+            "etcd-nospace",
+        ],
+        K::JoinFailing => &[
+            "token-mismatch",
+            "duplicate-node-name",
+            "foreign-cluster-ca",
+            "etcd-peer-port-blocked",
+        ],
+        _ => &[],
+    }
+}
+
+/// Do containers of three namespaces or more end again and again?
+fn everywhere(cx: &Context<'_>) -> bool {
+    let namespaces: std::collections::BTreeSet<_> = cx
+        .all(K::ContainerCrashLoop)
+        .filter_map(|c| c.entity.namespace())
+        .collect();
+    namespaces.len() >= 3
+}

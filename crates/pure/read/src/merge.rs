@@ -1,0 +1,126 @@
+//! What was asked for, from a file, and what is, from the row or description that a command printed:
+//! one object.
+//!
+//! A file that was to be applied says nothing of its object's state; people paste `kubectl get` beside it.
+//! Where both say the same field, the file keeps its word: it shows the whole of it.
+//! Deliberately absent: two prints of one object, of which the longer is kept.
+
+use crate::object::{Parsed, View};
+
+/// Takes the state from what a command printed, if this is a file that was to be applied and knows none.
+pub(crate) fn state(file: &mut Parsed, print: &Parsed) {
+    let o = &file.object;
+    let applied = !o.printed && o.uid.is_empty() && o.revision == 0;
+    if !applied || !print.object.printed {
+        return;
+    }
+    let shown = |o: &defib_model::cluster::Origin| o.end - o.start;
+    let longer = o
+        .state
+        .is_none_or(|known| shown(&known) < shown(&print.object.origin));
+    // The first print fills in; a longer one says more of the same.
+    let first = o.state.is_none();
+    if longer && take(&mut file.view, &print.view, first) {
+        file.object.state = Some(print.object.origin);
+    }
+}
+
+/// Takes over what the file does not say. False when the file knows its state, or the kind has none.
+fn take(file: &mut View, print: &View, first: bool) -> bool {
+    match (file, print) {
+        (View::Pod(file), View::Pod(print)) if !first || file.status.phase.is_empty() => {
+            file.status = print.status.clone();
+            if file.spec.node_name.is_empty() {
+                file.spec.node_name.clone_from(&print.spec.node_name);
+            }
+            true
+        }
+        (View::Claim(file), View::Claim(print)) if !first || file.status.phase.is_empty() => {
+            file.status = print.status.clone();
+            if file.spec.volume_name.is_empty() {
+                file.spec.volume_name.clone_from(&print.spec.volume_name);
+            }
+            if file.spec.storage_class_name.is_none() {
+                // The API server fills in the default class.
+                file.spec
+                    .storage_class_name
+                    .clone_from(&print.spec.storage_class_name);
+            }
+            true
+        }
+        (View::Volume(file), View::Volume(print)) if !first || file.status.phase.is_empty() => {
+            file.status = print.status.clone();
+            if file.spec.claim_ref.is_none() {
+                file.spec.claim_ref.clone_from(&print.spec.claim_ref);
+            }
+            if file.spec.access_modes.is_empty() {
+                file.spec.access_modes.clone_from(&print.spec.access_modes);
+            }
+            if file.spec.capacity.is_empty() {
+                file.spec.capacity.clone_from(&print.spec.capacity);
+            }
+            if file.spec.storage_class_name.is_empty() {
+                file.spec
+                    .storage_class_name
+                    .clone_from(&print.spec.storage_class_name);
+            }
+            true
+        }
+        (View::Namespace(file), View::Namespace(print))
+            if !first || file.status.phase.is_empty() =>
+        {
+            file.status = print.status.clone();
+            true
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_model::bundle::{Bundle, Entry};
+    use defib_model::cluster::Cluster;
+
+    use crate::{Reader, SignalSet};
+
+    fn read(texts: &[&str]) -> Cluster {
+        let signals = SignalSet::new(std::iter::empty());
+        let mut reader = Reader::new(&signals);
+        for (i, text) in texts.iter().enumerate() {
+            let entry = Entry {
+                id: i.to_string(),
+                probe: "file".to_owned(),
+                ..Entry::default()
+            };
+            reader.entry(&entry, text.as_bytes());
+        }
+        reader.finish(&Bundle::default())
+    }
+
+    const FILE: &str = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: ledger\n  namespace: shop\nspec:\n  selector:\n    matchLabels: {disk: big}\n";
+    const ROW: &str = "$ kubectl get pvc -n shop\nNAME     STATUS    VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   AGE\nledger   Pending                                      slow           5m\n";
+
+    #[test]
+    fn a_file_and_its_row_are_one_object_in_any_order() {
+        for texts in [[FILE, ROW], [ROW, FILE]] {
+            let cluster = read(&texts);
+            let claim = &cluster.claims[0];
+            assert_eq!(
+                (cluster.claims.len(), claim.status.phase.as_str()),
+                (1, "Pending")
+            );
+            assert!(claim.spec.selector.is_some());
+            assert_eq!(claim.spec.storage_class_name.as_deref(), Some("slow"));
+            let object = cluster.object(claim.obj).unwrap();
+            assert!(object.state.is_some() && !object.printed);
+        }
+    }
+
+    #[test]
+    fn an_object_of_the_api_keeps_its_own_state() {
+        let live = format!("{FILE}status:\n  phase: Bound\n")
+            .replace("name: ledger", "name: ledger\n  uid: a-1");
+        let cluster = read(&[&live, ROW]);
+        assert_eq!(cluster.claims[0].status.phase, "Bound");
+    }
+}
