@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
+use defib_formats::literals::Literals;
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
 use defib_model::signal::{Hit, LogLine, LogTail, Signal};
@@ -27,7 +28,7 @@ pub struct SignalSet {
     automaton: Option<AhoCorasick>,
     /// The same as a table of states, twice as fast: made for large texts, since making it takes as long as
     /// searching some megabytes.
-    table: OnceLock<Option<AhoCorasick>>,
+    table: OnceLock<Option<Literals>>,
     /// Signals in the order of the automaton's patterns.
     rows: Vec<Row>,
 }
@@ -69,18 +70,22 @@ impl SignalSet {
         }
     }
 
-    /// The automaton for a text of this length.
-    fn automaton(&self, length: usize) -> Option<&AhoCorasick> {
-        if length < LARGE {
-            return self.automaton.as_ref();
-        }
-        let table = self.table.get_or_init(|| {
-            AhoCorasickBuilder::new()
-                .kind(Some(AhoCorasickKind::DFA))
-                .build(self.rows.iter().map(|r| r.signal.anchor))
-                .ok()
+    /// Where anchors stand in a text, and of which signals; how it is sought depends on the length of the
+    /// whole.
+    fn find(&self, text: &[u8], whole: usize) -> Vec<(usize, usize)> {
+        let table = (whole >= LARGE).then(|| {
+            self.table
+                .get_or_init(|| Literals::new(self.rows.iter().map(|r| r.signal.anchor), false))
         });
-        table.as_ref().or(self.automaton.as_ref())
+        if let Some(Some(table)) = table {
+            let found = table.find(text, 0..text.len()).into_iter();
+            return found.map(|f| (f.start, f.literal)).collect();
+        }
+        self.automaton.as_ref().map_or(Vec::new(), |a| {
+            a.find_overlapping_iter(text)
+                .map(|m| (m.start(), m.pattern().as_usize()))
+                .collect()
+        })
     }
 }
 
@@ -199,13 +204,13 @@ impl Log {
         events: &[(Range<usize>, EntityId)],
     ) {
         let (entry, owner, at) = (self.entry, &self.owner, self.at);
-        let automaton = set.automaton(range.len());
+        let whole = range.len();
         let one = |r: Range<usize>| {
             let base = at + r.start;
             let part = text.get(r).unwrap_or_default();
             Part {
-                automaton,
-                rows: &set.rows,
+                set,
+                whole,
                 entry,
                 owner,
                 events,
@@ -298,8 +303,9 @@ impl Scanned {
 
 /// A part of a log, read by one thread. Its lines are counted from 1.
 struct Part<'a> {
-    automaton: Option<&'a AhoCorasick>,
-    rows: &'a [Row],
+    set: &'a SignalSet,
+    /// Bytes of the whole of which it is a part.
+    whole: usize,
     entry: u32,
     owner: &'a Owner,
     events: &'a [(Range<usize>, EntityId)],
@@ -313,30 +319,27 @@ impl Part<'_> {
         let mut lines = LineCounter { at: 0, line: 1 };
         // Where the last line of every hit begins.
         let mut latest = Vec::new();
-        if let Some(automaton) = self.automaton {
-            let (mut last, mut seen) = (usize::MAX, Vec::new());
-            for found in automaton.find_overlapping_iter(text) {
-                let line = line_range(text, found.start());
-                let row = found.pattern().as_usize();
-                // Of a line that is longer than any program writes, a piece counts as a line.
-                let piece = line.start + (found.start() - line.start) / AFTER * AFTER;
-                if last != piece {
-                    last = piece;
-                    seen.clear();
-                }
-                if seen.contains(&row) {
-                    continue;
-                }
-                seen.push(row);
-                let Some(row) = self.rows.get(row) else {
-                    continue;
-                };
-                let start = line.start;
-                if let Some(i) = self.hit(text, row, found.start(), line, &mut lines, &mut out) {
-                    match latest.get_mut(i) {
-                        Some(at) => *at = start,
-                        None => latest.push(start),
-                    }
+        let (mut last, mut seen) = (usize::MAX, Vec::new());
+        for (at, row) in self.set.find(text, self.whole) {
+            let line = line_range(text, at);
+            // Of a line that is longer than any program writes, a piece counts as a line.
+            let piece = line.start + (at - line.start) / AFTER * AFTER;
+            if last != piece {
+                last = piece;
+                seen.clear();
+            }
+            if seen.contains(&row) {
+                continue;
+            }
+            seen.push(row);
+            let Some(row) = self.set.rows.get(row) else {
+                continue;
+            };
+            let start = line.start;
+            if let Some(i) = self.hit(text, row, at, line, &mut lines, &mut out) {
+                match latest.get_mut(i) {
+                    Some(at) => *at = start,
+                    None => latest.push(start),
                 }
             }
         }

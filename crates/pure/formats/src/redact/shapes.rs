@@ -7,9 +7,10 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
 use rayon::prelude::*;
 use regex::bytes::Regex;
+
+use crate::literals::Literals;
 
 use super::names::Names;
 use super::words::WORDS;
@@ -258,7 +259,7 @@ enum Source {
     Name,
 }
 
-static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| {
+static ANCHORS: LazyLock<Option<(Literals, Vec<Source>)>> = LazyLock::new(|| {
     let mut literals = Vec::new();
     let mut sources = Vec::new();
     for (i, (shape, _)) in SHAPES.iter().enumerate() {
@@ -277,18 +278,11 @@ static ANCHORS: LazyLock<Option<(AhoCorasick, Vec<Source>)>> = LazyLock::new(|| 
         literals.push(word);
         sources.push(Source::Name);
     }
-    let automaton = AhoCorasickBuilder::new()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(literals)
-        .ok()?;
-    Some((automaton, sources))
+    Some((Literals::new(literals, true)?, sources))
 });
 
 /// Bytes that one thread searches at a time.
 const CHUNK: usize = 4 << 20;
-/// Longest literal, and more: a literal may lie across two chunks.
-const OVERLAP: usize = 64;
 
 pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
     if bytes.len() <= CHUNK {
@@ -304,31 +298,27 @@ pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
 
 /// What is to go for literals that begin in this range; what stands around them may lie outside of it.
 fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
-    let Some((automaton, sources)) = &*ANCHORS else {
+    let Some((literals, sources)) = &*ANCHORS else {
         return Vec::new();
     };
     let mut out: Vec<Cut> = Vec::new();
     let mut names = Names::default();
     let mut blob = 0;
-    let text = Input::new(bytes).range(range.start..(range.end + OVERLAP).min(bytes.len()));
-    for hit in automaton.find_overlapping_iter(text) {
-        if hit.start() >= range.end {
-            continue;
-        }
-        match sources.get(hit.pattern().as_usize()) {
+    for hit in literals.find(bytes, range) {
+        match sources.get(hit.literal) {
             Some(Source::Shape(i)) => {
                 if let Some((shape, regex)) = SHAPES.get(*i) {
-                    shaped(bytes, hit.start(), shape, regex, &mut out);
+                    shaped(bytes, hit.start, shape, regex, &mut out);
                 }
             }
-            Some(Source::Url) => url(bytes, hit.end(), &mut out),
-            Some(Source::Dsn) => dsn(bytes, hit.start(), &mut out),
+            Some(Source::Url) => url(bytes, hit.end, &mut out),
+            Some(Source::Dsn) => dsn(bytes, hit.start, &mut out),
             Some(Source::Encoded(i)) => {
                 if let Some((what, literal)) = ENCODED.get(*i)
-                    && hit.start() >= blob
-                    && bytes.get(hit.range()) == Some(literal.as_bytes())
+                    && hit.start >= blob
+                    && bytes.get(hit.start..hit.end) == Some(literal.as_bytes())
                 {
-                    let range = base64::run(bytes, hit.start());
+                    let range = base64::run(bytes, hit.start);
                     blob = range.end;
                     if range.len() >= 24 {
                         out.push(Cut {
@@ -340,8 +330,8 @@ fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
                 }
             }
             Some(Source::Name) => {
-                let length = hit.end() - hit.start();
-                names.look(bytes, hit.start(), length, &mut out);
+                let length = hit.end - hit.start;
+                names.look(bytes, hit.start, length, &mut out);
             }
             None => {}
         }
