@@ -320,8 +320,12 @@ impl Part<'_> {
         // Where the last line of every hit begins.
         let mut latest = Vec::new();
         let (mut last, mut seen) = (usize::MAX, Vec::new());
+        let mut line = 0..0;
         for (at, row) in self.set.find(text, self.whole) {
-            let line = line_range(text, at);
+            // Sought once per line and not per hit: a line may be as long as its file.
+            if !(line.start..line.end).contains(&at) {
+                line = line_range(text, at);
+            }
             // Of a line that is longer than any program writes, a piece counts as a line.
             let piece = line.start + (at - line.start) / AFTER * AFTER;
             if last != piece {
@@ -336,7 +340,7 @@ impl Part<'_> {
                 continue;
             };
             let start = line.start;
-            if let Some(i) = self.hit(text, row, at, line, &mut lines, &mut out) {
+            if let Some(i) = self.hit(text, row, at, line.clone(), &mut lines, &mut out) {
                 match latest.get_mut(i) {
                     Some(at) => *at = start,
                     None => latest.push(start),
