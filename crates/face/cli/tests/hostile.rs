@@ -11,6 +11,8 @@
 
 #[path = "hostile/damage.rs"]
 mod damage;
+#[path = "hostile/large.rs"]
+mod large;
 #[path = "hostile/order.rs"]
 mod order;
 #[path = "hostile/outputs.rs"]

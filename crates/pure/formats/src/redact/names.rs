@@ -106,7 +106,7 @@ fn skip_between(bytes: &[u8], mut i: usize) -> usize {
     i
 }
 
-/// How far the end of a quoted text is sought before the end of its line.
+/// How far the end of a value is sought before the end of its line.
 const NEAR: usize = 4_096;
 
 fn line_end(bytes: &[u8], i: usize) -> usize {
@@ -206,7 +206,6 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
         push(inside..end, false, bytes, out);
         return end;
     }
-    let end_of_line = line_end(bytes, i);
     match at(bytes, i) {
         None => i,
         Some(b'|' | b'>') if how.colon && block_header(bytes, i).is_some() => {
@@ -219,21 +218,7 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
         Some(b'[') => list(bytes, i + 1, how, out),
         Some(b'{' | b'*') if how.colon => i,
         Some(_) => {
-            let end = match how.place {
-                Place::Line if !how.json_key => {
-                    let text = bytes.get(i..end_of_line).unwrap_or_default();
-                    let comment = memchr::memmem::find(text, b" #").unwrap_or(text.len());
-                    i + text
-                        .get(..comment)
-                        .unwrap_or_default()
-                        .trim_ascii_end()
-                        .len()
-                }
-                Place::Inside if !how.json_key => {
-                    i + inside_end(bytes.get(i..end_of_line).unwrap_or_default())
-                }
-                _ => i + word_end(bytes.get(i..end_of_line).unwrap_or_default()),
-            };
+            let end = plain_end(bytes, i, how);
             let said = bytes.get(i..end).unwrap_or_default();
             if how.prose && how.place == Place::Running && prose(said, at(bytes, end)) {
                 return end;
@@ -242,6 +227,31 @@ fn value(bytes: &[u8], start: usize, how: Beside, out: &mut Vec<Cut>) -> usize {
             end
         }
     }
+}
+
+/// The end of a value without quotes.
+fn plain_end(bytes: &[u8], i: usize, how: Beside) -> usize {
+    let until = |limit: usize| {
+        let text = bytes.get(i..limit).unwrap_or_default();
+        i + match how.place {
+            Place::Line if !how.json_key => {
+                let comment = memchr::memmem::find(text, b" #").unwrap_or(text.len());
+                let said = text.get(..comment).unwrap_or_default();
+                said.trim_ascii_end().len()
+            }
+            Place::Inside if !how.json_key => inside_end(text),
+            _ => word_end(text),
+        }
+    };
+    // Most values end soon; a line may be as long as its file, and hold values without number.
+    let window = bytes.get(..i + NEAR).unwrap_or(bytes);
+    let soon = line_end(window, i.min(window.len()));
+    let cut = soon == window.len() && window.len() < bytes.len();
+    let end = until(soon);
+    if cut && (end == soon || how.place == Place::Line) {
+        return until(line_end(bytes, i));
+    }
+    end
 }
 
 /// The end of a plain value in an escaped string: the string's own quote, or an escaped line end.
