@@ -184,6 +184,35 @@ fn all(record: bool) -> Result<bool, String> {
             &f,
         );
     }
+    let literals = target.join("literals.txt");
+    let listed = Command::new(program)
+        .args(["rules", "--literals"])
+        .output()
+        .map_err(|e| e.to_string())?;
+    std::fs::write(&literals, listed.stdout).map_err(|e| e.to_string())?;
+    let literals = literals.display().to_string();
+    for (name, loud) in [("quiet", false), ("loud", true)] {
+        let file = target.join(format!("journal-{name}.log"));
+        if !file.exists() {
+            crate::journal::write(&file, 1_000_000_000, loud).map_err(|e| e.to_string())?;
+        }
+        let bytes = std::fs::metadata(&file).map_err(|e| e.to_string())?.len();
+        let path = file.display().to_string();
+        row(
+            &format!("a {name} journal of 1 GB"),
+            bytes,
+            &measure(&[program, "diagnose", &path])?,
+        );
+        if Command::new("rg").arg("--version").output().is_ok() {
+            row(
+                &format!("the same by `rg -c -F -f` ({name})"),
+                bytes,
+                &measure(&["rg", "-c", "-F", "-f", &literals, &path])?,
+            );
+        } else {
+            eprintln!("the peer's row is skipped: there is no rg (Debian package ripgrep)");
+        }
+    }
     let bytes = std::fs::metadata(&binary).map_err(|e| e.to_string())?.len();
     println!("\nbinary: {:.1} MB", bytes as f64 / 1e6);
 
