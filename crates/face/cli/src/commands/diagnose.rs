@@ -11,9 +11,10 @@ use crate::progress::Progress;
 
 /// Name the root causes of what is wrong, with the evidence and the way out
 ///
-/// SOURCE is a folder or file (a `kubectl cluster-info dump`, output of `kubectl get -o yaml|json`,
-/// container logs, a bundle of `defib collect`), `kube:` or `kube:CONTEXT` for a living cluster, or
-/// `-` for standard input. Without one the current kubeconfig's cluster is asked.
+/// SOURCE is a folder, a file or an archive (.tar, .gz, .zst, .zip): whatever there is. A `kubectl
+/// cluster-info dump`, what kubectl, etcdctl and other commands printed, journals and container logs, a
+/// support bundle, a bundle of `defib collect`. `-` is a paste on standard input, `kube:` or
+/// `kube:CONTEXT` a living cluster. Without one the current kubeconfig's cluster is asked.
 #[derive(clap::Args)]
 pub struct Args {
     /// Where the evidence is.

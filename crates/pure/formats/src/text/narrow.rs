@@ -273,6 +273,9 @@ pub(super) fn row(names: &[String], line: &str) -> Option<Row> {
         steps: 0,
     };
     search.from(0, 0);
+    if search.steps > STEPS {
+        return None;
+    }
     let mut found = search.found.into_iter();
     let only = found.next()?;
     if found.next().is_some() {
@@ -280,6 +283,9 @@ pub(super) fn row(names: &[String], line: &str) -> Option<Row> {
     }
     Some(Row::new(names, only))
 }
+
+/// Steps of one search; a row that needs more is no row.
+const STEPS: usize = 10_000;
 
 /// The ways in which words can be laid below columns.
 struct Search<'a> {
@@ -293,7 +299,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn from(&mut self, column: usize, word: usize) {
         self.steps += 1;
-        if self.found.len() > 1 || self.steps > 10_000 {
+        if self.found.len() > 1 || self.steps > STEPS {
             return;
         }
         let Some(here) = self.columns.get(column) else {
