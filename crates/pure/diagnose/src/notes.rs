@@ -16,11 +16,11 @@ use crate::context::Context;
 /// Minor versions of Kubernetes 1 that this tool's facts were checked against: k3s 1.30 to 1.35.
 const TESTED: std::ops::RangeInclusive<u32> = 30..=35;
 
-/// All remarks, in a fixed order.
+/// All remarks, in a fixed order: what is about the cluster comes before what is about this tool.
 pub fn notes(cx: &Context<'_>) -> Vec<Note> {
-    let mut all = versions(cx);
-    all.extend(services(cx));
+    let mut all: Vec<Note> = services(cx).into_iter().collect();
     all.extend(crate::remarks::remarks(cx));
+    all.extend(versions(cx));
     all
 }
 

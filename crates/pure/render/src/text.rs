@@ -40,12 +40,9 @@ fn healthy(r: &Report, style: &Style, out: &mut String) {
         .filter(|c| c.seen != Seen::All)
         .map(|c| c.scope.as_str())
         .collect();
+    let mut limits = Vec::new();
     if !unseen.is_empty() {
-        let _ = writeln!(
-            out,
-            "  {}",
-            style.ink(Ink::Dim, &format!("not seen: {}", unseen.join(", ")))
-        );
+        limits.push(format!("not seen: {}", unseen.join(", ")));
     }
     // "Healthy" covers what was read; what was refused is named, so that nobody takes it for seen.
     if !r.gaps.is_empty() {
@@ -61,19 +58,24 @@ fn healthy(r: &Report, style: &Style, out: &mut String) {
                 r.gaps.len() - names.len()
             ));
         }
-        let _ = writeln!(
-            out,
-            "  {}",
-            style.ink(
-                Ink::Dim,
-                &format!("could not be read: {}", names.join(", "))
-            )
-        );
+        limits.push(format!("could not be read: {}", names.join(", ")));
     }
-    for note in &r.notes {
-        for line in style.wrap(&format!("note: {}", clean::line(&note.text)), 2) {
-            let _ = writeln!(out, "  {}", style.ink(Ink::Dim, &line));
-        }
+    // Good news is three lines: a remark that fits into one is shown, the others are counted.
+    let wrapped = |text: &str| style.wrap(&format!("note: {}", clean::line(text)), 2);
+    let notes: Vec<Vec<String>> = r.notes.iter().map(|n| wrapped(&n.text)).collect();
+    let shown = if style.all {
+        notes.len()
+    } else {
+        usize::from(notes.first().is_some_and(|n| n.len() == 1))
+    };
+    match notes.len() - shown {
+        0 => {}
+        1 => limits.push("1 more remark: --all".to_owned()),
+        n => limits.push(format!("{n} more remarks: --all")),
+    }
+    let limits = Some(limits.join("; ")).filter(|l| !l.is_empty());
+    for line in limits.iter().chain(notes.iter().take(shown).flatten()) {
+        let _ = writeln!(out, "  {}", style.ink(Ink::Dim, line));
     }
 }
 
