@@ -180,6 +180,8 @@ impl<'s> Collection<'s> {
     /// Takes a text that is too large to be held: `more` gives the next bytes of it, appended to the buffer,
     /// and none at its end. `first` is given the first piece that goes on, which is what can be quoted later.
     ///
+    /// While the sinks read one piece, the next is cleaned and the one behind that fetched.
+    ///
     /// # Errors
     /// When a sink can't write; what can't be read ends the text, and is for the caller to note.
     pub fn take_pieces(
@@ -196,25 +198,38 @@ impl<'s> Collection<'s> {
         let mut cleaner = redact::Cleaner::default();
         let mut hasher = blake3::Hasher::new();
         let mut size = 0;
-        loop {
-            let mut goes_on = true;
-            let piece = cleaner.push(|held| {
-                goes_on = more(held) > 0;
-                goes_on
-            });
-            if !piece.is_empty() {
-                if size == 0 {
-                    first(piece);
+        let (mut raw, mut spare) = (Vec::new(), Vec::new());
+        let (mut next, mut piece) = (Vec::new(), Vec::new());
+        let mut goes_on = more(&mut raw) > 0;
+        let mut ended = false;
+        while !ended {
+            ended = !goes_on;
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| {
+                    cleaner.push(&mut next, |held| {
+                        give(&mut raw, held);
+                        !ended
+                    });
+                    hasher.update(&next);
+                });
+                if goes_on {
+                    goes_on = more(&mut spare) > 0;
                 }
-                hasher.update(piece);
-                size += piece.len() as u64;
-                for sink in &mut self.sinks {
-                    sink.piece(piece)?;
-                }
+                self.sinks.iter_mut().try_for_each(|s| match &piece {
+                    p if p.is_empty() => Ok(()),
+                    p => s.piece(p),
+                })
+            })?;
+            // What was fetched meanwhile is cleaned next, what was cleaned is read next.
+            std::mem::swap(&mut raw, &mut spare);
+            std::mem::swap(&mut piece, &mut next);
+            if size == 0 && !piece.is_empty() {
+                first(&piece);
             }
-            if !goes_on {
-                break;
-            }
+            size += piece.len() as u64;
+        }
+        for sink in self.sinks.iter_mut().filter(|_| !piece.is_empty()) {
+            sink.piece(&piece)?;
         }
         seal(&mut entry, size, &hasher.finalize(), cleaner.taken());
         for sink in &mut self.sinks {
@@ -266,6 +281,15 @@ impl<'s> Collection<'s> {
     /// The manifest and the store.
     pub fn finish(self) -> (Bundle, Store) {
         (self.bundle, self.store)
+    }
+}
+
+/// Moves the bytes behind those that are there already; both buffers keep their room.
+fn give(from: &mut Vec<u8>, to: &mut Vec<u8>) {
+    if to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }
 

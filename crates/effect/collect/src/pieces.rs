@@ -61,16 +61,13 @@ impl<R: Read> Pieces<R> {
     /// The first piece without secrets, as `Collection::take_pieces` hands it on.
     pub fn first(&mut self) -> Vec<u8> {
         let mut cleaner = redact::Cleaner::default();
-        let mut goes_on = true;
-        while goes_on {
-            let piece = cleaner.push(|held| {
+        let (mut piece, mut goes_on) = (Vec::new(), true);
+        while goes_on && piece.is_empty() {
+            cleaner.push(&mut piece, |held| {
                 goes_on = self.more(held) > 0;
                 goes_on
             });
-            if !piece.is_empty() {
-                return piece.to_vec();
-            }
         }
-        Vec::new()
+        piece
     }
 }

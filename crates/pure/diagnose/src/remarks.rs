@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: anything that a rule judges.
 
+use std::collections::BTreeSet;
+
 use defib_model::report::Note;
 
 use crate::analysis::host;
@@ -102,12 +104,16 @@ const REMARKS: &[(&str, &str)] = &[
 /// Remarks that one report carries at most.
 const MOST: usize = 8;
 
-/// The remarks for what was heard, one for each signal.
+/// The remarks for what was heard, each once: several messages may mean the same.
 pub fn remarks(cx: &Context<'_>) -> Vec<Note> {
+    let mut made = BTreeSet::new();
     REMARKS
         .iter()
         .filter_map(|(signal, text)| {
             let hit = cx.hits(signal).next()?;
+            if !made.insert(*text) {
+                return None;
+            }
             let name = host::entity(&hit.host);
             Some(Note {
                 text: (*text).to_owned(),

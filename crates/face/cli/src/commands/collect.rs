@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
     /// The file to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Tell on standard error how long each stage took.
     #[arg(long)]

@@ -26,15 +26,13 @@ const HEAD: usize = 128;
 pub struct Cleaner {
     /// What was given and not handed back yet.
     held: Vec<u8>,
-    /// What was handed back last; its room is used again.
-    piece: Vec<u8>,
     taken: BTreeMap<&'static str, u64>,
 }
 
 impl Cleaner {
     /// Takes more of the text: `fill` appends it to the buffer, and says whether anything may follow. What can
-    /// be judged already is handed back, without its secrets; it may be empty.
-    pub fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> bool) -> &[u8] {
+    /// be judged already takes the place of what is in `piece`, without its secrets; it may be empty.
+    pub fn push(&mut self, piece: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>) -> bool) {
         let goes_on = fill(&mut self.held);
         let cuts = super::cuts(&self.held, 0);
         let end = if goes_on {
@@ -42,18 +40,15 @@ impl Cleaner {
         } else {
             self.held.len()
         };
-        self.piece.clear();
-        self.piece
-            .extend_from_slice(self.held.get(end..).unwrap_or_default());
-        std::mem::swap(&mut self.piece, &mut self.held);
-        self.piece.truncate(end);
+        piece.clear();
+        piece.extend_from_slice(self.held.get(end..).unwrap_or_default());
+        std::mem::swap(piece, &mut self.held);
+        piece.truncate(end);
         let cuts: Vec<Cut> = cuts.into_iter().filter(|c| c.range.end <= end).collect();
         for (what, count) in super::count(&cuts) {
             *self.taken.entry(what).or_insert(0) += count;
         }
-        let piece = std::mem::take(&mut self.piece);
-        self.piece = super::written(piece, &cuts);
-        &self.piece
+        *piece = super::written(std::mem::take(piece), &cuts);
     }
 
     /// How many secrets of which class were taken out so far.
@@ -103,14 +98,15 @@ fn end(bytes: &[u8], cuts: &[Cut]) -> usize {
 /// The same as `redact`, for a text that comes whole; tests compare the two.
 pub fn in_pieces(bytes: &[u8], size: usize) -> Redacted<'static> {
     let mut cleaner = Cleaner::default();
-    let mut text = Vec::new();
+    let (mut text, mut piece) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < bytes.len() {
         let next = (at + size.max(1)).min(bytes.len());
-        text.extend(cleaner.push(|held| {
+        cleaner.push(&mut piece, |held| {
             held.extend_from_slice(bytes.get(at..next).unwrap_or_default());
             next < bytes.len()
-        }));
+        });
+        text.extend_from_slice(&piece);
         at = next;
     }
     Redacted {

@@ -422,7 +422,6 @@ fn node(row: &Row) -> Value {
     out
 }
 
-/// `RWO,ROX` as the API writes them.
 /// Access modes, by their short names or their long ones.
 pub(super) fn modes(text: &str) -> Vec<&'static str> {
     text.split([',', ' '])
