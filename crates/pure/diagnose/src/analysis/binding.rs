@@ -97,10 +97,29 @@ pub fn class_of<'a>(
     cluster: &'a Cluster,
     claim: &PersistentVolumeClaim,
 ) -> Option<&'a StorageClass> {
-    match claim.spec.storage_class_name.as_deref() {
+    match class_name(cluster, claim) {
         Some("") => None,
         Some(name) => cluster.class(name),
         None => cluster.classes.iter().find(|c| c.is_default()),
+    }
+}
+
+/// The controller's words for a claim that ends up without a class.
+/// Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (syncUnboundClaim).
+pub const NO_CLASS: &str =
+    "no persistent volumes available for this claim and no storage class is set";
+
+/// The class that the claim names. A row of a table shows neither "" nor that none is named; where there is
+/// a default, which is also given to claims that were made before it, only "" stays without a class.
+fn class_name<'a>(cluster: &Cluster, claim: &'a PersistentVolumeClaim) -> Option<&'a str> {
+    let none = |id| cluster.events_of(id).any(|e| e.message.contains(NO_CLASS));
+    match claim.spec.storage_class_name.as_deref() {
+        None if cluster.classes.iter().any(StorageClass::is_default)
+            && none(&cluster.id(claim.obj)) =>
+        {
+            Some("")
+        }
+        named => named,
     }
 }
 
@@ -316,7 +335,7 @@ pub fn verdict<'a>(cluster: &'a Cluster, claim: &'a PersistentVolumeClaim) -> Ve
     }
     let classes_known = cluster.listed.get("StorageClass").is_some_and(|l| l.whole);
     let class = class_of(cluster, claim);
-    match claim.spec.storage_class_name.as_deref() {
+    match class_name(cluster, claim) {
         None if class.is_none() && classes_known => {
             // Without a default it can still be bound to a volume without a class.
             return match nearest(cluster, claim) {

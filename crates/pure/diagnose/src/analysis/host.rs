@@ -183,13 +183,15 @@ fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
     is_followed(cx, UP, hit)
 }
 
-/// Does the same host say one of these later in the same log, and not this again?
+/// Does the same host say one of these later in the same log, and not this again? A file that quotes
+/// several logs is in no order of time: the stamps decide where both have one.
 pub fn is_followed(cx: &Context<'_>, signals: &[&str], hit: &Hit) -> bool {
     cx.heard().any(|h| {
         signals.contains(&h.signal)
             && h.entry == hit.entry
             && h.host == hit.host
             && h.last_line > hit.last_line
+            && h.last.zip(hit.last).is_none_or(|(up, down)| up >= down)
     })
 }
 

@@ -105,6 +105,23 @@ impl<'a> Placement<'a> {
     }
 }
 
+/// Pending pods for which the scheduler finds too little of a device; of `vendor` only, if one is named.
+/// A device is an extended resource: its name has a domain.
+/// Source: kubernetes `pkg/apis/core/v1/helper/helpers.go` (IsExtendedResourceName).
+pub fn lack_device(cx: &Context<'_>, vendor: Option<&str>) -> Vec<EntityId> {
+    all(cx)
+        .into_iter()
+        .filter(|p| match &p.reason {
+            Reason::Insufficient(resource) => match (resource.split_once('/'), vendor) {
+                (Some((domain, _)), Some(vendor)) => domain == vendor,
+                (found, _) => found.is_some(),
+            },
+            _ => false,
+        })
+        .map(|p| p.id)
+        .collect()
+}
+
 /// Every pending pod whose obstacle can be told.
 pub fn all<'a>(cx: &Context<'a>) -> Vec<Placement<'a>> {
     let mut pending = cx.all(K::PodPending).peekable();

@@ -64,6 +64,7 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     let verdict = match (&opened, failing.len()) {
         (Some(_), _) => Verdict::Scope,
         _ if key_put_back(cx).is_some() => Verdict::Scope,
+        (None, n) if n >= 2 && only_a_new_key(cx) => Verdict::KeyLost,
         (None, n) if n >= 3 && others.is_empty() => Verdict::KeyLost,
         (None, n)
             if n >= 2
@@ -79,6 +80,13 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
         _ => Verdict::Open,
     };
     Some((verdict, all, opened))
+}
+
+/// The controller found no key as it started, and made one: whatever was sealed before stays closed.
+/// Source: sealed-secrets `pkg/controller/main.go` (initKeyRegistry), `keyregistry.go`.
+fn only_a_new_key(cx: &Context<'_>) -> bool {
+    cx.hits("sealed-secrets.new-key").next().is_some()
+        && cx.hits("sealed-secrets.key-known").next().is_none()
 }
 
 /// The commands show that the old cluster's keys were saved and put into this one, and the controller
@@ -122,11 +130,13 @@ pub fn key_put_back<'c>(cx: &'c Context<'_>) -> Option<&'c Fact> {
         .then_some(*applied)
 }
 
-/// `Error updating NS/NAME, giving up: …` and the older `Updating NS/NAME`.
+/// `Error updating NS/NAME, giving up: …`, the older `Updating NS/NAME`, and `key=NS/NAME` of today.
 fn named(line: &str) -> Option<EntityId> {
     let rest = line
         .split_once("updating ")
         .or_else(|| line.split_once("Updating "))
+        .filter(|(_, rest)| !rest.starts_with("key="))
+        .or_else(|| line.split_once(" key="))
         .map(|r| r.1)?;
     let (ns, name) = rest.split([',', ' ', '"']).next()?.split_once('/')?;
     Some(EntityId::object("SealedSecret", "bitnami.com", ns, name))

@@ -109,6 +109,18 @@ pub static SIGNALS: &[Signal] = &[
         "sealed-secrets: pkg/apis/sealedsecrets/v1alpha1/sealedsecret_expansion.go",
     ),
     row(
+        "sealed-secrets.new-key",
+        "New key written",
+        "(New key written.*)",
+        "sealed-secrets: pkg/controller/keyregistry.go, keys.go",
+    ),
+    row(
+        "sealed-secrets.key-known",
+        "registered private key",
+        "(registered private key.*)",
+        "sealed-secrets: pkg/controller/keyregistry.go",
+    ),
+    row(
         "cert-manager.self-check",
         "failed to perform self check GET request",
         r"(failed to perform self check GET request .*)",

@@ -124,6 +124,104 @@ const PROGRAMS: &[&str] = &[
     "stat",
 ];
 
+/// Programs, and words of the shell, whose names are words of plain language too: commands only behind a
+/// prompt.
+const PROMPTED: &[&str] = &[
+    "age",
+    "ansible",
+    "apt",
+    "apt-get",
+    "awk",
+    "badblocks",
+    "blkid",
+    "calicoctl",
+    "cd",
+    "chmod",
+    "chown",
+    "cilium",
+    "cp",
+    "dmidecode",
+    "dnf",
+    "echo",
+    "egrep",
+    "etcd",
+    "export",
+    "fdisk",
+    "find",
+    "firewall-cmd",
+    "for",
+    "fsck",
+    "fuser",
+    "git",
+    "grep",
+    "head",
+    "host",
+    "hostname",
+    "if",
+    "ifconfig",
+    "ipmitool",
+    "kill",
+    "killall",
+    "kubeadm",
+    "kubeseal",
+    "kustomize",
+    "last",
+    "ln",
+    "lspci",
+    "minikube",
+    "mkdir",
+    "mtr",
+    "mv",
+    "nano",
+    "netplan",
+    "nmap",
+    "nmcli",
+    "nvidia-smi",
+    "pgrep",
+    "ps",
+    "pveversion",
+    "qemu-img",
+    "reboot",
+    "resolvectl",
+    "rm",
+    "rsync",
+    "sed",
+    "service",
+    "sha256sum",
+    "shutdown",
+    "sops",
+    "swapon",
+    "tailscale",
+    "talosctl",
+    "tcpdump",
+    "telnet",
+    "terraform",
+    "tofu",
+    "tracepath",
+    "traceroute",
+    "tree",
+    "velero",
+    "vi",
+    "vim",
+    "virsh",
+    "watch",
+    "wc",
+    "wg",
+    "wget",
+    "which",
+    "while",
+    "yum",
+];
+
+/// Does the text begin with a program that we know, or with what stands before one?
+fn known(text: &str) -> bool {
+    words(text).first().is_some_and(|w| {
+        let name = w.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = name.strip_suffix(".exe").unwrap_or(name);
+        PROGRAMS.contains(&name) || PROMPTED.contains(&name)
+    })
+}
+
 /// Reads a line as a typed command.
 pub fn command(line: &Line<'_>) -> Option<Command> {
     let text = line.text.trim();
@@ -148,18 +246,24 @@ pub fn command(line: &Line<'_>) -> Option<Command> {
 }
 
 /// The host and what follows the prompt: `$ x`, `# x`, `% x`, `❯ x`, `user@host:~$ x`, `[user@host dir]# x`,
-/// `host ~]# x`, `host:~# x`, `PS C:\> x`.
+/// `host ~]# x`, `host:~# x`, `[host] # x`, `host $ x`, `PS C:\> x`, `~ x`; a time of day may stand before it.
 fn prompt(text: &str) -> Option<(Option<String>, &str)> {
     for mark in ["$ ", "# ", "% ", "❯ ", "➜ ", "> "] {
         if let Some(rest) = text.strip_prefix(mark) {
-            let rest = rest.trim();
+            let mut rest = rest.trim();
+            // Behind an arrow stands the folder, and what git is on there.
+            if matches!(mark, "❯ " | "➜ ") && !known(rest) {
+                let typed = rest
+                    .match_indices(' ')
+                    .take(4)
+                    .map(|(at, _)| rest.get(at..));
+                let typed = typed.flatten().map(str::trim).find(|t| known(t));
+                rest = typed.unwrap_or(rest);
+            }
             // `# ` also begins a comment and a heading: only a program that we know makes it a prompt.
-            let known = rest
-                .split_ascii_whitespace()
-                .next()
-                .is_some_and(|w| PROGRAMS.contains(&w.rsplit('/').next().unwrap_or_default()));
             let plausible = match mark {
-                "# " | "> " | "% " => known,
+                "# " | "> " => bare(rest),
+                "% " => known(rest),
                 _ => rest
                     .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/' | '"')),
             };
@@ -172,6 +276,20 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
     {
         return Some((None, rest));
     }
+    // Windows, and a shell whose prompt is the folder alone.
+    if let Some((head, rest)) = text.split_once('>') {
+        let head = head.strip_prefix("PS ").unwrap_or(head);
+        let drive = head.get(1..3) == Some(":\\") && head.len() <= 80;
+        if drive && known(rest) {
+            return Some((None, rest.trim()));
+        }
+    }
+    if let Some((folder, rest)) = text.split_once(' ')
+        && (folder == "~" || folder.starts_with("~/"))
+        && known(rest)
+    {
+        return Some((None, rest.trim()));
+    }
     // The prompt ends at the first of these; what stands before it must look like one.
     let (at, mark) = ["$ ", "# ", "]# ", "]$ ", "% "]
         .iter()
@@ -179,6 +297,7 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         .min_by_key(|(at, m)| (*at, std::cmp::Reverse(m.len())))?;
     let head = text
         .get(..at)?
+        .trim()
         .trim_start_matches('[')
         .trim_end_matches(']');
     let rest = text.get(at + mark.len()..)?.trim();
@@ -197,6 +316,7 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         return (named(user) && named(host)).then(|| (Some(host.to_owned()), rest));
     }
     if let Some((host, path)) = place.split_once(':')
+        && place.len() == head.len()
         && named(host)
         && dir(path)
     {
@@ -210,6 +330,7 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         parts.next(),
     ) && named(host)
         && named(user)
+        && user.starts_with(|c: char| c.is_ascii_alphabetic())
     {
         return Some((Some(host.to_owned()), rest));
     }
@@ -219,8 +340,21 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         Some(path) if named(first) && dir(path) && parts.next().is_none() => {
             Some((Some(first.to_owned()), rest))
         }
+        None if clock(first) && known(rest) => Some((None, rest)),
+        // In brackets, or not a comment behind a word.
+        None if named(first)
+            && known(rest)
+            && (text.starts_with('[') || mark != "# " || bare(rest)) =>
+        {
+            Some((Some(first.to_owned()), rest))
+        }
         _ => None,
     }
+}
+
+/// A time of day: `18:02`, `18:02:11`.
+fn clock(text: &str) -> bool {
+    text.contains(':') && text.chars().all(|c| c.is_ascii_digit() || c == ':')
 }
 
 /// What follows the mark of a list's item.
@@ -339,6 +473,23 @@ mod tests {
             ("- kubectl apply -f key.yaml", None, "kubectl"),
             ("2. `systemctl restart k3s`", None, "systemctl"),
             ("/usr/local/bin/k3s check-config", None, "k3s"),
+            ("C:\\> kubectl get pv", None, "kubectl"),
+            ("PS C:\\Users\\ann> kubectl get pv", None, "kubectl"),
+            ("PS C:\\Users\\ann>kubectl get pv", None, "kubectl"),
+            ("[n2] # journalctl -u k3s -n3", Some("n2"), "journalctl"),
+            (
+                "n2 $ for p in 22 6443; do nc -vz n3 $p; done",
+                Some("n2"),
+                "for",
+            ),
+            ("18:02  $ kubectl edit cm coredns", None, "kubectl"),
+            ("~ k -n shop get po", None, "k"),
+            ("➜  ~ kubectl get nodes", None, "kubectl"),
+            (
+                "➜  gitops git:(main) ✗ flux get kustomizations",
+                None,
+                "flux",
+            ),
             ("KUBECONFIG=/tmp/x kubectl get nodes", None, "kubectl"),
         ] {
             let got = read(text);
@@ -364,6 +515,10 @@ mod tests {
             "docker: Error response from daemon: x",
             "Mar 10 11:00:00 n1 k3s[1]: x",
             "top of the list",
+            "size > limit",
+            "replicas: 3 # kubectl scale changes it",
+            "see # find out",
+            "I paid 5 $ for it",
         ] {
             if text.starts_with("top") {
                 continue;

@@ -212,6 +212,8 @@ fn by_columns(names: &[String]) -> Option<Kind> {
         "jobs"
     } else if has("PROVISIONER") {
         "sc"
+    } else if has("ATTACHER") && has("ATTACHED") {
+        "volumeattachments"
     } else if has("SERVICE") && has("AVAILABLE") {
         "apiservices"
     } else {
@@ -227,11 +229,19 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
         Some((k, name)) => (kinds::named(k)?, name),
         None => (kind, row.get("NAME")),
     };
-    if name.is_empty() || name.contains(' ') || just_begun(row.get("AGE")) {
+    let plain = name.strip_suffix(" (default)").unwrap_or(name);
+    if plain.is_empty() || plain.contains(' ') || just_begun(row.get("AGE")) {
         return None;
     }
     let mut metadata = Map::new();
-    metadata.insert("name".into(), json!(name.trim_end_matches(" (default)")));
+    metadata.insert("name".into(), json!(plain));
+    if kind.kind == "StorageClass" {
+        let default = (plain != name).to_string();
+        metadata.insert(
+            "annotations".into(),
+            json!({"storageclass.kubernetes.io/is-default-class": default}),
+        );
+    }
     let namespace = match row.get("NAMESPACE") {
         "" => namespace,
         n => n,
@@ -256,6 +266,8 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
         "Service" => service(row),
         "Namespace" => json!({"status": {"phase": row.get("STATUS")}}),
         "APIService" => api_service(row),
+        "StorageClass" => class(row),
+        "VolumeAttachment" => attachment(row),
         "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" => return None,
         _ => other(row)?,
     };
@@ -503,6 +515,24 @@ fn service(row: &Row) -> Value {
         out["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
     }
     out
+}
+
+fn class(row: &Row) -> Value {
+    json!({
+        "provisioner": row.get("PROVISIONER"),
+        "volumeBindingMode": row.get("VOLUMEBINDINGMODE"),
+    })
+}
+
+fn attachment(row: &Row) -> Value {
+    json!({
+        "spec": {
+            "attacher": row.get("ATTACHER"),
+            "nodeName": row.get("NODE"),
+            "source": {"persistentVolumeName": row.get("PV")},
+        },
+        "status": {"attached": row.get("ATTACHED") == "true"},
+    })
 }
 
 /// `AVAILABLE` is `True`, or `False (FailedDiscoveryCheck)`.

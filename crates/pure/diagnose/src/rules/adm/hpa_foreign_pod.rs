@@ -29,7 +29,74 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+const WHY: &str = "It asks for pods by the selector's labels, not by their owner; one without requests stops all scaling.";
+const DONT: &str =
+    "Don't raise the autoscaler's limits: the numbers that it misses are not its own.";
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    of_objects(cx, out);
+    if out.is_empty() {
+        of_words(cx, out);
+    }
+}
+
+/// The autoscaler names a pod without requests, and the rows of that pod and of its neighbours show that it
+/// is a Job's, which carries the labels that the neighbours are found by.
+/// Source: kubernetes `pkg/controller/podautoscaler/replica_calculator.go` (calculatePodRequests).
+fn of_words(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let words = cx.cluster.events.iter().filter(|e| {
+        e.about.kind().starts_with("horizontalpodautoscaler")
+            && e.message.contains("missing request for ")
+    });
+    let mut named = std::collections::BTreeSet::new();
+    for event in words {
+        let Some((_, name)) = event.message.split_once(" of Pod ") else {
+            continue;
+        };
+        let name = name.split([' ', ',', ';']).next().unwrap_or_default();
+        let Some(pod) = cx.cluster.pods.iter().find(|p| p.metadata.name == name) else {
+            continue;
+        };
+        let labels = &pod.metadata.labels;
+        let of_job =
+            labels.contains_key("job-name") || labels.contains_key("batch.kubernetes.io/job-name");
+        // A pod of the Deployment itself, whose ReplicaSet marks it, that shares a label with the stranger.
+        let own = cx.cluster.pods.iter().find(|p| {
+            p.metadata.name != name
+                && p.metadata.labels.contains_key("pod-template-hash")
+                && p.metadata
+                    .labels
+                    .iter()
+                    .any(|(k, v)| labels.get(k) == Some(v))
+        });
+        let Some(own) = own.filter(|_| of_job && named.insert((event.about.clone(), name))) else {
+            continue;
+        };
+        let hpa = event.about.name();
+        out.push(
+            RULE.on(event.about.clone())
+                .title(format!(
+                    "autoscaler {hpa} counts pod {name}, which is a Job's"
+                ))
+                .why(WHY)
+                .term(
+                    82,
+                    "its message names a Job's pod that carries the labels of its own pods",
+                )
+                .cite(cx.event(event, "what it can't compute"))
+                .cite(cx.field(
+                    pod.obj,
+                    "/metadata/labels",
+                    "a Job's pod with the same labels",
+                ))
+                .cite(cx.field(own.obj, "/metadata/labels", "a pod that it is to count"))
+                .advice("Give the other pods labels of their own.")
+                .dont(DONT),
+        );
+    }
+}
+
+fn of_objects(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hpa in &cx.cluster.others {
         let Some(object) = cx
             .cluster
@@ -72,13 +139,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             RULE.on(object.id.clone())
                 .title(format!("autoscaler {} counts pod {}, which is not of {kind} {name}", object.name, pod.metadata.name))
-                .why("It asks for pods by the selector's labels, not by their owner; one without requests stops all scaling.")
+                .why(WHY)
                 .term(if named { 85 } else { 65 }, if named { "its message names a pod of another owner" } else { "a pod of another owner carries the selector's labels and states no requests" })
                 .cite(cx.field(hpa.obj, &format!("/status/conditions/{i}/message"), "what it can't compute"))
                 .cite(cx.field(pod.obj, "/metadata/labels", "the other owner's pod carries the same labels"))
                 .safe("See which pods the selector finds.", command!("kubectl get pods -n {} -l {} -o custom-columns=NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name", object.namespace, w.spec.selector.match_labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")))
                 .advice("Give the other pods labels of their own.")
-                .dont("Don't raise the autoscaler's limits: the numbers that it misses are not its own."),
+                .dont(DONT),
         );
     }
 }

@@ -17,6 +17,8 @@
 //! Do not make the namespace or CRD by hand and leave it at that: the next rebuild stops at the same
 //! place.
 
+use defib_model::fact::Value;
+
 use crate::analysis::kinds::{self, Verdict};
 use crate::analysis::said::{Said, claim, known_gone, said};
 use crate::rules::prelude::*;
@@ -55,7 +57,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(name) = crate::analysis::between(&s.text, "namespaces \"", "\" not found") else {
             continue;
         };
-        let logged = s.who.is_none();
+        // Who asks for the namespace itself, or for what is in it, applies nothing.
+        let asked = |f: &defib_model::fact::Fact| {
+            matches!(&f.value, Value::Error(t) if *t == s.text)
+                && [
+                    " get ",
+                    " describe ",
+                    " delete ",
+                    " logs ",
+                    " exec ",
+                    " edit ",
+                ]
+                .iter()
+                .any(|verb| f.command.contains(verb))
+        };
+        let logged = s.who.is_none() && !cx.cluster.facts.iter().any(asked);
         if !(of_gitops(&s) || logged) {
             continue;
         }

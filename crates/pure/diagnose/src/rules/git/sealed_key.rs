@@ -46,6 +46,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Without the old key: seal every secret again from its real source (defib reseal).")
         .dont("Don't delete any key Secret, old or new: each may be the only one for some secret.");
     f = claim(cx, f, &all.iter().map(|(_, s)| s).collect::<Vec<_>>());
+    if verdict == Verdict::KeyLost {
+        f = f.cite_all(
+            cx.hits("sealed-secrets.new-key")
+                .map(|h| cx.log(h, 0, "the controller found no key and made a new one")),
+        );
+    }
     if verdict == Verdict::Open {
         f = f.undecided("Do other SealedSecrets open? If they do, this one is sealed for another name or namespace; if none does, the key is gone.", "kubectl get sealedsecrets -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,SYNCED:.status.conditions[*].status,SAYS:.status.conditions[*].message", &["sealed-secret-key-lost", "sealed-secret-scope-mismatch"]);
     }

@@ -19,7 +19,7 @@
 
 use defib_model::fact::{Fact, Value};
 
-use crate::analysis::host;
+use crate::analysis::{host, placement};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -27,11 +27,30 @@ pub static RULE: Rule = Rule {
     code: "HST028",
     class: "iommu-unavailable",
     needs: &[],
-    leads_to: &[],
+    leads_to: &[K::PodPending, K::NodeNotReady],
     check,
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let before = out.len();
+    of_hosts(cx, out);
+    // With one host in question: the devices that pods miss are those that it does not hand on, and the one
+    // node that is gone is the machine that waits for them.
+    let [finding] = out.get_mut(before..).unwrap_or_default() else {
+        return;
+    };
+    let mut whole = finding.clone();
+    for pod in placement::lack_device(cx, None) {
+        whole = whole.explains(K::PodPending, &pod);
+    }
+    let gone: Vec<_> = cx.all(K::NodeNotReady).collect();
+    if let [node] = gone.as_slice() {
+        whole = whole.explains(K::NodeNotReady, &node.entity);
+    }
+    *finding = whole;
+}
+
+fn of_hosts(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let spoken = host::by_host(host::lines(
         cx,
         &[

@@ -43,8 +43,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .starts_with("containerd")
         })
         || cx.hits("registry.runtime").next().is_some();
+    let pulls = image::pulls(cx);
     // No pull is shown, but Docker's settings are, of a node that does not use Docker.
-    if containerd && cx.all(K::ImagePullFailing).next().is_none() {
+    if containerd && pulls.is_empty() && cx.all(K::ImagePullFailing).next().is_none() {
         out.push(
             found("-")
                 .title("the settings for a registry were made for Docker, but the pods' runtime is containerd")
@@ -59,7 +60,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let wanted = |w: &Why| matches!(w, Why::Settings | Why::NodeSettings);
-    for pull in image::pulls(cx).into_iter().filter(|p| wanted(&p.why)) {
+    for pull in pulls.into_iter().filter(|p| wanted(&p.why)) {
         // These are containerd's words; Docker does not unpack.
         let unpacks = pull
             .evidence

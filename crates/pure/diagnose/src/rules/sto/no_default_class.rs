@@ -32,9 +32,6 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-/// Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`, syncUnboundClaim.
-const NO_CLASS: &str = "no persistent volumes available for this claim and no storage class is set";
-
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
         let claim = c
@@ -44,7 +41,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let words = storage::said(
             cx,
             &c.entity,
-            &[NO_CLASS],
+            &[binding::NO_CLASS],
             "the controller finds neither a volume nor a class",
         );
         let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());

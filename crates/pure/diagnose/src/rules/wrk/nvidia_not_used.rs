@@ -20,6 +20,7 @@
 
 use defib_model::views::Pod;
 
+use crate::analysis::placement;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -32,7 +33,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let wants: Vec<EntityId> = cx
+    let mut wants: Vec<EntityId> = cx
         .pods(K::PodPending)
         .filter(|(_, p)| {
             p.spec
@@ -41,7 +42,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .any(|c| c.resources.limits.contains_key("nvidia.com/gpu"))
         })
         .map(|(c, _)| c.entity.clone())
+        .chain(placement::lack_device(cx, Some("nvidia.com")))
         .collect();
+    wants.sort();
+    wants.dedup();
     for hit in cx.heard().filter(|h| h.signal.starts_with("nvidia.")) {
         // A row of a table shows neither runtime class nor node.
         let whole = |p: &&Pod| {
