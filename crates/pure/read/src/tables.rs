@@ -15,14 +15,22 @@ use crate::object::{Parsed, View};
 /// equal ones the first in the order of files.
 pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Cluster {
     let mut objects: BTreeMap<EntityId, Parsed> = BTreeMap::new();
-    let mut events: BTreeMap<EntityId, Parsed> = BTreeMap::new();
+    let mut events: BTreeMap<(EntityId, Option<Origin>), Parsed> = BTreeMap::new();
     for one in parsed {
-        let table = if matches!(one.view, View::Event(_)) {
-            &mut events
-        } else {
-            &mut objects
-        };
-        match table.get_mut(&one.object.id) {
+        if matches!(one.view, View::Event(_)) {
+            // Events whose names somebody cut away are as many as there are.
+            let place = one.object.name.is_empty().then_some(one.object.origin);
+            let key = (one.object.id.clone(), place);
+            let newer = |known: &Parsed| {
+                let rank = |p: &Parsed| (p.object.revision, std::cmp::Reverse(p.object.origin));
+                rank(&one) > rank(known)
+            };
+            if events.get(&key).is_none_or(newer) {
+                events.insert(key, one);
+            }
+            continue;
+        }
+        match objects.get_mut(&one.object.id) {
             Some(known) => {
                 // What a command printed shows less than the object; of two prints the longer shows more.
                 let rank = |p: &Parsed| {
@@ -42,7 +50,7 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
                 crate::merge::state(known, &other);
             }
             None => {
-                table.insert(one.object.id.clone(), one);
+                objects.insert(one.object.id.clone(), one);
             }
         }
     }

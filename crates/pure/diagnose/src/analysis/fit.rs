@@ -88,10 +88,14 @@ pub fn stands(
     reason: &Reason,
 ) -> Option<bool> {
     match reason {
-        Reason::NodeSelector => Some(!placement::selects(pod, node)),
+        Reason::NodeSelector => {
+            let stands = !placement::selects(pod, node);
+            (!stands || placement::shows_labels(cx, node)).then_some(stands)
+        }
         Reason::Cordoned => Some(node.spec.unschedulable == Some(true) && !endures_cordon(pod)),
         Reason::Taint(key, _) => {
-            Some(placement::taints(pod, node).any(|t| key.is_empty() || t.key == *key))
+            let stands = placement::taints(pod, node).any(|t| key.is_empty() || t.key == *key);
+            (stands || !placement::is_row(cx, node)).then_some(stands)
         }
         Reason::VolumeAffinity => {
             let claims = pod

@@ -255,9 +255,12 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
         let pod = cx.cluster.pod(&c.entity);
         let waits = |name: &str| {
             pod.is_none_or(|p| {
-                p.statuses().any(|(_, s)| {
-                    s.name == name && s.state.running.is_none() && s.state.terminated.is_none()
-                })
+                let mut statuses = p.statuses().peekable();
+                // A manifest shows none of them.
+                statuses.peek().is_none()
+                    || statuses.any(|(_, s)| {
+                        s.name == name && s.state.running.is_none() && s.state.terminated.is_none()
+                    })
             })
         };
         let mut by_container: BTreeMap<String, Vec<_>> = BTreeMap::new();

@@ -139,8 +139,10 @@ fn one<'a>(cx: &Context<'a>, room: &Room<'_>, c: &Condition) -> Option<Placement
     let primary = scheduling::primary(&clauses)?.reason.clone();
     let meant: Vec<&Node> = pod.map(|p| meant_for(cx, p)).unwrap_or_default();
     let counted = total(&message);
-    let nodes_known =
-        !cx.cluster.nodes.is_empty() && counted.is_none_or(|n| cx.cluster.nodes.len() as u64 >= n);
+    let labelled = !meant.is_empty() || cx.cluster.nodes.iter().all(|n| shows_labels(cx, n));
+    let nodes_known = !cx.cluster.nodes.is_empty()
+        && counted.is_none_or(|n| cx.cluster.nodes.len() as u64 >= n)
+        && labelled;
     let sick_nodes = clauses
         .iter()
         .any(|c| matches!(&c.reason, Reason::Taint(k, _) if scheduling::is_health_taint(k)))
@@ -333,6 +335,16 @@ fn meant_for<'a>(cx: &Context<'a>, pod: &Pod) -> Vec<&'a Node> {
         .iter()
         .filter(|n| selects(pod, n) && volumes.iter().all(|v| reaches(v, n)))
         .collect()
+}
+
+/// Is all that is known of the node a row of a table? It shows no taints, and nothing of what is left.
+pub(super) fn is_row(cx: &Context<'_>, node: &Node) -> bool {
+    cx.cluster.object(node.obj).is_some_and(|o| o.printed) && node.status.allocatable.is_empty()
+}
+
+/// Does the evidence show all labels of the node? Every node carries its name as one.
+pub(super) fn shows_labels(cx: &Context<'_>, node: &Node) -> bool {
+    !is_row(cx, node) || node.metadata.labels.contains_key("kubernetes.io/hostname")
 }
 
 /// What keeps the pod off the nodes that it selects.

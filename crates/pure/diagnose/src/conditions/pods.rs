@@ -355,7 +355,12 @@ fn dns(cx: &mut Context<'_>) {
     ));
 }
 
-/// Evidence may hold events without the pods that they are about.
+/// A manifest, or a few lines of a description, shows nothing of how the pod is.
+fn shows_state(pod: &Pod) -> bool {
+    !pod.status.phase.is_empty() || pod.statuses().next().is_some()
+}
+
+/// Evidence may hold events without the pods that they are about, or without their state.
 fn events_alone(cx: &mut Context<'_>) {
     let cluster = cx.cluster;
     let mut found = Vec::new();
@@ -366,7 +371,7 @@ fn events_alone(cx: &mut Context<'_>) {
             && event.count >= 3;
         if !(event.warning || put_off)
             || event.about.kind() != "pod"
-            || cluster.pod(&event.about).is_some()
+            || cluster.pod(&event.about).is_some_and(shows_state)
         {
             continue;
         }

@@ -93,10 +93,57 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let first = walk.lines.get(at)?;
     let edge = first.indent();
     let (key, name) = pair(&first.text)?;
-    if key != "Name" || name.is_empty() || name.contains(' ') {
-        // `describe` of one kind with "..." for its head: only the events below it are known to be of it.
+    let headed = key == "Name" && !name.is_empty() && !name.contains(' ');
+    // Of one with "..." for its head, or cut by grep, the command tells whose it is.
+    let about = if headed {
+        None
+    } else {
+        Some(walk.described(None)?)
+    };
+    let (nodes, end, events) = lines(walk, at, edge);
+    if nodes.len() < 3 {
         return headless(walk, at);
     }
+    let mut tree = Tree(nodes);
+    let kind = kind_of(walk, &tree)?;
+    let (name, namespace) = match &about {
+        None => (name, tree.get("Namespace").to_owned()),
+        Some(id) => {
+            if kind.kind == "Pod" && !tree.has("Containers") {
+                tree = of_container(tree)?;
+            }
+            (
+                id.name().to_owned(),
+                id.namespace().unwrap_or_default().to_owned(),
+            )
+        }
+    };
+    object(walk, at..end, events, kind, &tree, &name, &namespace)
+}
+
+/// What is said of one container of a pod, as the tree of that pod.
+/// Source: kubectl `pkg/describe/describe.go` (describeContainers).
+fn of_container(tree: Tree) -> Option<Tree> {
+    let edge = tree.0.first().map_or(0, |n| n.indent);
+    let said = ["State", "Last State", "Restart Count", "Image", "Limits"];
+    if !said.iter().any(|key| tree.has(key)) {
+        return None;
+    }
+    let head = |indent, key: &str| Node {
+        indent,
+        key: key.to_owned(),
+        value: String::new(),
+    };
+    let mut nodes = vec![head(0, "Containers"), head(1, super::UNNAMED)];
+    nodes.extend(tree.0.into_iter().map(|n| Node {
+        indent: n.indent.saturating_sub(edge) + 2,
+        ..n
+    }));
+    Some(Tree(nodes))
+}
+
+/// The lines of one description, where it ends, and where its events begin.
+fn lines(walk: &Walk<'_>, at: usize, edge: usize) -> (Vec<Node>, usize, Option<usize>) {
     let mut nodes = Vec::new();
     let mut end = at;
     let mut events = None;
@@ -108,6 +155,11 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             break;
         }
         if line.indent() == edge && line.text.trim() == "Events:" {
+            events = Some(end + 1);
+            break;
+        }
+        // `grep` may have left the rows alone.
+        if end > at && super::events::is_row(&line.text) {
             events = Some(end);
             break;
         }
@@ -129,13 +181,21 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
-    if nodes.len() < 3 {
-        return headless(walk, at);
-    }
-    let tree = Tree(nodes);
-    let kind = kind_of(walk, &tree)?;
-    let namespace = tree.get("Namespace").to_owned();
-    let body = body(kind, &tree);
+    (nodes, end, events)
+}
+
+/// Takes the object that a description shows, and its events.
+fn object(
+    walk: &mut Walk<'_>,
+    lines: std::ops::Range<usize>,
+    events: Option<usize>,
+    kind: Kind,
+    tree: &Tree,
+    name: &str,
+    namespace: &str,
+) -> Option<usize> {
+    let std::ops::Range { start: at, mut end } = lines;
+    let body = body(kind, tree);
     let mut metadata = Map::new();
     metadata.insert("name".into(), json!(name));
     if !kind.cluster && !namespace.is_empty() {
@@ -170,10 +230,10 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         let about = defib_model::EntityId::object(
             kind.kind,
             kind.group(),
-            if kind.cluster { "" } else { &namespace },
-            &name,
+            if kind.cluster { "" } else { namespace },
+            name,
         );
-        end = super::events::read_rows(walk, line + 1, &about).unwrap_or(line + 1);
+        end = super::events::read_rows(walk, line, &about).unwrap_or(line);
     }
     // Of a described pod the scheduler's word stands among its events only.
     let refused = walk

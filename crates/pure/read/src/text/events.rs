@@ -270,6 +270,11 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
         && !heading
 }
 
+/// Is this a row of the events below a description?
+pub(super) fn is_row(text: &str) -> bool {
+    one(text).is_some()
+}
+
 /// One row.
 fn one(text: &str) -> Option<Printed> {
     let mut cells: Vec<String> = Vec::new();

@@ -239,8 +239,20 @@ impl<'t> Walk<'t> {
                         | "--context"
                         | "--kubeconfig"
                         | "-o"
+                        | "--output"
                         | "-l"
+                        | "--selector"
                         | "--field-selector"
+                        | "-L"
+                        | "--label-columns"
+                        | "--sort-by"
+                        | "--tail"
+                        | "--since"
+                        | "-s"
+                        | "--server"
+                        | "--tls-server-name"
+                        | "--token"
+                        | "--as"
                 ) {
                     words.next();
                 }

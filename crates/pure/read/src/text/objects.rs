@@ -25,6 +25,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !table.names.iter().any(|n| n == "NAME") {
         return None;
     }
+    let columns = label_columns(walk);
     let mut end = at + 1;
     while walk.is_output(end) {
         let text = walk.text(end).to_owned();
@@ -32,7 +33,12 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             break;
         }
         let Some(row) = table.row(&text) else { break };
-        if let Some(object) = object(kind, &row, &namespace) {
+        if let Some(mut object) = object(kind, &row, &namespace) {
+            for (key, column) in &columns {
+                if let Some(value) = filled(row.get(column)) {
+                    object["metadata"]["labels"][key] = json!(value);
+                }
+            }
             walk.object(end..end + 1, &object);
         }
         end += 1;
@@ -42,6 +48,24 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         walk.out.listed.push(kind.kind);
     }
     Some(end)
+}
+
+/// Labels that the command shows as columns, each with the column's name.
+/// Source: kubectl `pkg/cmd/get/sorter.go`, `printers/tableprinter.go` (formatLabelHeaders): what stands
+/// behind the slash, in capitals.
+fn label_columns(walk: &Walk<'_>) -> Vec<(String, String)> {
+    let Some(command) = &walk.command else {
+        return Vec::new();
+    };
+    command
+        .option("-L", "--label-columns")
+        .into_iter()
+        .flat_map(|keys| keys.split(','))
+        .map(|key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            (key.to_owned(), name.to_ascii_uppercase())
+        })
+        .collect()
 }
 
 /// The kind and the namespace that the command asked for.
