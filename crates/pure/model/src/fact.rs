@@ -146,6 +146,31 @@ pub enum Value {
     },
     /// Memory in bytes: total, available.
     Memory(u64, u64),
+    /// What came of an attempt to reach something.
+    Reach(Reach),
+}
+
+/// An attempt to reach an address, by a program made for it (`nc`, `ping`, `curl`, `kubectl --server`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reach {
+    /// The host or address that was asked.
+    pub target: String,
+    /// The port, where one was asked.
+    pub port: Option<u16>,
+    /// What came back.
+    pub answer: Answer,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// What was hoped for.
+    #[default]
+    Well,
+    /// Somebody is there, and says that it is not ready, or refuses.
+    Sick,
+    /// Nothing: time ran out, or no way was found.
+    Silent,
 }
 
 /// A row of `df`.

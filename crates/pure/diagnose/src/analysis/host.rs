@@ -78,14 +78,6 @@ impl<'c> Told<'c> {
         })
     }
 
-    /// The first of these lines behind this one in the same log.
-    pub fn next<'l>(&self, lines: &'l [Self]) -> Option<&'l Self> {
-        lines
-            .iter()
-            .filter(|l| l.entry == self.entry && l.line.line > self.line.line)
-            .min_by_key(|l| l.line.line)
-    }
-
     /// The last time that this was heard ahead of this line in the same log, even if it is over: the
     /// number of that line, and its hit.
     pub fn last_heard(&self, cx: &'c Context<'_>, signal: &str) -> Option<(u64, &'c Hit)> {

@@ -86,7 +86,81 @@ pub fn killed(cx: &Context<'_>) -> Vec<Killed> {
             }
         }
     }
+    by_words(cx, &mut out);
     out
+}
+
+/// Of pods whose probes are not in the evidence the events tell what was asked, and the program's own log
+/// where it listens.
+fn by_words(cx: &Context<'_>, out: &mut Vec<Killed>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for kill in cx.cluster.events.iter().filter(|e| e.reason == "Killing") {
+        let Some((who, _)) = kill.message.split_once(" failed liveness probe") else {
+            continue;
+        };
+        let known = |p: &Pod| p.spec.containers.iter().any(|c| c.liveness_probe.is_some());
+        let id = &kill.about;
+        if cx.cluster.pod(id).is_some_and(known) || !seen.insert(id.clone()) {
+            continue;
+        }
+        let fail = cx
+            .cluster
+            .events_of(id)
+            .filter(|e| e.reason == "Unhealthy" && e.count >= 3)
+            .find(|e| {
+                e.message.contains("iveness probe failed")
+                    && e.message.contains("connection refused")
+            });
+        let asked = fail.and_then(|e| {
+            let (_, dialled) = e.message.split_once("dial tcp ")?;
+            let (address, _) = dialled.split_once(": ")?;
+            address.rsplit_once(':')?.1.parse::<i64>().ok()
+        });
+        let (Some(fail), Some(asked)) = (fail, asked) else {
+            continue;
+        };
+        // Its own log, or one that nobody is known to own.
+        let mut listens = Vec::new();
+        let mut evidence = vec![
+            cx.event(fail, "what the probe got"),
+            cx.event(kill, "the kubelet kills the container for it"),
+        ];
+        let own = |e: &Option<EntityId>| e.as_ref().is_none_or(|e| e == id);
+        for hit in cx
+            .heard()
+            .filter(|h| h.signal.starts_with("app.listening") && own(&h.entity))
+        {
+            for (i, line) in hit.lines.iter().enumerate() {
+                if let Some(port) = line.groups.iter().find_map(|g| g.parse::<i64>().ok()) {
+                    listens.push(port);
+                    evidence.push(cx.log(hit, i, "where the program listens"));
+                }
+            }
+        }
+        let (fault, points, because) = match listens.first() {
+            None => continue,
+            Some(_) if listens.contains(&asked) => (
+                Fault::Early,
+                78,
+                format!("the program does listen on port {asked}, only later"),
+            ),
+            Some(other) => (
+                Fault::Endpoint,
+                84,
+                format!("the probe asks port {asked}, and the program listens on {other}"),
+            ),
+        };
+        out.push(Killed {
+            pod: id.clone(),
+            container: who.rsplit(' ').next().unwrap_or_default().to_owned(),
+            fault,
+            points,
+            because,
+            weak: false,
+            patience: 0,
+            evidence,
+        });
+    }
 }
 
 fn one(

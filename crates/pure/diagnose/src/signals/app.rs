@@ -327,7 +327,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         id: "app.listening.on",
         anchor: "istening ",
-        pattern: r##"(?i:listening (?:on|at))\b.*?(?:port |:)(\d{2,5})\b"##,
+        pattern: r##"(?i:listening)\b(?i:.*?\b(?:on|at|port|addr|address)\b).*?(?:port |port=|:)(\d{2,5})\b"##,
         unit: "any program",
         mark: Mark::Progress,
         versions: "",

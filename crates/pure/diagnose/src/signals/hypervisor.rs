@@ -142,11 +142,13 @@ pub static SIGNALS: &[Signal] = &[
         "cloudflare",
         r"(?i)error\D{0,8}(?:1033|530)\b.*cloudflare|cloudflare.*(?:tunnel error|error 1033|error 530)",
     ),
-    way("ping.loss", "packet loss", r"(\d+)(?:\.\d+)?% packet loss"),
+    // A tunnel in use shakes hands every two minutes; nothing passes after three.
+    // Source: the WireGuard protocol's REKEY_AFTER_TIME and REJECT_AFTER_TIME; wireguard-tools `show.c`.
     way(
-        "ping.of",
-        "ping statistics",
-        r"--- (\S+) ping statistics ---",
+        "tunnel.no-handshake",
+        "latest handshake: ",
+        r"latest handshake: (.*\b(?:year|day|hour)s?,? .*ago|(?:[4-9]|\d\d) minutes.* ago)",
     ),
-    way("ping.unreachable", "Destination Host Unreachable", ""),
+    // Source: ipmitool `lib/ipmi_chassis.c`.
+    way("host.power-off", "Chassis Power is off", ""),
 ];

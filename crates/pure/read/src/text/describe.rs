@@ -297,6 +297,8 @@ fn kind_of(walk: &Walk<'_>, tree: &Tree) -> Option<Kind> {
         "job"
     } else if has("Provisioner") {
         "sc"
+    } else if has("Reference") && has("Min replicas") {
+        "hpa"
     } else {
         return None;
     };

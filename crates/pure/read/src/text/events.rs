@@ -325,6 +325,11 @@ fn one(text: &str) -> Option<Printed> {
             warning,
             reason: cells.get(at + 1)?.clone(),
             message: cells.get(at + 3..).unwrap_or_default().join("  "),
+            age: at
+                .checked_sub(1)
+                .and_then(|i| cells.get(i))
+                .cloned()
+                .unwrap_or_default(),
             ..Printed::default()
         });
     }

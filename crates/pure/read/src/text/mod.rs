@@ -11,6 +11,7 @@ mod etcdctl;
 mod events;
 mod host;
 mod objects;
+mod reach;
 mod settings;
 
 use std::ops::Range;
@@ -104,6 +105,7 @@ const FORMS: &[Form] = &[
     events::logged,
     events::rows,
     objects::loose,
+    reach::read,
     bare::read,
     devices::read,
     host::read,

@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
-//! ssh's proxy command that closes, a name of the way in that does not resolve. Where the tunnel's own pod
+//! WireGuard without a handshake for long, ssh's proxy command that closes, a name of the way in that does not resolve. Where the tunnel's own pod
 //! dies in the cluster, the way is only its symptom.
 //!
 //! ## Why it matters
@@ -54,6 +54,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             cx,
             &["tunnel.bare-handshake"],
             "the way in fails before the target",
+        ));
+    }
+    // A tunnel is silent while nobody uses it; who gets no answer through it did.
+    let silent = host::lines(cx, &["kubectl.unable"], "the client gets no answer")
+        .into_iter()
+        .any(|l| {
+            ["i/o timeout", "no route", "deadline"]
+                .iter()
+                .any(|w| l.text.contains(w))
+        });
+    if silent {
+        sure.extend(host::lines(
+            cx,
+            &["tunnel.no-handshake"],
+            "the tunnel's other end has not been heard since",
         ));
     }
     let maybe = host::lines(cx, &["ssh.failed"], "no connection to that host");

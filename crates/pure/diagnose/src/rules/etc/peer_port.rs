@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! Timeouts to port 2380 of a peer that is known to live: its own log is in the evidence, its client
-//! port answers, its node is ready; or a firewall rule that drops 2380.
+//! port answers, its node is ready, another port of it answers; or a firewall rule that drops 2380.
 //!
 //! ## Why it matters
 //! Members that can't talk can't elect a leader or catch up, although every machine is well. Timeouts
@@ -18,6 +18,9 @@
 //! Do not reset or re-create members: nothing is wrong with their data.
 
 use std::collections::BTreeSet;
+
+use defib_model::Evidence;
+use defib_model::fact::{Answer, Fact, Reach, Value};
 
 use crate::analysis::etcd::{self, entity, explain_all};
 use crate::analysis::host::{self, Told, quotes};
@@ -85,7 +88,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .iter()
                 .any(|a| addresses.contains(a.address.as_str()))
     });
+    let tried = tried(cx);
     let points = match (drops.is_empty(), late.is_empty()) {
+        _ if !tried.is_empty() => 88,
         (false, false) => 90,
         (false, true) => 80,
         (true, false) if !answers.is_empty() || both || ready => 75,
@@ -102,6 +107,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .cite_all(quotes(&drops))
         .cite_all(quotes(&late))
         .cite_all(answers)
+        .cite_all(tried)
         .safe(
             "Does the port answer, from each server to each?",
             "nc -zvw3 PEER 2380; nft list ruleset | grep -n 2380; iptables -S | grep -n 2380",
@@ -109,6 +115,27 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Open 2379-2380/tcp between the servers, both ways.")
         .dont("Don't reset or re-create members: their data is well.");
     out.push(explain_all(f, cx));
+}
+
+/// Somebody tried: the peer port of a host does not answer, another port of it does.
+fn tried(cx: &Context<'_>) -> Vec<Evidence> {
+    let tries: Vec<(&Fact, &Reach)> = host::facts(cx, |v| match v {
+        Value::Reach(r) => Some(r),
+        _ => None,
+    })
+    .collect();
+    let shut = |r: &Reach| r.port == Some(2380) && r.answer == Answer::Silent;
+    let open = |r: &Reach, target: &str| {
+        r.target == target && r.port != Some(2380) && r.answer == Answer::Well
+    };
+    let mut out = Vec::new();
+    for (fact, r) in tries.iter().filter(|(_, r)| shut(r)) {
+        if let Some((other, _)) = tries.iter().find(|(_, o)| open(o, &r.target)) {
+            out.push(cx.fact(fact, "the peer port does not answer"));
+            out.push(cx.fact(other, "the host does"));
+        }
+    }
+    out
 }
 
 /// The address of `dial tcp 10.0.0.2:2380: i/o timeout`.

@@ -17,6 +17,8 @@
 //! ## What not to do
 //! Do not restore or reset because of what kubectl says through this address.
 
+use defib_model::fact::{Answer, Fact, Reach, Value};
+
 use crate::analysis::etcd::{self, explain_all};
 use crate::analysis::host::{self, quotes};
 use crate::rules::prelude::*;
@@ -31,6 +33,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    tried(cx, out);
+    if !out.is_empty() {
+        return;
+    }
     let Some(count) = etcd::count(cx).filter(|c| c.voters > 1) else {
         return;
     };
@@ -75,6 +81,54 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .cite_all(sick)
         .cite_all(well)
         .safe("Ask a server that is well.", "kubectl --server=https://WELL:6443 get nodes")
+        .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
+        .dont("Don't reset or restore because of what this address says.");
+    out.push(explain_all(f, cx));
+}
+
+/// Somebody asked server after server: some are ready, one is not, and so is what the client's own
+/// configuration leads to.
+fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let tries: Vec<(&Fact, &Reach)> = host::facts(cx, |v| match v {
+        Value::Reach(r) if r.port != Some(2380) && r.port != Some(2379) => Some(r),
+        _ => None,
+    })
+    .filter(|(f, _)| f.command.contains("readyz") || f.command.contains("livez"))
+    .collect();
+    let well = |(_, r): &&(&Fact, &Reach)| r.answer == Answer::Well && !r.target.is_empty();
+    let Some(good) = tries.iter().find(well) else {
+        return;
+    };
+    let bad = |(_, r): &&(&Fact, &Reach)| r.answer != Answer::Well && r.target != good.1.target;
+    let Some((fact, r)) = tries.iter().find(bad) else {
+        return;
+    };
+    // What was asked without saying where.
+    let own = cx.cluster.facts.iter().find(|f| {
+        let failed = match &f.value {
+            Value::Reach(r) => r.target.is_empty() && r.answer != Answer::Well,
+            Value::Error(text) => {
+                text.contains("ServiceUnavailable")
+                    || text.starts_with("Unable to connect to the server")
+                    || text.contains("was refused")
+            }
+            _ => false,
+        };
+        failed && f.command.contains("kubectl") && !f.command.contains("--server")
+    });
+    let Some(own) = own.filter(|_| !r.target.is_empty()) else {
+        return;
+    };
+    let answering = tries.iter().filter(|t| well(t));
+    let f = RULE
+        .on(EntityId::other("endpoint", &r.target))
+        .title(format!("clients are sent to {}, the server that is not ready; {} is", r.target, good.1.target))
+        .why("The cluster works: only the way in leads to the wrong server.")
+        .term(82, "asked by their own addresses, others are ready and this one is not")
+        .cite(cx.fact(own, "asked by the client's own configuration"))
+        .cite(cx.fact(fact, "this server is not ready"))
+        .cite_all(answering.map(|(f, _)| cx.fact(f, "this one is")))
+        .safe("Ask a server that is well.", command!("kubectl --server=https://{}:6443 get nodes", good.1.target))
         .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
         .dont("Don't reset or restore because of what this address says.");
     out.push(explain_all(f, cx));

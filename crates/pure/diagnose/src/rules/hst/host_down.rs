@@ -19,6 +19,8 @@
 //! to one volume. Do not delete the Node object of a server to tidy up: that removes its etcd
 //! member.
 
+use defib_model::fact::{Answer, Fact, Reach, Value};
+
 use crate::analysis::host;
 use crate::analysis::nodes;
 use crate::rules::prelude::*;
@@ -34,26 +36,33 @@ pub static RULE: Rule = Rule {
 
 /// What a ping says: who answers and who does not. One that is silent while others answer is down.
 fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let heads = host::lines(cx, &["ping.of"], "whom it asked");
-    let losses = host::lines(cx, &["ping.loss"], "how much was lost");
-    let asked: Vec<_> = heads
-        .iter()
-        .filter_map(|h| Some((h, h.next(&losses)?)))
-        .collect();
-    let answered = asked.iter().find(|(_, l)| l.group(0) == "0");
-    for (head, loss) in asked.iter().filter(|(_, l)| l.group(0) == "100") {
-        let id = host::entity(head.group(0));
+    let asked: Vec<(&Fact, &Reach)> = host::facts(cx, |v| match v {
+        Value::Reach(r) if r.port.is_none() && !r.target.is_empty() => Some(r),
+        _ => None,
+    })
+    .collect();
+    let off = host::lines(cx, &["host.power-off"], "the machine has no power");
+    let answered = asked.iter().find(|(_, r)| r.answer == Answer::Well);
+    for (fact, r) in asked.iter().filter(|(_, r)| r.answer == Answer::Silent) {
+        if asked
+            .iter()
+            .any(|(_, o)| o.target == r.target && o.answer == Answer::Well)
+        {
+            continue;
+        }
+        let sure = answered.is_some() || !off.is_empty();
+        let id = host::entity(&r.target);
         let mut finding = RULE
             .on(id.clone())
-            .title(format!("host {} does not answer", head.group(0)))
+            .title(format!("host {} does not answer", r.target))
             .why("The machine or its network is gone; nothing that ran there is known to be alive.")
-            .term(if answered.is_some() { 78 } else { 40 }, "it answers no ping")
-            .cite(head.evidence.clone())
-            .cite(loss.evidence.clone())
-            .cite_all(answered.iter().map(|(h, _)| h.evidence.clone()))
-            .safe("Is it on, and in its network?", command!("ping -c3 {}; arping -c3 {}", head.group(0), head.group(0)))
+            .term(if sure { 78 } else { 40 }, "it answers no ping")
+            .cite(cx.fact(fact, "it answers no ping"))
+            .cite_all(answered.iter().map(|(f, _)| cx.fact(f, "another host does")))
+            .cite_all(off.iter().map(|l| l.evidence.clone()))
+            .safe("Is it on, and in its network?", command!("ping -c3 {}; arping -c3 {}", r.target, r.target))
             .dont("Don't force-delete its pods while you don't know that the machine is off: two copies may write to one volume.");
-        if answered.is_none() {
+        if !sure {
             finding = finding.undecided(
                 "Do its neighbours answer from where you are?",
                 "ping -c3 NEIGHBOUR; kubectl get nodes",

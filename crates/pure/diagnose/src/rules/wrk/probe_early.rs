@@ -42,7 +42,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(owner.clone())
             .key(k.container.clone())
-            .title(format!("the probe of container {} gives up after {} s: {}", k.container, k.patience, k.because))
+            .title(match k.patience {
+                0 => format!("the probe of container {} gives up too early: {}", k.container, k.because),
+                s => format!("the probe of container {} gives up after {s} s: {}", k.container, k.because),
+            })
             .why("The kubelet ends the container on purpose; the program did not fail by itself.")
             .term(k.points, k.because.clone())
             .cite_all(k.evidence)

@@ -1,0 +1,221 @@
+//! What came of attempts to reach something: a port, a host, an API server.
+//!
+//! Sources: netcat-openbsd `netcat.c`, Nmap's ncat, iputils `ping`, curl `lib/connect.c`, Kubernetes'
+//! `/readyz`. Deliberately absent: what the outcome means, and clients that fail in their own logs
+//! (`signals`).
+
+use defib_model::fact::{Answer, Reach, Value};
+
+use super::Walk;
+
+pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = walk.text(at).trim().to_owned();
+    let found = netcat(walk, &text)
+        .or_else(|| ping(walk, at, &text))
+        .or_else(|| ready(walk, &text))?;
+    walk.fact(at..at + 1, Value::Reach(found));
+    // kubectl's words for it are an error too.
+    let error = ["Error", "Unable"].iter().any(|w| text.starts_with(w));
+    (!error).then_some(at + 1)
+}
+
+/// `Connection to 10.0.0.2 6443 port [tcp/*] succeeded!`, `nc: connect to 10.0.0.2 port 2380 (tcp) timed
+/// out: …`, `10.0.0.2 [10.0.0.2] 2380 (?) open`, `Ncat: Connected to 10.0.0.2:6443.`
+fn netcat(walk: &Walk<'_>, text: &str) -> Option<Reach> {
+    let reach = |target: &str, port: &str, answer| {
+        Some(Reach {
+            target: target.to_owned(),
+            port: Some(port.parse().ok()?),
+            answer,
+        })
+    };
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let asked = || {
+        let command = walk.ran("nc").or_else(|| walk.ran("ncat"))?;
+        let [.., target, port] = command.words.as_slice() else {
+            return None;
+        };
+        Some((target.clone(), port.clone()))
+    };
+    match words.as_slice() {
+        ["Connection", "to", target, rest @ .., "succeeded!"] => {
+            // A name is followed by its address in brackets.
+            let port = rest.iter().find(|w| w.parse::<u16>().is_ok())?;
+            reach(target, port, Answer::Well)
+        }
+        ["nc:", "connect", "to", target, rest @ ..] => {
+            let at = rest.iter().position(|w| *w == "port")?;
+            let answer = if text.contains("refused") {
+                Answer::Sick
+            } else {
+                Answer::Silent
+            };
+            reach(target, rest.get(at + 1)?, answer)
+        }
+        [target, address, port, _, "open"] if address.starts_with('[') => {
+            reach(target, port, Answer::Well)
+        }
+        ["Ncat:", "Connected", "to", target] => {
+            let (host, port) = target.trim_end_matches('.').rsplit_once(':')?;
+            reach(host, port, Answer::Well)
+        }
+        ["Ncat:", rest @ ..] => {
+            let (target, port) = asked()?;
+            let answer = match rest {
+                ["Connection", "refused."] => Answer::Sick,
+                ["TIMEOUT."] | ["Connection", "timed", "out."] | ["No", "route", "to", "host."] => {
+                    Answer::Silent
+                }
+                _ => return None,
+            };
+            reach(&target, &port, answer)
+        }
+        _ => None,
+    }
+}
+
+/// `3 packets transmitted, 0 received, 100% packet loss`, of the host that the line above or the command
+/// names.
+fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
+    let (head, _) = text.split_once("% packet loss")?;
+    if !head.contains(" packets transmitted, ") {
+        return None;
+    }
+    let lost: f64 = head.rsplit([' ', ',']).next()?.parse().ok()?;
+    let above = at.checked_sub(1).map(|i| walk.text(i).trim());
+    let named = above
+        .and_then(|t| t.strip_prefix("--- "))
+        .and_then(|t| t.strip_suffix(" ping statistics ---"));
+    let target = match named {
+        Some(name) => name.to_owned(),
+        None => operand(walk, "ping")?,
+    };
+    Some(Reach {
+        target,
+        port: None,
+        answer: if lost >= 100.0 {
+            Answer::Silent
+        } else {
+            Answer::Well
+        },
+    })
+}
+
+/// The first word of the command that is neither an option nor an option's number.
+fn operand(walk: &Walk<'_>, program: &str) -> Option<String> {
+    let command = walk.ran(program)?;
+    let words = command.words.iter().skip(1).take_while(|w| *w != "|");
+    words
+        .filter(|w| !w.starts_with('-') && w.parse::<f64>().is_err())
+        .cloned()
+        .next()
+}
+
+/// What an API server says of itself: `ok` to `/readyz`, or the status that curl prints.
+fn ready(walk: &Walk<'_>, text: &str) -> Option<Reach> {
+    let command = walk.command.as_ref()?;
+    let asks = command.words.iter().find(|w| {
+        ["/readyz", "/livez", "/healthz"]
+            .iter()
+            .any(|p| w.trim_end_matches("?verbose").ends_with(p))
+    })?;
+    let answer = if text == "ok" || text.ends_with(" check passed") {
+        Answer::Well
+    } else if let Some(rest) = text.strip_prefix("HTTP/") {
+        match rest.split(' ').nth(1)? {
+            "200" => Answer::Well,
+            code if code.starts_with('5') => Answer::Sick,
+            _ => return None,
+        }
+    } else if text.starts_with("Error from server (ServiceUnavailable)")
+        || text.ends_with(" check failed")
+    {
+        Answer::Sick
+    } else if text.starts_with("Unable to connect to the server") || text.starts_with("curl: (28)")
+    {
+        Answer::Silent
+    } else {
+        return None;
+    };
+    // kubectl is told where, curl is given the address; without one it is that of the kubeconfig.
+    let url = if asks.contains("://") {
+        asks.as_str()
+    } else {
+        command.option("-s", "--server").unwrap_or_default()
+    };
+    let place = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let place = place.split('/').next().unwrap_or_default();
+    let (target, port) = match place.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (place, None),
+    };
+    Some(Reach {
+        target: target.to_owned(),
+        port,
+        answer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_model::fact::{Answer, Value};
+
+    fn reached(text: &str) -> Vec<(String, Option<u16>, Answer)> {
+        super::super::read(text.as_bytes(), 0)
+            .facts
+            .into_iter()
+            .filter_map(|f| match f.value {
+                Value::Reach(r) => Some((r.target, r.port, r.answer)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn outcomes_are_read() {
+        let of = |t: &str, p, a| vec![(t.to_owned(), p, a)];
+        for (text, wanted) in [
+            (
+                "$ nc -vz cp2 2380\nConnection to cp2 (10.0.0.2) 2380 port [tcp/*] succeeded!\n",
+                of("cp2", Some(2380), Answer::Well),
+            ),
+            (
+                "nc: connect to 10.0.0.2 port 2380 (tcp) timed out: Operation now in progress\n",
+                of("10.0.0.2", Some(2380), Answer::Silent),
+            ),
+            (
+                "nc: connect to 10.0.0.2 port 2380 (tcp) failed: Connection refused\n",
+                of("10.0.0.2", Some(2380), Answer::Sick),
+            ),
+            (
+                "$ ncat -v 10.0.0.2 2380\nNcat: TIMEOUT.\n",
+                of("10.0.0.2", Some(2380), Answer::Silent),
+            ),
+            (
+                "--- n3 ping statistics ---\n3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 2041ms\n",
+                of("n3", None, Answer::Silent),
+            ),
+            (
+                "$ ping -c 1 n4 | tail -2\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\n",
+                of("n4", None, Answer::Well),
+            ),
+            (
+                "$ kubectl --server https://10.0.0.2:6443 get --raw /readyz\nok\n",
+                of("10.0.0.2", Some(6443), Answer::Well),
+            ),
+            (
+                "$ curl -sk https://10.0.0.2:6443/readyz\nok\n",
+                of("10.0.0.2", Some(6443), Answer::Well),
+            ),
+            (
+                "$ kubectl get --raw /readyz\nError from server (ServiceUnavailable): apiserver not ready\n",
+                of("", None, Answer::Sick),
+            ),
+        ] {
+            assert_eq!(reached(text), wanted, "{text}");
+        }
+        for text in ["ok\n", "$ kubectl get pods\nok\n", "nc: getaddrinfo: x\n"] {
+            assert!(reached(text).is_empty(), "{text}");
+        }
+    }
+}
