@@ -56,6 +56,7 @@ pub mod crt {
 pub mod dns {
     pub mod corefile_broken;
     pub mod forward_loop;
+    pub mod packaged_reset;
     pub mod upstream_unreachable;
 }
 /// etcd.
@@ -246,6 +247,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
     Registered { rule: &dns::upstream_unreachable::RULE, source: include_str!("dns/upstream_unreachable.rs") },
     Registered { rule: &dns::corefile_broken::RULE, source: include_str!("dns/corefile_broken.rs") },
+    Registered { rule: &dns::packaged_reset::RULE, source: include_str!("dns/packaged_reset.rs") },
     Registered { rule: &etc::member_removed::RULE, source: include_str!("etc/member_removed.rs") },
     Registered { rule: &etc::tombstone::RULE, source: include_str!("etc/tombstone.rs") },
     Registered { rule: &etc::ghost_member::RULE, source: include_str!("etc/ghost_member.rs") },

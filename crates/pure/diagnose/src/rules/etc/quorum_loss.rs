@@ -173,9 +173,18 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
     let mut evidence = quotes(&elections);
     evidence.extend(quotes(&away));
     evidence.extend(quotes(&waits));
-    let sure = (short && (rounds >= 2 || !waits.is_empty()))
-        || elections.iter().any(|l| l.signal == "etcd.quorum-inactive")
-        || rounds >= 3;
+    // Silence looks the same whether the others are dead or their packets are dropped: a machine that lives
+    // without etcd refuses.
+    let silent = !away.is_empty()
+        && away.iter().all(|l| {
+            ["i/o timeout", "timed out", "deadline exceeded"]
+                .iter()
+                .any(|w| l.text.contains(w))
+        });
+    let sure = !silent
+        && ((short && (rounds >= 2 || !waits.is_empty()))
+            || elections.iter().any(|l| l.signal == "etcd.quorum-inactive")
+            || rounds >= 3);
     let f = found(
         cx,
         "etcd has no leader and finds no majority".to_owned(),
