@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod json;
+pub mod leaves;
 pub mod literals;
 pub mod locate;
 pub mod log;

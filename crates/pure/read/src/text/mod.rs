@@ -9,9 +9,11 @@ mod describe;
 mod devices;
 mod etcdctl;
 mod events;
+mod files;
 mod host;
 mod objects;
 mod settings;
+mod units;
 
 use std::ops::Range;
 
@@ -98,6 +100,8 @@ type Form = fn(&mut Walk<'_>, usize) -> Option<usize>;
 const FORMS: &[Form] = &[
     manifest,
     etcdctl::read,
+    files::read,
+    units::read,
     events::table,
     objects::table,
     describe::read,
