@@ -712,7 +712,13 @@ pub fn all() -> Vec<Canary> {
         one(
             "k3s' configuration",
             "token: canary-0134-Pw\nagent-token: \"canary-0135-Pw\"\ndatastore-endpoint: mysql://k3s:canary-0136-Pw@tcp(db.example:3306)/k3s\netcd-s3-secret-key: canary-0137-Pw\nvpn-auth: \"name=tailscale,joinKey=canary-0138-Pw\"\n",
-            &["canary-0134", "canary-0135", "canary-0136", "canary-0137", "canary-0138"],
+            &[
+                "canary-0134",
+                "canary-0135",
+                "canary-0136",
+                "canary-0137",
+                "canary-0138",
+            ],
         ),
         one(
             "unit's environment file",
