@@ -5,6 +5,7 @@
 //! Deliberately absent: what the facts mean for the cluster.
 
 mod bare;
+mod checks;
 mod describe;
 mod devices;
 mod etcdctl;
@@ -100,6 +101,7 @@ type Form = fn(&mut Walk<'_>, usize) -> Option<usize>;
 const FORMS: &[Form] = &[
     manifest,
     etcdctl::read,
+    checks::read,
     files::read,
     units::read,
     events::table,
@@ -111,6 +113,7 @@ const FORMS: &[Form] = &[
     bare::read,
     devices::read,
     host::read,
+    checks::row,
     settings::read,
 ];
 
