@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod journal;
 pub mod json;
 pub mod leaves;
 pub mod literals;
