@@ -111,7 +111,7 @@ pub struct LogLine {
     pub text: String,
     /// Its own time stamp, if it has a full one.
     pub time: Option<Timestamp>,
-    /// Its time stamp without year and zone, where it has no full one.
+    /// Its time stamp without year and zone, also beside a full one.
     pub local: Option<Local>,
     /// Captured groups of the pattern, in order.
     pub groups: Vec<String>,

@@ -8,16 +8,19 @@ use std::ops::Range;
 
 use defib_model::fact::{Fact, Value};
 
-/// Field and the flag that says the same.
-const FIELDS: &[(&str, &str)] = &[
+/// Fields, each with the flag that says the same.
+type Fields = &'static [(&'static str, &'static str)];
+
+/// Those of kubeadm.
+const FIELDS: Fields = &[
     ("podSubnet", "cluster-cidr"),
     ("serviceSubnet", "service-cidr"),
     ("controlPlaneEndpoint", "control-plane-endpoint"),
     ("advertiseAddress", "advertise-address"),
 ];
 
-/// The same of the kubelet.
-const KUBELET: &[(&str, &str)] = &[
+/// Those of the kubelet.
+const KUBELET: Fields = &[
     ("cgroupDriver", "cgroup-driver"),
     ("clusterDomain", "cluster-domain"),
     ("containerRuntimeEndpoint", "container-runtime-endpoint"),
@@ -28,7 +31,7 @@ const KUBELET: &[(&str, &str)] = &[
     ("staticPodPath", "pod-manifest-path"),
 ];
 /// Where each stands.
-const PLACES: &[(&str, &str, &[(&str, &str)])] = &[
+const PLACES: &[(&str, &str, Fields)] = &[
     ("kubeadm.k8s.io/", "kubeadm's configuration", FIELDS),
     ("kubelet.config.k8s.io/", "kubelet's configuration", KUBELET),
 ];

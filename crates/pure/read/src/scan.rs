@@ -353,10 +353,8 @@ impl Part<'_> {
                 let line = text.get(line_range(text, at)).unwrap_or_default();
                 let head = line.get(..line.len().min(AFTER)).unwrap_or_default();
                 let head = lossy(head);
-                match log::time_of(&head) {
-                    Some(time) => hit.last = hit.last.max(Some(time)),
-                    None => hit.last_local = later(hit.last_local, local_of(&head)),
-                }
+                hit.last = hit.last.max(log::time_of(&head));
+                hit.last_local = later(hit.last_local, local_of(&head));
             }
         }
         self.tail(text, &mut lines, &mut out);
@@ -444,11 +442,7 @@ impl Part<'_> {
             true => exported,
             false => exported.or_else(|| log::time_of(line_said)),
         };
-        let local = match time {
-            Some(_) => None,
-            None if full => None,
-            None => local_of(&head),
-        };
+        let local = if full { None } else { local_of(&head) };
         let number = lines.number(text, line.start);
         let exemplar = (!full).then(|| LogLine {
             line: number,
@@ -538,7 +532,7 @@ fn later(a: Option<Local>, b: Option<Local>) -> Option<Local> {
     }
 }
 
-/// The stamp of a line that has no full one.
+/// The stamp without year and zone, also of a line whose program writes a full one behind it.
 fn local_of(line: &str) -> Option<Local> {
     let (form, month, day, second) = match log::partial_of(line)? {
         log::Partial::Syslog(m, d, s) => (Form::Syslog, m, d, s),

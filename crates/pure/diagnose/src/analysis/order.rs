@@ -2,8 +2,8 @@
 //! printed by their place; where neither holds, nothing that depends on their order may be concluded.
 //!
 //! Times with a zone compare everywhere, between hosts only if they are further apart than clocks are.
-//! Times without a year compare where the same host wrote them in the same form. Deliberately absent: guesses
-//! of years and zones.
+//! Times without a year compare where the same host wrote them in the same form; a line of journald that
+//! holds a full time too has both. Deliberately absent: guesses of years and zones.
 
 use std::cmp::Ordering;
 
