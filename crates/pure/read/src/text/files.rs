@@ -226,6 +226,11 @@ const CONTAINERD: &[&str] = &[
 
 /// containerd's `config.toml`, a template of it, and the `hosts.toml` of a registry.
 fn toml(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let is_table = |l: &str| l.starts_with("[plugins") || l.starts_with("[host.");
+    // Asked before any block is made: `server = ` may begin every line of a text.
+    if !(at..at + HEAD).any(|i| is_table(walk.text(i).trim())) {
+        return None;
+    }
     let block = Block::take(walk, at, |line, _| {
         let line = line.trim();
         line.starts_with(['[', ']', '#', '{', '}', '"', '\''])
@@ -234,9 +239,7 @@ fn toml(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
                 !k.is_empty() && k.chars().all(|c| c.is_ascii_graphic()) && !k.starts_with('-')
             })
     });
-    let table = |l: &str| l.starts_with("[plugins") || l.starts_with("[host.");
-    let heads = block.text.lines().take(HEAD).map(str::trim);
-    if !heads.clone().any(table) {
+    if !block.text.lines().take(HEAD).any(|l| is_table(l.trim())) {
         return None;
     }
     let template = block.text.contains("{{");
