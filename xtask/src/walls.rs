@@ -49,6 +49,7 @@ const PURE_THIRD_PARTY: &[&str] = &[
     "serde",
     "serde_json",
     "thiserror",
+    "toml",
 ];
 
 /// Lines at which a file has to be split.

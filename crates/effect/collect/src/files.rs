@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use defib_formats::sniff;
+use defib_formats::{journal, sniff};
 use defib_model::bundle::Seen;
 use defib_model::report::Gap;
 
@@ -161,7 +161,7 @@ fn foreign(
     let (mut read, mut binary) = (0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            binary.push(Gap::new(format!("file {name}"), no_text(&raw)));
             return Ok(());
         }
         match rest {
@@ -190,14 +190,21 @@ fn foreign(
     Ok((read, left))
 }
 
-const NO_TEXT: &str = "not text; databases are not read yet";
+/// Why it is not taken along.
+fn no_text(head: &[u8]) -> &'static str {
+    if journal::is_own(head) {
+        "a journal in systemd's own form; export it: journalctl --file FILE -o export > journal.export"
+    } else {
+        "not text; databases are not read yet"
+    }
+}
 
-/// Text, also in UTF-16 with its mark.
+/// Text, also in UTF-16 with its mark, and a journal's export whose messages are written by their length.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
     let head = bytes
         .get(..bytes.len().min(HEAD as usize))
         .unwrap_or_default();
-    sniff::looks(head) != sniff::Looks::Binary || wide(head)
+    sniff::looks(head) != sniff::Looks::Binary || wide(head) || journal::is_export(head)
 }
 
 /// Takes one file in, and remembers where it can be read again. The answer is why it could not be read.
@@ -267,7 +274,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>), String> {
         .read_to_end(&mut head)
         .map_err(|e| e.to_string())?;
     if !is_text(&head) {
-        return Err(NO_TEXT.to_owned());
+        return Err(no_text(&head).to_owned());
     }
     let more = meta.len().min(pieces::HELD).saturating_sub(HEAD);
     head.reserve_exact(more as usize + SPARE);
@@ -392,7 +399,7 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
         collection
             .bundle
             .gaps
-            .push(Gap::new("standard input", NO_TEXT));
+            .push(Gap::new("standard input", no_text(&raw)));
         return Ok(());
     }
     let empty = raw.is_empty();
@@ -411,7 +418,7 @@ fn packed_stdin(
     let (size, mut read, mut binary) = (raw.len() as u64, 0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            binary.push(Gap::new(format!("file {name}"), no_text(&raw)));
             return Ok::<(), CollectError>(());
         }
         match rest {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use defib_model::fact::Value;
 use defib_model::report::Note;
 
 use crate::analysis::host;
@@ -101,6 +102,46 @@ const REMARKS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Rows of `k3s check-config` that are not well: a part of the name, a part of what is said, and what to make
+/// of it. Source: k3s `contrib/util/check-config.sh`.
+const CHECKS: &[(&str, &str, &str)] = &[
+    (
+        "sha256sum",
+        "does not match",
+        "k3s' own programs on this machine are not those that it was shipped with",
+    ),
+    (
+        "iptables v1.8.",
+        "(fail)",
+        "this release of iptables spoils rules in nf_tables mode; 1.8.4 and later do not",
+    ),
+    (
+        "Port",
+        "(fail)",
+        "the machine's firewall blocks a port that servers or agents need",
+    ),
+    (
+        "Port",
+        "Required for",
+        "the machine's firewall blocks the port of flannel's backend",
+    ),
+    (
+        "routes",
+        "already routed",
+        "the default ranges of pods or services are routed elsewhere on this machine",
+    ),
+    (
+        "root_maxkeys",
+        "(fail)",
+        "the kernel's limit of keys is low: with many containers the next one does not start",
+    ),
+    (
+        "apparmor",
+        "(fail)",
+        "AppArmor is on and its parser is missing: no profile can be loaded",
+    ),
+];
+
 /// Remarks that one report carries at most.
 const MOST: usize = 8;
 
@@ -121,6 +162,18 @@ pub fn remarks(cx: &Context<'_>) -> Vec<Note> {
                 evidence: vec![cx.log(hit, 0, "the line")],
             })
         })
+        .chain(CHECKS.iter().filter_map(|(name, said, text)| {
+            let mut rows = host::facts(cx, |v| match v {
+                Value::Check(n, false, s) => (n.contains(name) && s.contains(said)).then_some(()),
+                _ => None,
+            });
+            let (fact, ()) = rows.next()?;
+            Some(Note {
+                text: (*text).to_owned(),
+                entity: Some(host::entity(&fact.host)).filter(|h| h.name() != "-"),
+                evidence: vec![cx.fact(fact, "the row")],
+            })
+        }))
         .take(MOST)
         .collect()
 }

@@ -385,8 +385,9 @@ pub(crate) fn heard(cluster: &Cluster) -> Vec<Cow<'_, Hit>> {
             }
             Some(Cow::Owned(Hit {
                 count: own.len() as u64,
-                first: own.iter().find_map(|l| l.time),
-                last: own.iter().rev().find_map(|l| l.time),
+                first: own.iter().filter_map(|l| l.time).min(),
+                last: own.iter().filter_map(|l| l.time).max(),
+                last_local: own.iter().rev().find_map(|l| l.local),
                 lines: own,
                 ..hit.clone()
             }))

@@ -5,7 +5,9 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod journal;
 pub mod json;
+pub mod leaves;
 pub mod literals;
 pub mod locate;
 pub mod log;

@@ -44,6 +44,58 @@ pub fn time_of(line: &str) -> Option<Timestamp> {
     }
 }
 
+/// A time without a zone, and mostly without a year, as a line begins with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// `Nov 21 07:53:16`: month, day, second of the day.
+    Syslog(u8, u8, u32),
+    /// `E1121 07:53:16.759693`.
+    Klog(u8, u8, u32),
+    /// `[Sat Nov 21 07:53:16 2026]`, as `dmesg -T` prints it.
+    Kernel(u8, u8, u32),
+}
+
+/// The partial time stamp at the beginning of a line. The kernel's seconds since it booted are none: they
+/// begin anew with every boot.
+pub fn partial_of(line: &str) -> Option<Partial> {
+    let month = |name: &str| MONTHS.iter().position(|m| *m == name).map(|m| m as u8 + 1);
+    let day = |text: &str| text.parse::<u8>().ok().filter(|d| (1..=31).contains(d));
+    let second = |text: &str| {
+        let mut parts = text.split(['.', ',']).next()?.split(':');
+        let mut next = |below: u32| parts.next()?.parse::<u32>().ok().filter(|n| *n < below);
+        let (hours, minutes, seconds) = (next(24)?, next(60)?, next(61)?);
+        parts
+            .next()
+            .is_none()
+            .then_some(hours * 3600 + minutes * 60 + seconds)
+    };
+    let mut words = line.split_ascii_whitespace();
+    let first = words.next()?;
+    if let Some(named) = month(first) {
+        return Some(Partial::Syslog(
+            named,
+            day(words.next()?)?,
+            second(words.next()?)?,
+        ));
+    }
+    if let Some(weekday) = first.strip_prefix('[')
+        && weekday.len() == 3
+    {
+        let named = month(words.next()?)?;
+        let at = (day(words.next()?)?, second(words.next()?)?);
+        let year = words.next()?.trim_end_matches(']');
+        return (year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
+            .then_some(Partial::Kernel(named, at.0, at.1));
+    }
+    let date = first.strip_prefix(['I', 'W', 'E', 'F'])?;
+    let (named, of) = (date.get(..2)?.parse::<u8>().ok()?, date.get(2..)?);
+    ((1..=12).contains(&named) && of.len() == 2).then_some(Partial::Klog(
+        named,
+        day(of)?,
+        second(words.next()?)?,
+    ))
+}
+
 /// The text of a field of a JSON line, as it is written there.
 fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
     let mut from = 0;
@@ -336,6 +388,39 @@ mod tests {
             "",
         ] {
             assert_eq!(t(partial), None, "{partial}");
+        }
+    }
+
+    #[test]
+    fn partial_stamps_are_read_in_three_forms() {
+        assert_eq!(
+            partial_of("Nov  1 07:53:16 n1 k3s[1]: x"),
+            Some(Partial::Syslog(11, 1, 28_396))
+        );
+        assert_eq!(
+            partial_of("E1121 07:53:16.759693 1 a.go:1] x"),
+            Some(Partial::Klog(11, 21, 28_396))
+        );
+        assert_eq!(
+            partial_of("[Sat Nov 21 07:53:16 2026] EXT4-fs error"),
+            Some(Partial::Kernel(11, 21, 28_396))
+        );
+        for none in [
+            "[ 12.345678] x",
+            "Error 07:53:16",
+            "Nov 41 07:53:16 n",
+            "E1321 07:53:16 x",
+            "May be",
+            "",
+        ] {
+            assert_eq!(partial_of(none), None, "{none}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_has_a_partial_stamp_or_none(line in "[IWEF\\[]?[A-Za-z0-9:. \\[\\]é]{0,40}") {
+            let _ = partial_of(&line);
         }
     }
 

@@ -50,6 +50,58 @@ pub struct Signal {
     pub source: &'static str,
 }
 
+/// How a program writes a time that has no year and no zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// journald and syslog: `Nov 21 07:53:16`.
+    Syslog,
+    /// klog: `E1121 07:53:16.759693`.
+    Klog,
+    /// `dmesg -T`: a year, but the zone of whoever asked.
+    Kernel,
+}
+
+/// A time without year and zone: it orders lines of the same host and form, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// How it is written.
+    pub form: Form,
+    /// Month, from 1.
+    pub month: u8,
+    /// Day of the month, from 1.
+    pub day: u8,
+    /// Second of the day.
+    pub second: u32,
+}
+
+impl Local {
+    /// Seconds since the year began, as if it were a leap year.
+    fn seconds(self) -> i64 {
+        const BEFORE: [i64; 12] = [0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335];
+        let month = BEFORE.get(usize::from(self.month.max(1)) - 1).copied();
+        let days = month.unwrap_or_default() + i64::from(self.day) - 1;
+        days * 86_400 + i64::from(self.second)
+    }
+
+    /// Which of the two is earlier, if they can be compared. December is before January, since no log that
+    /// is looked at spans half a year. In the hours in which clocks are put back an hour counts for nothing.
+    pub fn order(self, other: Self) -> Option<std::cmp::Ordering> {
+        const YEAR: i64 = 366 * 86_400;
+        if self.form != other.form {
+            return None;
+        }
+        let mut apart = self.seconds() - other.seconds();
+        if apart.abs() > YEAR / 2 {
+            apart -= YEAR * apart.signum();
+        }
+        let put_back = |t: Self| matches!(t.month, 3 | 4 | 9 | 10 | 11) && t.second < 4 * 3600;
+        if put_back(self) && put_back(other) && apart != 0 && apart.abs() <= 3600 {
+            return None;
+        }
+        Some(apart.cmp(&0))
+    }
+}
+
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
@@ -59,6 +111,8 @@ pub struct LogLine {
     pub text: String,
     /// Its own time stamp, if it has a full one.
     pub time: Option<Timestamp>,
+    /// Its time stamp without year and zone, also beside a full one.
+    pub local: Option<Local>,
     /// Captured groups of the pattern, in order.
     pub groups: Vec<String>,
 }
@@ -85,10 +139,12 @@ pub struct Hit {
     pub count: u64,
     /// The first five.
     pub lines: Vec<LogLine>,
-    /// Time of the first line that has one.
+    /// The earliest time that is known of its lines.
     pub first: Option<Timestamp>,
-    /// Time of the last line that has one.
+    /// The latest.
     pub last: Option<Timestamp>,
+    /// The latest stamp without year and zone.
+    pub last_local: Option<Local>,
     /// Number of the last such line.
     pub last_line: u64,
 }
@@ -104,4 +160,43 @@ pub struct LogTail {
     pub entry: u32,
     /// Up to five last lines.
     pub lines: Vec<LogLine>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cmp::Ordering::{Equal, Greater, Less};
+
+    fn at(month: u8, day: u8, second: u32) -> Local {
+        Local {
+            form: Form::Syslog,
+            month,
+            day,
+            second,
+        }
+    }
+
+    #[test]
+    fn december_is_before_january() {
+        assert_eq!(at(12, 31, 86_399).order(at(1, 1, 0)), Some(Less));
+        assert_eq!(at(1, 1, 0).order(at(12, 31, 86_399)), Some(Greater));
+        assert_eq!(at(2, 28, 9).order(at(3, 1, 9)), Some(Less));
+        assert_eq!(at(6, 1, 9).order(at(6, 1, 9)), Some(Equal));
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_orders_nothing() {
+        assert_eq!(at(10, 25, 9_000).order(at(10, 25, 9_600)), None);
+        assert_eq!(at(10, 25, 9_000).order(at(10, 25, 43_200)), Some(Less));
+        assert_eq!(at(7, 25, 9_000).order(at(7, 25, 9_600)), Some(Less));
+    }
+
+    #[test]
+    fn forms_may_have_zones_of_their_own() {
+        let klog = Local {
+            form: Form::Klog,
+            ..at(6, 1, 9)
+        };
+        assert_eq!(klog.order(at(6, 1, 10_000)), None);
+    }
 }

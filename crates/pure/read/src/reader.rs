@@ -499,8 +499,7 @@ impl<'s> Reader<'s> {
                 .unwrap_or_default()
         };
         let (kind, version) = (text("kind"), text("apiVersion"));
-        if version.starts_with("kubeadm.k8s.io/") {
-            let facts = crate::kubeadm::settings(index, bytes, doc.source.clone());
+        if let Some(facts) = crate::kubeadm::settings(&version, index, bytes, doc.source.clone()) {
             self.facts.extend(facts);
             return;
         }

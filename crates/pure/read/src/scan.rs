@@ -11,7 +11,7 @@ use aho_corasick::AhoCorasick;
 use defib_formats::literals::Literals;
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
-use defib_model::signal::{Hit, LogLine, LogTail, Signal};
+use defib_model::signal::{Form, Hit, Local, LogLine, LogTail, Signal};
 use rayon::prelude::*;
 use regex::Regex;
 
@@ -272,8 +272,9 @@ impl Scanned {
                     h.count += hit.count;
                     h.lines.extend(hit.lines);
                     h.lines.truncate(EXEMPLARS);
-                    h.first = h.first.or(hit.first);
-                    h.last = hit.last.or(h.last);
+                    h.first = earlier(h.first, hit.first);
+                    h.last = h.last.max(hit.last);
+                    h.last_local = later(h.last_local, hit.last_local);
                     h.last_line = hit.last_line;
                 }
                 None => self.hits.push(hit),
@@ -351,7 +352,9 @@ impl Part<'_> {
             if hit.count > EXEMPLARS as u64 {
                 let line = text.get(line_range(text, at)).unwrap_or_default();
                 let head = line.get(..line.len().min(AFTER)).unwrap_or_default();
-                hit.last = log::time_of(&lossy(head)).or(hit.last);
+                let head = lossy(head);
+                hit.last = hit.last.max(log::time_of(&head));
+                hit.last_local = later(hit.last_local, local_of(&head));
             }
         }
         self.tail(text, &mut lines, &mut out);
@@ -439,11 +442,13 @@ impl Part<'_> {
             true => exported,
             false => exported.or_else(|| log::time_of(line_said)),
         };
+        let local = if full { None } else { local_of(&head) };
         let number = lines.number(text, line.start);
         let exemplar = (!full).then(|| LogLine {
             line: number,
             text: around(said.trim_end_matches('\r'), hit, span),
             time,
+            local,
             groups,
         });
         let i = known.unwrap_or(out.hits.len());
@@ -451,8 +456,9 @@ impl Part<'_> {
             Some(h) => {
                 h.count += 1;
                 h.lines.extend(exemplar);
-                h.first = h.first.or(time);
-                h.last = time.or(h.last);
+                h.first = earlier(h.first, time);
+                h.last = h.last.max(time);
+                h.last_local = later(h.last_local, local);
                 h.last_line = number;
             }
             None => out.hits.push(Hit {
@@ -467,6 +473,7 @@ impl Part<'_> {
                 lines: exemplar.into_iter().collect(),
                 first: time,
                 last: time,
+                last_local: local,
                 last_line: number,
             }),
         }
@@ -489,6 +496,7 @@ impl Part<'_> {
                     line: number,
                     text: around(line.trim_end(), 0, 0..0),
                     time: log::time_of(&line),
+                    local: local_of(&line),
                     groups: Vec::new(),
                 });
             }
@@ -506,6 +514,37 @@ impl Part<'_> {
             });
         }
     }
+}
+
+/// Lines need not stand in the order of their times: `journalctl -r` turns it round.
+fn earlier(a: Option<jiff::Timestamp>, b: Option<jiff::Timestamp>) -> Option<jiff::Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => a.or(b),
+    }
+}
+
+/// The later of two stamps; where they can't be compared, the one further down.
+fn later(a: Option<Local>, b: Option<Local>) -> Option<Local> {
+    match (a, b) {
+        (Some(x), Some(y)) if x.order(y) == Some(std::cmp::Ordering::Greater) => a,
+        _ => b.or(a),
+    }
+}
+
+/// The stamp without year and zone, also of a line whose program writes a full one behind it.
+fn local_of(line: &str) -> Option<Local> {
+    let (form, month, day, second) = match log::partial_of(line)? {
+        log::Partial::Syslog(m, d, s) => (Form::Syslog, m, d, s),
+        log::Partial::Klog(m, d, s) => (Form::Klog, m, d, s),
+        log::Partial::Kernel(m, d, s) => (Form::Kernel, m, d, s),
+    };
+    Some(Local {
+        form,
+        month,
+        day,
+        second,
+    })
 }
 
 /// The text, with what is no UTF-8 made visible.

@@ -32,6 +32,7 @@ pub fn memory<'c>(cx: &'c Context<'_>) -> Memory<'c> {
             "cgroup.required-missing",
             "cgroup.preflight",
             "cgroup.check",
+            "cgroup.built-without",
         ],
         "a program finds no memory control group",
     );

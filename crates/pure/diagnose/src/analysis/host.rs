@@ -14,6 +14,7 @@ use defib_model::id::EntityId;
 use defib_model::signal::{Hit, LogLine};
 use jiff::Timestamp;
 
+use super::order::{self, Moment};
 use crate::context::Context;
 use crate::rule::Finding;
 
@@ -71,10 +72,26 @@ impl<'c> Told<'c> {
         self.line.groups.get(index).map_or("", String::as_str)
     }
 
+    /// When it was said.
+    pub fn moment(&self) -> Moment<'_> {
+        Moment {
+            entry: self.entry,
+            line: self.line.line,
+            host: match self.host.name() {
+                "-" => "",
+                name => name,
+            },
+            time: self.line.time,
+            local: self.line.local,
+        }
+    }
+
     /// Does the same log say one of these behind this line?
     pub fn is_followed(&self, cx: &Context<'_>, signals: &[&str]) -> bool {
         cx.heard().any(|h| {
-            signals.contains(&h.signal) && h.entry == self.entry && h.last_line > self.line.line
+            signals.contains(&h.signal)
+                && h.entry == self.entry
+                && order::is_behind(cx, &Moment::last(h), &self.moment())
         })
     }
 
@@ -111,6 +128,10 @@ pub fn lines<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<To
             if is_over(cx, hit) {
                 continue;
             }
+            let unordered = is_unordered(cx, hit).then(|| {
+                format!("{meaning} (unordered: a good start is logged too, before or behind this)")
+            });
+            let meaning = unordered.as_deref().unwrap_or(meaning);
             let about = hit.entity.as_ref().filter(|_| hit.event);
             let host = match about {
                 Some(e) => node_of(cx, e),
@@ -170,20 +191,32 @@ pub fn by_host(lines: Vec<Told<'_>>) -> BTreeMap<EntityId, Vec<Told<'_>>> {
     out
 }
 
-/// The same log says later that the service came up, and does not say this again.
+/// The host says later that the service came up, and does not say this again.
 fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
     is_followed(cx, UP, hit)
 }
 
-/// Does the same host say one of these later in the same log, and not this again? A file that quotes
-/// several logs is in no order of time: the stamps decide where both have one.
+/// Does the same host say one of these later, and not this again? In another log only a named host is the
+/// same, and only times that compare say later.
 pub fn is_followed(cx: &Context<'_>, signals: &[&str], hit: &Hit) -> bool {
     cx.heard().any(|h| {
         signals.contains(&h.signal)
-            && h.entry == hit.entry
-            && h.host == hit.host
-            && h.last_line > hit.last_line
-            && h.last.zip(hit.last).is_none_or(|(up, down)| up >= down)
+            && is_own(h, hit)
+            && order::is_behind(cx, &Moment::last(h), &Moment::last(hit))
+    })
+}
+
+/// Do both come from one log, or from logs of one host?
+fn is_own(a: &Hit, b: &Hit) -> bool {
+    a.host == b.host && (a.entry == b.entry || !a.host.is_empty())
+}
+
+/// A good start of the same host of which nobody can tell whether it came before or behind this.
+fn is_unordered(cx: &Context<'_>, hit: &Hit) -> bool {
+    cx.heard().any(|h| {
+        UP.contains(&h.signal)
+            && is_own(h, hit)
+            && order::order(cx, &Moment::last(h), &Moment::last(hit)).is_none()
     })
 }
 

@@ -51,6 +51,8 @@ pub enum Why {
     NotYetValid,
     /// The registry can't be reached or its name not be resolved.
     Unreachable,
+    /// A mirror that is asked instead of the registry can't be reached.
+    Mirror,
 }
 
 /// One container without its image.
@@ -64,6 +66,8 @@ pub struct Pull {
     pub why: Why,
     /// What decided beyond the message, in words.
     pub because: String,
+    /// The mirror that was asked; empty unless that is why.
+    pub mirror: String,
     /// Points of the confidence.
     pub points: i32,
     /// What shows it, best first.
@@ -131,6 +135,17 @@ fn host_said(message: &str) -> Option<&str> {
     })
     .map(|h| h.trim_end_matches([':', '.']))
     .filter(|h| h.contains('.') || h.contains(':'))
+}
+
+/// The host of a mirror that was asked and not reached: containerd names the registry itself behind `?ns=`.
+/// Source: containerd `core/remotes/docker/resolver.go` (addNamespace).
+pub fn mirror(message: &str) -> Option<&str> {
+    let (head, rest) = message.split_once("?ns=")?;
+    let url = head.rsplit_once("://")?.1;
+    let host = url.split('/').next()?;
+    let registry = rest.split(['"', '\\', '&', ' ']).next()?;
+    let failed = rest.contains("dial tcp") || rest.contains("no such host");
+    (failed && host != registry && !host.is_empty()).then_some(host)
 }
 
 /// A name that somebody meant to replace.
@@ -288,10 +303,15 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
                     .unwrap_or("-")
                     .to_owned();
             }
+            let asked = messages.iter().find_map(|m| mirror(&m.text));
+            let asked = asked.unwrap_or_default().to_owned();
             let strongest = messages.iter().filter_map(|m| word(&m.text)).min();
-            let Some((why, points, because)) = verdict(cx, pod, &image, strongest) else {
+            let Some((mut why, points, because)) = verdict(cx, pod, &image, strongest) else {
                 continue;
             };
+            if !asked.is_empty() && strongest == Some(Word::Unreachable) {
+                why = Why::Mirror;
+            }
             let (decisive, others): (Vec<_>, Vec<_>) = messages
                 .into_iter()
                 .partition(|m| word(&m.text) == strongest && strongest.is_some());
@@ -313,6 +333,7 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
                 image,
                 why,
                 because,
+                mirror: asked,
                 points,
                 evidence,
             });
@@ -323,12 +344,17 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
         .chain(loose(cx, "said.never-pull", "what came of the pull"))
     {
         let image = parse(super::between(&m.text, "image \"", "\"").unwrap_or_default());
-        if let Some((why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
+        if let Some((mut why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
+            let asked = mirror(&m.text).unwrap_or_default().to_owned();
+            if !asked.is_empty() && word(&m.text) == Some(Word::Unreachable) {
+                why = Why::Mirror;
+            }
             out.push(Pull {
                 pod: m.pod,
                 image,
                 why,
                 because,
+                mirror: asked,
                 points,
                 evidence: vec![m.evidence],
             });

@@ -22,6 +22,7 @@ pub mod links;
 pub mod longhorn;
 pub mod nodes;
 pub mod oom;
+pub mod order;
 pub mod peer;
 pub mod placement;
 pub mod policy;

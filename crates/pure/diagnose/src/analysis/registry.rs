@@ -150,6 +150,23 @@ fn beside(cx: &Context<'_>, keys: &[(String, Evidence)]) -> Vec<(String, Vec<Evi
     out
 }
 
+/// Settings that send pulls to this host.
+pub fn endpoints(cx: &Context<'_>, host: &str) -> Vec<Evidence> {
+    host::facts(cx, |v| match v {
+        Value::Setting { place, name, value }
+            if name == "endpoint" || place.starts_with("hosts.toml ") =>
+        {
+            let url = place.strip_prefix("hosts.toml ").unwrap_or(value);
+            let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+            url.split('/').next()
+        }
+        _ => None,
+    })
+    .filter(|(_, asked)| *asked == host)
+    .map(|(fact, _)| cx.fact(fact, "pulls are sent there"))
+    .collect()
+}
+
 fn note(out: &mut Settings, path: &str, evidence: Evidence) {
     if READ.contains(&path) {
         out.read.push(evidence);

@@ -33,6 +33,7 @@ pub mod cni {
     pub mod backend_conflict;
     pub mod checksum_offload;
     pub mod config_missing;
+    pub mod flannel_iface;
     pub mod host_firewall;
     pub mod metallb;
     pub mod mtu;
@@ -96,6 +97,7 @@ pub mod git {
 /// Hosts and nodes.
 pub mod hst {
     pub mod auto_upgrade;
+    pub mod cgroup_driver;
     pub mod cgroup_view;
     pub mod clock_skew;
     pub mod containerd_store;
@@ -122,6 +124,7 @@ pub mod hst {
 }
 /// Images and registries.
 pub mod img {
+    pub mod mirror_unreachable;
     pub mod name_wrong;
     pub mod node_settings;
     pub mod not_present;
@@ -236,6 +239,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &cni::checksum_offload::RULE, source: include_str!("cni/checksum_offload.rs") },
     Registered { rule: &cni::mtu::RULE, source: include_str!("cni/mtu.rs") },
     Registered { rule: &cni::metallb::RULE, source: include_str!("cni/metallb.rs") },
+    Registered { rule: &cni::flannel_iface::RULE, source: include_str!("cni/flannel_iface.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &crt::token_mismatch::RULE, source: include_str!("crt/token_mismatch.rs") },
@@ -300,6 +304,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::disk_slow::RULE, source: include_str!("hst/disk_slow.rs") },
     Registered { rule: &hst::version_skew::RULE, source: include_str!("hst/version_skew.rs") },
     Registered { rule: &hst::auto_upgrade::RULE, source: include_str!("hst/auto_upgrade.rs") },
+    Registered { rule: &hst::cgroup_driver::RULE, source: include_str!("hst/cgroup_driver.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },
@@ -310,6 +315,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &img::settings_not_read::RULE, source: include_str!("img/settings_not_read.rs") },
     Registered { rule: &img::settings_key::RULE, source: include_str!("img/settings_key.rs") },
     Registered { rule: &img::settings_runtime::RULE, source: include_str!("img/settings_runtime.rs") },
+    Registered { rule: &img::mirror_unreachable::RULE, source: include_str!("img/mirror_unreachable.rs") },
     Registered { rule: &kin::compaction::RULE, source: include_str!("kin/compaction.rs") },
     Registered { rule: &kin::sqlite_locked::RULE, source: include_str!("kin/sqlite_locked.rs") },
     Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },

@@ -96,6 +96,7 @@ pub static SIGNALS: &[Signal] = &[
         r"missing (?:required|optional) cgroups?: .*memory",
     ),
     cgroups("cgroup.preflight", "CGROUPS_MEMORY: missing", ""),
+    cgroups("cgroup.built-without", "CONFIG_MEMCG: missing", ""),
     cgroups(
         "cgroup.check",
         "cgroup memory",

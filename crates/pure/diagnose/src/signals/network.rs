@@ -113,6 +113,16 @@ pub static SIGNALS: &[Signal] = &[
         "default interface",
         r"(?i)(?:failed to get|failed to find|couldn't (?:determine|find)) (?:the )?default interface",
     ),
+    cni(
+        "flannel.iface-missing",
+        "no such network interface",
+        r"(?:unable to find interface|looking up interface|from interface name|interface)(?: ([\w@.-]+))?(?: does not have a correct global unicast ip)?: route ip\+net: no such network interface",
+    ),
+    cni(
+        "flannel.iface-no-address",
+        " for interface ",
+        r"(?:failed to find IPv[46] address|can't find ip) for interface ([\w@.-]+)",
+    ),
     filter(
         "iptables.generation",
         "Could not fetch rule set generation id",

@@ -40,6 +40,18 @@ const fn snapshotter(id: &'static str, anchor: &'static str, pattern: &'static s
     }
 }
 
+const fn cgroups(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "containerd, k3s, kubelet",
+        mark: Mark::Cause,
+        versions: "",
+        source: "runc: libcontainer/specconv/spec_linux.go; kubernetes: pkg/kubelet/cm, pkg/kubelet/dockershim",
+    }
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
     store(
@@ -88,6 +100,16 @@ pub static SIGNALS: &[Signal] = &[
         "snapshotter.plugin",
         "snapshotter.v1.overlayfs",
         r"(?i)failed to load plugin.*snapshotter\.v1\.overlayfs",
+    ),
+    cgroups(
+        "cgroup.driver-path",
+        "expected cgroupsPath to be of format",
+        r"expected cgroupsPath to be of format .*for systemd cgroups, got \x22?([^\x22 ]+)",
+    ),
+    cgroups(
+        "cgroup.driver-differs",
+        "kubelet cgroup driver: ",
+        r"kubelet cgroup driver: \x22?(\w+)\x22? is different from \w+ cgroup driver: \x22?(\w+)",
     ),
     shows("containerd.exited", "containerd exited", ""),
     shows(

@@ -148,7 +148,7 @@ fn count(cuts: &[Cut]) -> BTreeMap<&'static str, u64> {
 
 /// Takes all secrets out.
 pub fn redact(bytes: &[u8]) -> Redacted<'_> {
-    if let Some(text) = wide(bytes) {
+    if let Some(text) = plain(bytes) {
         let (text, taken) = redact_vec(text);
         return Redacted {
             text: Cow::Owned(text),
@@ -178,7 +178,7 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
 
 /// Takes all secrets out of a buffer in its own place: a large file is in memory once, not twice.
 pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) {
-    if let Some(text) = wide(&bytes) {
+    if let Some(text) = plain(&bytes) {
         bytes = text;
     }
     let cuts = cuts(&bytes, 0);
@@ -221,7 +221,12 @@ fn written(mut bytes: Vec<u8>, cuts: &[Cut]) -> Vec<u8> {
     bytes
 }
 
-/// UTF-16, as PowerShell writes it, as UTF-8: nothing could be found in it otherwise.
+/// Text that is written in another way, as text: nothing could be found in it otherwise.
+fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+    wide(bytes).or_else(|| crate::journal::plain(bytes))
+}
+
+/// UTF-16, as PowerShell writes it, as UTF-8.
 fn wide(bytes: &[u8]) -> Option<Vec<u8>> {
     let little = match bytes {
         [0xff, 0xfe, ..] => true,

@@ -178,9 +178,25 @@ fn table() -> Vec<Shape> {
         },
         Shape {
             what: "docker-auth",
-            anchors: &["\"auth\"", "\\\"auth\\\"", "auth:"],
-            pattern: r"[\\\x22]*auth[\\\x22]*\s*:\s*[\\\x22\x27]*([A-Za-z0-9+/=]{12,})",
+            anchors: &["\"auth\"", "\\\"auth\\\"", "auth:", "auth ="],
+            pattern: r"[\\\x22]*auth[\\\x22]*\s*[:=]\s*[\\\x22\x27]*([A-Za-z0-9+/=]{12,})",
             span: 2_000,
+        },
+        Shape {
+            // A flag and its value on two lines of a unit or of a continued command.
+            what: "continued-argument",
+            anchors: &[
+                "token' \\",
+                "token \\",
+                "password' \\",
+                "password \\",
+                "secret-key' \\",
+                "secret-key \\",
+                "vpn-auth' \\",
+                "vpn-auth \\",
+            ],
+            pattern: r"^(?:token|password|secret-key|vpn-auth)\x27?[ \t]+\\\r?\n[ \t]*[\x27\x22]?([^\s\x27\x22\\\-][^\s\x27\x22\\]*)",
+            span: 400,
         },
         Shape {
             what: "netrc",

@@ -31,6 +31,7 @@ pub(super) const WORDS: &[&str] = &[
     "cookie",
     "sig=",
     "authkey",
+    "joinkey",
 ];
 
 /// Ends of names, in lower case and without separators.
@@ -56,6 +57,7 @@ const ENDS: &[&str] = &[
     "accountkey",
     "storagekey",
     "authkey",
+    "joinkey",
     "appkey",
     "hmackey",
     "jwtkey",

@@ -71,7 +71,8 @@ fn uncomment(lines: &mut [Line<'_>]) {
         let printed = below
             && lines
                 .get(at)
-                .filter(|l| !l.text.starts_with('#'))
+                // What stands below a line of a unit is the next file of `systemctl cat`.
+                .filter(|l| !l.text.starts_with('#') && !l.text.starts_with("Exec"))
                 .and_then(command)
                 .is_some_and(|c| !shows_files(&c))
             && lines.get(next).is_some_and(|l| command(l).is_none());

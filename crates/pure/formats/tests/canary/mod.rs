@@ -679,6 +679,57 @@ pub fn all() -> Vec<Canary> {
             "$ echo x | base64 -d\n$canary-0118-Pw\n",
             &["canary-0118"],
         ),
+        one(
+            "registries.yaml",
+            "configs:\n  \"reg.example:5000\":\n    auth:\n      username: puller\n      password: canary-0121-Pw\n      auth: Y2FuYXJ5OjAxMjI=\n      identity_token: canary-0123-Pw\n",
+            &["canary-0121", "Y2FuYXJ5OjAxMjI", "canary-0123"],
+        ),
+        one(
+            "containerd's TOML",
+            "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"reg.example\".auth]\n  username = \"puller\"\n  password = \"canary-0124-Pw\"\n  auth = \"Y2FuYXJ5OjAxMjU=\"\n  identitytoken = \"canary-0126-Pw\"\n",
+            &["canary-0124", "Y2FuYXJ5OjAxMjU", "canary-0126"],
+        ),
+        one(
+            "netplan's wifi",
+            "network:\n  wifis:\n    wlan0:\n      access-points:\n        \"home\":\n          password: \"canary-0127-Pw\"\n",
+            &["canary-0127"],
+        ),
+        one(
+            "netplan's 802.1x",
+            "      auth:\n        key-management: eap\n        identity: me\n        password: canary-0128-Pw\n        client-key-password: canary-0129-Pw\n",
+            &["canary-0128", "canary-0129"],
+        ),
+        one(
+            "unit's environment",
+            "[Service]\nEnvironment=\"K3S_TOKEN=canary-0130-Pw\" \"HTTP_PROXY=http://u:canary-0131-Pw@proxy.example:3128\"\n",
+            &["canary-0130", "canary-0131"],
+        ),
+        one(
+            "unit's arguments over lines",
+            "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--token' \\\n\t'canary-0132-Pw' \\\n\t'--datastore-endpoint=postgres://k3s:canary-0133-Pw@db.example:5432/k3s' \\\n\n",
+            &["canary-0132", "canary-0133"],
+        ),
+        one(
+            "k3s' configuration",
+            "token: canary-0134-Pw\nagent-token: \"canary-0135-Pw\"\ndatastore-endpoint: mysql://k3s:canary-0136-Pw@tcp(db.example:3306)/k3s\netcd-s3-secret-key: canary-0137-Pw\nvpn-auth: \"name=tailscale,joinKey=canary-0138-Pw\"\n",
+            &[
+                "canary-0134",
+                "canary-0135",
+                "canary-0136",
+                "canary-0137",
+                "canary-0138",
+            ],
+        ),
+        one(
+            "unit's environment file",
+            "K3S_TOKEN='canary-0139-Pw'\nK3S_AGENT_TOKEN=canary-0140-Pw\nK3S_DATASTORE_ENDPOINT='mysql://k3s:canary-0141-Pw@tcp(db.example:3306)/k3s'\nAWS_SECRET_ACCESS_KEY=canary-0142-Pw\n",
+            &["canary-0139", "canary-0140", "canary-0141", "canary-0142"],
+        ),
+        one(
+            "hosts.toml",
+            "[host.\"https://mirror.example:5000\"]\n  [host.\"https://mirror.example:5000\".header]\n    authorization = \"Basic Y2FuYXJ5OjAxNDM=\"\n",
+            &["Y2FuYXJ5OjAxNDM"],
+        ),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What programs of a host print: file systems, routes, sockets, modules, units, certificates, clocks.
 //!
 //! Sources: GNU coreutils (df, ls, date), util-linux (lsblk, mount), iproute2, net-tools, procps, kmod,
-//! systemd, OpenSSL `apps/x509.c`, sqlite3's shell, k3s `contrib/util/check-config.sh`.
+//! systemd, OpenSSL `apps/x509.c`, sqlite3's shell.
 //! Deliberately absent: judgement, and forms that nobody pastes.
 
 use defib_model::fact::{Certificate, FileSystem, Route, Value};
@@ -35,7 +35,6 @@ fn one(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
         .or_else(|| clock(walk, text))
         .or_else(|| version(text))
         .or_else(|| database(walk, text))
-        .or_else(|| check(text))
 }
 
 fn percent(text: &str) -> Option<u64> {
@@ -443,27 +442,6 @@ fn database(walk: &Walk<'_>, text: &str) -> Option<Value> {
     .iter()
     .find(|(pragma, _)| lower.contains(pragma))
     .map(|(_, name)| Value::Database((*name).to_owned(), number))
-}
-
-/// A line of `k3s check-config`: `- CONFIG_VXLAN: missing (fail)`, `- cgroup memory: enabled`.
-fn check(text: &str) -> Option<Value> {
-    let rest = text.strip_prefix("- ")?;
-    let (name, state) = rest.split_once(": ")?;
-    let state = state.trim();
-    let good = state.starts_with("enabled")
-        || state.starts_with("good")
-        || state.starts_with("ok")
-        || state.starts_with("available");
-    let bad = state.starts_with("missing")
-        || state.starts_with("nonexistent")
-        || state.contains("(fail)");
-    (good || bad).then(|| {
-        Value::Check(
-            name.trim().to_owned(),
-            good && !state.contains("(fail)"),
-            state.to_owned(),
-        )
-    })
 }
 
 /// `Mem: 7976 1220 …` below `total used free`.

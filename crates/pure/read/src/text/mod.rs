@@ -5,14 +5,17 @@
 //! Deliberately absent: what the facts mean for the cluster.
 
 mod bare;
+mod checks;
 mod describe;
 mod devices;
 mod etcdctl;
 mod events;
+mod files;
 mod host;
 mod objects;
 mod reach;
 mod settings;
+mod units;
 
 use std::ops::Range;
 
@@ -99,6 +102,9 @@ type Form = fn(&mut Walk<'_>, usize) -> Option<usize>;
 const FORMS: &[Form] = &[
     manifest,
     etcdctl::read,
+    checks::read,
+    files::read,
+    units::read,
     events::table,
     objects::table,
     describe::read,
@@ -109,6 +115,7 @@ const FORMS: &[Form] = &[
     bare::read,
     devices::read,
     host::read,
+    checks::row,
     settings::read,
 ];
 

@@ -1,7 +1,7 @@
-//! Settings of programs: flags in commands and units, and the small YAML and environment files of k3s.
+//! Settings of programs: flags in commands and prose, single keys of k3s' configuration, variables.
 //!
 //! A configured file is not the running state; a fact says where the setting was given.
-//! Deliberately absent: containerd's TOML beyond its plain keys.
+//! Deliberately absent: what needs more than one line to be read (`files`, `units`).
 
 use defib_formats::text::Command;
 use defib_model::fact::Value;
@@ -29,7 +29,7 @@ pub(super) fn flags(walk: &mut Walk<'_>, at: usize, command: &Command) {
     if !is_server {
         return;
     }
-    for (name, value) in pairs(&command.words) {
+    for (_, name, value) in pairs(&command.words) {
         walk.fact(
             at..at + 1,
             Value::Setting {
@@ -41,11 +41,11 @@ pub(super) fn flags(walk: &mut Walk<'_>, at: usize, command: &Command) {
     }
 }
 
-/// `--name=value`, `--name value`, `--name`.
-fn pairs(words: &[String]) -> Vec<(String, String)> {
+/// `--name=value`, `--name value`, `--name`, each with the number of its word.
+pub(super) fn pairs(words: &[String]) -> Vec<(usize, String, String)> {
     let mut out = Vec::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
+    let mut words = words.iter().enumerate().peekable();
+    while let Some((at, word)) = words.next() {
         let Some(flag) = word.strip_prefix("--") else {
             continue;
         };
@@ -53,23 +53,40 @@ fn pairs(words: &[String]) -> Vec<(String, String)> {
             Some((n, v)) => (n, v.to_owned()),
             None => {
                 let value = words
-                    .next_if(|w| !w.starts_with('-'))
-                    .cloned()
-                    .unwrap_or_else(|| "true".to_owned());
+                    .next_if(|(_, w)| !w.starts_with('-'))
+                    .map_or_else(|| "true".to_owned(), |(_, w)| w.clone());
                 (flag, value)
             }
         };
         let name = name.trim_matches(['`', '\'']).to_owned();
         if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            out.push((name, value.trim_matches(['`', '\'', '"', '.']).to_owned()));
+            let value = value.trim_matches(['`', '\'', '"', '.']).to_owned();
+            out.push((at, name, value));
         }
     }
     out
 }
 
 /// Keys of `/etc/rancher/k3s/config.yaml` that are worth a fact.
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
+    "advertise-address",
+    "bind-address",
     "cluster-cidr",
+    "cluster-dns",
+    "cluster-domain",
+    "container-runtime-endpoint",
+    "disable-kube-proxy",
+    "egress-selector-mode",
+    "embedded-registry",
+    "flannel-conf",
+    "flannel-external-ip",
+    "node-external-ip",
+    "node-label",
+    "node-taint",
+    "pause-image",
+    "protect-kernel-defaults",
+    "secrets-encryption",
+    "system-default-registry",
     "service-cidr",
     "flannel-backend",
     "flannel-iface",
@@ -91,6 +108,17 @@ const KEYS: &[&str] = &[
     "etcd-snapshot-dir",
     "kubelet-arg",
     "kube-apiserver-arg",
+    "kube-controller-manager-arg",
+    "etcd-arg",
+];
+
+/// Variables of k3s' environment files, and the flags that say the same. Tokens and datastores' addresses
+/// with passwords are none of them.
+const VARIABLES: &[(&str, &str)] = &[
+    ("K3S_URL", "server"),
+    ("K3S_NODE_NAME", "node-name"),
+    ("K3S_DATA_DIR", "data-dir"),
+    ("K3S_CONFIG_FILE", "config"),
 ];
 
 pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
@@ -116,7 +144,7 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         if found.is_empty() {
             return None;
         }
-        for (name, value) in found {
+        for (_, name, value) in found {
             walk.fact(
                 at..at + 1,
                 Value::Setting {
@@ -143,101 +171,32 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         );
         return Some(at + 1);
     }
-    if let Some(end) = registries(walk, at, &text) {
-        return Some(end);
-    }
-    // `HTTP_PROXY=…` in an environment file.
-    if let Some((key, value)) = text
+    let setting = variable(&text)?;
+    walk.fact(at..at + 1, setting);
+    Some(at + 1)
+}
+
+/// `HTTP_PROXY=…` and k3s' own variables, in an environment file or a unit.
+pub(super) fn variable(text: &str) -> Option<Value> {
+    let (key, value) = text
         .trim_start_matches("export ")
         .trim_start_matches("Environment=")
         .trim_matches('"')
-        .split_once('=')
-        && key.len() > 3
+        .split_once('=')?;
+    let proxy = key.len() > 3
         && key.to_ascii_uppercase().ends_with("_PROXY")
-        && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
-    {
-        walk.fact(
-            at..at + 1,
-            Value::Setting {
-                place: "environment".to_owned(),
-                name: key.to_owned(),
-                value: value.trim_matches(['"', '\'']).to_owned(),
-            },
-        );
-        return Some(at + 1);
-    }
-    None
-}
-
-/// The keys below `mirrors:` and `configs:` of `registries.yaml`: the registries as they are named there.
-fn registries(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
-    let part = text
-        .strip_suffix(':')
-        .filter(|p| matches!(*p, "mirrors" | "configs"))?
-        .to_owned();
-    let own = walk.lines.get(at)?.indent();
-    let mut inner = None;
-    let mut key_now = String::new();
-    let mut end = at + 1;
-    while walk.is_output(end) {
-        let indent = walk.lines.get(end)?.indent();
-        if indent <= own {
-            break;
-        }
-        let line = walk.text(end).trim().to_owned();
-        // What stands below the key: the addresses that are asked instead, and that TLS is spoken of.
-        let below = line
-            .strip_prefix("- ")
-            .filter(|_| part == "mirrors")
-            .map(|url| ("endpoint", url.trim_matches(['"', '\'']).to_owned()))
-            .or_else(|| (line == "tls:").then(|| ("tls", "true".to_owned())));
-        if let Some((name, value)) = below.filter(|_| !key_now.is_empty()) {
-            let setting = Value::Setting {
-                place: format!("registries.yaml {key_now}"),
-                name: name.to_owned(),
-                value,
-            };
-            walk.fact(end..end + 1, setting);
-        }
-        if *inner.get_or_insert(indent) == indent
-            && let Some(key) = line.strip_suffix(':')
-        {
-            let value = key.trim_matches(['"', '\'']).to_owned();
-            key_now.clone_from(&value);
-            let setting = Value::Setting {
-                place: "registries.yaml".to_owned(),
-                name: part.clone(),
-                value,
-            };
-            walk.fact(end..end + 1, setting);
-        }
-        end += 1;
-    }
-    (end > at + 1).then_some(end)
+        && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+    let own = VARIABLES.iter().find(|(k, _)| *k == key).map(|(_, n)| *n);
+    Some(Value::Setting {
+        place: "environment".to_owned(),
+        name: own.or(proxy.then_some(key))?.to_owned(),
+        value: value.trim_matches(['"', '\'']).to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use defib_model::fact::Value;
-
-    #[test]
-    fn registries_are_read_by_their_keys() {
-        let text = "$ cat /etc/rancher/k3s/registries.yaml\nmirrors:\n  docker.io:\n    endpoint:\n      - \"https://mirror.example:5000\"\nconfigs:\n  \"mirror.example:5000\":\n    tls:\n      ca_file: /etc/ca.crt\n";
-        let facts = super::super::read(text.as_bytes(), 0).facts;
-        let keys: Vec<_> = facts
-            .iter()
-            .filter_map(|f| match &f.value {
-                Value::Setting { place, name, value } if place == "registries.yaml" => {
-                    Some((name.as_str(), value.as_str()))
-                }
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            keys,
-            [("mirrors", "docker.io"), ("configs", "mirror.example:5000")]
-        );
-    }
 
     #[test]
     fn flags_are_read_in_all_places() {

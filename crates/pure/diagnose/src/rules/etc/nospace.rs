@@ -22,6 +22,7 @@ use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all};
 use crate::analysis::host::{self, facts_anywhere, quotes};
+use crate::analysis::order::{self, Moment};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -53,7 +54,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // k3s takes the alarm back as it starts, where there is room again.
     let disarmed = |l: &host::Told<'_>| {
         cx.hits("k3s.nospace-disarmed")
-            .any(|h| cx.log(h, 0, "").file == l.evidence.file && h.last_line > l.evidence.line)
+            .any(|h| h.entry == l.entry && order::is_behind(cx, &Moment::last(h), &l.moment()))
     };
     let lines: Vec<_> = lines.into_iter().filter(|l| !disarmed(l)).collect();
     let mut evidence = quotes(&lines);

@@ -20,6 +20,7 @@
 //! those with volumes may be running twice later.
 
 use crate::analysis::nodes;
+use crate::analysis::order::{self, Moment};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -83,9 +84,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// No node is in the evidence, but the controller's own log is.
 fn heard(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("kcm.all-nodes-not-ready") {
-        let over = cx
-            .hits("kcm.some-nodes-ready")
-            .any(|h| h.entry == hit.entry && h.last_line > hit.last_line);
+        let over = cx.hits("kcm.some-nodes-ready").any(|h| {
+            h.entry == hit.entry && order::is_behind(cx, &Moment::last(h), &Moment::last(hit))
+        });
         if over {
             continue;
         }

@@ -72,6 +72,9 @@ const NEEDED: &[&str] = &[
     "rbd",
 ];
 
+/// Options that make a part of the kernel and no module; what their want means, other rules say.
+const NO_MODULES: &[&str] = &["CONFIG_MEMCG"];
+
 /// Ends of the releases of Ubuntu's kernels.
 const UBUNTU: &[&str] = &["-generic", "-raspi", "-aws", "-azure", "-gcp", "-kvm"];
 
@@ -88,7 +91,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let asked: Vec<_> = host::facts(cx, |v| match v {
         Value::ModuleMissing(m) if NEEDED.contains(&m.as_str()) => Some(m.clone()),
         Value::Check(name, false, said)
-            if said.contains("(fail)") && name.starts_with("CONFIG_") =>
+            if said.contains("(fail)")
+                && name.starts_with("CONFIG_")
+                && !NO_MODULES.contains(&name.as_str()) =>
         {
             Some(name.clone())
         }
@@ -133,6 +138,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
+        finding = finding.cite_all(optional(cx, &module));
         out.push(finding.cite_all(release(cx, host)));
     }
     if !hosts.is_empty() {
@@ -151,6 +157,35 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(release(cx, &host)),
         );
     }
+}
+
+/// Options of the kernel that make modules, where their names differ.
+const OPTIONS: &[(&str, &str)] = &[
+    ("br_netfilter", "CONFIG_BRIDGE_NETFILTER"),
+    ("iptable_nat", "CONFIG_IP_NF_NAT"),
+    ("iptable_filter", "CONFIG_IP_NF_FILTER"),
+    ("overlay", "CONFIG_OVERLAY_FS"),
+    ("vxlan", "CONFIG_VXLAN"),
+];
+
+/// A check that calls the option of this module missing. `k3s check-config` counts some as optional that a
+/// choice needs (vxlan, overlay); where the kernel refuses, they are not.
+fn optional(cx: &Context<'_>, module: &str) -> Option<Evidence> {
+    let matched = format!(
+        "CONFIG_NETFILTER_XT_MATCH_{}",
+        module.trim_start_matches("xt_").to_ascii_uppercase()
+    );
+    let option = OPTIONS
+        .iter()
+        .find(|(m, _)| *m == module)
+        .map_or(matched.as_str(), |(_, o)| *o)
+        .to_owned();
+    host::facts(cx, |v| match v {
+        Value::Check(name, false, said) if !said.contains("(fail)") => Some(name),
+        _ => None,
+    })
+    .find(|(_, name)| **name == option)
+    .map(|(fact, _)| cx.fact(fact, "the kernel was built without it"))
 }
 
 fn module_of(line: &Told) -> String {
