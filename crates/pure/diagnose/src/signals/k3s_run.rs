@@ -211,6 +211,14 @@ pub static SIGNALS: &[Signal] = &[
         "k3s: pkg/deploy/controller.go",
     ),
     signal(
+        "k3s.uninstall-skipped",
+        "k3s services installed, skipping uninstall",
+        "",
+        "k3s",
+        Mark::Symptom,
+        "k3s: install.sh (create_uninstall)",
+    ),
+    signal(
         "k3s.manifest-applied",
         "Applied manifest at ",
         r#"Applied manifest at \\?"\S*/server/manifests/([\w-]+)"#,

@@ -66,6 +66,25 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains_observed(cx, TROUBLES, &host);
         out.push(f);
     }
+    // The uninstall left everything, and the start after it takes up what it finds.
+    for skipped in host::lines(cx, &["k3s.uninstall-skipped"], "the uninstall left the data") {
+        let Some(found) = host::lines(
+            cx,
+            &["k3s.etcd-existing"],
+            "it takes up the data that it finds",
+        )
+        .into_iter()
+        .find(|l| l.entry == skipped.entry && l.line.line > skipped.line.line) else {
+            continue;
+        };
+        out.push(
+            about(&found.host)
+                .term(78, "nothing was uninstalled, and the new start goes on with what was left")
+                .cite(skipped.evidence)
+                .cite(found.evidence)
+                .explains_observed(cx, TROUBLES, &found.host),
+        );
+    }
     // A list without this server's name and address: data of another server, or one that was taken out.
     for (host, lines) in host::by_host(host::lines(
         cx,
