@@ -161,7 +161,7 @@ fn foreign(
     let (mut read, mut binary) = (0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            binary.push(Gap::new(format!("file {name}"), sniff::no_text(&raw)));
             return Ok(());
         }
         match rest {
@@ -169,6 +169,7 @@ fn foreign(
             Some(rest) => {
                 let mut pieces = Pieces::new(raw, rest);
                 collection.take_pieces(name, asked(), |held| pieces.more(held), |_| {})?;
+                collection.bundle.gaps.extend(pieces.gaps(name, name));
             }
         }
         collection.store.places.push(Place::Packed {
@@ -189,8 +190,6 @@ fn foreign(
     collection.bundle.gaps.extend(gaps);
     Ok((read, left))
 }
-
-const NO_TEXT: &str = "not text; databases are not read yet";
 
 /// Text, also in UTF-16 with its mark.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
@@ -236,10 +235,8 @@ fn file(
         path: path.to_owned(),
         blake3,
     });
-    if let Some(e) = pieces.broken {
-        let gap = Gap::new(format!("the end of {id}"), e.to_string());
-        collection.bundle.gaps.push(gap);
-    }
+    let gaps = pieces.gaps(id, &format!("the end of {id}"));
+    collection.bundle.gaps.extend(gaps);
     Ok(Ok(()))
 }
 
@@ -267,7 +264,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>), String> {
         .read_to_end(&mut head)
         .map_err(|e| e.to_string())?;
     if !is_text(&head) {
-        return Err(NO_TEXT.to_owned());
+        return Err(sniff::no_text(&head));
     }
     let more = meta.len().min(pieces::HELD).saturating_sub(HEAD);
     head.reserve_exact(more as usize + SPARE);
@@ -371,14 +368,10 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
             |piece| first.keep(piece),
         )?;
         collection.store.places.append(&mut first.places);
-        let seen = if let Some(e) = pieces.broken {
-            let gap = Gap::new("the end of standard input", e.to_string());
-            collection.bundle.gaps.push(gap);
-            Seen::Part
-        } else {
-            Seen::All
-        };
-        collection.seen(seen);
+        let gaps = pieces.gaps("standard input", "the end of standard input");
+        let whole = gaps.is_empty();
+        collection.bundle.gaps.extend(gaps);
+        collection.seen(if whole { Seen::All } else { Seen::Part });
         return Ok(());
     }
     input
@@ -392,7 +385,7 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
         collection
             .bundle
             .gaps
-            .push(Gap::new("standard input", NO_TEXT));
+            .push(Gap::new("standard input", sniff::no_text(&raw)));
         return Ok(());
     }
     let empty = raw.is_empty();
@@ -411,7 +404,7 @@ fn packed_stdin(
     let (size, mut read, mut binary) = (raw.len() as u64, 0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), NO_TEXT));
+            binary.push(Gap::new(format!("file {name}"), sniff::no_text(&raw)));
             return Ok::<(), CollectError>(());
         }
         match rest {
@@ -429,6 +422,7 @@ fn packed_stdin(
                     |piece| first.keep(piece),
                 )?;
                 collection.store.places.append(&mut first.places);
+                collection.bundle.gaps.extend(pieces.gaps(name, name));
             }
         }
         read += 1;

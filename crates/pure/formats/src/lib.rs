@@ -9,6 +9,7 @@ pub mod json;
 pub mod literals;
 pub mod locate;
 pub mod log;
+pub mod plain;
 pub mod redact;
 pub mod sniff;
 pub mod text;

@@ -108,7 +108,7 @@ impl<'s> Reader<'s> {
             sniff::Looks::Empty => {}
             sniff::Looks::Binary => self.gaps.push(Gap::new(
                 format!("file {}", entry.id),
-                "not text; databases and archives are not read yet",
+                sniff::no_text(bytes),
             )),
             sniff::Looks::Json => self.json(index, entry, bytes),
             sniff::Looks::Yaml => self.yaml(index, entry, bytes),
