@@ -4,6 +4,7 @@
 //! label. Everything in an archive is hostile: number, size, depth and ratio have caps, and what is left
 //! out is a gap. Deliberately absent: our own bundle (`archive`), and passwords.
 
+use std::collections::BTreeSet;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Component, Path};
 
@@ -215,6 +216,8 @@ impl<'e, E> Unpack<'e, E> {
                 return Ok(false);
             }
         };
+        let mut names = BTreeSet::new();
+        let mut links = Vec::new();
         for entry in entries {
             if self.full {
                 return Ok(false);
@@ -226,6 +229,7 @@ impl<'e, E> Unpack<'e, E> {
                         format!("the rest of {label}"),
                         format!("the archive is damaged or cut off: {e}"),
                     );
+                    self.links(&names, links, below);
                     return Ok(false);
                 }
             };
@@ -235,23 +239,57 @@ impl<'e, E> Unpack<'e, E> {
                 continue;
             }
             if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
-                let what = if kind.is_symlink() || kind.is_hard_link() {
-                    "a link; links are not followed"
+                if kind.is_symlink() || kind.is_hard_link() {
+                    let target = entry.link_name_bytes().unwrap_or_default();
+                    let target = String::from_utf8_lossy(&target).into_owned();
+                    let folder = if kind.is_symlink() { name.as_str() } else { "" };
+                    links.push((inside(folder, &target), name));
                 } else {
-                    "neither a file nor a folder"
-                };
-                self.gap(format!("{below}{}", shown(&name)), what);
+                    self.gap(
+                        format!("{below}{}", shown(&name)),
+                        "neither a file nor a folder",
+                    );
+                }
                 continue;
             }
             match safe(&name) {
-                Some(name) => self.entry(entry, &format!("{below}{name}"), depth)?,
+                Some(name) => {
+                    self.entry(entry, &format!("{below}{name}"), depth)?;
+                    names.insert(name);
+                }
                 None => self.gap(
                     format!("{below}{}", shown(&name)),
                     "its name leads out of the archive; it was not read",
                 ),
             }
         }
+        self.links(&names, links, below);
         Ok(true)
+    }
+
+    /// What a link leads to is read where it stands; one that leads elsewhere is a gap.
+    fn links(
+        &mut self,
+        names: &BTreeSet<String>,
+        links: Vec<(Option<String>, String)>,
+        below: &str,
+    ) {
+        for (target, name) in links {
+            let held = target.is_some_and(|t| {
+                let within = format!("{t}/");
+                names.contains(&t)
+                    || names
+                        .range(within.clone()..)
+                        .next()
+                        .is_some_and(|n| n.starts_with(&within))
+            });
+            if !held {
+                self.gap(
+                    format!("{below}{}", shown(&name)),
+                    "a link; links are not followed",
+                );
+            }
+        }
     }
 
     fn zip<R: Read + Seek>(
@@ -466,9 +504,34 @@ fn safe(name: &str) -> Option<String> {
     (!parts.is_empty() && parts.len() < 64).then(|| parts.join("/"))
 }
 
+/// Where the link of this name leads, if it stays inside.
+fn inside(name: &str, target: &str) -> Option<String> {
+    let mut parts: Vec<&str> = name.split('/').filter(|p| !matches!(*p, "" | ".")).collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "." => {}
+            "" if !target.starts_with('/') => {}
+            ".." => drop(parts.pop()?),
+            "" => return None,
+            part => parts.push(part),
+        }
+    }
+    safe(&parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_lead_somewhere() {
+        let lead = |name, target| inside(name, target);
+        assert_eq!(lead("b/logs/a.log", "../pods/x.log").as_deref(), Some("b/pods/x.log"));
+        assert_eq!(lead("", "./b/pods/x.log").as_deref(), Some("b/pods/x.log"));
+        assert_eq!(lead("b/a.log", "../../x"), None);
+        assert_eq!(lead("b/a.log", "/etc/passwd"), None);
+    }
 
     #[test]
     fn names_stay_inside() {

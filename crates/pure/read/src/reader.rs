@@ -39,6 +39,8 @@ pub(crate) struct List {
     pub complete: bool,
     /// The folder that `cluster-info dump` names after the namespace, for typed lists.
     pub folder: String,
+    /// The name of the file, which Troubleshoot names after the namespace, without its ending.
+    pub file: String,
     /// True when the question covered all namespaces.
     pub asked_whole: bool,
 }
@@ -118,6 +120,7 @@ impl<'s> Reader<'s> {
 
     /// Text that may be anything: a transcript, a paste, a log.
     fn text(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        self.gaps.extend(crate::unread::gaps(&entry.id, bytes));
         let taken = crate::text::read(bytes, index);
         let log = self.printed(index, entry, bytes, taken);
         self.scanned.push(log.finish());
@@ -580,7 +583,9 @@ impl<'s> Reader<'s> {
         list.kind = match (typed, kinds.as_slice()) {
             (Some(kind), _) => {
                 let mut path = entry.id.rsplit('/');
-                path.next();
+                let file = path.next().unwrap_or_default();
+                let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+                list.file = stem.to_owned();
                 list.folder = path.next().unwrap_or_default().to_owned();
                 kind
             }
@@ -729,8 +734,14 @@ impl<'s> Reader<'s> {
             ));
         }
         let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
+        let namespaces: BTreeSet<&str> = self
+            .parsed
+            .iter()
+            .filter(|p| p.object.kind == "Namespace")
+            .map(|p| p.object.name.as_str())
+            .collect();
         for list in &self.lists {
-            crate::coverage::note(list, &mut listed);
+            crate::coverage::note(list, &namespaces, &mut listed);
         }
         self.name_logs();
         self.name_whole();

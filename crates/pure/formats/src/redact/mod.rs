@@ -6,6 +6,7 @@
 //! value can be told from a lost one. Deliberately absent: any memory of what was taken out.
 
 mod base64;
+mod exported;
 mod manifests;
 mod names;
 mod nested;
@@ -88,6 +89,7 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
         cuts = objects::cuts(bytes, &marks);
         manifests::cuts(bytes, &marks, &mut cuts);
     }
+    exported::cuts(bytes, &mut cuts);
     cuts.extend(shapes::cuts(bytes));
     nested::cuts(bytes, level, &mut cuts);
     for cut in &mut cuts {
