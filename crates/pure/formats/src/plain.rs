@@ -1,4 +1,5 @@
-//! Bytes as the text that they are: UTF-16, zeros where text should be, and line ends of old systems.
+//! Bytes as the text that they are: UTF-16, zeros where text should be, line ends of old systems and
+//! spaces of web pages.
 //!
 //! A crash leaves holes of zeros in a log, a copy pads its end with them, and PowerShell writes UTF-16,
 //! marked or behind somebody else's lines. Without this the whole file would be no text, and a secret with
@@ -6,6 +7,9 @@
 
 /// Bytes that tell whether a text is UTF-16 without its mark.
 const HEAD: usize = 4096;
+
+/// A hard space, in UTF-8.
+const HARD: &[u8] = b"\xc2\xa0";
 
 /// The zeros in a text that is not UTF-16: something stood there, or was written by somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,10 @@ pub fn without_zeros(bytes: &mut Vec<u8>, start: usize) -> Option<Zeros> {
 
 /// Does the text stand there as it is to be read?
 pub fn is_plain(bytes: &[u8]) -> bool {
-    wide(bytes).is_none() && memchr::memchr(0, bytes).is_none() && !is_without_lines(bytes)
+    wide(bytes).is_none()
+        && memchr::memchr(0, bytes).is_none()
+        && !is_without_lines(bytes)
+        && !memchr::memmem::find_iter(bytes, HARD).any(|at| is_indent(bytes, at))
 }
 
 /// The text: UTF-8 as far as it can be, without zeros, in lines.
@@ -85,7 +92,38 @@ pub fn plain(mut bytes: Vec<u8>) -> Vec<u8> {
             *byte = b'\n';
         }
     }
+    if memchr::memmem::find(&bytes, HARD).is_some() {
+        bytes = soft(&bytes);
+    }
     bytes
+}
+
+/// Spaces for the hard ones that a web page or a word processor indents with: YAML knows only the former.
+fn soft(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        let mut rest = line;
+        loop {
+            if let Some(behind) = rest.strip_prefix(HARD) {
+                out.push(b' ');
+                rest = behind;
+            } else if let Some(behind) = rest.strip_prefix(b" ") {
+                out.push(b' ');
+                rest = behind;
+            } else {
+                break;
+            }
+        }
+        out.extend_from_slice(rest);
+    }
+    out
+}
+
+/// Is there nothing but indentation in front of this, on its line?
+fn is_indent(bytes: &[u8], at: usize) -> bool {
+    let head = bytes.get(at.saturating_sub(HEAD)..at).unwrap_or_default();
+    let line = memchr::memrchr(b'\n', head).map_or(head, |i| head.get(i + 1..).unwrap_or_default());
+    line.iter().all(|b| b" \xc2\xa0".contains(b))
 }
 
 /// Ends of lines are `\r` alone, as old systems and some serial consoles write them.
@@ -174,6 +212,15 @@ mod tests {
         .concat();
         assert!(zeros(&mixed).unwrap().between);
         assert!(plain(mixed).ends_with(b"\nwritten by PowerShell\n"));
+    }
+
+    #[test]
+    fn indentation_is_made_of_spaces() {
+        let hard = "a:\n\u{a0} b: c\u{a0}d\n";
+        assert!(!is_plain(hard.as_bytes()));
+        let text = plain(hard.into());
+        assert_eq!(text, "a:\n  b: c\u{a0}d\n".as_bytes());
+        assert!(is_plain(&text));
     }
 
     #[test]

@@ -15,6 +15,10 @@ const MAX: usize = 1 << 20;
 
 /// The gaps that this entry tells of; none if it is something else.
 pub(crate) fn gaps(id: &str, bytes: &[u8]) -> Vec<Gap> {
+    if is_page(bytes) {
+        let why = "a page of HTML, as a proxy or a login answers; what was asked for is not in it";
+        return vec![Gap::new(format!("file {id}"), why)];
+    }
     let Some(said) = said(bytes) else {
         return Vec::new();
     };
@@ -46,6 +50,15 @@ pub(crate) fn gaps(id: &str, bytes: &[u8]) -> Vec<Gap> {
         );
     }
     out
+}
+
+/// Does a page of HTML begin here?
+fn is_page(bytes: &[u8]) -> bool {
+    let head = bytes.trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"].iter().any(|tag| {
+        head.get(..tag.len())
+            .is_some_and(|h| h.eq_ignore_ascii_case(tag))
+    })
 }
 
 /// The sentences of a list or a map of nothing else, by their place or key.
@@ -154,6 +167,12 @@ mod tests {
             told("b/app-errors.json", r#"["no host assigned"]"#),
             ["what b/app-errors.json is about: no host assigned"]
         );
+    }
+
+    #[test]
+    fn a_page_is_told() {
+        let told = told("pods.yaml", "\n<!DOCTYPE html>\n<p>kind: Pod</p>\n");
+        assert!(told.len() == 1 && told[0].contains("HTML"), "{told:?}");
     }
 
     #[test]
