@@ -225,9 +225,12 @@ impl<'e, E> Unpack<'e, E> {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(e) => {
+                    // Its words may quote the archive, from which nothing was taken out yet.
+                    let why = e.to_string();
+                    let why = why.split(':').next().unwrap_or_default();
                     self.gap(
                         format!("the rest of {label}"),
-                        format!("the archive is damaged or cut off: {e}"),
+                        format!("the archive is damaged or cut off: {why}"),
                     );
                     self.links(&names, links, below);
                     return Ok(false);
@@ -506,7 +509,10 @@ fn safe(name: &str) -> Option<String> {
 
 /// Where the link of this name leads, if it stays inside.
 fn inside(name: &str, target: &str) -> Option<String> {
-    let mut parts: Vec<&str> = name.split('/').filter(|p| !matches!(*p, "" | ".")).collect();
+    let mut parts: Vec<&str> = name
+        .split('/')
+        .filter(|p| !matches!(*p, "" | "."))
+        .collect();
     parts.pop();
     for part in target.split('/') {
         match part {
@@ -527,7 +533,10 @@ mod tests {
     #[test]
     fn links_lead_somewhere() {
         let lead = |name, target| inside(name, target);
-        assert_eq!(lead("b/logs/a.log", "../pods/x.log").as_deref(), Some("b/pods/x.log"));
+        assert_eq!(
+            lead("b/logs/a.log", "../pods/x.log").as_deref(),
+            Some("b/pods/x.log")
+        );
         assert_eq!(lead("", "./b/pods/x.log").as_deref(), Some("b/pods/x.log"));
         assert_eq!(lead("b/a.log", "../../x"), None);
         assert_eq!(lead("b/a.log", "/etc/passwd"), None);

@@ -141,6 +141,13 @@ fn wide(bytes: &[u8]) -> Option<(bool, usize)> {
     }
     let head = bytes.get(..bytes.len().min(HEAD)).unwrap_or_default();
     let units = head.len() / 2;
+    // Somebody else's lines may stand in front: those are bytes.
+    if head
+        .get(..16)
+        .is_none_or(|h| h.iter().filter(|b| **b == 0).count() < 5)
+    {
+        return None;
+    }
     let (mut first, mut second) = (0, 0);
     for unit in head.chunks_exact(2) {
         first += usize::from(unit.first() == Some(&0));
@@ -148,9 +155,7 @@ fn wide(bytes: &[u8]) -> Option<(bool, usize)> {
     }
     let most = |zeros: usize| zeros * 5 >= units * 4;
     let few = |zeros: usize| zeros * 20 <= units;
-    if units < 8 {
-        None
-    } else if most(second) && few(first) {
+    if most(second) && few(first) {
         Some((true, 0))
     } else if most(first) && few(second) {
         Some((false, 0))
@@ -206,12 +211,12 @@ mod tests {
         assert_eq!((found.count, found.line, found.between), (4, 2, false));
         assert_eq!(plain(holed), b"one\ntwo\nthree\n");
         let mixed = [
-            b"written by cmd, in bytes, and long enough to be most of the head\n".to_vec(),
-            utf16("written by PowerShell\n"),
+            b"written by cmd\n".to_vec(),
+            utf16(&"much written by PowerShell, more than by cmd\n".repeat(9)),
         ]
         .concat();
         assert!(zeros(&mixed).unwrap().between);
-        assert!(plain(mixed).ends_with(b"\nwritten by PowerShell\n"));
+        assert!(plain(mixed).starts_with(b"written by cmd\nmuch written by PowerShell"));
     }
 
     #[test]
