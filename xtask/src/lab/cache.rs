@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::LabError;
 use super::error::file;
-use super::parts::{KWOK, KWOK_STAGES, PARTS, Part, Upstream};
+use super::parts::{KWOK, KWOK_STAGES, PARTS, Part, SUPPORT_BUNDLE, Upstream};
 use super::toolchain;
 
 /// The folder of built programs: `$DEFIB_CACHE`, else `$XDG_CACHE_HOME/defib`, else
@@ -56,7 +56,15 @@ impl Programs {
         Ok(programs)
     }
 
-    /// True if nothing would have to be built.
+    /// Troubleshoot's collector, built if it is missing. It is no part of a control plane.
+    pub fn support_bundle(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
+        let programs = Self { cache: root()? };
+        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
+        programs.ensure(&SUPPORT_BUNDLE, tell)?;
+        programs.path(&SUPPORT_BUNDLE)
+    }
+
+    /// True if nothing that a control plane needs would have to be built.
     pub fn complete() -> Result<bool, LabError> {
         let programs = Self { cache: root()? };
         for part in PARTS {

@@ -115,6 +115,9 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
 fn build() -> Result<ExitCode, LabError> {
     let begun = Instant::now();
     cache::Programs::ready(&mut |line| eprintln!("lab: {line}"))?;
+    if let Err(error) = cache::Programs::support_bundle(&mut |line| eprintln!("lab: {line}")) {
+        eprintln!("lab: its test will be skipped: {}", chain(&error));
+    }
     eprintln!(
         "lab: all programs are in {} ({:.0}s)",
         cache::root()?.display(),

@@ -19,6 +19,8 @@ pub struct Upstream {
     pub module: &'static str,
     /// Packages whose version variables are set when linking.
     pub stamped: &'static [&'static str],
+    /// Build tags, separated by commas: what upstream leaves out of its own releases too.
+    pub tags: &'static str,
 }
 
 /// One program of the lab.
@@ -40,6 +42,7 @@ pub static KUBERNETES: Upstream = Upstream {
         "k8s.io/component-base/version",
         "k8s.io/client-go/pkg/version",
     ],
+    tags: "",
 };
 
 /// etcd, whose three programs share one version.
@@ -47,6 +50,7 @@ pub static ETCD: Upstream = Upstream {
     folder: "etcd",
     module: "go.etcd.io/etcd/server/v3",
     stamped: &[],
+    tags: "",
 };
 
 /// KWOK, which plays nodes and pods.
@@ -54,9 +58,27 @@ pub static KWOK: Upstream = Upstream {
     folder: "kwok",
     module: "sigs.k8s.io/kwok",
     stamped: &[],
+    tags: "",
 };
 
-/// All programs, the slowest build first within its upstream so that the rest find a warm cache.
+/// Troubleshoot.sh, whose bundles are read.
+pub static TROUBLESHOOT: Upstream = Upstream {
+    folder: "troubleshoot",
+    module: "github.com/replicatedhq/troubleshoot",
+    stamped: &[],
+    // From its Makefile: without them it wants C libraries for images, which no bundle needs.
+    tags: "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
+};
+
+/// The program that makes a support bundle. No control plane needs it, so it is built apart: where that
+/// fails, only its own test is skipped.
+pub static SUPPORT_BUNDLE: Part = Part {
+    name: "support-bundle",
+    package: "github.com/replicatedhq/troubleshoot/cmd/troubleshoot",
+    upstream: &TROUBLESHOOT,
+};
+
+/// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
 pub static PARTS: &[Part] = &[
     Part {
         name: "etcd",
@@ -155,7 +177,7 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_committed_recipes() {
-        for part in PARTS {
+        for part in PARTS.iter().chain([&SUPPORT_BUNDLE]) {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }

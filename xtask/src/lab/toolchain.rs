@@ -74,6 +74,8 @@ pub(crate) fn build(
         .args([
             "build",
             "-trimpath",
+            "-tags",
+            part.upstream.tags,
             "-ldflags",
             &linker_flags(part.upstream, &version),
             "-o",

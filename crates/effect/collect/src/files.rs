@@ -161,7 +161,7 @@ fn foreign(
     let (mut read, mut binary) = (0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), no_text(&raw)));
+            binary.push(Gap::new(format!("file {name}"), sniff::no_text(&raw)));
             return Ok(());
         }
         match rest {
@@ -169,6 +169,7 @@ fn foreign(
             Some(rest) => {
                 let mut pieces = Pieces::new(raw, rest);
                 collection.take_pieces(name, asked(), |held| pieces.more(held), |_| {})?;
+                collection.bundle.gaps.extend(pieces.gaps(name, name));
             }
         }
         collection.store.places.push(Place::Packed {
@@ -190,16 +191,7 @@ fn foreign(
     Ok((read, left))
 }
 
-/// Why it is not taken along.
-fn no_text(head: &[u8]) -> &'static str {
-    if journal::is_own(head) {
-        "a journal in systemd's own form; export it: journalctl --file FILE -o export > journal.export"
-    } else {
-        "not text; databases are not read yet"
-    }
-}
-
-/// Text, also in UTF-16 with its mark, and a journal's export whose messages are written by their length.
+/// Text, also in UTF-16 with its mark.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
     let head = bytes
         .get(..bytes.len().min(HEAD as usize))
@@ -243,10 +235,8 @@ fn file(
         path: path.to_owned(),
         blake3,
     });
-    if let Some(e) = pieces.broken {
-        let gap = Gap::new(format!("the end of {id}"), e.to_string());
-        collection.bundle.gaps.push(gap);
-    }
+    let gaps = pieces.gaps(id, &format!("the end of {id}"));
+    collection.bundle.gaps.extend(gaps);
     Ok(Ok(()))
 }
 
@@ -274,7 +264,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>), String> {
         .read_to_end(&mut head)
         .map_err(|e| e.to_string())?;
     if !is_text(&head) {
-        return Err(no_text(&head).to_owned());
+        return Err(sniff::no_text(&head));
     }
     let more = meta.len().min(pieces::HELD).saturating_sub(HEAD);
     head.reserve_exact(more as usize + SPARE);
@@ -378,14 +368,10 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
             |piece| first.keep(piece),
         )?;
         collection.store.places.append(&mut first.places);
-        let seen = if let Some(e) = pieces.broken {
-            let gap = Gap::new("the end of standard input", e.to_string());
-            collection.bundle.gaps.push(gap);
-            Seen::Part
-        } else {
-            Seen::All
-        };
-        collection.seen(seen);
+        let gaps = pieces.gaps("standard input", "the end of standard input");
+        let whole = gaps.is_empty();
+        collection.bundle.gaps.extend(gaps);
+        collection.seen(if whole { Seen::All } else { Seen::Part });
         return Ok(());
     }
     input
@@ -399,7 +385,7 @@ pub fn stdin(collection: &mut Collection<'_>, input: &mut dyn Read) -> Result<()
         collection
             .bundle
             .gaps
-            .push(Gap::new("standard input", no_text(&raw)));
+            .push(Gap::new("standard input", sniff::no_text(&raw)));
         return Ok(());
     }
     let empty = raw.is_empty();
@@ -418,7 +404,7 @@ fn packed_stdin(
     let (size, mut read, mut binary) = (raw.len() as u64, 0, Vec::new());
     let mut take = |name: &str, raw: Vec<u8>, rest: Option<&mut dyn Read>| {
         if !is_text(&raw) {
-            binary.push(Gap::new(format!("file {name}"), no_text(&raw)));
+            binary.push(Gap::new(format!("file {name}"), sniff::no_text(&raw)));
             return Ok::<(), CollectError>(());
         }
         match rest {
@@ -436,6 +422,7 @@ fn packed_stdin(
                     |piece| first.keep(piece),
                 )?;
                 collection.store.places.append(&mut first.places);
+                collection.bundle.gaps.extend(pieces.gaps(name, name));
             }
         }
         read += 1;

@@ -11,6 +11,7 @@ mod kube;
 mod pieces;
 mod store;
 mod unpack;
+mod wrapped;
 
 pub use archive::{BundleFile, Part, Writer, is_bundle};
 pub use error::CollectError;
@@ -21,8 +22,9 @@ pub use store::Store;
 
 use std::collections::BTreeMap;
 
-use defib_formats::redact;
+use defib_formats::{plain, redact};
 use defib_model::bundle::{About, Bundle, Entry, Redaction, SCHEMA, Seen, SourceInfo, Tool};
+use defib_model::report::Gap;
 
 /// Takes entries as they come.
 pub trait Sink {
@@ -136,6 +138,10 @@ impl<'s> Collection<'s> {
         raw: Vec<u8>,
         asked: Asked,
     ) -> Result<Vec<u8>, CollectError> {
+        if let Some(zeros) = plain::zeros(&raw) {
+            let gap = Gap::new(format!("part of {id}"), zeros.why());
+            self.bundle.gaps.push(gap);
+        }
         let (text, taken) = redact::redact_vec(raw);
         self.record(id, &text, taken, asked)?;
         Ok(text)

@@ -4,7 +4,9 @@
 
 use std::io::Read;
 
+use defib_formats::plain::{self, Zeros};
 use defib_formats::{redact, sniff};
+use defib_model::report::Gap;
 
 /// Bytes of a text that are held at once at most; a larger one is read in pieces.
 pub(crate) const HELD: u64 = 16 << 20;
@@ -25,7 +27,11 @@ pub(crate) struct Pieces<R> {
     head: Option<Vec<u8>>,
     input: R,
     /// What ended the text too early.
-    pub broken: Option<std::io::Error>,
+    broken: Option<std::io::Error>,
+    /// Zeros in what was read, which are left out.
+    zeros: Option<Zeros>,
+    /// Ends of lines that were given.
+    lines: u64,
 }
 
 impl<R: Read> Pieces<R> {
@@ -34,28 +40,60 @@ impl<R: Read> Pieces<R> {
             head: Some(head),
             input,
             broken: None,
+            zeros: None,
+            lines: 0,
         }
     }
 
     /// Appends the next bytes; how many.
     pub fn more(&mut self, held: &mut Vec<u8>) -> usize {
-        if let Some(head) = self.head.take().filter(|h| !h.is_empty()) {
+        let before = held.len();
+        let read = if let Some(head) = self.head.take().filter(|h| !h.is_empty()) {
             let length = head.len();
             if held.is_empty() {
                 *held = head;
             } else {
                 held.extend_from_slice(&head);
             }
-            return length;
-        }
-        held.reserve(PIECE + ROOM);
-        match (&mut self.input).take(PIECE as u64).read_to_end(held) {
-            Ok(n) => n,
-            Err(e) => {
-                self.broken = Some(e);
-                0
+            length
+        } else {
+            held.reserve(PIECE + ROOM);
+            match (&mut self.input).take(PIECE as u64).read_to_end(held) {
+                Ok(n) => n,
+                Err(e) => {
+                    self.broken = Some(e);
+                    0
+                }
+            }
+        };
+        self.without_zeros(held, before);
+        read
+    }
+
+    /// Leaves out the zeros of what came last, and remembers that there were any.
+    fn without_zeros(&mut self, held: &mut Vec<u8>, from: usize) {
+        let new = held.get(from..).unwrap_or_default();
+        let lines = defib_formats::line_at(new, new.len()) - 1;
+        if let Some(found) = plain::without_zeros(held, from) {
+            match &mut self.zeros {
+                Some(zeros) => zeros.count += found.count,
+                None => {
+                    let line = found.line + self.lines;
+                    self.zeros = Some(Zeros { line, ..found });
+                }
             }
         }
+        self.lines += lines;
+    }
+
+    /// What could not be read of the text.
+    pub fn gaps(&self, id: &str, end: &str) -> Vec<Gap> {
+        let zeros = self
+            .zeros
+            .map(|z| Gap::new(format!("part of {id}"), z.why()));
+        let broken = self.broken.as_ref();
+        let broken = broken.map(|e| Gap::new(end, e.to_string()));
+        zeros.into_iter().chain(broken).collect()
     }
 
     /// The first piece without secrets, as `Collection::take_pieces` hands it on.

@@ -4,12 +4,13 @@
 //! label. Everything in an archive is hostile: number, size, depth and ratio have caps, and what is left
 //! out is a gap. Deliberately absent: our own bundle (`archive`), and passwords.
 
+use std::collections::BTreeSet;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Component, Path};
 
 use defib_model::report::Gap;
 
-use crate::pieces;
+use crate::{pieces, wrapped};
 
 /// Entries of one archive.
 const MAX_ENTRIES: u64 = 200_000;
@@ -32,10 +33,20 @@ pub(crate) enum Kind {
     Gzip,
     Zstd,
     Zip,
+    /// An archive of another kind, as base64.
+    Wrapped,
 }
 
 /// Tells the kind from the first bytes (512 are enough).
 pub(crate) fn kind(head: &[u8]) -> Option<Kind> {
+    bare(head).or_else(|| {
+        let inner = bare(&wrapped::head(head)?);
+        inner.and(Some(Kind::Wrapped))
+    })
+}
+
+/// Tells the kind of what is not wrapped.
+fn bare(head: &[u8]) -> Option<Kind> {
     Some(if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Kind::Zstd
     } else if head.starts_with(&[0x1f, 0x8b]) {
@@ -126,7 +137,11 @@ impl<'e, E> Unpack<'e, E> {
     ) -> Result<(), E> {
         match kind {
             Kind::Zip => self.zip(input, label, below, depth),
-            Kind::Tar => self.tar(input, label, below, depth),
+            Kind::Tar => self.tar(input, label, below, depth).map(drop),
+            Kind::Wrapped => {
+                let decoder = wrapped::Unwrapped::new(BufReader::new(input));
+                self.packed_one(decoder, label, below, ".b64", depth)
+            }
             Kind::Gzip => {
                 let decoder = flate2::read::MultiGzDecoder::new(BufReader::new(input));
                 self.packed_one(decoder, label, below, ".gz", depth)
@@ -161,36 +176,64 @@ impl<'e, E> Unpack<'e, E> {
             return Ok(());
         }
         let inner = kind(&head);
-        let rest = Cursor::new(head).chain(decoder);
+        let mut rest = Cursor::new(head).chain(decoder);
         if inner == Some(Kind::Tar) {
-            return self.tar(rest, label, below, depth);
+            if self.tar(&mut rest, label, below, depth)? {
+                self.end(rest, label);
+            }
+            return Ok(());
         }
         let name = label.strip_suffix(ending).unwrap_or(label);
         let name = name.rsplit('/').next().unwrap_or(name);
         self.entry(rest, &format!("{below}{name}"), depth)
     }
 
-    fn tar<R: Read>(&mut self, input: R, label: &str, below: &str, depth: usize) -> Result<(), E> {
+    /// Reads on behind the last file: the checksum of all of it stands there.
+    fn end<R: Read>(&mut self, rest: R, label: &str) {
+        if let Err(e) = std::io::copy(&mut rest.take(MAX_ENTRY), &mut std::io::sink()) {
+            self.gap(
+                format!("the end of {label}"),
+                format!(
+                    "what stands behind its last file is damaged, so what was read of it may be: {e}"
+                ),
+            );
+        }
+    }
+
+    /// The files of a tar archive; true when it was read to its end.
+    fn tar<R: Read>(
+        &mut self,
+        input: R,
+        label: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<bool, E> {
         let mut archive = tar::Archive::new(input);
         let entries = match archive.entries() {
             Ok(entries) => entries,
             Err(e) => {
                 self.gap(format!("archive {label}"), e.to_string());
-                return Ok(());
+                return Ok(false);
             }
         };
+        let mut names = BTreeSet::new();
+        let mut links = Vec::new();
         for entry in entries {
             if self.full {
-                break;
+                return Ok(false);
             }
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(e) => {
+                    // Its words may quote the archive, from which nothing was taken out yet.
+                    let why = e.to_string();
+                    let why = why.split(':').next().unwrap_or_default();
                     self.gap(
                         format!("the rest of {label}"),
-                        format!("the archive is damaged or cut off: {e}"),
+                        format!("the archive is damaged or cut off: {why}"),
                     );
-                    break;
+                    self.links(&names, links, below);
+                    return Ok(false);
                 }
             };
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -199,79 +242,169 @@ impl<'e, E> Unpack<'e, E> {
                 continue;
             }
             if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
-                let what = if kind.is_symlink() || kind.is_hard_link() {
-                    "a link; links are not followed"
+                if kind.is_symlink() || kind.is_hard_link() {
+                    let target = entry.link_name_bytes().unwrap_or_default();
+                    let target = String::from_utf8_lossy(&target).into_owned();
+                    let folder = if kind.is_symlink() { name.as_str() } else { "" };
+                    links.push((inside(folder, &target), name));
                 } else {
-                    "neither a file nor a folder"
-                };
-                self.gap(format!("{below}{}", shown(&name)), what);
+                    self.gap(
+                        format!("{below}{}", shown(&name)),
+                        "neither a file nor a folder",
+                    );
+                }
                 continue;
             }
             match safe(&name) {
-                Some(name) => self.entry(entry, &format!("{below}{name}"), depth)?,
+                Some(name) => {
+                    self.entry(entry, &format!("{below}{name}"), depth)?;
+                    names.insert(name);
+                }
                 None => self.gap(
                     format!("{below}{}", shown(&name)),
                     "its name leads out of the archive; it was not read",
                 ),
+            }
+        }
+        self.links(&names, links, below);
+        Ok(true)
+    }
+
+    /// What a link leads to is read where it stands; one that leads elsewhere is a gap.
+    fn links(
+        &mut self,
+        names: &BTreeSet<String>,
+        links: Vec<(Option<String>, String)>,
+        below: &str,
+    ) {
+        for (target, name) in links {
+            let held = target.is_some_and(|t| {
+                let within = format!("{t}/");
+                names.contains(&t)
+                    || names
+                        .range(within.clone()..)
+                        .next()
+                        .is_some_and(|n| n.starts_with(&within))
+            });
+            if !held {
+                self.gap(
+                    format!("{below}{}", shown(&name)),
+                    "a link; links are not followed",
+                );
+            }
+        }
+    }
+
+    fn zip<R: Read + Seek>(
+        &mut self,
+        mut input: R,
+        label: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        let why = match zip::ZipArchive::new(BufReader::new(&mut input)) {
+            Ok(archive) => return self.zip_files(archive, label, below, depth),
+            Err(e) => e.to_string(),
+        };
+        self.gap(
+            format!("archive {label}"),
+            format!("the archive is damaged or cut off: {why}"),
+        );
+        match input.rewind() {
+            Ok(()) => self.zip_stream(BufReader::new(input), label, below, depth),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The files that the directory at the end of a zip archive names.
+    fn zip_files<R: Read + Seek>(
+        &mut self,
+        mut archive: zip::ZipArchive<R>,
+        label: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        for i in 0..archive.len() {
+            if self.full {
+                break;
+            }
+            // Its name is known also where it can't be opened: a password is asked for later.
+            let name = archive.name_for_index(i).and_then(Result::ok);
+            let name = name.as_deref().map(shown);
+            match archive.by_index(i) {
+                Ok(file) => self.zip_file(file, &format!("entry {i} of {label}"), below, depth)?,
+                Err(e) => {
+                    let name = name.map_or(format!("entry {i}"), |n| format!("{below}{n}"));
+                    self.gap(format!("{name} in {label}"), e.to_string());
+                }
             }
         }
         Ok(())
     }
 
-    fn zip<R: Read + Seek>(
+    /// The files of a zip archive without its directory, as far as they stand one behind the other.
+    fn zip_stream<R: Read>(
         &mut self,
-        input: R,
+        mut input: R,
         label: &str,
         below: &str,
         depth: usize,
     ) -> Result<(), E> {
-        let mut archive = match zip::ZipArchive::new(BufReader::new(input)) {
-            Ok(archive) => archive,
+        let mut at = 0;
+        while !self.full {
+            match zip::read::read_zipfile_from_stream(&mut input) {
+                Ok(Some(file)) => {
+                    self.zip_file(file, &format!("entry {at} of {label}"), below, depth)?;
+                }
+                Ok(None) => break,
+                Err(e) => {
+                    self.gap(
+                        format!("the rest of {label}"),
+                        format!("the archive is damaged or cut off: {e}"),
+                    );
+                    break;
+                }
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// One file of a zip archive; `place` says which.
+    fn zip_file<R: Read>(
+        &mut self,
+        file: zip::read::ZipFile<'_, R>,
+        place: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), E> {
+        if file.is_dir() {
+            return Ok(());
+        }
+        let name = match file.name() {
+            Ok(name) => name.replace('\\', "/"),
             Err(e) => {
-                self.gap(
-                    format!("archive {label}"),
-                    format!("the archive is damaged or cut off: {e}"),
-                );
+                self.gap(place.to_owned(), e.to_string());
                 return Ok(());
             }
         };
-        for i in 0..archive.len() {
-            if self.full {
-                break;
-            }
-            let file = match archive.by_index(i) {
-                Ok(file) => file,
-                Err(e) => {
-                    self.gap(format!("entry {i} of {label}"), e.to_string());
-                    continue;
-                }
-            };
-            if file.is_dir() {
-                continue;
-            }
-            let name = match file.name() {
-                Ok(name) => name.replace('\\', "/"),
-                Err(e) => {
-                    self.gap(format!("entry {i} of {label}"), e.to_string());
-                    continue;
-                }
-            };
-            if file.is_symlink() {
+        if file.is_symlink() {
+            self.gap(
+                format!("{below}{}", shown(&name)),
+                "a link; links are not followed",
+            );
+            return Ok(());
+        }
+        match safe(&name) {
+            Some(name) => self.entry(file, &format!("{below}{name}"), depth),
+            None => {
                 self.gap(
                     format!("{below}{}", shown(&name)),
-                    "a link; links are not followed",
-                );
-                continue;
-            }
-            match safe(&name) {
-                Some(name) => self.entry(file, &format!("{below}{name}"), depth)?,
-                None => self.gap(
-                    format!("{below}{}", shown(&name)),
                     "its name leads out of the archive; it was not read",
-                ),
+                );
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// One file: an archive again, or bytes.
@@ -374,9 +507,40 @@ fn safe(name: &str) -> Option<String> {
     (!parts.is_empty() && parts.len() < 64).then(|| parts.join("/"))
 }
 
+/// Where the link of this name leads, if it stays inside.
+fn inside(name: &str, target: &str) -> Option<String> {
+    let mut parts: Vec<&str> = name
+        .split('/')
+        .filter(|p| !matches!(*p, "" | "."))
+        .collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "." => {}
+            "" if !target.starts_with('/') => {}
+            ".." => drop(parts.pop()?),
+            "" => return None,
+            part => parts.push(part),
+        }
+    }
+    safe(&parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_lead_somewhere() {
+        let lead = |name, target| inside(name, target);
+        assert_eq!(
+            lead("b/logs/a.log", "../pods/x.log").as_deref(),
+            Some("b/pods/x.log")
+        );
+        assert_eq!(lead("", "./b/pods/x.log").as_deref(), Some("b/pods/x.log"));
+        assert_eq!(lead("b/a.log", "../../x"), None);
+        assert_eq!(lead("b/a.log", "/etc/passwd"), None);
+    }
 
     #[test]
     fn names_stay_inside() {

@@ -1,6 +1,7 @@
 //! Layouts of other makers' bundles: the log belongs to its pod because of where it stands.
 //! Constructed after Troubleshoot.sh (`pkg/collect/cluster_resources.go`, `logs.go`), OpenShift
 //! must-gather (`inspect`) and the kubelet's own folders (`pkg/kubelet/kuberuntime/helpers.go`).
+//! Deliberately absent: what Troubleshoot's own collector writes; a live test runs it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use defib_model::report::Report;

@@ -17,6 +17,8 @@ mod large;
 mod order;
 #[path = "hostile/outputs.rs"]
 mod outputs;
+#[path = "hostile/recorded.rs"]
+mod recorded;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

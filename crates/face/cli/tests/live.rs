@@ -11,6 +11,8 @@ mod faults;
 mod quiet;
 #[path = "live/record.rs"]
 mod record;
+#[path = "live/troubleshoot.rs"]
+mod troubleshoot;
 #[path = "live/trust.rs"]
 mod trust;
 
@@ -61,6 +63,20 @@ fn main() -> ExitCode {
         trust::ON_THEIR_OWN
             .iter()
             .map(|(name, run)| Trial::test(*name, *run).with_ignored_flag(skip)),
+    );
+    // Its collector is built apart, which takes minutes the first time: only if somebody wants it.
+    let wanted = !arguments.list
+        && arguments
+            .filter
+            .as_deref()
+            .is_none_or(|f| troubleshoot::NAME.contains(f));
+    let missing = (wanted && !skip).then(troubleshoot::unavailable).flatten();
+    if let Some(reason) = &missing {
+        eprintln!("skipped: no collector of Troubleshoot: {reason}");
+    }
+    trials.push(
+        Trial::test(troubleshoot::NAME, troubleshoot::bundles_say_the_same)
+            .with_ignored_flag(skip || missing.is_some()),
     );
     trials.extend(
         trust::WITHOUT_A_CLUSTER

@@ -5,17 +5,10 @@
 //! `\n`, what is no UTF-8 becomes visible. Source: systemd, JOURNAL_EXPORT_FORMATS. Deliberately absent: the
 //! journal's own files, which only journalctl should read.
 
-/// How the journal's own files begin.
-const OWN: &[u8] = b"LPKSHHRH";
 /// Bytes of a field that are kept; journald itself stores lines of 48 KiB, and programs dumps of any length.
 const FIELD: usize = 1 << 20;
 /// Bytes of a field's name; journald takes 64.
 const NAME: usize = 64;
-
-/// Is this a file of the journal in its own form?
-pub fn is_own(head: &[u8]) -> bool {
-    head.starts_with(OWN)
-}
 
 /// Does an export begin here? Its first field is the entry's cursor.
 pub fn is_export(head: &[u8]) -> bool {
@@ -138,7 +131,6 @@ mod tests {
         assert!(text.contains("_HOSTNAME=n1"), "{text}");
         assert_eq!(plain(b"__CURSOR=s=1\nMESSAGE=x\n"), None, "text already");
         assert_eq!(plain(b"LPKSHHRH\0\0"), None);
-        assert!(is_own(b"LPKSHHRH\0\0") && !is_own(b"__CURSOR"));
     }
 
     proptest::proptest! {

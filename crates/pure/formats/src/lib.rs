@@ -11,6 +11,7 @@ pub mod leaves;
 pub mod literals;
 pub mod locate;
 pub mod log;
+pub mod plain;
 pub mod redact;
 pub mod sniff;
 pub mod text;

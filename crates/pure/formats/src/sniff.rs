@@ -30,8 +30,16 @@ pub fn looks(bytes: &[u8]) -> Looks {
     if trimmed.is_empty() {
         return Looks::Empty;
     }
-    if memchr::memchr(0, trimmed).is_some() {
+    if form(bytes).is_some() {
         return Looks::Binary;
+    }
+    if memchr::memchr(0, trimmed).is_some() {
+        let text = crate::plain::plain(head.to_vec());
+        return if is_written(&text) {
+            looks(&text)
+        } else {
+            Looks::Binary
+        };
     }
     if matches!(trimmed.first(), Some(b'{' | b'[')) {
         return if json_object(trimmed) {
@@ -44,6 +52,75 @@ pub fn looks(bytes: &[u8]) -> Looks {
         Looks::Yaml
     } else {
         Looks::Text
+    }
+}
+
+/// Is this what is left of a text, zeros aside? Lines that somebody wrote, with hardly a byte that no
+/// terminal shows.
+fn is_written(text: &[u8]) -> bool {
+    let unseen = text
+        .iter()
+        .filter(|b| matches!(b, 0..=6 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
+        .count();
+    let wrong: usize = text.utf8_chunks().map(|c| c.invalid().len()).sum();
+    memchr::memchr(b'\n', text).is_some() && unseen * 200 <= text.len() && wrong * 20 <= text.len()
+}
+
+/// Forms that are no text, or none that is read: where their mark stands, the mark, what they are, and
+/// what makes text of them.
+const FORMS: &[(usize, &[u8], &str, &str)] = &[
+    (
+        0,
+        b"LPKSHHRH",
+        "a journal of systemd",
+        "`journalctl --file FILE -o export` makes text of it",
+    ),
+    (0, b"\xfd7zXZ\0", "packed with xz", "unpack it first"),
+    (0, b"BZh", "packed with bzip2", "unpack it first"),
+    (
+        0,
+        b"7z\xbc\xaf\x27\x1c",
+        "packed with 7-Zip",
+        "unpack it first",
+    ),
+    (0, b"Rar!\x1a\x07", "packed with RAR", "unpack it first"),
+    (0, b"\x04\x22\x4d\x18", "packed with LZ4", "unpack it first"),
+    (0, b"\x89PNG\r\n\x1a\n", "a picture", PICTURE),
+    (0, b"\xff\xd8\xff", "a picture", PICTURE),
+    (0, b"GIF8", "a picture", PICTURE),
+    (4, b"ftyp", "a picture or a film", PICTURE),
+    (0, b"%PDF-", "a PDF", PICTURE),
+    (
+        0,
+        b"SQLite format 3\0",
+        "an SQLite database",
+        "databases are not read yet",
+    ),
+    (
+        0,
+        b"\x7fELF",
+        "a program",
+        "it says nothing about a cluster",
+    ),
+];
+
+const PICTURE: &str = "give the text itself";
+
+/// What the bytes are, by how they begin, if that is known and no text; and what to do with them.
+fn form(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    FORMS
+        .iter()
+        .find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|b| b.starts_with(mark)))
+        // A word may begin so too.
+        .filter(|(_, mark, ..)| *mark != b"BZh" || bytes.get(4..10) == Some(b"1AY&SY"))
+        .map(|(_, _, what, how)| (*what, *how))
+}
+
+/// Why something that is no text is a gap.
+pub fn no_text(bytes: &[u8]) -> String {
+    match form(bytes) {
+        Some((what, how)) => format!("not text: {what}; {how}"),
+        None => "not text; databases are not read yet".to_owned(),
     }
 }
 
@@ -94,6 +171,15 @@ mod tests {
         assert_eq!(looks(b" \n"), Looks::Empty);
         assert_eq!(looks(b"SQLite format 3\0abc"), Looks::Binary);
         assert_eq!(looks(b"{\n \"kind\": \"PodList\""), Looks::Json);
+        assert_eq!(looks(&[0; 600]), Looks::Binary);
+        assert_eq!(looks(b"a\0b\x01\x02\x03\n\0c\x04"), Looks::Binary);
+        assert_eq!(looks(b"BZh is a word\n"), Looks::Text);
+        assert_eq!(looks(b"BZh91AY&SY..."), Looks::Binary);
+        assert_eq!(
+            looks(b"I1121 07:53 one\n\0\0\0\0\0\0I1121 07:54 two\n"),
+            Looks::Text
+        );
+        assert_eq!(looks(b"kind: Pod\nmetadata:\n\0\0"), Looks::Yaml);
         assert_eq!(looks(b"[{\"apiVersion\":\"v1\"}]"), Looks::Json);
         assert_eq!(
             looks(b"{\"level\":\"warn\",\"ts\":\"x\",\"msg\":\"y\"}\n"),

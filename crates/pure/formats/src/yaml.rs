@@ -2,7 +2,8 @@
 //!
 //! Built on granit-parser's events (the parser under serde-saphyr), because evidence needs the byte
 //! range of a field and a cut stream must give what came before the cut. Aliases are expanded under a
-//! budget. A broken document is reported with its line, and reading goes on behind it.
+//! budget. A broken document is reported with its line, the whole items of its list are handed on, and
+//! reading goes on behind what is broken.
 //! Deliberately absent: YAML tags beyond the core schema, and merge keys, which Kubernetes ignores too.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,12 @@ use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 /// Depth at which a document is refused; Kubernetes objects stay under 30.
 pub const MAX_DEPTH: usize = 200;
+/// How often reading goes on in the middle of broken lists of one text.
+const MAX_RESUMED: u32 = 20;
+/// Longest text in which it does.
+const MAX_BROKEN: usize = 4 << 20;
+/// What makes a document of the rest of a list.
+const ITEMS: &str = "items:\n";
 
 /// One document of a stream.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +29,8 @@ pub struct Document {
     pub source: Range<usize>,
     /// The elements of its top-level `items`: place in `json`, place in the source.
     pub items: Vec<(Range<usize>, Range<usize>)>,
+    /// True when these are only those items of a broken document's list that are whole.
+    pub part: bool,
 }
 
 /// Why a document could not be read.
@@ -49,52 +58,120 @@ enum Frame {
 
 /// Calls `each` for every document or break, in order, until it returns false.
 pub fn documents(text: &str, mut each: impl FnMut(Result<Document, Broken>) -> bool) {
+    let mut resumed = 0;
+    walk(text, &mut resumed, &mut each);
+}
+
+/// The same; false when `each` has had enough.
+fn walk(
+    text: &str,
+    resumed: &mut u32,
+    each: &mut dyn FnMut(Result<Document, Broken>) -> bool,
+) -> bool {
     let mut options = Options::default();
     options.block_nesting_limit = MAX_DEPTH;
     options.flow_nesting_limit = MAX_DEPTH;
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut build = Builder::new(text.len());
     loop {
-        match parser.next_event() {
-            None => break,
+        let broken = match parser.next_event() {
+            None => return true,
             Some(Ok((event, span))) => {
                 let range = span.byte_range().unwrap_or(0..0);
                 match event {
-                    Event::StreamStart | Event::StreamEnd => {}
-                    Event::DocumentStart(..) => build.reset(),
+                    Event::StreamStart | Event::StreamEnd => continue,
+                    Event::DocumentStart(..) => {
+                        build.reset();
+                        continue;
+                    }
                     Event::DocumentEnd => {
                         if let Some(doc) = build.take()
                             && !each(Ok(doc))
                         {
-                            return;
+                            return false;
                         }
+                        continue;
                     }
-                    event => {
-                        if let Err(why) = build.event(event, range) {
-                            let broken = Broken {
-                                line: span.start.line() as u64,
-                                why,
-                            };
-                            if !each(Err(broken)) || !skip_document(&mut parser) {
-                                return;
-                            }
-                            build.reset();
-                        }
-                    }
+                    event => match build.event(event, range) {
+                        Ok(()) => continue,
+                        Err(why) => Broken {
+                            line: span.start.line() as u64,
+                            why,
+                        },
+                    },
                 }
             }
-            Some(Err(e)) => {
-                let broken = Broken {
-                    line: e.marker().line() as u64,
-                    why: e.info().to_owned(),
-                };
-                if !each(Err(broken)) || !skip_document(&mut parser) {
-                    return;
-                }
-                build.reset();
+            Some(Err(e)) => Broken {
+                line: e.marker().line() as u64,
+                why: e.info().to_owned(),
+            },
+        };
+        if !each(Err(broken)) {
+            return false;
+        }
+        let next = build.item_start.and_then(|(_, at)| next_item(text, at));
+        if let Some(doc) = build.take_items()
+            && !each(Ok(doc))
+        {
+            return false;
+        }
+        if let Some(rest) = next.filter(|_| *resumed < MAX_RESUMED && text.len() <= MAX_BROKEN) {
+            *resumed += 1;
+            if !items_again(text, rest, resumed, each) {
+                return false;
             }
         }
+        if !skip_document(&mut parser) {
+            return true;
+        }
+        build.reset();
     }
+}
+
+/// Where the list goes on behind the item that begins here: from the next line that opens one like it to
+/// the end of the document.
+fn next_item(text: &str, at: usize) -> Option<Range<usize>> {
+    let line = text.get(..at)?.rfind('\n')? + 1;
+    let opens = text.get(line..at)?;
+    let indent = opens.strip_suffix(' ')?.trim_end().strip_suffix('-')?;
+    if !indent.trim().is_empty() {
+        return None;
+    }
+    let behind = text.get(at..)?;
+    let end = behind.find("\n---").map_or(text.len(), |i| at + i + 1);
+    let next = text.get(at..end)?.find(&format!("\n{indent}- "))?;
+    Some(at + next + 1..end)
+}
+
+/// Reads the rest of a list as a list of its own; places and lines are those of the whole text.
+fn items_again(
+    text: &str,
+    rest: Range<usize>,
+    resumed: &mut u32,
+    each: &mut dyn FnMut(Result<Document, Broken>) -> bool,
+) -> bool {
+    let (Some(before), Some(list)) = (text.get(..rest.start), text.get(rest.clone())) else {
+        return true;
+    };
+    let lines = memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
+    let moved = |range: &mut Range<usize>| {
+        range.start = (range.start + rest.start).saturating_sub(ITEMS.len());
+        range.end = (range.end + rest.start).saturating_sub(ITEMS.len());
+    };
+    walk(&format!("{ITEMS}{list}"), resumed, &mut |found| {
+        each(match found {
+            Ok(mut doc) => {
+                doc.part = true;
+                moved(&mut doc.source);
+                doc.items.iter_mut().for_each(|(_, source)| moved(source));
+                Ok(doc)
+            }
+            Err(mut broken) => {
+                broken.line = (broken.line + lines).saturating_sub(1);
+                Err(broken)
+            }
+        })
+    })
 }
 
 /// Goes on behind the next document mark; false when there is none.
@@ -146,8 +223,23 @@ impl Builder {
             json: std::mem::take(&mut self.out),
             source,
             items: std::mem::take(&mut self.items),
+            part: false,
         };
         self.reset();
+        Some(doc)
+    }
+
+    /// The items that were whole when the document broke, as a list.
+    fn take_items(&mut self) -> Option<Document> {
+        let (last, read) = self.items.last()?;
+        let (last, read) = (last.end, read.end);
+        self.out.truncate(last);
+        self.out.extend_from_slice(b"]}");
+        if let Some(source) = &mut self.source {
+            source.end = read;
+        }
+        let mut doc = self.take()?;
+        doc.part = true;
         Some(doc)
     }
 
@@ -372,6 +464,32 @@ mod tests {
         assert_eq!(got.first().unwrap().as_deref(), Ok("{\"a\":1}"));
         assert!(got.iter().any(Result::is_err));
         assert_eq!(got.last().unwrap().as_deref(), Ok("{\"d\":3}"), "{got:?}");
+    }
+
+    #[test]
+    fn a_broken_item_costs_only_itself() {
+        let text = "apiVersion: v1\nitems:\n- a: 1\n- b: 'two\n  <snip>\n- c: 3\n- d: [4\n- e: 5\nkind: List\n---\nf: 6\n";
+        let (mut items, mut lines, mut rest) = (Vec::new(), Vec::new(), 0);
+        documents(text, |found| {
+            match found {
+                Ok(doc) if doc.part => items.extend(doc.items.iter().map(|(json, source)| {
+                    let source = text[source.clone()].trim_end();
+                    (doc.json[json.clone()].to_vec(), source.to_owned())
+                })),
+                Ok(_) => rest += 1,
+                Err(broken) => lines.push(broken.line),
+            }
+            true
+        });
+        let found: Vec<_> = items
+            .iter()
+            .map(|(json, source)| (std::str::from_utf8(json).unwrap(), source.as_str()))
+            .collect();
+        assert!(found.contains(&("{\"a\":1}", "a: 1")), "{found:?}");
+        assert!(found.contains(&("{\"c\":3}", "c: 3")), "{found:?}");
+        assert!(found.contains(&("{\"e\":5}", "e: 5")), "{found:?}");
+        assert_eq!((lines.len(), rest), (2, 1), "{lines:?}");
+        assert!(lines.iter().all(|l| (4..10).contains(l)), "{lines:?}");
     }
 
     #[test]

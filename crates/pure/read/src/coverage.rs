@@ -1,8 +1,9 @@
 //! How much of the cluster the evidence holds: an absent object means something only where its kind
 //! was listed whole.
 //!
-//! Deliberately absent: trust in file names. The one exception is the folder of a typed list, which
-//! `kubectl cluster-info dump` names after the namespace; an empty list says nothing else about itself.
+//! Deliberately absent: trust in file names. The one exception is an empty typed list, which says nothing
+//! else about itself: its folder is named after the namespace by `kubectl cluster-info dump`, its file by
+//! Troubleshoot. Which of the two it is, the names of the namespaces tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,11 @@ const WANTED: &[&str] = &[
 ];
 
 /// Adds what one list says about completeness.
-pub(crate) fn note(list: &List, listed: &mut BTreeMap<String, Listed>) {
+pub(crate) fn note(
+    list: &List,
+    namespaces: &BTreeSet<&str>,
+    listed: &mut BTreeMap<String, Listed>,
+) {
     if !list.complete && !list.asked_whole {
         return;
     }
@@ -58,10 +63,17 @@ pub(crate) fn note(list: &List, listed: &mut BTreeMap<String, Listed>) {
         Some(one) => {
             entry.namespaces.insert(one.clone());
         }
-        None if !list.folder.is_empty() => {
-            entry.namespaces.insert(list.folder.clone());
+        None => {
+            let known = |name: &str| namespaces.contains(name);
+            let name = match (known(&list.folder), known(&list.file)) {
+                (true, true) => return,
+                (false, true) => &list.file,
+                _ => &list.folder,
+            };
+            if !name.is_empty() {
+                entry.namespaces.insert(name.clone());
+            }
         }
-        None => {}
     }
 }
 

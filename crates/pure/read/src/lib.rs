@@ -15,6 +15,7 @@ mod reader;
 mod scan;
 mod tables;
 mod text;
+mod unread;
 
 pub use reader::Reader;
 pub use scan::SignalSet;

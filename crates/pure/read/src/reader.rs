@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: order. Entries may come in any order of sources; `finish` sorts.
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -23,8 +25,6 @@ const MAX_OBJECTS: usize = 250_000;
 
 /// Bytes of one object: the API server stores no larger ones (etcd refuses more than some MiB).
 const MAX_OBJECT: usize = 16 << 20;
-/// Broken documents of one file that are named one by one.
-const MAX_BROKEN: u64 = 20;
 
 /// What one list of objects said about itself.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub(crate) struct List {
     pub complete: bool,
     /// The folder that `cluster-info dump` names after the namespace, for typed lists.
     pub folder: String,
+    /// The name of the file, which Troubleshoot names after the namespace, without its ending.
+    pub file: String,
     /// True when the question covered all namespaces.
     pub asked_whole: bool,
 }
@@ -56,6 +58,8 @@ pub struct Reader<'s> {
     refused: BTreeMap<String, (u64, u64)>,
     api_ready: Option<bool>,
     full: bool,
+    /// Entries without a word that are named like objects.
+    empty: Vec<String>,
     /// The entry that comes in pieces, and its log once the first piece was read.
     under_way: Option<(u32, Entry, Option<Log>)>,
 }
@@ -75,6 +79,7 @@ impl<'s> Reader<'s> {
             refused: BTreeMap::new(),
             api_ready: None,
             full: false,
+            empty: Vec::new(),
             under_way: None,
         }
     }
@@ -105,10 +110,16 @@ impl<'s> Reader<'s> {
             return;
         }
         match sniff::looks(bytes) {
-            sniff::Looks::Empty => {}
+            sniff::Looks::Empty => {
+                // An empty log says nothing; where objects were to be, something went wrong.
+                let objects = [".json", ".yaml", ".yml"];
+                if objects.iter().any(|e| entry.id.ends_with(e)) {
+                    self.empty.push(entry.id.clone());
+                }
+            }
             sniff::Looks::Binary => self.gaps.push(Gap::new(
                 format!("file {}", entry.id),
-                "not text; databases and archives are not read yet",
+                sniff::no_text(bytes),
             )),
             sniff::Looks::Json => self.json(index, entry, bytes),
             sniff::Looks::Yaml => self.yaml(index, entry, bytes),
@@ -118,6 +129,11 @@ impl<'s> Reader<'s> {
 
     /// Text that may be anything: a transcript, a paste, a log.
     fn text(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        self.gaps.extend(crate::unread::gaps(&entry.id, bytes));
+        if let Some(objects) = documents::unquoted(bytes) {
+            self.yaml(index, entry, &objects);
+            return;
+        }
         let taken = crate::text::read(bytes, index);
         let log = self.printed(index, entry, bytes, taken);
         self.scanned.push(log.finish());
@@ -433,127 +449,6 @@ impl<'s> Reader<'s> {
         ));
     }
 
-    fn yaml(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
-        let repaired;
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(e) => {
-                // One byte for one byte: places in the repaired text are places in the file.
-                self.gaps.push(Gap::new(
-                    format!("some text in {}", entry.id),
-                    format!(
-                        "not valid UTF-8 (line {}); it is read as far as it can be",
-                        defib_formats::line_at(bytes, e.valid_up_to())
-                    ),
-                ));
-                repaired = defib_formats::ascii(bytes);
-                &repaired
-            }
-        };
-        let mut broken_documents = 0;
-        let before = (self.parsed.len(), self.lists.len(), self.gaps.len());
-        yaml::documents(text, |document| {
-            match document {
-                Err(broken) => {
-                    broken_documents += 1;
-                    if broken_documents <= MAX_BROKEN {
-                        self.gaps.push(Gap::new(
-                            format!("a document in {} at line {}", entry.id, broken.line),
-                            format!("no valid YAML: {}", broken.why),
-                        ));
-                    }
-                }
-                Ok(doc) => self.yaml_document(index, entry, bytes, doc),
-            }
-            !self.full
-        });
-        if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
-            // A manifest inside a transcript makes the whole no YAML; read as text, it is there.
-            let taken = crate::text::read(bytes, index);
-            if taken.is_transcript() {
-                self.gaps.truncate(before.2);
-                let log = self.printed(index, entry, bytes, taken);
-                self.scanned.push(log.finish());
-                return;
-            }
-        }
-        if let Some(more) = broken_documents.checked_sub(MAX_BROKEN).filter(|n| *n > 0) {
-            self.gaps.push(Gap::new(
-                format!("{more} further documents in {}", entry.id),
-                "no valid YAML",
-            ));
-        }
-    }
-
-    fn yaml_document(&mut self, index: u32, entry: &Entry, bytes: &[u8], doc: yaml::Document) {
-        let top: BTreeMap<String, Range<usize>> = json::fields(&doc.json, 0, doc.json.len())
-            .filter(|f| matches!(f.key.as_str(), "kind" | "apiVersion" | "items"))
-            .filter_map(|f| match f.value {
-                Value::Whole(r) => Some((f.key, r)),
-                _ => None,
-            })
-            .collect();
-        let text = |k: &str| {
-            top.get(k)
-                .and_then(|r| json::string_at(&doc.json, r))
-                .unwrap_or_default()
-        };
-        let (kind, version) = (text("kind"), text("apiVersion"));
-        if let Some(facts) = crate::kubeadm::settings(&version, index, bytes, doc.source.clone()) {
-            self.facts.extend(facts);
-            return;
-        }
-        if top.contains_key("items") && (kind.is_empty() || kind.ends_with("List")) {
-            let typed = crate::infer::of_list(&kind, &version);
-            let parsed: Vec<_> = doc
-                .items
-                .par_iter()
-                .map(|(j, s)| {
-                    let origin = Origin {
-                        entry: index,
-                        start: s.start as u64,
-                        end: s.end as u64,
-                    };
-                    object::read(
-                        doc.json.get(j.clone()).unwrap_or_default(),
-                        origin,
-                        typed.as_ref(),
-                    )
-                })
-                .collect();
-            self.list(entry, typed.map(|t| t.0), &parsed, true);
-            self.take(entry, bytes, parsed);
-        } else if doc.json.first() == Some(&b'{') {
-            let origin = Origin {
-                entry: index,
-                start: doc.source.start as u64,
-                end: doc.source.end as u64,
-            };
-            let one = object::read(&doc.json, origin, None);
-            self.take(entry, bytes, vec![one]);
-        } else if doc.json.first() == Some(&b'[') {
-            // `- kind: Pod …` without a list around it, as people paste items.
-            let parsed: Vec<_> = json::elements(&doc.json, 0)
-                .filter_map(|v| match v {
-                    Value::Whole(r) => {
-                        let origin = Origin {
-                            entry: index,
-                            start: doc.source.start as u64,
-                            end: doc.source.end as u64,
-                        };
-                        Some(object::read(
-                            doc.json.get(r).unwrap_or_default(),
-                            origin,
-                            None,
-                        ))
-                    }
-                    _ => None,
-                })
-                .collect();
-            self.take(entry, bytes, parsed);
-        }
-    }
-
     fn list(
         &mut self,
         entry: &Entry,
@@ -579,7 +474,9 @@ impl<'s> Reader<'s> {
         list.kind = match (typed, kinds.as_slice()) {
             (Some(kind), _) => {
                 let mut path = entry.id.rsplit('/');
-                path.next();
+                let file = path.next().unwrap_or_default();
+                let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+                list.file = stem.to_owned();
                 list.folder = path.next().unwrap_or_default().to_owned();
                 kind
             }
@@ -728,8 +625,25 @@ impl<'s> Reader<'s> {
             ));
         }
         let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
+        for id in std::mem::take(&mut self.empty) {
+            // Where the reason stands beside it, it is told there.
+            let stem = id.rsplit_once('.').map_or(id.as_str(), |(stem, _)| stem);
+            let why = format!("{stem}-errors.json");
+            if !self.entries.iter().any(|e| e.id == why) {
+                self.gaps.push(Gap::new(
+                    format!("file {id}"),
+                    "it is empty: what was to be written into it never came",
+                ));
+            }
+        }
+        let namespaces: BTreeSet<&str> = self
+            .parsed
+            .iter()
+            .filter(|p| p.object.kind == "Namespace")
+            .map(|p| p.object.name.as_str())
+            .collect();
         for list in &self.lists {
-            crate::coverage::note(list, &mut listed);
+            crate::coverage::note(list, &namespaces, &mut listed);
         }
         self.name_logs();
         self.name_whole();

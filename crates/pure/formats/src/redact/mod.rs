@@ -6,6 +6,7 @@
 //! value can be told from a lost one. Deliberately absent: any memory of what was taken out.
 
 mod base64;
+mod exported;
 mod manifests;
 mod names;
 mod nested;
@@ -19,7 +20,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::sniff;
+use crate::{plain, sniff};
 
 pub use stream::{Cleaner, in_pieces};
 
@@ -88,6 +89,7 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
         cuts = objects::cuts(bytes, &marks);
         manifests::cuts(bytes, &marks, &mut cuts);
     }
+    exported::cuts(bytes, &mut cuts);
     cuts.extend(shapes::cuts(bytes));
     nested::cuts(bytes, level, &mut cuts);
     for cut in &mut cuts {
@@ -148,8 +150,8 @@ fn count(cuts: &[Cut]) -> BTreeMap<&'static str, u64> {
 
 /// Takes all secrets out.
 pub fn redact(bytes: &[u8]) -> Redacted<'_> {
-    if let Some(text) = plain(bytes) {
-        let (text, taken) = redact_vec(text);
+    if !plain::is_plain(bytes) {
+        let (text, taken) = redact_vec(bytes.to_vec());
         return Redacted {
             text: Cow::Owned(text),
             taken,
@@ -177,10 +179,9 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
 }
 
 /// Takes all secrets out of a buffer in its own place: a large file is in memory once, not twice.
-pub fn redact_vec(mut bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) {
-    if let Some(text) = plain(&bytes) {
-        bytes = text;
-    }
+pub fn redact_vec(bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) {
+    // Nothing could be found in UTF-16, and no word with a zero in it.
+    let bytes = plain::plain(bytes);
     let cuts = cuts(&bytes, 0);
     let taken = count(&cuts);
     (written(bytes, &cuts), taken)
@@ -219,35 +220,6 @@ fn written(mut bytes: Vec<u8>, cuts: &[Cut]) -> Vec<u8> {
     bytes.copy_within(longer + read..longer + old, write);
     bytes.truncate(write + old - read);
     bytes
-}
-
-/// Text that is written in another way, as text: nothing could be found in it otherwise.
-fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
-    wide(bytes).or_else(|| crate::journal::plain(bytes))
-}
-
-/// UTF-16, as PowerShell writes it, as UTF-8.
-fn wide(bytes: &[u8]) -> Option<Vec<u8>> {
-    let little = match bytes {
-        [0xff, 0xfe, ..] => true,
-        [0xfe, 0xff, ..] => false,
-        _ => return None,
-    };
-    let units = bytes.get(2..).unwrap_or_default().chunks_exact(2).map(|c| {
-        let pair = [
-            c.first().copied().unwrap_or(0),
-            c.get(1).copied().unwrap_or(0),
-        ];
-        if little {
-            u16::from_le_bytes(pair)
-        } else {
-            u16::from_be_bytes(pair)
-        }
-    });
-    let text: String = char::decode_utf16(units)
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect();
-    Some(text.into_bytes())
 }
 
 #[cfg(test)]

@@ -104,11 +104,10 @@ fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
 /// The first word of the command that is neither an option nor an option's number.
 fn operand(walk: &Walk<'_>, program: &str) -> Option<String> {
     let command = walk.ran(program)?;
-    let words = command.words.iter().skip(1).take_while(|w| *w != "|");
+    let mut words = command.words.iter().skip(1).take_while(|w| *w != "|");
     words
-        .filter(|w| !w.starts_with('-') && w.parse::<f64>().is_err())
+        .find(|w| !w.starts_with('-') && w.parse::<f64>().is_err())
         .cloned()
-        .next()
 }
 
 /// What an API server says of itself: `ok` to `/readyz`, or the status that curl prints.

@@ -121,6 +121,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(evidence.clone())
                 .explains(K::PodRefused, &c.entity);
         }
+        // The owner's status says it too, and outlives the events.
+        let status = refused
+            .iter()
+            .flat_map(|(c, ..)| &c.evidence)
+            .find(|e| e.text.contains(WORDS) && refused.iter().all(|(_, _, cited)| cited != *e));
+        if let Some(evidence) = status {
+            finding = finding.cite(evidence.clone().around(WORDS));
+        }
         if let Some(namespace) = cx.cluster.namespace(&ns)
             && namespace
                 .metadata

@@ -67,7 +67,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(f);
     }
     // The uninstall left everything, and the start after it takes up what it finds.
-    for skipped in host::lines(cx, &["k3s.uninstall-skipped"], "the uninstall left the data") {
+    for skipped in host::lines(
+        cx,
+        &["k3s.uninstall-skipped"],
+        "the uninstall left the data",
+    ) {
         let Some(found) = host::lines(
             cx,
             &["k3s.etcd-existing"],
@@ -79,7 +83,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         out.push(
             about(&found.host)
-                .term(78, "nothing was uninstalled, and the new start goes on with what was left")
+                .term(
+                    78,
+                    "nothing was uninstalled, and the new start goes on with what was left",
+                )
                 .cite(skipped.evidence)
                 .cite(found.evidence)
                 .explains_observed(cx, TROUBLES, &found.host),
