@@ -87,6 +87,13 @@ pub fn stands(
     node: &Node,
     reason: &Reason,
 ) -> Option<bool> {
+    // A row, or an event alone, shows nothing of what the pod asks for.
+    let bare = pod.spec.containers.is_empty()
+        && pod.spec.node_selector.is_empty()
+        && cx.cluster.object(pod.obj).is_some_and(|o| o.printed);
+    if bare {
+        return None;
+    }
     match reason {
         Reason::NodeSelector => {
             let stands = !placement::selects(pod, node);

@@ -291,7 +291,7 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         return Some((None, rest.trim()));
     }
     // The prompt ends at the first of these; what stands before it must look like one.
-    let (at, mark) = ["$ ", "# ", "]# ", "]$ ", "% "]
+    let (at, mark) = ["$ ", "# ", "]# ", "]$ ", "% ", "> "]
         .iter()
         .filter_map(|m| text.find(m).map(|at| (at, *m)))
         .min_by_key(|(at, m)| (*at, std::cmp::Reverse(m.len())))?;
@@ -305,6 +305,11 @@ fn prompt(text: &str) -> Option<(Option<String>, &str)> {
         return None;
     }
     let place = head.split_ascii_whitespace().next().unwrap_or_default();
+    let place = place.trim_end_matches(']');
+    // Of shells that end their prompt so only those that say who and where.
+    if mark == "> " && !(place.contains('@') && place.len() == head.len() && known(rest)) {
+        return None;
+    }
     let dir = |d: &str| d.starts_with(['~', '/', '.']) || d.is_empty();
     let named = |h: &str| {
         !h.is_empty()
@@ -476,6 +481,8 @@ mod tests {
             ("C:\\> kubectl get pv", None, "kubectl"),
             ("PS C:\\Users\\ann> kubectl get pv", None, "kubectl"),
             ("PS C:\\Users\\ann>kubectl get pv", None, "kubectl"),
+            ("admin@n1:~> kubectl get pv", Some("n1"), "kubectl"),
+            ("[ole@n1] ~ $ kubectl get svc", Some("n1"), "kubectl"),
             ("[n2] # journalctl -u k3s -n3", Some("n2"), "journalctl"),
             (
                 "n2 $ for p in 22 6443; do nc -vz n3 $p; done",

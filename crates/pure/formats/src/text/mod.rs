@@ -58,8 +58,37 @@ pub fn lines(bytes: &[u8], limit: usize) -> Vec<Line<'_>> {
             text: printed(text),
         });
     });
+    unspoken(&mut out);
     uncomment(&mut out);
     out
+}
+
+/// So many lines of one text begin with a speaker before that is what it is: a log of a chat.
+const SPEAKERS: usize = 3;
+
+/// Takes off who said it, as logs of a chat have it: `<ann> kubectl get pods`.
+fn unspoken(lines: &mut [Line<'_>]) {
+    let said = |text: &str| {
+        let (name, said) = text.strip_prefix('<')?.split_once("> ")?;
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '|' | '@' | '+'));
+        (plain && !name.is_empty() && name.len() <= 24).then(|| said.to_owned())
+    };
+    if lines
+        .iter()
+        .filter(|l| said(&l.text).is_some())
+        .take(SPEAKERS)
+        .count()
+        < SPEAKERS
+    {
+        return;
+    }
+    for line in lines {
+        if let Some(said) = said(&line.text) {
+            line.text = Cow::Owned(said);
+        }
+    }
 }
 
 /// Takes the `# ` off output that was written as comments below its command, as articles do.
@@ -135,6 +164,10 @@ fn unquoted(line: &str) -> &str {
     let mut rest = line;
     loop {
         let trimmed = rest.trim_start();
+        if trimmed.starts_with(">>") {
+            rest = trimmed.get(1..).unwrap_or_default();
+            continue;
+        }
         match trimmed.strip_prefix("> ") {
             Some(inner) => rest = inner,
             None if trimmed == ">" => return "",
@@ -188,6 +221,9 @@ mod tests {
     fn what_was_put_around_is_taken_off() {
         assert_eq!(text("\u{1b}[31mred\u{1b}[0m end\r\n"), ["red end"]);
         assert_eq!(text("> > quoted  \n>\n> a > b"), ["quoted", "", "a > b"]);
+        assert_eq!(text(">> $ x\n>>   y\n"), ["$ x", "  y"]);
+        assert_eq!(text("<ann> $ x\n<bo> y\n<ann>   z\n"), ["$ x", "y", "  z"]);
+        assert_eq!(text("<ann> $ x\n<none> y\n"), ["<ann> $ x", "<none> y"]);
         assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);
         assert_eq!(text("\u{1b}]0;title\u{7}x\n"), ["x"]);
         assert_eq!(text("│   Warning  a      │\n"), ["   Warning  a"]);

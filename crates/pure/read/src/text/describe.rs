@@ -275,7 +275,9 @@ fn kind_of(walk: &Walk<'_>, tree: &Tree) -> Option<Kind> {
         return asked;
     }
     let has = |k: &str| tree.has(k);
-    let name = if has("Containers") && (has("Node") || has("IP") || has("QoS Class")) {
+    let name = if (has("Containers") && (has("Node") || has("IP") || has("QoS Class")))
+        || (has("Node-Selectors") && has("Node"))
+    {
         "pod"
     } else if has("Access Modes") && has("Claim") {
         "pv"
