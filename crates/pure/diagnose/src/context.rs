@@ -187,7 +187,13 @@ impl<'a> Context<'a> {
         let state = object.state.filter(|_| {
             pointer.starts_with("/status") || (text.is_empty() && object.kind != "Pod")
         });
-        let origin = state.unwrap_or(object.origin);
+        // Of several prints the one that shows the field.
+        let shows = |json: &[u8]| !written(json, pointer).is_empty();
+        let print = object.prints.iter().find(|(_, json)| shows(json));
+        let origin = match print {
+            Some((origin, _)) => *origin,
+            None => state.unwrap_or(object.origin),
+        };
         let (source, file, vantage) = self.place(origin);
         let kind = object.kind.to_ascii_lowercase();
         let show = if object.namespace.is_empty() {

@@ -56,6 +56,8 @@ pub struct Object {
     pub printed: bool,
     /// Where a command printed its state, when the object itself is a file that was to be applied.
     pub state: Option<Origin>,
+    /// When several commands printed parts of it: where each stands, and what it shows as JSON.
+    pub prints: Vec<(Origin, Box<[u8]>)>,
 }
 
 /// One file of the evidence, as rules and quotations know it.

@@ -1,11 +1,13 @@
 //! What was asked for, from a file, and what is, from the row or description that a command printed:
-//! one object.
+//! one object. So are several prints of which each shows a part.
 //!
 //! A file that was to be applied says nothing of its object's state; people paste `kubectl get` beside it.
-//! Where both say the same field, the file keeps its word: it shows the whole of it.
-//! Deliberately absent: two prints of one object, of which the longer is kept.
+//! Where both say the same field, the file keeps its word: it shows the whole of it. Of two prints the
+//! longer keeps its word. Deliberately absent: which print is the later one; nothing tells.
 
-use crate::object::{Parsed, View};
+use serde_json::Value;
+
+use crate::object::{self, Parsed, View};
 
 /// Takes the state from what a command printed, if this is a file that was to be applied and knows none.
 pub(crate) fn state(file: &mut Parsed, print: &Parsed) {
@@ -22,6 +24,84 @@ pub(crate) fn state(file: &mut Parsed, print: &Parsed) {
     let first = o.state.is_none();
     if longer && take(&mut file.view, &print.view, first) {
         file.object.state = Some(print.object.origin);
+    }
+}
+
+/// Prints of one object that are joined; nobody pastes more, and each costs a pass over the others.
+const PRINTS: usize = 32;
+
+/// Joins two prints of one object.
+pub(crate) fn prints(known: &mut Parsed, mut other: Parsed) {
+    let length = |p: &Parsed| p.object.origin.end - p.object.origin.start;
+    let newer = (length(&other), std::cmp::Reverse(other.object.origin))
+        > (length(known), std::cmp::Reverse(known.object.origin));
+    if newer {
+        std::mem::swap(known, &mut other);
+    }
+    let (Some(long), Some(short)) = (&known.shown, &other.shown) else {
+        return;
+    };
+    if known.object.prints.len() + other.object.prints.len() >= PRINTS {
+        return;
+    }
+    let (Ok(mut joined), Ok(less)) = (
+        serde_json::from_slice::<Value>(long),
+        serde_json::from_slice::<Value>(short),
+    ) else {
+        return;
+    };
+    fill(&mut joined, less);
+    let Ok(bytes) = serde_json::to_vec(&joined) else {
+        return;
+    };
+    let Ok(mut parsed) = object::read(&bytes, known.object.origin, None) else {
+        return;
+    };
+    let each = |p: &mut Parsed| {
+        let mut all = std::mem::take(&mut p.object.prints);
+        if let (true, Some(shown)) = (all.is_empty(), &p.shown) {
+            all.push((p.object.origin, shown.clone()));
+        }
+        all
+    };
+    parsed.object.prints = each(known);
+    parsed.object.prints.extend(each(&mut other));
+    parsed.object.printed = true;
+    parsed.shown = Some(bytes.into_boxed_slice());
+    *known = parsed;
+}
+
+/// Takes over what is not there yet; of conditions those of other types.
+fn fill(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                match into.get_mut(&key) {
+                    None => {
+                        into.insert(key, value);
+                    }
+                    // What one print leaves empty another may show.
+                    Some(Value::String(known)) if known.is_empty() => {
+                        into.insert(key, value);
+                    }
+                    Some(known) => fill(known, value),
+                }
+            }
+        }
+        (Value::Array(into), Value::Array(from)) => {
+            if into.is_empty() {
+                *into = from;
+                return;
+            }
+            for one in from {
+                let kind = one.get("type").and_then(Value::as_str);
+                let new = kind.is_some() && !into.iter().any(|k| k.get("type") == one.get("type"));
+                if new && into.iter().all(|k| k.get("type").is_some()) {
+                    into.push(one);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -58,6 +58,8 @@ impl View {
 pub struct Parsed {
     pub object: Object,
     pub view: View,
+    /// Of what a command printed: what it shows.
+    pub shown: Option<Box<[u8]>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +151,7 @@ pub fn read(
         origin,
         printed: false,
         state: None,
+        prints: Vec::new(),
     };
     let view = view(&object, &json).ok_or(Refused::Invalid(origin.start))?;
     // Events and pods are the many and the large: their views hold all that rules read, and quotations
@@ -156,7 +159,11 @@ pub fn read(
     if !matches!(view, View::Event(_) | View::Pod(_)) {
         object.json = json.into_boxed_slice();
     }
-    Ok(Parsed { object, view })
+    Ok(Parsed {
+        object,
+        view,
+        shown: None,
+    })
 }
 
 fn infer_owned(json: &[u8]) -> Option<(String, String)> {

@@ -31,6 +31,9 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
             continue;
         }
         match objects.get_mut(&one.object.id) {
+            Some(known) if known.object.printed && one.object.printed => {
+                crate::merge::prints(known, one);
+            }
             Some(known) => {
                 // What a command printed shows less than the object; of two prints the longer shows more.
                 let rank = |p: &Parsed| {

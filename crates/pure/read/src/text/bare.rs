@@ -80,6 +80,17 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     message(walk, at).or_else(|| error(walk, at))
 }
 
+/// The reason and the kind of a message that is known by its beginning.
+pub(super) fn meaning(text: &str) -> Option<(&'static str, &'static str)> {
+    if is_scheduling(text) {
+        return Some(("FailedScheduling", "pod"));
+    }
+    MESSAGES
+        .iter()
+        .find(|(begin, _, _)| text.starts_with(begin))
+        .map(|(_, reason, kind)| (*reason, *kind))
+}
+
 fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let text = walk
         .text(at)
@@ -89,14 +100,7 @@ fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let (reason, about) = match stateful_set(walk, &text) {
         Some(about) => ("FailedCreate", about),
         None => {
-            let (reason, kind) = if is_scheduling(&text) {
-                ("FailedScheduling", "pod")
-            } else {
-                MESSAGES
-                    .iter()
-                    .find(|(begin, _, _)| text.starts_with(begin))
-                    .map(|(_, reason, kind)| (*reason, *kind))?
-            };
+            let (reason, kind) = meaning(&text)?;
             (reason, named(walk, at, kind)?)
         }
     };
@@ -193,17 +197,7 @@ fn named(walk: &Walk<'_>, at: usize, kind: &str) -> Option<EntityId> {
 /// What kubectl, helm and their like say when they fail: the whole paragraph, as it may be broken over
 /// lines.
 fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let first = walk.text(at).trim();
-    let is_error = [
-        "Error from server",
-        "error: ",
-        "Error: ",
-        "error when ",
-        "Unable to connect to the server",
-    ]
-    .iter()
-    .any(|m| first.starts_with(m));
-    if !is_error {
+    if !is_error(walk.text(at)) {
         return None;
     }
     let mut end = at + 1;
@@ -221,6 +215,20 @@ fn error(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     ));
     walk.fact(at..end, Value::Error(said));
     Some(end)
+}
+
+/// Does a client's complaint begin here?
+pub(super) fn is_error(text: &str) -> bool {
+    let first = text.trim();
+    [
+        "Error from server",
+        "error: ",
+        "Error: ",
+        "error when ",
+        "Unable to connect to the server",
+    ]
+    .iter()
+    .any(|m| first.starts_with(m))
 }
 
 /// A line that begins something else: another error, a log line, a table.

@@ -270,6 +270,94 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
         && !heading
 }
 
+/// An event of which the columns that a command chose show these fields.
+pub(super) fn shown(walk: &mut Walk<'_>, line: usize, fields: &serde_json::Value, namespace: &str) {
+    let text = |pointer: &str| {
+        let value = fields.pointer(pointer);
+        value
+            .and_then(|v| v.as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let object = |field: &str| {
+        let of = |part: &str| text(&format!("/{part}/{field}"));
+        Some(of("involvedObject"))
+            .filter(|t| !t.is_empty())
+            .unwrap_or_else(|| of("regarding"))
+    };
+    let message = text("/message");
+    let (reason, kind) = match text("/reason") {
+        reason if !reason.is_empty() => {
+            let kind = guess_kind(&reason);
+            (reason, kind)
+        }
+        _ => match super::bare::meaning(&message) {
+            Some((reason, kind)) => (reason.to_owned(), kind),
+            None => return,
+        },
+    };
+    let kind = Some(object("kind"))
+        .filter(|k| !k.is_empty())
+        .unwrap_or_else(|| kind.to_owned());
+    let name = Some(object("name"))
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| super::UNNAMED.to_owned());
+    let space = Some(object("namespace"))
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| namespace.to_owned());
+    let count = fields.pointer("/count").and_then(serde_json::Value::as_i64);
+    let printed = Printed {
+        about: about(&kind, &space, &name),
+        warning: match text("/type").as_str() {
+            "" => WARNINGS.iter().any(|w| reason.starts_with(w)),
+            kind => kind == "Warning",
+        },
+        reason,
+        message,
+        age: count.map_or_else(String::new, |n| format!("(x{n} over")),
+        ..Printed::default()
+    };
+    take(walk, line..line + 1, printed);
+}
+
+/// Beginnings of the reasons that are warnings.
+const WARNINGS: &[&str] = &[
+    "Failed",
+    "BackOff",
+    "Unhealthy",
+    "Evicted",
+    "Err",
+    "Inspect",
+    "Provisioning",
+    "VolumeMismatch",
+    "NodeNotReady",
+    "SystemOOM",
+    "FreeDisk",
+    "ImageGC",
+    "Conflict",
+    "Network",
+];
+
+/// What an event of this reason is mostly about.
+fn guess_kind(reason: &str) -> &'static str {
+    match reason {
+        "FailedBinding"
+        | "ProvisioningFailed"
+        | "VolumeMismatch"
+        | "WaitForFirstConsumer"
+        | "ExternalProvisioning" => "pvc",
+        "FailedCreate" => "rs",
+        "NodeNotReady"
+        | "FreeDiskSpaceFailed"
+        | "EvictionThresholdMet"
+        | "ImageGCFailed"
+        | "NodeHasDiskPressure"
+        | "SystemOOM"
+        | "Rebooted" => "node",
+        _ => "pod",
+    }
+}
+
 /// Is this a row of the events below a description?
 pub(super) fn is_row(text: &str) -> bool {
     one(text).is_some()

@@ -13,6 +13,7 @@ mod events;
 mod files;
 mod host;
 mod objects;
+mod paths;
 mod reach;
 mod settings;
 mod units;
@@ -100,6 +101,7 @@ type Form = fn(&mut Walk<'_>, usize) -> Option<usize>;
 
 /// The forms, the most particular first.
 const FORMS: &[Form] = &[
+    paths::read,
     manifest,
     etcdctl::read,
     checks::read,
@@ -321,6 +323,7 @@ impl<'t> Walk<'t> {
         };
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
+            parsed.shown = Some(bytes.into_boxed_slice());
             self.out.objects.push(parsed);
         }
     }
@@ -370,6 +373,7 @@ fn pending(walk: &mut Walk<'_>) {
         };
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
+            parsed.shown = Some(bytes.into_boxed_slice());
             walk.out.objects.push(parsed);
         }
     }
