@@ -96,6 +96,36 @@ pub fn partial_of(line: &str) -> Option<Partial> {
     ))
 }
 
+/// Names that shippers of logs have for the pod that wrote a line, and for its namespace.
+/// Sources: Grafana Loki's promtail and alloy, fluent-bit's and fluentd's Kubernetes filters, Elastic's
+/// filebeat, OpenTelemetry's semantic conventions.
+const PODS: &[(&str, &str)] = &[
+    ("pod", "namespace"),
+    ("pod_name", "namespace_name"),
+    ("kubernetes_pod_name", "kubernetes_namespace_name"),
+    ("kubernetes.pod.name", "kubernetes.namespace"),
+    ("k8s.pod.name", "k8s.namespace.name"),
+    ("k8s_pod_name", "k8s_namespace_name"),
+];
+
+/// The pod that wrote a line of JSON, as whoever shipped it says: namespace and name.
+pub fn pod_of(line: &str) -> Option<(&str, &str)> {
+    // A program's own JSON may well speak of another pod: the shipper puts its words into an envelope.
+    let envelope = [
+        "\"labels\"",
+        "\"stream\"",
+        "\"kubernetes",
+        "\"k8s",
+        "\"resource\"",
+    ];
+    if !line.starts_with('{') || !envelope.iter().any(|w| line.contains(w)) {
+        return None;
+    }
+    PODS.iter()
+        .find_map(|(pod, namespace)| Some((field(line, namespace)?, field(line, pod)?)))
+        .filter(|(_, pod)| !pod.is_empty() && !pod.contains('/'))
+}
+
 /// The text of a field of a JSON line, as it is written there.
 fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
     let mut from = 0;
@@ -347,6 +377,19 @@ pub fn dump_mark(line: &str) -> Option<DumpMark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shippers_say_whose_a_line_is() {
+        for line in [
+            r#"{"line":"x","labels":{"namespace":"shop","pod":"till-0","stream":"stderr"}}"#,
+            r#"{"log":"x","stream":"stdout","kubernetes":{"pod_name":"till-0","namespace_name":"shop"}}"#,
+            r#"{"body":"x","resource":{"k8s.pod.name":"till-0","k8s.namespace.name":"shop"}}"#,
+        ] {
+            assert_eq!(pod_of(line), Some(("shop", "till-0")), "{line}");
+        }
+        let own = r#"{"level":"error","msg":"can't evict","namespace":"shop","pod":"till-0"}"#;
+        assert_eq!(pod_of(own), None, "what it speaks of is not who speaks");
+    }
 
     #[test]
     fn full_stamps_are_read_and_partial_ones_are_not() {

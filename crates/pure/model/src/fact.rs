@@ -148,6 +148,8 @@ pub enum Value {
     Memory(u64, u64),
     /// What came of an attempt to reach something.
     Reach(Reach),
+    /// A claim that no pod uses, as its description says: namespace and name.
+    Unused(String, String),
 }
 
 /// An attempt to reach an address, by a program made for it (`nc`, `ping`, `curl`, `kubectl --server`).

@@ -197,6 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn two_prints_are_one_object() {
+        let cells = "$ kubectl get pvc ledger -n shop -o jsonpath='{.spec.selector}'\n{\"matchLabels\":{\"disk\":\"big\"}}\n";
+        for texts in [[ROW, cells], [cells, ROW]] {
+            let cluster = read(&texts);
+            let claim = &cluster.claims[0];
+            assert_eq!(
+                (cluster.claims.len(), claim.status.phase.as_str()),
+                (1, "Pending")
+            );
+            assert!(claim.spec.selector.is_some());
+            assert_eq!(claim.spec.storage_class_name.as_deref(), Some("slow"));
+            let object = cluster.object(claim.obj).unwrap();
+            assert_eq!((object.printed, object.prints.len()), (true, 2));
+        }
+    }
+
+    #[test]
     fn an_object_of_the_api_keeps_its_own_state() {
         let live = format!("{FILE}status:\n  phase: Bound\n")
             .replace("name: ledger", "name: ledger\n  uid: a-1");

@@ -376,7 +376,13 @@ impl Part<'_> {
         let from = line.start.max(at.saturating_sub(BEFORE));
         let to = line.end.min(at + AFTER);
         let said = lossy(text.get(from..to).unwrap_or_default());
-        let plain = log::unescape(said.trim_end_matches('\r'));
+        // Behind the marks of a quotation the line begins.
+        let quoted = match from == line.start && said.starts_with(['>', '|']) {
+            true => said.len() - said.trim_start_matches(['>', '|', ' ']).len(),
+            false => 0,
+        };
+        let body = said.get(quoted..).unwrap_or_default();
+        let plain = log::unescape(body.trim_end_matches('\r'));
         let head = match from > line.start {
             true => lossy(
                 text.get(line.start..line.end.min(line.start + 512))
@@ -392,6 +398,10 @@ impl Part<'_> {
         let entity = event
             .filter(|e| !e.as_str().is_empty())
             .or(self.owner.entity.as_ref());
+        let shipped = log::pod_of(&head)
+            .filter(|_| entity.is_none())
+            .map(|(namespace, name)| EntityId::object("Pod", "", namespace, name));
+        let entity = entity.or(shipped.as_ref());
         // A line of JSON says in any place whose it is.
         let line_said = match head.starts_with('{') {
             true => said.as_ref(),
@@ -432,7 +442,7 @@ impl Part<'_> {
                         .map(|g| g.map_or(String::new(), |g| g.as_str().to_owned()))
                         .collect(),
                     c.get(0).map_or(hit..hit, |m| {
-                        log::written(&said, m.start())..log::written(&said, m.end())
+                        quoted + log::written(body, m.start())..quoted + log::written(body, m.end())
                     }),
                 ),
             },

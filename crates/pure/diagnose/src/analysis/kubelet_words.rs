@@ -89,7 +89,12 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
             .last
             .zip(cx.cluster.as_of)
             .map(|(last, now)| now.as_second() - last.as_second());
-        let once = hit.last.is_some() && hit.count < 2;
+        // Somebody pulled by hand, and this came of it.
+        let tried = hit.lines.iter().any(|l| {
+            l.text.starts_with("FATA[")
+                || l.text.contains("\"PullImage from image service failed\"")
+        });
+        let once = hit.last.is_some() && hit.count < 2 && !tried;
         if once || age.is_some_and(|a| a > HISTORY) {
             continue;
         }

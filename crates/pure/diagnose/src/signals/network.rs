@@ -165,11 +165,18 @@ pub static SIGNALS: &[Signal] = &[
         "Status: active",
         r"^\s*Status: active\s*$",
     ),
-    wire(
-        "net.no-route",
-        "no route to host",
-        r"(?:dial tcp|dial udp|->|connect to) ?\[?(\d+\.\d+\.\d+\.\d+):(\d+).{0,40}no route to host",
-    ),
+    // Source: iputils `tracepath.c`.
+    wire("net.path-mtu", "Resume: pmtu ", r"Resume: pmtu (\d+)"),
+    // Whoever calls says so of its own call.
+    Signal {
+        id: "net.no-route",
+        anchor: "no route to host",
+        pattern: r"(?:dial tcp|dial udp|->|connect to) ?\[?(\d+\.\d+\.\d+\.\d+):(\d+).{0,40}no route to host",
+        unit: "any program",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "Go: net.OpError; errno(3) EHOSTUNREACH",
+    },
     wire(
         "net.pod-timeout",
         "i/o timeout",

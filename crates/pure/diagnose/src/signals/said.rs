@@ -16,6 +16,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "kubernetes: pkg/kubelet/images/image_manager.go",
     },
     Signal {
+        id: "said.pull-failed.tried",
+        anchor: "failed to pull and unpack image",
+        pattern: r#"(?:FATA\[\d+\] |^ctr: |PullImage from image service failed).*failed to pull and unpack image "?([^"\s]+)"?: .+"#,
+        unit: "crictl",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "containerd: client/pull.go; cri-tools: cmd/crictl/image.go",
+    },
+    Signal {
         id: "said.never-pull",
         anchor: "is not present with pull policy of Never",
         pattern: r#"Container image "([^"]+)" is not present with pull policy of Never"#,

@@ -32,6 +32,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "longhorn-manager: names of its parts",
     },
     Signal {
+        id: "local-path.helper-variable",
+        anchor: ": parameter not set",
+        pattern: r"\bVOL_(DIR|MODE|SIZE_BYTES): parameter not set",
+        unit: "local-path helper pod",
+        mark: Mark::Cause,
+        versions: "",
+        source: "rancher/local-path-provisioner: provisioner.go (the helper's environment), deploy/local-path-storage.yaml",
+    },
+    Signal {
         id: "local-path.helper-usage",
         anchor: "Usage: ",
         pattern: r"Usage: (mkdir|rm) \[",

@@ -195,6 +195,13 @@ fn object(
     namespace: &str,
 ) -> Option<usize> {
     let std::ops::Range { start: at, mut end } = lines;
+    if kind.kind == "PersistentVolumeClaim"
+        && tree.get("Used By") == "<none>"
+        && let Some(line) = (at..end).find(|i| walk.text(*i).trim_start().starts_with("Used By:"))
+    {
+        let value = defib_model::fact::Value::Unused(namespace.to_owned(), name.to_owned());
+        walk.fact(line..line + 1, value);
+    }
     let body = body(kind, tree);
     let mut metadata = Map::new();
     metadata.insert("name".into(), json!(name));
@@ -683,6 +690,42 @@ fn pod(tree: &Tree) -> Value {
 #[cfg(test)]
 mod tests {
     use crate::object::View;
+
+    #[test]
+    fn what_grep_left_is_still_of_the_one_that_was_asked_for() {
+        let got = super::super::read(
+            b"$ kubectl describe node n3 | grep -A4 ^Conditions\nConditions:\n  Type             Status    LastHeartbeatTime   LastTransitionTime   Reason              Message\n  ----             ------    -----------------   ------------------   ------              -------\n  Ready            Unknown   Mon, 29 Dec         Mon, 29 Dec          NodeStatusUnknown   Kubelet stopped posting node status.\n",
+            0,
+        );
+        let View::Node(n) = &got.objects[0].view else {
+            panic!()
+        };
+        assert_eq!(
+            (n.metadata.name.as_str(), n.ready()),
+            ("n3", Some("Unknown"))
+        );
+        let got = super::super::read(
+            b"$ kubectl -n shop describe pod till-0\n...\n    State:          Waiting\n      Reason:       CrashLoopBackOff\n    Last State:     Terminated\n      Reason:       OOMKilled\n      Exit Code:    137\n    Restart Count:  61\n",
+            0,
+        );
+        let View::Pod(p) = &got.objects[0].view else {
+            panic!()
+        };
+        let s = &p.status.container_statuses[0];
+        assert_eq!(got.objects[0].object.id.as_str(), "pod/shop/till-0");
+        assert_eq!(s.restart_count, Some(61));
+        assert_eq!(
+            s.last_state.terminated.as_ref().unwrap().reason,
+            "OOMKilled"
+        );
+        // The rows of two pods, each below its name.
+        let got = super::super::read(
+            b"$ kubectl -n shop describe pod | grep -E 'Name|Node|Warning'\nName:             a-0\nNode:             n1/10.0.0.1\nNode-Selectors:   <none>\n  Warning  Failed  27s (x4 over 110s)  kubelet  Error: ErrImagePull\nName:             b-0\nNode:             <none>\nNode-Selectors:   <none>\n  Warning  FailedScheduling  4m (x2 over 9m)  default-scheduler  0/2 nodes are available: 2 Insufficient cpu.\n",
+            0,
+        );
+        let about: Vec<_> = got.events.iter().map(|(e, _)| e.about.name()).collect();
+        assert_eq!(about, ["a-0", "b-0"]);
+    }
 
     #[test]
     fn a_described_pod_is_an_object_with_events() {

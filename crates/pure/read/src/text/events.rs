@@ -301,7 +301,7 @@ pub(super) fn shown(walk: &mut Walk<'_>, line: usize, fields: &serde_json::Value
         .unwrap_or_else(|| kind.to_owned());
     let name = Some(object("name"))
         .filter(|n| !n.is_empty())
-        .unwrap_or_else(|| super::UNNAMED.to_owned());
+        .unwrap_or_else(|| UNNAMED.to_owned());
     let space = Some(object("namespace"))
         .filter(|n| !n.is_empty())
         .unwrap_or_else(|| namespace.to_owned());

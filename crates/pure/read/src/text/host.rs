@@ -161,6 +161,19 @@ fn route(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
 
 /// `inet 10.0.0.1/24 brd … scope global eth0`.
 fn address(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
+    // `ip -br addr`: `eno1  UP  10.0.0.5/24 fe80::1/64`.
+    let cells: Vec<&str> = text.split_ascii_whitespace().collect();
+    if let [interface, "UP" | "DOWN" | "UNKNOWN", first, ..] = cells.as_slice()
+        && walk.ran("ip").is_some()
+    {
+        let (ip, length) = first.split_once('/')?;
+        let interface = interface.split('@').next().unwrap_or_default();
+        return Some(Value::Address(
+            interface.to_owned(),
+            ip.to_owned(),
+            length.parse().ok()?,
+        ));
+    }
     let rest = text
         .strip_prefix("inet ")
         .or_else(|| text.strip_prefix("inet6 "))?;
@@ -464,8 +477,45 @@ fn memory(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
     Some(at + 2)
 }
 
+/// What `systemctl is-active A B` prints: a word for each, in this order.
+fn active(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let states = ["active", "inactive", "failed", "activating", "deactivating"];
+    if !states.contains(&text) {
+        return None;
+    }
+    let command = walk.ran("systemctl")?;
+    let from = command.words.iter().position(|w| w == "is-active")? + 1;
+    let names: Vec<String> = command
+        .words
+        .get(from..)?
+        .iter()
+        .take_while(|w| !w.starts_with(['|', ';', '&', '>']))
+        .filter(|w| !w.starts_with('-'))
+        .cloned()
+        .collect();
+    let mut end = at;
+    for name in names {
+        let state = walk.text(end).trim().to_owned();
+        if !states.contains(&state.as_str()) {
+            break;
+        }
+        let value = Value::Unit {
+            name,
+            active: state,
+            sub: String::new(),
+            result: String::new(),
+        };
+        walk.fact(end..end + 1, value);
+        end += 1;
+    }
+    (end > at).then_some(end)
+}
+
 /// `● k3s.service - …` with its `Active:` line, and the fields of `systemctl show`.
 fn unit(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    if let Some(end) = active(walk, at, text) {
+        return Some(end);
+    }
     let (state, line) = if let Some(rest) = text.strip_prefix("Active: ") {
         (rest.to_owned(), at)
     } else {
@@ -690,6 +740,20 @@ mod tests {
         assert!(
             matches!(&got[0], Value::Unit { name, active, .. } if name == "k3s.service" && active == "activating"),
             "{got:?}"
+        );
+    }
+
+    #[test]
+    fn units_and_addresses_in_brief() {
+        let got = values("$ systemctl is-active firewalld k3s\nactive\ninactive\n");
+        assert!(
+            matches!(&got[..], [Value::Unit { name: a, active: x, .. }, Value::Unit { name: b, active: y, .. }]
+                if a == "firewalld" && x == "active" && b == "k3s" && y == "inactive"),
+            "{got:?}"
+        );
+        assert_eq!(
+            values("# ip -4 -br a\neno1             UP             10.9.1.5/16\n"),
+            [Value::Address("eno1".into(), "10.9.1.5".into(), 16)]
         );
     }
 

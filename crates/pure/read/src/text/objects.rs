@@ -632,6 +632,36 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_labels_classes_and_attachments_are_read() {
+        let got = objects(
+            "$ kubectl get nodes -L shop.example/disk,arch\nNAME   STATUS   ROLES    AGE   VERSION        DISK   ARCH\nn1     Ready    <none>   9d    v1.33.4+k3s1   ssd    arm64\nn2     Ready    <none>   9d    v1.33.4+k3s1          amd64\n",
+        );
+        let labels = |i: usize| match &got[i].view {
+            View::Node(n) => n.metadata.labels.get("shop.example/disk").cloned(),
+            _ => panic!(),
+        };
+        assert_eq!((labels(0), labels(1)), (Some("ssd".to_owned()), None));
+        let got = objects(
+            "$ kubectl get sc\nNAME              PROVISIONER             RECLAIMPOLICY   VOLUMEBINDINGMODE      ALLOWVOLUMEEXPANSION   AGE\nfast (default)    rancher.io/local-path   Delete          WaitForFirstConsumer   false                  6h\nslow              nfs.csi.k8s.io          Delete          Immediate              false                  6h\n",
+        );
+        let defaults: Vec<_> = got
+            .iter()
+            .map(|p| match &p.view {
+                View::Class(c) => (c.metadata.name.as_str(), c.is_default()),
+                _ => panic!(),
+            })
+            .collect();
+        assert_eq!(defaults, [("fast", true), ("slow", false)]);
+        let got = objects(
+            "$ kubectl get volumeattachments\nNAME      ATTACHER             PV      NODE   ATTACHED   AGE\ncsi-a     driver.longhorn.io   pvc-1   n3     true       44d\n",
+        );
+        let View::Attachment(a) = &got[0].view else {
+            panic!()
+        };
+        assert_eq!(a.spec.node_name, "n3");
+    }
+
+    #[test]
     fn rows_become_objects() {
         let got = objects(
             "n1:~# kubectl get pods -A -o wide\nNAMESPACE   NAME    READY   STATUS             RESTARTS       AGE   IP          NODE\nshop        web-0   0/1     CrashLoopBackOff   12 (2m ago)    3h    10.42.0.3   n1\nshop        web-1   1/1     Running            0              3h    10.42.0.4   n2\n",

@@ -386,6 +386,11 @@ fn table(
     if columns.len() < 2 || !heads {
         return None;
     }
+    let asks_events = walk.kubectl().is_some_and(|(_, words)| {
+        words
+            .iter()
+            .any(|w| matches!(*w, "event" | "events" | "ev"))
+    });
     let mut end = at + 1;
     while walk.is_output(end) {
         let Some(row) = table.row(walk.text(end)) else {
@@ -399,8 +404,7 @@ fn table(
                 put(&mut object, steps, value);
             }
         }
-        let is_event =
-            kind.is_some_and(|k| k.kind == "Event") || object["involvedObject"].is_object();
+        let is_event = asks_events || object["involvedObject"].is_object();
         if is_event {
             events::shown(walk, end, &object, namespace);
         } else if let (Some(kind), Some(name)) = (kind, object["metadata"]["name"].as_str()) {

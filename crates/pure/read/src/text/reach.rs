@@ -81,6 +81,13 @@ fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
     if !head.contains(" packets transmitted, ") {
         return None;
     }
+    // With a size, or one that may not be cut, it asks about the path.
+    if let Some(command) = walk.ran("ping")
+        && (command.has("-s") || command.has("-M"))
+        && head.contains(" 0 received")
+    {
+        return None;
+    }
     let lost: f64 = head.rsplit([' ', ',']).next()?.parse().ok()?;
     let above = at.checked_sub(1).map(|i| walk.text(i).trim());
     let named = above

@@ -50,6 +50,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let no_room = overlay
         .zip(widest)
         .filter(|(o, b)| o.entry == b.entry && mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
+    // The path to another machine carries less than the overlay's packets with their header.
+    let path = host::lines(cx, &["net.path-mtu"], "what the path carries");
+    if let Some((overlay, path)) = overlay.and_then(|o| {
+        let narrow = |p: &&host::Told| {
+            p.group(0)
+                .parse()
+                .is_ok_and(|n: u32| n < mtu(o) + HEADER && n > 0)
+        };
+        Some((o, path.iter().find(narrow)?))
+    }) {
+        let id = host::entity(overlay.host.name());
+        out.push(
+            found(&id)
+                .term(
+                    82,
+                    format!(
+                        "{} bytes on {}, and the path carries {}",
+                        mtu(overlay),
+                        overlay.group(0),
+                        path.group(0)
+                    ),
+                )
+                .cite(overlay.evidence.clone())
+                .cite(path.evidence.clone())
+                .explains_if(cx, K::HostNetworkFailing, &id),
+        );
+        return;
+    }
     let hosts = host::by_host(too_long);
     for (id, lines) in &hosts {
         let mut finding = found(id)

@@ -35,6 +35,7 @@ pub static RULE: Rule = Rule {
 fn unreachable(message: &str) -> bool {
     [
         "i/o timeout",
+        "timed out",
         "connection refused",
         "context deadline exceeded",
         "EOF",

@@ -32,7 +32,8 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for hit in cx.hits("local-path.helper-usage") {
+    let usage = cx.hits("local-path.helper-usage");
+    for hit in usage.chain(cx.hits("local-path.helper-variable")) {
         let helper = hit.entity.as_ref().is_none_or(|e| {
             // Older provisioners name them after what they do.
             ["helper-pod", "create-pvc-", "delete-pvc-"]
@@ -47,7 +48,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(EntityId::object("ConfigMap", "", "kube-system", "local-path-config"))
             .title("local-path's helper script is called with other arguments than it reads: script and provisioner are of different versions")
             .why("No new volume of class local-path can be made, and no old one removed.")
-            .term(85, "the helper's command got no path")
+            .term(85, "the helper's script does not get what it reads")
             .cite(cx.log(hit, 0, "the helper's command complains about its arguments"));
         for c in cx.all(K::ClaimPending) {
             let claim = c

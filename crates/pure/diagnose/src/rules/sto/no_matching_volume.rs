@@ -43,8 +43,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         let nearest = match binding::verdict(cx.cluster, claim) {
             Verdict::NoVolume => None,
-            Verdict::Nearly(volume, Field::Class)
-                if storage::kinship(&volume.metadata.name, claim) == 0 =>
+            Verdict::Nearly(volume, field)
+                if storage::kinship(&volume.metadata.name, claim) == 0
+                    && (field == Field::Class
+                        || (matches!(field, Field::Capacity | Field::VolumeMode)
+                            && cx.cluster.volumes.len() > 1)) =>
             {
                 Some(volume)
             }

@@ -42,11 +42,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .namespace()
             .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
         else {
+            by_word(cx, c, out);
             continue;
         };
         let (volume, fields, named) = match binding::verdict(cx.cluster, claim) {
             Verdict::NamedDiffers(volume, fields) => (volume, fields, true),
-            Verdict::Nearly(volume, field @ (Field::Capacity | Field::VolumeMode)) => {
+            Verdict::Nearly(volume, field @ (Field::Capacity | Field::VolumeMode))
+                if storage::kinship(&volume.metadata.name, claim) > 0
+                    || cx.cluster.volumes.len() == 1 =>
+            {
                 (volume, vec![field], false)
             }
             Verdict::Nearly(volume, Field::Class)

@@ -18,7 +18,10 @@
 //! Do not change the class to Immediate to see the claim Bound: local volumes then land on a node
 //! that the pod may not run on.
 
+use defib_model::fact::Value;
+
 use crate::analysis::binding::{self, Verdict};
+use crate::analysis::host;
 use crate::analysis::storage;
 use crate::rules::prelude::*;
 
@@ -46,7 +49,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         let class = binding::class_of(cx.cluster, claim);
         let (ns, name) = (&claim.metadata.namespace, &claim.metadata.name);
-        let listed = cx.cluster.is_listed("Pod", ns);
+        let unused = host::facts_anywhere(cx, |v| {
+            matches!(v, Value::Unused(n, c) if n == ns && c == name).then_some(())
+        })
+        .next();
+        let listed = cx.cluster.is_listed("Pod", ns) || unused.is_some();
         // A claim that a Job's or a scaled-down owner's pods would mount waits in order; so does one
         // whose pods are refused at creation, which is the cause then.
         let refused = cx
@@ -76,6 +83,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .into_iter()
                 .take(1),
             )
+            .cite_all(unused.map(|(f, ())| cx.fact(f, "no pod uses it")))
             .cite_all(c.evidence.first().cloned());
         if let Some(class) = class {
             finding = finding.cite(cx.field(
