@@ -96,7 +96,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(e) = words.filter(|e| pod.is_some() || is_disk(&e.text)) else {
             continue;
         };
-        let node = pod.map_or("", |p| p.spec.node_name.as_str());
+        let node = pod
+            .map(|p| p.spec.node_name.as_str())
+            .filter(|n| !n.is_empty())
+            .or_else(|| the_one(cx))
+            .unwrap_or_default();
         out.push(
             found(node)
                 .term(85, "the kubelet gives it as the reason of the eviction")
@@ -224,4 +228,16 @@ fn found(node: &str) -> Finding {
         .check_first("When there is room again, remove what the evictions left.", "kubectl delete pods -A --field-selector status.phase=Failed")
         .dont("Don't delete under /var/lib/rancher/k3s by hand: containerd's store and local-path volumes live there.")
         .dont("Don't set the eviction thresholds to zero: a full disk stops etcd and containerd too.")
+}
+
+/// The one node whose kubelet reclaims disk, where the evidence speaks of one only.
+fn the_one<'c>(cx: &'c Context<'_>) -> Option<&'c str> {
+    let mut names = cx
+        .cluster
+        .events
+        .iter()
+        .filter(|e| e.about.kind() == "node" && e.reason == "EvictionThresholdMet")
+        .map(|e| e.about.name());
+    let first = names.next()?;
+    names.all(|n| n == first).then_some(first)
 }
