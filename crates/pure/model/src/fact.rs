@@ -148,6 +148,8 @@ pub enum Value {
     Memory(u64, u64),
     /// What came of an attempt to reach something.
     Reach(Reach),
+    /// A packet of this payload (bytes) to this target came through, or did not.
+    Sized(String, u64, bool),
     /// A claim that no pod uses, as its description says: namespace and name.
     Unused(String, String),
 }

@@ -129,8 +129,9 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         .collect();
     let held: Vec<Said> = discovery_failures(cx);
     for u in out.values_mut() {
-        if u.text.contains("proxyconnect") {
+        if u.text.contains("proxyconnect") || refused_by_proxy(&u.text) {
             u.proxy.extend(u.evidence.first().cloned());
+            u.proxy.extend(environment.iter().cloned());
         } else if u.reason == "FailedDiscoveryCheck" || u.reason.is_empty() {
             u.proxy.extend(environment.iter().cloned());
         }
@@ -141,6 +142,25 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         }
     }
     out.into_values().collect()
+}
+
+/// Does the error consist of the words of an HTTP status alone? Go says so of the answer to CONNECT, which
+/// only a proxy gives; a backend's own status stands with its number.
+/// Source: Go `net/http/transport.go` (dialConn: `errors.New(text)` of the proxy's status).
+pub fn refused_by_proxy(text: &str) -> bool {
+    let end = text.trim_end().trim_end_matches('"');
+    [
+        "Forbidden",
+        "Proxy Authentication Required",
+        "Bad Gateway",
+        "Service Unavailable",
+        "Gateway Timeout",
+    ]
+    .iter()
+    .any(|status| {
+        end.strip_suffix(status)
+            .is_some_and(|head| head.ends_with("\": ") || head.ends_with("\\\": "))
+    })
 }
 
 /// What namespaces say that can't be emptied because discovery fails.

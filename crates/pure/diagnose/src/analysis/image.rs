@@ -274,7 +274,11 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
                 // A manifest shows none of them.
                 statuses.peek().is_none()
                     || statuses.any(|(_, s)| {
-                        s.name == name && s.state.running.is_none() && s.state.terminated.is_none()
+                        // Printed events do not say of which container they are.
+                        (s.name == name || name.is_empty())
+                            && s.ready != Some(true)
+                            && s.state.running.is_none()
+                            && s.state.terminated.is_none()
                     })
             })
         };

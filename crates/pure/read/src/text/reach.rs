@@ -10,6 +10,10 @@ use super::Walk;
 
 pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let text = walk.text(at).trim().to_owned();
+    if let Some(sized) = sized(walk, &text) {
+        walk.fact(at..at + 1, sized);
+        return Some(at + 1);
+    }
     let found = netcat(walk, &text)
         .or_else(|| ping(walk, at, &text))
         .or_else(|| ready(walk, &text))?;
@@ -81,13 +85,6 @@ fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
     if !head.contains(" packets transmitted, ") {
         return None;
     }
-    // With a size, or one that may not be cut, it asks about the path.
-    if let Some(command) = walk.ran("ping")
-        && (command.has("-s") || command.has("-M"))
-        && head.contains(" 0 received")
-    {
-        return None;
-    }
     let lost: f64 = head.rsplit([' ', ',']).next()?.parse().ok()?;
     let above = at.checked_sub(1).map(|i| walk.text(i).trim());
     let named = above
@@ -108,12 +105,29 @@ fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
     })
 }
 
+/// With a size it asks about the path: `1208 bytes from 10.42.1.14: …`, and the summary where all were lost.
+fn sized(walk: &Walk<'_>, text: &str) -> Option<Value> {
+    let command = walk.ran("ping")?;
+    let asked: u64 = command.option("-s", "--size")?.parse().ok()?;
+    let target = operand(walk, "ping")?;
+    if text.contains(" bytes from ") {
+        return Some(Value::Sized(target, asked, true));
+    }
+    let lost = text.contains(" 100% packet loss") || text.contains(", 100.0% packet loss");
+    lost.then_some(Value::Sized(target, asked, false))
+}
+
 /// The first word of the command that is neither an option nor an option's number.
 fn operand(walk: &Walk<'_>, program: &str) -> Option<String> {
     let command = walk.ran(program)?;
     let mut words = command.words.iter().skip(1).take_while(|w| *w != "|");
     words
-        .find(|w| !w.starts_with('-') && w.parse::<f64>().is_err())
+        .find(|w| {
+            // Behind `-M` stands `do`, `want` or `dont`.
+            !w.starts_with('-')
+                && w.parse::<f64>().is_err()
+                && !matches!(w.as_str(), "do" | "want" | "dont" | "probe")
+        })
         .cloned()
 }
 

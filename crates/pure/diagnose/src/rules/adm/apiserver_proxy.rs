@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not delete the APIService, and do not turn off certificate checks: neither is the cause.
 
-use crate::analysis::aggregation::unavailable;
+use crate::analysis::aggregation::{refused_by_proxy, unavailable};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for u in unavailable(cx).into_iter().filter(|u| !u.proxy.is_empty()) {
-        let said_so = u.text.contains("proxyconnect");
+        let said_so = u.text.contains("proxyconnect") || refused_by_proxy(&u.text);
         out.push(
             RULE.on(u.entity.clone())
                 .title(format!("calls to API {} go through the server's HTTP proxy, which can't reach it", u.name))

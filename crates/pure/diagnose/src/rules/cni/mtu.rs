@@ -16,6 +16,8 @@
 //! ## What not to do
 //! Do not raise the MTU of the physical interface alone: every switch on the way must carry it.
 
+use defib_model::fact::Value;
+
 use crate::analysis::host::{self, called};
 use crate::rules::prelude::*;
 
@@ -78,6 +80,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         return;
     }
+    if vanishing(cx, overlay, out) {
+        return;
+    }
     let hosts = host::by_host(too_long);
     for (id, lines) in &hosts {
         let mut finding = found(id)
@@ -115,6 +120,43 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_if(cx, K::HostNetworkFailing, &id),
         );
     }
+}
+
+/// Somebody tried sizes: small packets came through to a machine or a pod, and larger ones that fit the
+/// interface did not.
+fn vanishing(cx: &Context<'_>, overlay: Option<&host::Told<'_>>, out: &mut Vec<Finding>) -> bool {
+    let tries: Vec<_> = host::facts_anywhere(cx, |v| match v {
+        Value::Sized(target, bytes, through) => Some((target.as_str(), *bytes, *through)),
+        _ => None,
+    })
+    .collect();
+    // An Ethernet frame carries no more; what is larger may be lost in order.
+    let lost = tries
+        .iter()
+        .filter(|(_, (_, n, through))| !through && *n + 28 <= 1500);
+    for (fact, (target, size, _)) in lost {
+        let passed = tries
+            .iter()
+            .filter(|(_, (t, n, through))| *through && t == target && n < size)
+            .max_by_key(|(_, (_, n, _))| *n);
+        let Some((passes, (_, small, _))) = passed else {
+            continue;
+        };
+        let id = host::entity(&fact.host);
+        out.push(
+            found(&id)
+                .term(
+                    80,
+                    format!("{small} bytes come through to {target}, {size} do not"),
+                )
+                .cite(cx.fact(fact, "larger packets vanish"))
+                .cite(cx.fact(passes, "smaller ones come through"))
+                .cite_all(overlay.map(|o| o.evidence.clone()))
+                .explains_if(cx, K::HostNetworkFailing, &id),
+        );
+        return true;
+    }
+    false
 }
 
 fn found(id: &EntityId) -> Finding {

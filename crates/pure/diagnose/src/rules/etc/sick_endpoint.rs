@@ -33,8 +33,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let before = out.len();
     tried(cx, out);
-    if !out.is_empty() {
+    if out.len() == before {
+        by_nodes(cx, out);
+    }
+    if out.len() > before {
         return;
     }
     let Some(count) = etcd::count(cx).filter(|c| c.voters > 1) else {
@@ -132,4 +136,45 @@ fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
         .dont("Don't reset or restore because of what this address says.");
     out.push(explain_all(f, cx));
+}
+
+/// The address that does not answer is that of a server whose node is not ready, and another server, which is,
+/// has shown the nodes.
+fn by_nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let server = |n: &defib_model::views::Node| {
+        n.metadata
+            .labels
+            .keys()
+            .any(|l| l.ends_with("/control-plane") || l.ends_with("/master"))
+    };
+    let nodes = || cx.cluster.nodes.iter().filter(|n| server(n));
+    let Some(well) = nodes().find(|n| n.ready() == Some("True")) else {
+        return;
+    };
+    let refused = host::lines(
+        cx,
+        &["kubectl.refused", "kubectl.unable"],
+        "the client asks this address, and gets no answer",
+    );
+    for line in refused {
+        let address = line.group(0);
+        let sick = nodes().find(|n| {
+            n.ready() != Some("True") && n.status.addresses.iter().any(|a| a.address == address)
+        });
+        let Some(sick) = sick else { continue };
+        let (down, up) = (&sick.metadata.name, &well.metadata.name);
+        let f = RULE
+            .on(EntityId::other("endpoint", address))
+            .title(format!("clients are sent to {address}, that is {down}, which is not ready; {up} is"))
+            .why("The cluster works: only the way in leads to the wrong server.")
+            .term(80, "the address that does not answer is that of the server that is down")
+            .cite(line.evidence.clone())
+            .cite(cx.field(sick.obj, "/status/addresses", "the server behind that address is not ready"))
+            .cite(cx.field(well.obj, "/status/conditions", "another server is"))
+            .safe("Ask a server that is well.", command!("kubectl --server=https://{}:6443 get nodes", up))
+            .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
+            .dont("Don't reset or restore because of what this address says.");
+        out.push(explain_all(f, cx));
+        return;
+    }
 }
