@@ -148,6 +148,8 @@ pub enum Value {
     Memory(u64, u64),
     /// What came of an attempt to reach something.
     Reach(Reach),
+    /// A file that somebody looked for and that is not there.
+    NoFile(String),
     /// A packet of this payload (bytes) to this target came through, or did not.
     Sized(String, u64, bool),
     /// A claim that no pod uses, as its description says: namespace and name.

@@ -10,7 +10,7 @@ use super::host;
 use crate::context::Context;
 
 /// Names of files that are read, each by its folder. Source: k3s `pkg/cli/cmds/agent.go`, rke2 docs.
-const READ: &[&str] = &[
+pub const READ: &[&str] = &[
     "/etc/rancher/k3s/registries.yaml",
     "/etc/rancher/rke2/registries.yaml",
 ];

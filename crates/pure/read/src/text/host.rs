@@ -22,9 +22,33 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         })
 }
 
+/// `ls: cannot access '/etc/x': No such file or directory`, `cat: /etc/x: No such file or directory`.
+fn no_file(text: &str) -> Option<Value> {
+    let rest = text.strip_suffix(": No such file or directory")?;
+    let (program, path) = rest.rsplit_once(": ")?;
+    let program = program.rsplit(' ').next()?;
+    let known = [
+        "ls",
+        "cat",
+        "stat",
+        "sha256sum",
+        "md5sum",
+        "grep",
+        "head",
+        "tail",
+        "less",
+    ];
+    let path = path
+        .trim_start_matches("cannot access ")
+        .trim_start_matches("cannot statx ")
+        .trim_matches(['\'', '"']);
+    (known.contains(&program) && path.starts_with('/')).then(|| Value::NoFile(path.to_owned()))
+}
+
 /// Facts of a single line.
 fn one(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
-    route(walk, at, text)
+    no_file(text)
+        .or_else(|| route(walk, at, text))
         .or_else(|| address(walk, at, text))
         .or_else(|| listens(text))
         .or_else(|| module(text))

@@ -403,6 +403,11 @@ fn pod(row: &Row) -> Value {
             map.insert("containerStatuses".into(), Value::Array(statuses));
         }
     }
+    if let Some(ip) = filled(row.get("IP"))
+        && let Some(map) = out.get_mut("status").and_then(Value::as_object_mut)
+    {
+        map.insert("podIP".into(), json!(ip));
+    }
     let node = row.get("NODE");
     if !matches!(node, "" | "<none>")
         && let Some(map) = out.get_mut("spec").and_then(Value::as_object_mut)

@@ -1,5 +1,6 @@
 //! What `kubectl get -o jsonpath=…`, `-o go-template=…` and `-o custom-columns=…` print: the command says
-//! which field each value is.
+//! which field each value is. And the part of an object's YAML that somebody cut out behind a pipe: the
+//! command says whose it is.
 //!
 //! Source: client-go `util/jsonpath`, kubectl `pkg/cmd/get/customcolumn.go`. Deliberately absent: loops,
 //! filters but that of a condition's type, and whatever a pipe made of the output.
@@ -57,6 +58,10 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if let Some(columns) = form.strip_prefix("custom-columns=") {
         let columns = columns.to_owned();
         return table(walk, at, kind, &columns, &namespace);
+    }
+    if matches!(form.as_str(), "yaml" | "yml") {
+        let (kind, name) = (kind?, name?.to_owned());
+        return part(walk, at, kind, &name, &namespace);
     }
     if !only_jq {
         return None;
@@ -196,6 +201,39 @@ fn push(out: &mut Vec<Piece>, literal: &str) {
 
 fn unescaped(text: &str) -> String {
     text.replace("\\n", "\n").replace("\\t", "\t")
+}
+
+/// A part of an object's YAML, cut out at its left edge: `spec:` or `status:` and what follows. A whole one
+/// is a manifest.
+fn part(walk: &mut Walk<'_>, at: usize, kind: Kind, name: &str, namespace: &str) -> Option<usize> {
+    let heads = ["spec:", "status:", "data:", "metadata:"];
+    let edge = walk.lines.get(at)?.indent();
+    if !heads.contains(&walk.text(at).trim()) {
+        return None;
+    }
+    let mut end = at;
+    while end < at + MAX_LINES && walk.is_output(end) {
+        let line = walk.lines.get(end)?;
+        let text = line.text.trim_start();
+        if line.indent() < edge || matches!(text, "---" | "--") || text.starts_with("apiVersion:") {
+            break;
+        }
+        end += 1;
+    }
+    let text: String = (at..end)
+        .map(|i| format!("{}\n", walk.text(i).get(edge..).unwrap_or_default()))
+        .collect();
+    let mut found = None;
+    defib_formats::yaml::documents(&text, |doc| {
+        found = doc
+            .ok()
+            .and_then(|d| serde_json::from_slice::<Value>(&d.json).ok());
+        false
+    });
+    let mut object = found.filter(Value::is_object)?;
+    named(&mut object, kind, name, namespace);
+    walk.object(at..end, &object);
+    Some(end)
 }
 
 /// The values of a template of one object.
@@ -474,6 +512,24 @@ mod tests {
         ] {
             assert!(objects(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_part_of_an_object_is_that_objects() {
+        let got = objects(
+            "$ kubectl -n shop get pvc till -o yaml | sed -n '/^spec/,$p'\nspec:\n  accessModes:\n  - ReadWriteOnce\n  resources:\n    requests:\n      storage: 50Gi\n  storageClassName: \"\"\nstatus:\n  phase: Pending\n\n$ kubectl get pv\n",
+        );
+        let View::Claim(c) = &got[0].view else {
+            panic!()
+        };
+        assert_eq!(
+            (
+                c.spec.storage_class_name.as_deref(),
+                c.status.phase.as_str()
+            ),
+            (Some(""), "Pending")
+        );
+        assert_eq!(got[0].object.id.as_str(), "persistentvolumeclaim/shop/till");
     }
 
     #[test]

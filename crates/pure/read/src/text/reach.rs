@@ -56,6 +56,16 @@ fn netcat(walk: &Walk<'_>, text: &str) -> Option<Reach> {
             };
             reach(target, rest.get(at + 1)?, answer)
         }
+        // BusyBox: `nc: 10.42.1.8 (10.42.1.8:8080): Operation timed out`, `10.42.0.21 (10.42.0.21:8080) open`.
+        ["nc:", target, place, "Operation", "timed", "out"] => {
+            let port = place.trim_matches(['(', ')', ':']).rsplit_once(':')?.1;
+            reach(target, port.trim_end_matches(')'), Answer::Silent)
+        }
+        [target, place, "open"] if place.starts_with('(') && place.ends_with(')') => reach(
+            target,
+            place.trim_matches(['(', ')']).rsplit_once(':')?.1,
+            Answer::Well,
+        ),
         [target, address, port, _, "open"] if address.starts_with('[') => {
             reach(target, port, Answer::Well)
         }
@@ -206,6 +216,14 @@ mod tests {
             (
                 "nc: connect to 10.0.0.2 port 2380 (tcp) failed: Connection refused\n",
                 of("10.0.0.2", Some(2380), Answer::Sick),
+            ),
+            (
+                "$ kubectl exec a -- nc -vz 10.42.1.8 8080\nnc: 10.42.1.8 (10.42.1.8:8080): Operation timed out\n",
+                of("10.42.1.8", Some(8080), Answer::Silent),
+            ),
+            (
+                "10.42.0.21 (10.42.0.21:8080) open\n",
+                of("10.42.0.21", Some(8080), Answer::Well),
             ),
             (
                 "$ ncat -v 10.0.0.2 2380\nNcat: TIMEOUT.\n",

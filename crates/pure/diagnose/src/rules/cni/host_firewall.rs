@@ -22,7 +22,7 @@
 use crate::analysis::addr::{Net, is_virtual};
 use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
-use defib_model::fact::Value;
+use defib_model::fact::{Answer, Value};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -103,6 +103,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let strong = !blocked.is_empty() || (refuses && !no_route.is_empty());
     if blocked.is_empty() && no_route.is_empty() {
         walled_in(cx, out);
+        between_nodes(cx, out);
         return;
     }
     let lines: Vec<Told> = blocked
@@ -147,6 +148,52 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &[K::HostNetworkFailing],
         ));
     }
+}
+
+/// Somebody tried from inside a pod: one on another node does not answer. Who drops it between the nodes,
+/// nobody has said.
+fn between_nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    if !cx.cluster.policies.is_empty() {
+        return;
+    }
+    let tries: Vec<_> = host::facts_anywhere(cx, |v| match v {
+        Value::Reach(r) => Some(r),
+        _ => None,
+    })
+    .filter_map(|(fact, r)| {
+        let (_, rest) = fact.command.split_once(" exec ")?;
+        let from = rest.split_whitespace().find_map(|w| {
+            let name = w.trim_start_matches("pod/");
+            cx.cluster.pods.iter().find(|p| p.metadata.name == name)
+        })?;
+        let to = cx
+            .cluster
+            .pods
+            .iter()
+            .find(|p| p.status.pod_ip == r.target)?;
+        let (a, b) = (&from.spec.node_name, &to.spec.node_name);
+        (!a.is_empty() && !b.is_empty() && a != b).then_some((fact, r, a, b, to))
+    })
+    .collect();
+    if tries.iter().any(|(_, r, ..)| r.answer == Answer::Well) {
+        return;
+    }
+    let Some((fact, _, a, b, to)) = tries.iter().find(|(_, r, ..)| r.answer == Answer::Silent)
+    else {
+        return;
+    };
+    out.push(
+        RULE.on(EntityId::object("Node", "", "", b))
+            .title(format!("pods on {a} get no answer from pods on {b}: something between the nodes takes their packets"))
+            .term(40, "a pod of another node does not answer")
+            .cite(cx.fact(fact, "no answer from a pod of another node"))
+            .cite(cx.field(to.obj, "/spec/nodeName", "the node of the pod that was asked"))
+            .undecided(
+                "Do the overlay's packets leave one node and reach the other, and are their checksums right?",
+                "tcpdump -vni any udp port 8472; firewall-cmd --list-all; nft list ruleset | grep -n 8472",
+                &["host-firewall-blocks-pod-network", "vxlan-checksum-offload", "mtu-mismatch", "networkpolicy-blocks-traffic"],
+            ),
+    );
 }
 
 /// CoreDNS gets no answer from anybody, neither from the API server nor from any upstream: something

@@ -19,6 +19,8 @@
 
 use defib_model::Evidence;
 
+use defib_model::fact::Value;
+
 use crate::analysis::image::{self, Why};
 use crate::analysis::{host, registry};
 use crate::rules::prelude::*;
@@ -88,6 +90,28 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .dont("Don't pin the pods to nodes that work: the next new node fails again.");
         if let Some(pod) = cx.cluster.pod(&pull.pod) {
             finding = finding.cite(cx.field(pod.obj, "/spec/nodeName", "the node that tries"));
+        }
+        // Somebody looked: this node has no such file, and another has settings for this registry.
+        let looked = host::facts(cx, |v| {
+            matches!(v, Value::NoFile(path) if registry::READ.contains(&path.as_str()))
+                .then_some(())
+        })
+        .find(|(f, ())| !node.is_empty() && host::same_host(&f.host, &node));
+        let elsewhere = registry::settings(cx)
+            .keys
+            .into_iter()
+            .find(|(key, _)| registry::bare(key) == registry::bare(host));
+        if let (Some((fact, ())), Some((_, settings))) = (looked, elsewhere) {
+            out.push(
+                finding
+                    .term(
+                        30,
+                        "this node has no settings file, and another node's names the registry",
+                    )
+                    .cite(cx.fact(fact, "this node has no such file"))
+                    .cite(settings),
+            );
+            continue;
         }
         match pull.why {
             Why::Settings => {
