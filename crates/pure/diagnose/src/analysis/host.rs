@@ -255,16 +255,30 @@ pub fn facts<'c, T>(
     cx: &'c Context<'_>,
     wanted: impl Fn(&'c Value) -> Option<T> + 'c,
 ) -> impl Iterator<Item = (&'c Fact, T)> + 'c {
-    facts_anywhere(cx, wanted).filter(|(f, _)| {
-        ![
-            "kubectl exec",
-            "docker exec",
-            "crictl exec",
-            "kubectl debug",
-        ]
-        .iter()
-        .any(|inside| f.command.contains(inside))
-    })
+    facts_anywhere(cx, wanted).filter(|(f, _)| !is_inside(&f.command))
+}
+
+/// Does this run something in a container? By whatever name kubectl goes, and with options before its verb.
+fn is_inside(command: &str) -> bool {
+    let mut words = command
+        .split_ascii_whitespace()
+        .take_while(|w| *w != "--" && *w != "|");
+    let program = words.find(|w| *w != "sudo").unwrap_or_default();
+    let runs = [
+        "kubectl",
+        "k",
+        "kc",
+        "kubecolor",
+        "oc",
+        "k3s",
+        "rke2",
+        "docker",
+        "podman",
+        "crictl",
+        "nerdctl",
+    ];
+    runs.contains(&program.rsplit('/').next().unwrap_or_default())
+        && words.any(|w| matches!(w, "exec" | "debug" | "run"))
 }
 
 /// Facts, wherever the command ran. For what is the same inside a container and outside: the clock, a
@@ -329,4 +343,32 @@ pub fn claim(
         finding = finding.explains_observed(cx, POD, pod);
     }
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_inside;
+
+    #[test]
+    fn what_runs_in_a_container_is_not_the_hosts() {
+        for inside in [
+            "kubectl exec till-0 -- df -h",
+            "kubectl -n shop exec till-0 -- df -h",
+            "k -n shop exec deploy/till -c main -- ip route",
+            "sudo k3s kubectl exec till-0 -- mount",
+            "kubectl run ask --rm -it --image=busybox -- nslookup x",
+            "crictl exec 3f2 cat /proc/mounts",
+        ] {
+            assert!(is_inside(inside), "{inside}");
+        }
+        for outside in [
+            "df -h",
+            "sudo k3s server --cluster-reset",
+            "kubectl get pods",
+            "grep exec /etc/systemd/system/k3s.service",
+            "ssh n1 -- docker ps",
+        ] {
+            assert!(!is_inside(outside), "{outside}");
+        }
+    }
 }
