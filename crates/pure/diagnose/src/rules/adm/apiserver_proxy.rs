@@ -3,8 +3,8 @@
 //! class: apiserver-proxy-env
 //!
 //! ## What it sees
-//! An aggregated API that fails its discovery check with `proxyconnect` in the message, or while the
-//! evidence shows `HTTP_PROXY`/`HTTPS_PROXY` set for the server.
+//! An aggregated API that fails its discovery check with `proxyconnect` or the bare words of a proxy's refusal
+//! (`: Forbidden`) in the message, or while the evidence shows `HTTP_PROXY`/`HTTPS_PROXY` set for the server.
 //!
 //! ## Why it matters
 //! The proxy does not know Service and pod addresses. Everything else works, because only the

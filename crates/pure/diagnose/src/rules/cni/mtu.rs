@@ -3,8 +3,9 @@
 //! class: mtu-mismatch
 //!
 //! ## What it sees
-//! ICMP that says `frag needed`, `message too long`, or an overlay interface whose MTU leaves no room for
-//! its own header on the interface below.
+//! ICMP that says `frag needed`, `message too long`; pings of one size that come through and of a larger one
+//! that do not; or an overlay interface whose MTU leaves no room for its own header on the interface or the
+//! path (`tracepath`) below.
 //!
 //! ## Why it matters
 //! Small packets pass and large ones vanish: ping and DNS work, TLS handshakes, image pulls and database

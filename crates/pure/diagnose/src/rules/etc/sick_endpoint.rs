@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `The connection to the server A was refused` (or no answer) of kubectl, while etcd's health shows a
-//! majority well and A's member not among it.
+//! majority well and A's member not among it; A is the address of a server whose node is not ready, while
+//! another is; or server after server was asked for `/readyz`, and only some are ready.
 //!
 //! ## Why it matters
 //! The cluster works; only the way in leads to the wrong door. Everything that asks there sees a dead

@@ -5,7 +5,7 @@
 //! ## What it sees
 //! k3s that takes up an existing etcd although it was told to join another cluster, and finds that
 //! cluster's token or CA foreign; a member list in which this server is not; a list of members that no
-//! longer fits what is on disk.
+//! longer fits what is on disk; an uninstall that was skipped, and a new start on what it left.
 //!
 //! ## Why it matters
 //! An initialised `db/etcd` decides what a server is, whatever its flags say: it goes on with the old

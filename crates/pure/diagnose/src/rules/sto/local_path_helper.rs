@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! The log of a local-path helper pod holds the usage message of mkdir or rm, or its missing
-//! operand: the script was called with other arguments than it reads.
+//! operand or variable: the script was called in another way than it reads.
 //!
 //! ## Why it matters
 //! The script stands in the ConfigMap local-path-config, the caller is the provisioner image. Early
