@@ -203,7 +203,7 @@ impl Log {
         range: Range<usize>,
         events: &[(Range<usize>, EntityId)],
     ) {
-        let (entry, owner, at) = (self.entry, &self.owner, self.at);
+        let (entry, owner, at, before) = (self.entry, &self.owner, self.at, &self.out.hits);
         let whole = range.len();
         let one = |r: Range<usize>| {
             let base = at + r.start;
@@ -215,6 +215,7 @@ impl Log {
                 owner,
                 events,
                 base,
+                before,
             }
             .read(part)
         };
@@ -230,9 +231,10 @@ impl Log {
     }
 }
 
-/// The range in parts that end with lines, one for every thread.
+/// The range in parts that end with lines, some for every thread.
 fn pieces(text: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
-    let each = (range.len() / rayon::current_num_threads().max(1)).max(WIDE);
+    // More parts than threads: those have other work to do meanwhile.
+    let each = (range.len() / (4 * rayon::current_num_threads().max(1))).max(WIDE);
     let mut out = Vec::new();
     let mut start = range.start;
     while start < range.end {
@@ -251,6 +253,20 @@ fn count(text: &[u8]) -> u64 {
     ends + u64::from(text.last().is_some_and(|b| *b != b'\n'))
 }
 
+/// What makes two hits one: signal, entity, container, host, program, and whether it is an event's.
+type Key<'h> = (&'h str, Option<&'h EntityId>, &'h str, &'h str, &'h str, bool);
+
+fn key(hit: &Hit) -> Key<'_> {
+    (
+        hit.signal,
+        hit.entity.as_ref(),
+        &hit.container,
+        &hit.host,
+        &hit.program,
+        hit.event,
+    )
+}
+
 impl Scanned {
     /// Adds what the lines behind gave.
     fn absorb(&mut self, part: Self) {
@@ -259,14 +275,7 @@ impl Scanned {
                 line.line += self.lines;
             }
             hit.last_line += self.lines;
-            let known = self.hits.iter_mut().find(|h| {
-                h.signal == hit.signal
-                    && h.entity == hit.entity
-                    && h.container == hit.container
-                    && h.host == hit.host
-                    && h.program == hit.program
-                    && h.event == hit.event
-            });
+            let known = self.hits.iter_mut().find(|h| key(h) == key(&hit));
             match known {
                 Some(h) => {
                     h.count += hit.count;
@@ -312,14 +321,27 @@ struct Part<'a> {
     events: &'a [(Range<usize>, EntityId)],
     /// Where the part begins, for `events`.
     base: usize,
+    /// What the text in front of it gave, as far as it is known.
+    before: &'a [Hit],
+}
+
+/// What is known of a part so far.
+struct Reading<'t> {
+    text: &'t [u8],
+    lines: LineCounter,
+    out: Scanned,
+    /// Of every hit: where its last line begins, and whether no more exemplars of it are wanted.
+    hits: Vec<(usize, bool)>,
 }
 
 impl Part<'_> {
     fn read(&self, text: &[u8]) -> Scanned {
-        let mut out = Scanned::default();
-        let mut lines = LineCounter { at: 0, line: 1 };
-        // Where the last line of every hit begins.
-        let mut latest = Vec::new();
+        let mut reading = Reading {
+            text,
+            lines: LineCounter { at: 0, line: 1 },
+            out: Scanned::default(),
+            hits: Vec::new(),
+        };
         let (mut last, mut seen) = (usize::MAX, Vec::new());
         let mut line = 0..0;
         for (at, row) in self.set.find(text, self.whole) {
@@ -340,16 +362,16 @@ impl Part<'_> {
             let Some(row) = self.set.rows.get(row) else {
                 continue;
             };
-            let start = line.start;
-            if let Some(i) = self.hit(text, row, at, line.clone(), &mut lines, &mut out) {
-                match latest.get_mut(i) {
-                    Some(at) => *at = start,
-                    None => latest.push(start),
-                }
-            }
+            self.hit(&mut reading, row, at, line.clone());
         }
-        for (hit, at) in out.hits.iter_mut().zip(latest) {
-            if hit.count > EXEMPLARS as u64 {
+        let Reading {
+            mut lines,
+            mut out,
+            hits,
+            ..
+        } = reading;
+        for (hit, (at, _)) in out.hits.iter_mut().zip(hits) {
+            if hit.count > hit.lines.len() as u64 {
                 let line = text.get(line_range(text, at)).unwrap_or_default();
                 let head = line.get(..line.len().min(AFTER)).unwrap_or_default();
                 let head = lossy(head);
@@ -358,20 +380,19 @@ impl Part<'_> {
             }
         }
         self.tail(text, &mut lines, &mut out);
-        out.lines = count(text);
+        // The tail counted as far as the last byte.
+        out.lines = if text.is_empty() { 0 } else { lines.line };
         out
     }
 
-    /// A line holds the anchor of a signal; the answer is which of the hits it is.
-    fn hit(
-        &self,
-        text: &[u8],
-        row: &Row,
-        at: usize,
-        line: Range<usize>,
-        lines: &mut LineCounter,
-        out: &mut Scanned,
-    ) -> Option<usize> {
+    /// A line holds the anchor of a signal.
+    fn hit(&self, reading: &mut Reading<'_>, row: &Row, at: usize, line: Range<usize>) {
+        let Reading {
+            text,
+            lines,
+            out,
+            hits,
+        } = reading;
         let signal = row.signal;
         let from = line.start.max(at.saturating_sub(BEFORE));
         let to = line.end.min(at + AFTER);
@@ -414,28 +435,34 @@ impl Part<'_> {
         } else {
             (log::origin(line_said).unwrap_or_default(), None)
         };
-        let known = out.hits.iter().position(|h| {
-            h.signal == signal.id
-                && h.entity.as_ref() == entity
-                && h.host == origin.host
-                && h.program == origin.unit
-                && h.event == event.is_some()
-        });
-        // Once there are exemplars enough, a line only counts.
-        let full = known
-            .and_then(|i| out.hits.get(i))
-            .is_some_and(|h| h.lines.len() >= EXEMPLARS);
+        let whose: Key<'_> = (
+            signal.id,
+            entity,
+            &self.owner.container,
+            origin.host,
+            origin.unit,
+            event.is_some(),
+        );
+        let enough = |h: &Hit| h.lines.len() >= EXEMPLARS;
+        let known = out.hits.iter().position(|h| key(h) == whose);
+        // Once there are exemplars enough, here or in the text before, a line only counts.
+        let full = match known {
+            Some(i) => {
+                out.hits.get(i).is_some_and(enough) || hits.get(i).is_some_and(|(_, full)| *full)
+            }
+            None => self.before.iter().any(|h| enough(h) && key(h) == whose),
+        };
         let hit = at - from;
         let (groups, span) = match row.pattern() {
             None => (Vec::new(), hit..hit),
             Some(regex) if full => {
                 if !regex.is_match(&plain) {
-                    return None;
+                    return;
                 }
                 (Vec::new(), hit..hit)
             }
             Some(regex) => match regex.captures(&plain) {
-                None => return None,
+                None => return,
                 Some(c) => (
                     c.iter()
                         .skip(1)
@@ -487,7 +514,10 @@ impl Part<'_> {
                 last_line: number,
             }),
         }
-        Some(i)
+        match hits.get_mut(i) {
+            Some((at, _)) => *at = line.start,
+            None => hits.push((line.start, full)),
+        }
     }
 
     /// The last lines, for troubles that no signal names.
