@@ -16,6 +16,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("defib-read", &["defib-formats", "defib-model"]),
     ("defib-diagnose", &["defib-model"]),
     ("defib-render", &["defib-model"]),
+    ("defib-store", &["defib-formats", "defib-model"]),
     ("defib-reach", &["defib-model"]),
     (
         "defib-collect",
@@ -30,6 +31,7 @@ const OURS: &[(&str, &[&str])] = &[
             "defib-model",
             "defib-reach",
             "defib-read",
+            "defib-store",
         ],
     ),
     ("defib", &["defib-model", "defib-render", "defib-session"]),
@@ -48,6 +50,7 @@ const PURE_THIRD_PARTY: &[&str] = &[
     "schemars",
     "serde",
     "serde_json",
+    "sha2",
     "thiserror",
     "toml",
 ];

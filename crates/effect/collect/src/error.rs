@@ -45,6 +45,14 @@ pub enum CollectError {
         /// What is wrong with it.
         why: String,
     },
+    /// The file or folder is no datastore.
+    #[error("{path} is no datastore: {why}")]
+    NoDatastore {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The bundle was written by a newer tool.
     #[error(
         "{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer"

@@ -4,6 +4,7 @@
 //! caller names. Deliberately absent: what the entries mean (`read`).
 
 mod archive;
+pub mod datastore;
 mod error;
 mod files;
 #[cfg(feature = "live")]

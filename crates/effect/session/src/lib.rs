@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: printing, arguments, exit codes (the faces).
 
+pub mod inspect;
 mod narrow;
 mod source;
 

@@ -28,6 +28,7 @@ struct Cli {
 enum Command {
     Diagnose(commands::diagnose::Args),
     Collect(commands::collect::Args),
+    Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Rules(commands::rules::Args),
     Version(commands::version::Args),
@@ -81,6 +82,7 @@ fn run() -> u8 {
     let done = match cli.command {
         Command::Diagnose(args) => commands::diagnose::run(&args),
         Command::Collect(args) => commands::collect::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Rules(args) => commands::rules::run(&args),
         Command::Version(args) => commands::version::run(&args),

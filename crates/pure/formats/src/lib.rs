@@ -5,6 +5,10 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod bbolt;
+pub mod bytes;
+pub mod datastore;
+pub mod etcd;
 pub mod journal;
 pub mod json;
 pub mod leaves;
@@ -12,6 +16,8 @@ pub mod literals;
 pub mod locate;
 pub mod log;
 pub mod plain;
+pub mod protobuf;
+pub mod read_at;
 pub mod redact;
 pub mod sniff;
 pub mod text;

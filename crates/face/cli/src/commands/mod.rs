@@ -3,6 +3,7 @@
 pub mod collect;
 pub mod diagnose;
 pub mod explain;
+pub mod inspect;
 pub mod rules;
 pub mod version;
 

@@ -1,0 +1,85 @@
+//! A file by places, and who else holds it.
+//!
+//! Deliberately absent: mapped memory; a dying disk must give an error with its offset.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::SystemTime;
+
+use defib_formats::read_at::ReadAt;
+
+/// An open file of the length that it had when it was opened.
+pub struct FileAt {
+    file: File,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl FileAt {
+    /// The file as it is now.
+    ///
+    /// # Errors
+    /// When it can't be asked for its length.
+    pub fn new(file: File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            length: meta.len(),
+            modified: meta.modified().ok(),
+            file,
+        })
+    }
+
+    /// As much of its beginning as there is.
+    pub(super) fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let there = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let n = buffer.len().min(there);
+        if let Some(part) = buffer.get_mut(..n) {
+            self.file.read_exact_at(part, 0)?;
+        }
+        Ok(n)
+    }
+
+    /// Was it written to since it was opened?
+    pub fn has_changed(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|meta| meta.len() != self.length || meta.modified().ok() != self.modified)
+    }
+}
+
+impl ReadAt for FileAt {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+}
+
+/// The process that holds a lock on a file for writing, as the kernel lists it (`proc_locks(5)`): bbolt and
+/// SQLite lock what they have open. Nothing is locked to find out.
+pub(super) fn holder(meta: &Metadata) -> Option<u32> {
+    let list = std::fs::read_to_string("/proc/locks").ok()?;
+    let inode = meta.ino().to_string();
+    list.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 812 fe:00:1835 0 EOF`
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|w| *w == "WRITE")?;
+        let place = words.get(at + 2)?.rsplit(':').next()?;
+        let process: u32 = words.get(at + 1)?.parse().ok()?;
+        (place == inode && holds(process, meta)).then_some(process)
+    })
+}
+
+/// Does the process have this very file open? Inodes are numbered anew on every file system, and the device of
+/// a lock is not the one that an overlay shows. Where it can't be seen, the kernel's list is believed.
+fn holds(process: u32, meta: &Metadata) -> bool {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
+        return true;
+    };
+    open.flatten().any(|fd| {
+        std::fs::metadata(fd.path()).is_ok_and(|m| (m.ino(), m.dev()) == (meta.ino(), meta.dev()))
+    })
+}

@@ -1,0 +1,158 @@
+//! A dead datastore on this machine: which file it is, opened for reading.
+//!
+//! Deliberately absent: writing, locks (who holds one is asked of the kernel, never tried), and what stands in
+//! it (`store`).
+
+mod file;
+mod unpacked;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub use file::FileAt;
+
+use crate::CollectError;
+
+/// Which datastore a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// etcd's file of bbolt: a member's, or a snapshot.
+    Etcd,
+    /// kine's SQLite.
+    Sqlite,
+}
+
+/// A file of a datastore.
+pub struct Opened {
+    /// The file that was found, where a folder was named.
+    pub path: PathBuf,
+    /// Which datastore it is.
+    pub kind: Kind,
+    /// Its bytes.
+    pub file: FileAt,
+    /// It was packed, and how.
+    pub packed: Option<&'static str>,
+    /// The process that holds it open for writing.
+    pub holder: Option<u32>,
+    /// What is worth knowing about how it was found.
+    pub notes: Vec<String>,
+}
+
+/// Where a datastore lies in the folders that people have, most specific first: an etcd data directory, k3s'
+/// `server`, its data directory.
+const ETCD: &[&str] = &[
+    "member/snap/db",
+    "snap/db",
+    "etcd/member/snap/db",
+    "db/etcd/member/snap/db",
+    "server/db/etcd/member/snap/db",
+];
+const SQLITE: &[&str] = &["state.db", "db/state.db", "server/db/state.db"];
+
+/// Finds the datastore in a file or a folder and opens it.
+///
+/// # Errors
+/// When there is none, or it can't be read.
+pub fn open(path: &Path) -> Result<Opened, CollectError> {
+    let unreadable = |source| CollectError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_dir() {
+        return one(path, Vec::new());
+    }
+    std::fs::read_dir(path).map_err(unreadable)?;
+    let found = |names: &[&str]| -> Vec<PathBuf> {
+        let paths = names.iter().map(|n| path.join(n));
+        paths.filter(|p| p.is_file()).collect()
+    };
+    let (etcd, sqlite) = (found(ETCD), found(SQLITE));
+    let Some(first) = etcd.first().or(sqlite.first()) else {
+        return Err(CollectError::NoDatastore {
+            path: path.to_owned(),
+            why: "it holds neither etcd's member/snap/db nor kine's state.db".into(),
+        });
+    };
+    let mut notes = Vec::new();
+    if let (Some(_), Some(other)) = (etcd.first(), sqlite.first()) {
+        notes.push(format!(
+            "{} is there too; k3s uses etcd where both exist",
+            other.display()
+        ));
+    }
+    one(first, notes)
+}
+
+fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
+    let unreadable = |source| CollectError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
+    let none = |why: &str| CollectError::NoDatastore {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    if !meta.is_file() {
+        return Err(none("it is no regular file"));
+    }
+    let mut head = Vec::new();
+    (&file)
+        .take(512)
+        .read_to_end(&mut head)
+        .map_err(unreadable)?;
+    let holder = file::holder(&meta);
+    let (file, packed) = if head.starts_with(b"PK\x03\x04") {
+        (unpacked::zip(path, file)?, Some("zip"))
+    } else if head.starts_with(&[0x1f, 0x8b]) {
+        (unpacked::gzip(path, file)?, Some("gzip"))
+    } else {
+        (FileAt::new(file).map_err(unreadable)?, None)
+    };
+    if packed.is_some() {
+        head.clear();
+        head.resize(512, 0);
+        let n = file.read_some(&mut head).map_err(unreadable)?;
+        head.truncate(n);
+    }
+    let kind = if head.starts_with(b"SQLite format 3\0") {
+        Kind::Sqlite
+    } else {
+        if let Some(what) = foreign(&head) {
+            return Err(none(what));
+        }
+        Kind::Etcd
+    };
+    Ok(Opened {
+        path: path.to_owned(),
+        kind,
+        file,
+        packed,
+        holder,
+        notes,
+    })
+}
+
+/// What a file is that can be no database, in people's words.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let text = head.trim_ascii_start();
+    let any = |words: &[&[u8]]| {
+        words.iter().any(|w| {
+            text.get(..w.len())
+                .is_some_and(|t| t.eq_ignore_ascii_case(w))
+        })
+    };
+    if head.is_empty() {
+        return Some("it is empty");
+    }
+    if any(&[b"<!doctype", b"<html", b"<?xml"]) {
+        return Some("it is a web page, perhaps the error that came instead of the download");
+    }
+    if any(&[b"{", b"apiversion:", b"kind:"]) {
+        return Some("it is text, not a database");
+    }
+    None
+}

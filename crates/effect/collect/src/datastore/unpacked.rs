@@ -1,0 +1,53 @@
+//! Packed snapshots: k3s writes `.zip` with one file in it, people pack with gzip.
+//!
+//! A database is read by places, so it is unpacked into a file without a name: nobody else sees it, and it
+//! goes with the process. Deliberately absent: archives of many files (`unpack`).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::FileAt;
+use crate::CollectError;
+
+/// Bytes that one file may unpack to for each of its own. Deflate reaches about a thousand.
+const RATIO: u64 = 1_100;
+
+pub(super) fn zip(path: &Path, file: File) -> Result<FileAt, CollectError> {
+    let broken = |why: String| CollectError::Archive {
+        path: path.to_owned(),
+        why,
+    };
+    let packed = file.metadata().map_or(0, |m| m.len());
+    let mut archive = zip::ZipArchive::new(file).map_err(|e| broken(e.to_string()))?;
+    if archive.len() != 1 {
+        return Err(CollectError::NoDatastore {
+            path: path.to_owned(),
+            why: format!(
+                "a snapshot's .zip holds one file, this one {}",
+                archive.len()
+            ),
+        });
+    }
+    let entry = archive.by_index(0).map_err(|e| broken(e.to_string()))?;
+    spool(entry, packed).map_err(|e| broken(e.to_string()))
+}
+
+pub(super) fn gzip(path: &Path, file: File) -> Result<FileAt, CollectError> {
+    let packed = file.metadata().map_or(0, |m| m.len());
+    spool(flate2::read::MultiGzDecoder::new(file), packed).map_err(|e| CollectError::Archive {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })
+}
+
+fn spool(from: impl Read, packed: u64) -> io::Result<FileAt> {
+    let mut to = tempfile::tempfile()?;
+    let limit = packed.saturating_mul(RATIO);
+    let mut from = from.take(limit + 1);
+    let copied = io::copy(&mut from, &mut to)?;
+    if copied > limit {
+        return Err(io::Error::other("it unpacks to more than anything can"));
+    }
+    FileAt::new(to)
+}

@@ -1,0 +1,145 @@
+//! `ls`: every live key, as the objects that they mean.
+//!
+//! Deliberately absent: values; they are read when one is asked for.
+
+use defib_formats::datastore::Engine;
+use defib_store::{Index, Live, Selection, name};
+use serde::Serialize;
+
+use super::Dead;
+
+/// Which keys are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only this kind: `Pod`, `pods`, `pod`, `certificates.cert-manager.io`.
+    pub kind: Option<String>,
+    /// Only this namespace.
+    pub namespace: Option<String>,
+    /// Only keys that begin so.
+    pub prefix: String,
+}
+
+/// One live key.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Item<'i> {
+    /// Its kind; what it is kept under where the value does not say.
+    pub kind: &'i str,
+    /// Group and version; empty where the value does not say.
+    #[serde(rename = "apiVersion")]
+    pub api_version: &'i str,
+    /// The namespace; empty where there is none.
+    pub namespace: &'i str,
+    /// The name; empty for keys that are none of Kubernetes'.
+    pub name: &'i str,
+    /// The revision of its last write: the object's `resourceVersion`.
+    pub revision: u64,
+    /// Writes since it was created; 0 where the datastore does not count them.
+    pub writes: u64,
+    /// Bytes of the value.
+    pub bytes: u32,
+    /// The key; where it is no text, with marks in place of what is none.
+    pub key: &'i str,
+}
+
+/// Everything that lives in a datastore.
+pub struct List {
+    /// The keys.
+    pub index: Index,
+    /// What keeps them.
+    pub engine: Engine,
+    kind: Option<String>,
+}
+
+impl Dead {
+    /// Every live key that is wanted.
+    pub fn list(&self, wanted: &Wanted) -> List {
+        let selection = Selection {
+            prefix: wanted.prefix.clone().into_bytes(),
+            namespace: wanted.namespace.clone(),
+        };
+        List {
+            index: Index::new(self.rows(), &selection),
+            engine: self.rows().engine(),
+            kind: wanted.kind.clone(),
+        }
+    }
+}
+
+impl List {
+    /// The items, in the order of their keys.
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.index.live().filter_map(|live| {
+            let item = item(&live);
+            let takes = self.kind.as_ref().is_none_or(|k| is_kind(&item, k));
+            takes.then_some(item)
+        })
+    }
+}
+
+fn item<'i>(live: &Live<'i>) -> Item<'i> {
+    let said = name(live.key).unwrap_or_default();
+    let kind = match live.kind.kind.as_str() {
+        "" => said.resource,
+        kind => kind,
+    };
+    Item {
+        kind,
+        api_version: &live.kind.api_version,
+        namespace: said.namespace,
+        name: said.name,
+        revision: live.revision,
+        writes: live.version,
+        bytes: live.place.length,
+        key: std::str::from_utf8(live.key).unwrap_or("(not text)"),
+    }
+}
+
+/// Is the item of the kind that somebody named, in whatever form?
+fn is_kind(item: &Item<'_>, wanted: &str) -> bool {
+    let (word, group) = match wanted.split_once('.') {
+        Some((word, group)) => (word, Some(group)),
+        None => (wanted, None),
+    };
+    let resource = name(item.key.as_bytes()).unwrap_or_default().resource;
+    let plural = resource.rsplit('/').next().unwrap_or(resource);
+    let own = item.api_version.split_once('/').map_or("", |(g, _)| g);
+    let same = |a: &str| a.eq_ignore_ascii_case(word);
+    let named = same(item.kind)
+        || same(plural)
+        || same(&format!("{}s", item.kind))
+        || short(word) == Some(item.kind);
+    named && group.is_none_or(|g| g.eq_ignore_ascii_case(own))
+}
+
+/// The kinds behind the short names of kubectl (`kubectl api-resources`).
+fn short(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "po" => "Pod",
+        "no" | "nodes" => "Node",
+        "ns" => "Namespace",
+        "svc" | "services" => "Service",
+        "ep" | "endpoints" => "Endpoints",
+        "cm" => "ConfigMap",
+        "sa" => "ServiceAccount",
+        "pv" => "PersistentVolume",
+        "pvc" => "PersistentVolumeClaim",
+        "sc" | "storageclasses" => "StorageClass",
+        "ev" => "Event",
+        "rs" => "ReplicaSet",
+        "rc" => "ReplicationController",
+        "deploy" => "Deployment",
+        "ds" => "DaemonSet",
+        "sts" => "StatefulSet",
+        "cj" => "CronJob",
+        "hpa" => "HorizontalPodAutoscaler",
+        "ing" | "ingresses" => "Ingress",
+        "netpol" | "networkpolicies" => "NetworkPolicy",
+        "pdb" => "PodDisruptionBudget",
+        "pc" | "priorityclasses" => "PriorityClass",
+        "crd" | "crds" => "CustomResourceDefinition",
+        "csr" => "CertificateSigningRequest",
+        "quota" => "ResourceQuota",
+        "limits" => "LimitRange",
+        _ => return None,
+    })
+}

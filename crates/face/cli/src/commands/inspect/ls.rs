@@ -1,0 +1,108 @@
+//! `defib inspect ls`.
+
+use std::io::Write;
+
+use defib_session::inspect::Wanted;
+
+use super::{Form, Source};
+use crate::error::CliError;
+use crate::exit;
+
+/// List every live object and key
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Only this kind, as kubectl would take it: pod, pods, po, certificates.cert-manager.io.
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Only keys that begin so.
+    #[arg(long, value_name = "KEY", default_value = "")]
+    prefix: String,
+}
+
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    let dead = super::open(&args.source.file)?;
+    let list = dead.list(&Wanted {
+        kind: args.kind.clone(),
+        namespace: args.namespace.clone(),
+        prefix: args.prefix.clone(),
+    });
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let mut shown = 0u64;
+    match args.source.output {
+        Form::Text => {
+            let (mut kind, mut namespace, mut name) =
+                ("KIND".len(), "NAMESPACE".len(), "NAME".len());
+            for item in list.items() {
+                kind = kind.max(item.kind.len());
+                namespace = namespace.max(item.namespace.len());
+                name = name.max(item.name.len());
+            }
+            // One very long key must not push all others off the screen.
+            let (kind, namespace, name) = (kind.min(40), namespace.min(63), name.min(80));
+            writeln!(
+                out,
+                "{:<kind$}  {:<namespace$}  {:<name$}  {:>9}  {:>6}  {:>8}",
+                "KIND", "NAMESPACE", "NAME", "REVISION", "WRITES", "BYTES"
+            )?;
+            for item in list.items() {
+                shown += 1;
+                let (k, ns, n) = (
+                    super::clean(item.kind),
+                    super::clean(item.namespace),
+                    super::clean(item.name),
+                );
+                writeln!(
+                    out,
+                    "{k:<kind$}  {ns:<namespace$}  {n:<name$}  {:>9}  {:>6}  {:>8}",
+                    item.revision, item.writes, item.bytes
+                )?;
+            }
+        }
+        Form::Json => {
+            // Written as it is found: there may be a hundred thousand.
+            out.write_all(b"[")?;
+            for item in list.items() {
+                out.write_all(if shown == 0 { b"\n  " } else { b",\n  " })?;
+                shown += 1;
+                let line = serde_json::to_string(&item)
+                    .map_err(|e| CliError::new(format!("cannot write JSON: {e}")))?;
+                out.write_all(defib_render::json::safe(&line).as_bytes())?;
+            }
+            out.write_all(b"\n]\n")?;
+        }
+        Form::Yaml => {
+            for item in list.items() {
+                shown += 1;
+                let value = serde_json::to_value([item])
+                    .map_err(|e| CliError::new(format!("cannot write YAML: {e}")))?;
+                out.write_all(defib_render::yaml::write(&value).as_bytes())?;
+            }
+        }
+    }
+    out.flush()?;
+    let damage = list.index.walked.damages;
+    super::tell(&format!(
+        "{shown} of {} live keys in {} at revision {}, {} deleted ones still in its history",
+        list.index.len(),
+        list.engine,
+        list.index.revision,
+        list.index.deleted()
+    ));
+    if damage > 0 {
+        super::tell(&format!(
+            "{damage} places of the file are damaged, so keys may be missing: defib inspect verify {}",
+            args.source.file.display()
+        ));
+        return Ok(exit::UNKNOWN);
+    }
+    if dead.has_changed() {
+        super::tell("the file was written to while it was read, so keys may be missing");
+        return Ok(exit::UNKNOWN);
+    }
+    Ok(exit::HEALTHY)
+}

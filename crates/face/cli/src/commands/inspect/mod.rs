@@ -1,0 +1,117 @@
+//! `defib inspect`: one file per verb.
+
+mod ls;
+mod members;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueEnum};
+use defib_session::inspect::Dead;
+
+use crate::error::CliError;
+
+/// Read a dead datastore: etcd's file or snapshot, without etcd
+///
+/// FILE is a snapshot (plain, .zip or gzip), a member's `member/snap/db`, an etcd data directory or the data
+/// directory of k3s. It is only read. Values of Secrets stay hidden unless --show-secrets is given.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Ls(ls::Args),
+    Members(members::Args),
+    Verify(verify::Args),
+}
+
+/// The form of a verb's answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// What every verb takes.
+#[derive(clap::Args)]
+struct Source {
+    /// The snapshot, database or folder.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The form of the answer.
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    match &args.verb {
+        Verb::Ls(args) => ls::run(args),
+        Verb::Members(args) => members::run(args),
+        Verb::Verify(args) => verify::run(args),
+    }
+}
+
+/// Opens it, and says on standard error what must be known about it.
+fn open(path: &Path) -> Result<Dead, CliError> {
+    let dead = Dead::open(path)?;
+    for note in &dead.notes {
+        tell(note);
+    }
+    if let Some(process) = dead.holder {
+        tell(&format!(
+            "{} is held open by process {process}: what is written meanwhile may be missed; `k3s etcd-snapshot save` gives a sound copy",
+            dead.path.display()
+        ));
+    }
+    Ok(dead)
+}
+
+/// A remark for people, on standard error.
+fn tell(what: &str) {
+    eprintln!("note: {}", clean(what));
+}
+
+/// Text from a file, without what could steer a terminal.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if defib_model::text::is_unsafe(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Columns that stand below each other, two spaces apart; the last is as wide as it is.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|h| h.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            text.push_str(&format!("{cell:<width$}  "));
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    out
+}

@@ -1,0 +1,189 @@
+//! The rows of etcd's database.
+//!
+//! Deliberately absent: what the write-ahead log holds beyond it (`wal`).
+
+use std::io;
+
+use super::{KeyValue, Revision, bucket, number};
+use crate::bbolt::{Bucket, Database, OpenError, Walk, Walked};
+use crate::bytes::u64_be;
+use crate::datastore::{Engine, Place, Row, Rows};
+use crate::read_at::ReadAt;
+
+/// A database of etcd, walked as far as its leaves.
+pub struct Etcd<R> {
+    database: Database<R>,
+    walk: Walk,
+    /// What its small buckets hold.
+    pub meta: Meta,
+}
+
+/// What etcd keeps beside the keys.
+#[derive(Clone, Debug, Default)]
+pub struct Meta {
+    /// The last entry of the log that is in the database.
+    pub consistent_index: Option<u64>,
+    /// The term of that entry.
+    pub term: Option<u64>,
+    /// Who votes and who learns.
+    pub conf_state: Option<super::ConfState>,
+    /// Version of the storage, from etcd 3.6 on.
+    pub storage_version: Option<String>,
+    /// The revision up to which compaction was asked for, and up to which it was done.
+    pub compaction: (u64, u64),
+    /// Version of the cluster.
+    pub cluster_version: Option<String>,
+    /// Members, by their ids.
+    pub members: Vec<super::Member>,
+    /// Ids of members that were removed.
+    pub removed: Vec<u64>,
+    /// Alarms: member, and which.
+    pub alarms: Vec<(u64, u64)>,
+    /// Leases.
+    pub leases: u64,
+    /// What did not hold.
+    pub walked: Walked,
+}
+
+impl<R: ReadAt> Etcd<R> {
+    /// Opens the first `length` bytes.
+    ///
+    /// # Errors
+    /// When they are no database of bbolt.
+    pub fn open(source: R, length: u64) -> Result<Self, OpenError> {
+        let database = Database::open(source, length)?;
+        let walk = database.walk();
+        let meta = Meta::read(&database, &walk);
+        Ok(Self {
+            database,
+            walk,
+            meta,
+        })
+    }
+
+    /// The file.
+    pub fn database(&self) -> &Database<R> {
+        &self.database
+    }
+
+    /// Its buckets.
+    pub fn walk(&self) -> &Walk {
+        &self.walk
+    }
+
+    fn keys(&self) -> Option<&Bucket> {
+        self.walk.bucket(bucket::KEY)
+    }
+}
+
+impl Meta {
+    fn read<R: ReadAt>(database: &Database<R>, walk: &Walk) -> Self {
+        let mut out = Self::default();
+        let pairs = |name: &[u8], each: &mut dyn FnMut(&[u8], &[u8])| -> Walked {
+            let mut walked = Walked::default();
+            if let Some(bucket) = walk.bucket(name) {
+                for part in bucket.parts(1) {
+                    walked.absorb(bucket.leaves(database, part, |e, _, _| each(e.key, e.value)));
+                }
+            }
+            walked
+        };
+        let mut walked = pairs(bucket::META, &mut |key, value| match key {
+            b"consistent_index" => out.consistent_index = number(value),
+            b"term" => out.term = number(value),
+            b"confState" => out.conf_state = super::ConfState::parse(value),
+            b"storageVersion" => {
+                out.storage_version = Some(String::from_utf8_lossy(value).into_owned());
+            }
+            b"scheduledCompactRev" => out.compaction.0 = u64_be(value, 0).unwrap_or(0),
+            b"finishedCompactRev" => out.compaction.1 = u64_be(value, 0).unwrap_or(0),
+            _ => {}
+        });
+        walked.absorb(pairs(bucket::CLUSTER, &mut |key, value| {
+            if key == b"clusterVersion" {
+                out.cluster_version = Some(String::from_utf8_lossy(value).into_owned());
+            }
+        }));
+        walked.absorb(pairs(bucket::MEMBERS, &mut |key, value| {
+            out.members.extend(super::Member::parse(key, value));
+        }));
+        walked.absorb(pairs(bucket::REMOVED, &mut |key, _| {
+            out.removed.extend(super::Member::id(key));
+        }));
+        walked.absorb(pairs(bucket::ALARM, &mut |key, _| {
+            out.alarms.extend(super::alarm(key));
+        }));
+        walked.absorb(pairs(bucket::LEASE, &mut |_, _| out.leases += 1));
+        out.walked = walked;
+        out
+    }
+}
+
+impl<R: ReadAt> Rows for Etcd<R> {
+    fn engine(&self) -> Engine {
+        Engine::Etcd
+    }
+
+    fn scan(&self, part: usize, of: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
+        let Some(bucket) = self.keys() else {
+            return Walked::default();
+        };
+        let Some(part) = bucket.parts(of).into_iter().nth(part) else {
+            return Walked::default();
+        };
+        bucket.leaves(&self.database, part, |entry, _, walked| {
+            let Some(revision) = Revision::parse(entry.key) else {
+                walked.note(entry.offset, "a key of this bucket is no revision");
+                return;
+            };
+            let Some(kv) = KeyValue::parse(entry.value) else {
+                walked.note(
+                    entry.offset,
+                    format!("revision {} is not whole", revision.main),
+                );
+                return;
+            };
+            if !revision.is_tombstone && kv.mod_revision != revision.main {
+                let what = format!(
+                    "revision {} calls itself {}",
+                    revision.main, kv.mod_revision
+                );
+                walked.note(entry.offset, what);
+            }
+            let within = entry.value.len() - rest(entry.value, kv.value);
+            each(Row {
+                key: kv.key,
+                revision: (revision.main, revision.sub),
+                create_revision: kv.create_revision,
+                version: kv.version,
+                lease: kv.lease,
+                value: (!revision.is_tombstone).then_some(kv.value),
+                place: Place {
+                    at: entry.offset + within as u64,
+                    length: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
+                },
+            });
+        })
+    }
+
+    fn value(&self, place: Place) -> io::Result<Vec<u8>> {
+        let end = place.at.saturating_add(u64::from(place.length));
+        if end > self.database.length() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut out = vec![0; usize::try_from(place.length).unwrap_or(0)];
+        self.database.source().read_at(place.at, &mut out)?;
+        Ok(out)
+    }
+
+    fn compacted(&self) -> u64 {
+        self.meta.compaction.1
+    }
+}
+
+/// Bytes from where a part of a message begins to the message's end.
+fn rest(message: &[u8], part: &[u8]) -> usize {
+    // Both are of one buffer; the field behind the value is the lease, which may be absent.
+    let start = part.as_ptr().addr().wrapping_sub(message.as_ptr().addr());
+    message.len().saturating_sub(start)
+}

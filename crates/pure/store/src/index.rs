@@ -1,0 +1,278 @@
+//! The latest write of every key, in little memory.
+//!
+//! Values are read once and not kept: of each key its text, its revision and the place of its value.
+//! Deliberately absent: history, which is read when it is asked for.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use defib_formats::bbolt::Walked;
+use defib_formats::datastore::{Place, Row, Rows};
+use rayon::prelude::*;
+
+use crate::name::{Type, name, type_of};
+
+/// Which keys are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only keys that begin so.
+    pub prefix: Vec<u8>,
+    /// Only keys of this namespace.
+    pub namespace: Option<String>,
+}
+
+impl Selection {
+    fn takes(&self, key: &[u8]) -> bool {
+        key.starts_with(&self.prefix)
+            && self
+                .namespace
+                .as_ref()
+                .is_none_or(|wanted| name(key).is_some_and(|n| n.namespace == wanted))
+    }
+}
+
+/// The latest write of one key.
+#[derive(Clone, Copy, Debug)]
+pub struct Live<'i> {
+    /// The key.
+    pub key: &'i [u8],
+    /// The revision of the write.
+    pub revision: u64,
+    /// The revision in which the key was created.
+    pub create_revision: u64,
+    /// Writes since it was created; 0 where the datastore does not count them.
+    pub version: u64,
+    /// The lease on which it depends, or 0.
+    pub lease: u64,
+    /// Where the value stands.
+    pub place: Place,
+    /// What the value says it is.
+    pub kind: &'i Type,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: (usize, u32),
+    revision: (u64, u64),
+    create_revision: u64,
+    version: u32,
+    lease: u64,
+    place: Place,
+    /// Which of the types.
+    kind: u16,
+    is_deleted: bool,
+}
+
+/// The keys of a datastore.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// All keys, one behind the other.
+    text: Vec<u8>,
+    slots: Vec<Slot>,
+    /// By the hash of a key: one more than its slot, or 0.
+    table: Vec<u32>,
+    kinds: Vec<Type>,
+    /// Live slots in the order of their keys.
+    order: Vec<u32>,
+    /// Rows that were read, of every key.
+    pub rows: u64,
+    /// The latest revision.
+    pub revision: u64,
+    /// What did not hold.
+    pub walked: Walked,
+}
+
+/// Kinds that are told apart; a hostile file may name any number.
+const KINDS: usize = 4_096;
+
+impl Index {
+    /// Reads all rows.
+    pub fn new(rows: &dyn Rows, selection: &Selection) -> Self {
+        let of = rayon::current_num_threads().max(1);
+        let parts: Vec<Self> = (0..of)
+            .into_par_iter()
+            .map(|part| {
+                let mut index = Self::default();
+                let walked = rows.scan(part, of, &mut |row| index.take(&row, selection));
+                index.walked.absorb(walked);
+                index
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or_default();
+        for part in parts {
+            all.absorb(&part);
+        }
+        all.table = Vec::new();
+        let mut order: Vec<u32> = (0u32..)
+            .zip(&all.slots)
+            .filter(|(_, s)| !s.is_deleted)
+            .map(|(n, _)| n)
+            .collect();
+        order.par_sort_unstable_by_key(|n| all.slot(*n).map(|s| all.key(s)));
+        all.order = order;
+        all
+    }
+
+    /// Every live key, in the order of keys.
+    pub fn live(&self) -> impl ExactSizeIterator<Item = Live<'_>> + '_ {
+        self.order.iter().map(|n| self.at(*n))
+    }
+
+    /// How many keys live.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Does none?
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Keys whose last write was their deletion.
+    pub fn deleted(&self) -> usize {
+        self.slots.len() - self.order.len()
+    }
+
+    fn at(&self, n: u32) -> Live<'_> {
+        const NONE: &Type = &Type {
+            api_version: String::new(),
+            kind: String::new(),
+            form: crate::name::Form::Unknown,
+        };
+        const EMPTY: &Slot = &Slot {
+            key: (0, 0),
+            revision: (0, 0),
+            create_revision: 0,
+            version: 0,
+            lease: 0,
+            place: Place { at: 0, length: 0 },
+            kind: 0,
+            is_deleted: true,
+        };
+        let slot = self.slot(n).unwrap_or(EMPTY);
+        Live {
+            key: self.key(slot),
+            revision: slot.revision.0,
+            create_revision: slot.create_revision,
+            version: u64::from(slot.version),
+            lease: slot.lease,
+            place: slot.place,
+            kind: self.kinds.get(usize::from(slot.kind)).unwrap_or(NONE),
+        }
+    }
+
+    fn slot(&self, n: u32) -> Option<&Slot> {
+        self.slots.get(usize::try_from(n).ok()?)
+    }
+
+    fn key(&self, slot: &Slot) -> &[u8] {
+        let (start, length) = slot.key;
+        let length = usize::try_from(length).unwrap_or(0);
+        self.text.get(start..start + length).unwrap_or_default()
+    }
+
+    fn take(&mut self, row: &Row<'_>, selection: &Selection) {
+        self.rows += 1;
+        self.revision = self.revision.max(row.revision.0);
+        if !selection.takes(row.key) {
+            return;
+        }
+        let kind = row.value.map(type_of).map_or(0, |k| self.kind(k));
+        let slot = Slot {
+            key: (0, 0),
+            revision: row.revision,
+            create_revision: row.create_revision,
+            version: u32::try_from(row.version).unwrap_or(u32::MAX),
+            lease: row.lease,
+            place: row.place,
+            kind,
+            is_deleted: row.value.is_none(),
+        };
+        self.put(row.key, slot);
+    }
+
+    fn kind(&mut self, kind: Type) -> u16 {
+        let known = self.kinds.iter().position(|k| *k == kind);
+        let n = known.unwrap_or_else(|| {
+            if self.kinds.len() < KINDS {
+                self.kinds.push(kind);
+            }
+            self.kinds.len() - 1
+        });
+        u16::try_from(n).unwrap_or(0)
+    }
+
+    /// Takes what the rows behind gave.
+    fn absorb(&mut self, behind: &Self) {
+        let kinds: Vec<u16> = behind.kinds.iter().map(|k| self.kind(k.clone())).collect();
+        for slot in &behind.slots {
+            let kind = kinds.get(usize::from(slot.kind)).copied().unwrap_or(0);
+            self.put(behind.key(slot), Slot { kind, ..*slot });
+        }
+        self.rows += behind.rows;
+        self.revision = self.revision.max(behind.revision);
+        self.walked.absorb(behind.walked.clone());
+    }
+
+    /// Puts the later of two writes of a key.
+    fn put(&mut self, key: &[u8], mut new: Slot) {
+        if self.slots.len() * 2 >= self.table.len() {
+            self.grow();
+        }
+        let mask = self.table.len() - 1;
+        let mut at = hash(key) & mask;
+        loop {
+            let Some(entry) = self.table.get(at).copied() else {
+                return;
+            };
+            let Some(n) = entry.checked_sub(1) else {
+                new.key = (
+                    self.text.len(),
+                    u32::try_from(key.len()).unwrap_or(u32::MAX),
+                );
+                self.text.extend_from_slice(key);
+                self.slots.push(new);
+                if let (Some(entry), Ok(n)) =
+                    (self.table.get_mut(at), u32::try_from(self.slots.len()))
+                {
+                    *entry = n;
+                }
+                return;
+            };
+            let known = self.slot(n).is_some_and(|s| self.key(s) == key);
+            if known {
+                let at = usize::try_from(n).unwrap_or(usize::MAX);
+                if let Some(slot) = self.slots.get_mut(at)
+                    && slot.revision <= new.revision
+                {
+                    new.key = slot.key;
+                    *slot = new;
+                }
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 4).next_power_of_two().max(1024);
+        let mut table = vec![0u32; size];
+        for (n, slot) in (1u32..).zip(&self.slots) {
+            let mut at = hash(self.key(slot)) & (size - 1);
+            while table.get(at).is_some_and(|e| *e != 0) {
+                at = (at + 1) & (size - 1);
+            }
+            if let Some(entry) = table.get_mut(at) {
+                *entry = n;
+            }
+        }
+        self.table = table;
+    }
+}
+
+/// The same on every machine and in every run.
+fn hash(key: &[u8]) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    usize::try_from(hasher.finish() & 0xffff_ffff).unwrap_or(0)
+}
