@@ -7,6 +7,7 @@
 
 pub mod journal;
 pub mod json;
+pub mod kubernetes;
 pub mod leaves;
 pub mod literals;
 pub mod locate;
