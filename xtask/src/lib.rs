@@ -9,4 +9,5 @@ pub mod dump;
 pub mod journal;
 pub mod lab;
 pub mod perturb;
+pub mod protos;
 pub mod walls;

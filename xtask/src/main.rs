@@ -49,6 +49,11 @@ const CHORES: &[Chore] = &[
         xtask::perturb::run,
     ),
     (
+        "protos",
+        "writes the table of Kubernetes' messages, from its own Go types; --check only compares",
+        xtask::protos::run,
+    ),
+    (
         "walls",
         "compares who depends on whom with who may",
         xtask::walls::run,

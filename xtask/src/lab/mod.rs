@@ -23,7 +23,7 @@ mod ready;
 mod reaper;
 pub mod record;
 mod supervise;
-mod toolchain;
+pub(crate) mod toolchain;
 
 pub use audit::{AuditEvent, AuditLevel};
 pub use client::ApiClient;

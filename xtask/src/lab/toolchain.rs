@@ -115,23 +115,40 @@ struct Module {
     dir: PathBuf,
 }
 
+/// The folder of a module's sources, downloaded if it is missing.
+pub(crate) fn module_folder(upstream: &Upstream, module: &str) -> Result<PathBuf, LabError> {
+    let mut command = go(upstream);
+    command.args(["mod", "download", "-json", module]);
+    let module: Module =
+        serde_json::from_str(&run(upstream.folder, command)?).map_err(|source| LabError::Json {
+            what: "what `go mod download` says".into(),
+            source,
+        })?;
+    Ok(module.dir)
+}
+
+/// Runs a program of the recipe's own and gives what it printed.
+pub(crate) fn run_own(
+    upstream: &Upstream,
+    package: &str,
+    arguments: &[&str],
+) -> Result<String, LabError> {
+    let mut command = go(upstream);
+    command.args(["run", package]).args(arguments);
+    run(upstream.folder, command)
+}
+
 /// Joins files of the upstream's module into one YAML stream, so that no copy lives in this tree.
 pub(crate) fn join_module_files(
     upstream: &Upstream,
     names: &[&str],
     target: &Path,
 ) -> Result<(), LabError> {
-    let mut command = go(upstream);
-    command.args(["mod", "download", "-json", upstream.module]);
-    let module: Module =
-        serde_json::from_str(&run(upstream.folder, command)?).map_err(|source| LabError::Json {
-            what: "what `go mod download` says".into(),
-            source,
-        })?;
+    let folder = module_folder(upstream, upstream.module)?;
     let unfinished = target.with_extension("part");
     let mut joined = File::create(&unfinished).map_err(file("create", &unfinished))?;
     for name in names {
-        let path = module.dir.join(name);
+        let path = folder.join(name);
         let text = fs::read(&path).map_err(file("read", &path))?;
         joined
             .write_all(&text)

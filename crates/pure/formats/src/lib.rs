@@ -11,6 +11,7 @@ pub mod datastore;
 pub mod etcd;
 pub mod journal;
 pub mod json;
+pub mod kubernetes;
 pub mod leaves;
 pub mod literals;
 pub mod locate;
