@@ -7,9 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use defib_formats::bbolt::Walked;
 use defib_formats::datastore::{Place, Row, Rows};
+use defib_formats::kubernetes::{self, Stored};
 use rayon::prelude::*;
 
-use crate::name::{Type, name, type_of};
+use crate::name::{Form, Type, name, type_of};
 
 /// Which keys are wanted.
 #[derive(Clone, Debug, Default)]
@@ -18,15 +19,22 @@ pub struct Selection {
     pub prefix: Vec<u8>,
     /// Only keys of this namespace.
     pub namespace: Option<String>,
+    /// Only keys of this name.
+    pub name: Option<String>,
+    /// As it was at this revision.
+    pub revision: Option<u64>,
 }
 
 impl Selection {
     fn takes(&self, key: &[u8]) -> bool {
-        key.starts_with(&self.prefix)
-            && self
-                .namespace
-                .as_ref()
-                .is_none_or(|wanted| name(key).is_some_and(|n| n.namespace == wanted))
+        if !key.starts_with(&self.prefix) {
+            return false;
+        }
+        if self.namespace.is_none() && self.name.is_none() {
+            return true;
+        }
+        let is = |wanted: &Option<String>, said: &str| wanted.as_ref().is_none_or(|w| w == said);
+        name(key).is_some_and(|n| is(&self.namespace, n.namespace) && is(&self.name, n.name))
     }
 }
 
@@ -118,6 +126,11 @@ impl Index {
         self.order.iter().map(|n| self.at(*n))
     }
 
+    /// Every key that was met, in the order of their first writes; of one that is deleted, its deletion.
+    pub fn all(&self) -> impl Iterator<Item = Live<'_>> + '_ {
+        (0u32..).take(self.slots.len()).map(|n| self.at(n))
+    }
+
     /// How many keys live.
     pub fn len(&self) -> usize {
         self.order.len()
@@ -137,7 +150,7 @@ impl Index {
         const NONE: &Type = &Type {
             api_version: String::new(),
             kind: String::new(),
-            form: crate::name::Form::Unknown,
+            form: Form::Unknown,
         };
         const EMPTY: &Slot = &Slot {
             key: (0, 0),
@@ -174,10 +187,11 @@ impl Index {
     fn take(&mut self, row: &Row<'_>, selection: &Selection) {
         self.rows += 1;
         self.revision = self.revision.max(row.revision.0);
-        if !selection.takes(row.key) {
+        let late = selection.revision.is_some_and(|r| row.revision.0 > r);
+        if late || !selection.takes(row.key) {
             return;
         }
-        let kind = row.value.map(type_of).map_or(0, |k| self.kind(k));
+        let kind = row.value.map_or(0, |value| self.kind_of(value));
         let slot = Slot {
             key: (0, 0),
             revision: row.revision,
@@ -189,6 +203,19 @@ impl Index {
             is_deleted: row.value.is_none(),
         };
         self.put(row.key, slot);
+    }
+
+    fn kind_of(&mut self, value: &[u8]) -> u16 {
+        // Nearly all are protobuf, and their kinds are few: no text is made for those that are known.
+        if let Ok(Stored::Protobuf(said)) = kubernetes::open(value) {
+            let known = self.kinds.iter().position(|k| {
+                k.form == Form::Protobuf && k.kind == said.kind && k.api_version == said.api_version
+            });
+            if let Some(n) = known.and_then(|n| u16::try_from(n).ok()) {
+                return n;
+            }
+        }
+        self.kind(type_of(value))
     }
 
     fn kind(&mut self, kind: Type) -> u16 {
@@ -246,6 +273,10 @@ impl Index {
                     && slot.revision <= new.revision
                 {
                     new.key = slot.key;
+                    // A deletion says nothing of what it deleted.
+                    if new.is_deleted {
+                        new.kind = slot.kind;
+                    }
                     *slot = new;
                 }
                 return;

@@ -3,10 +3,16 @@
 //! What `formats` decodes becomes answers here: which keys live, what an object was, who fills the database,
 //! whether it can be trusted. Deliberately absent: files (`collect` opens them), printing (the faces).
 
+mod change;
+mod history;
 mod index;
 mod name;
+mod stats;
 mod verify;
 
+pub use change::{Change, changes};
+pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
-pub use name::{Name, Type, name, type_of};
+pub use name::{Form, Name, Type, name, type_of};
+pub use stats::{Share, Stats, stats};
 pub use verify::{Check, Hash, Trust, Verification, verify};

@@ -4,7 +4,7 @@
 //! `k8s.io/apiextensions-apiserver` (`/registry/GROUP/PLURAL/…`), `pkg/registry/core/rest/storage_core.go`
 //! (services, ranges). Deliberately absent: kinds, which the value says.
 
-use defib_formats::protobuf::{Value, fields};
+use defib_formats::kubernetes::{self, Stored};
 
 /// What a key says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub enum Form {
     Cbor,
     /// Encrypted at rest.
     Encrypted,
+    /// It begins as one of these and does not hold.
+    Broken,
     /// Something else, which only its writer knows.
     #[default]
     Unknown,
@@ -94,6 +96,7 @@ impl std::fmt::Display for Form {
             Self::Json => "json",
             Self::Cbor => "cbor",
             Self::Encrypted => "encrypted",
+            Self::Broken => "broken",
             Self::Unknown => "unknown",
         })
     }
@@ -101,60 +104,36 @@ impl std::fmt::Display for Form {
 
 /// What a value says it is, without reading all of it where that can be spared.
 pub fn type_of(value: &[u8]) -> Type {
-    if let Some(message) = value.strip_prefix(b"k8s\0") {
-        return protobuf(message);
-    }
-    if value.starts_with(b"k8s:enc:") {
-        return Type {
-            form: Form::Encrypted,
-            ..Type::default()
-        };
-    }
-    // The tag that marks CBOR (RFC 8949, 3.4.6).
-    if value.starts_with(&[0xd9, 0xd9, 0xf7]) {
-        return Type {
-            form: Form::Cbor,
-            ..Type::default()
-        };
-    }
-    if value.first() == Some(&b'{') {
-        #[derive(serde::Deserialize)]
-        struct Head<'v> {
-            #[serde(default, borrow, rename = "apiVersion")]
-            api_version: std::borrow::Cow<'v, str>,
-            #[serde(default, borrow)]
-            kind: std::borrow::Cow<'v, str>,
-        }
-        if let Ok(head) = serde_json::from_slice::<Head<'_>>(value) {
-            return Type {
-                api_version: head.api_version.into_owned(),
-                kind: head.kind.into_owned(),
-                form: Form::Json,
-            };
-        }
-    }
-    Type::default()
-}
-
-/// `runtime.Unknown`: the first field is the type (`k8s.io/apimachinery/pkg/runtime/generated.proto`).
-fn protobuf(message: &[u8]) -> Type {
-    let mut out = Type {
-        form: Form::Protobuf,
+    let bare = |form| Type {
+        form,
         ..Type::default()
     };
-    if let Some((1, Value::Bytes(meta))) = fields(message).next() {
-        for (number, value) in fields(meta) {
-            if let Value::Bytes(text) = value {
-                let text = String::from_utf8_lossy(text).into_owned();
-                match number {
-                    1 => out.api_version = text,
-                    2 => out.kind = text,
-                    _ => {}
-                }
-            }
-        }
+    match kubernetes::open(value) {
+        Ok(Stored::Protobuf(envelope)) => Type {
+            api_version: envelope.api_version.to_owned(),
+            kind: envelope.kind.to_owned(),
+            form: Form::Protobuf,
+        },
+        Ok(Stored::Encrypted(_)) => bare(Form::Encrypted),
+        Ok(Stored::Cbor(_)) => named(value, Form::Cbor),
+        Ok(Stored::Json(_)) => named(value, Form::Json),
+        Ok(Stored::Other(_)) => bare(Form::Unknown),
+        Err(_) => bare(Form::Broken),
     }
-    out
+}
+
+fn named(value: &[u8], form: Form) -> Type {
+    match kubernetes::head(value) {
+        Ok(head) => Type {
+            api_version: head.api_version,
+            kind: head.kind,
+            form,
+        },
+        Err(_) => Type {
+            form: Form::Broken,
+            ..Type::default()
+        },
+    }
 }
 
 #[cfg(test)]

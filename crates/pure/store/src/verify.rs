@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::datastore::Rows;
 use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
+use defib_formats::kubernetes::{self, DecodeError, Stored};
 use defib_formats::read_at::ReadAt;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-
-use crate::name::type_of;
 
 /// How far a datastore can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -150,15 +149,27 @@ fn values(rows: &dyn Rows) -> Values {
         .map(|part| {
             let mut values: BTreeMap<String, u64> = BTreeMap::new();
             let (mut count, mut revision) = (0, 0);
+            let mut broken = Walked::default();
             let walked = rows.scan(part, of, &mut |row| {
                 count += 1;
                 revision = revision.max(row.revision.0);
                 if let Some(value) = row.value {
-                    let form = type_of(value).form.to_string();
+                    let form = match form(value) {
+                        Ok(form) => form,
+                        Err(why) => {
+                            let key = String::from_utf8_lossy(row.key);
+                            broken.note(
+                                row.place.at,
+                                format!("the value of {key} does not hold: {why}"),
+                            );
+                            "broken".into()
+                        }
+                    };
                     *values.entry(form).or_insert(0) += 1;
                 }
             });
-            (walked, count, revision, values)
+            broken.absorb(walked);
+            (broken, count, revision, values)
         })
         .collect();
     parts
@@ -173,6 +184,19 @@ fn values(rows: &dyn Rows) -> Values {
             a
         })
         .unwrap_or_default()
+}
+
+/// How a value is written, where it is well-formed.
+fn form(value: &[u8]) -> Result<String, DecodeError> {
+    match kubernetes::open(value)? {
+        Stored::Encrypted(by) => Ok(format!("encrypted ({} {})", by.provider, by.key)),
+        Stored::Other(_) => Ok("not of Kubernetes".into()),
+        Stored::Protobuf(_) | Stored::Json(_) | Stored::Cbor(_) => {
+            let said = kubernetes::walk(value)?;
+            let unknown = if said.known { "" } else { " of unknown kinds" };
+            Ok(format!("{}{unknown}", said.encoding))
+        }
+    }
 }
 
 /// The hash behind the database, compared with its bytes.

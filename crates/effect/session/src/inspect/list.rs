@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: values; they are read when one is asked for.
 
-use defib_formats::datastore::Engine;
+use defib_formats::datastore::{Engine, Place};
 use defib_store::{Index, Live, Selection, name};
 use serde::Serialize;
 
@@ -15,8 +15,12 @@ pub struct Wanted {
     pub kind: Option<String>,
     /// Only this namespace.
     pub namespace: Option<String>,
+    /// Only this name.
+    pub name: Option<String>,
     /// Only keys that begin so.
     pub prefix: String,
+    /// As it was at this revision.
+    pub revision: Option<u64>,
 }
 
 /// One live key.
@@ -37,6 +41,9 @@ pub struct Item<'i> {
     pub writes: u64,
     /// Bytes of the value.
     pub bytes: u32,
+    /// Where the value stands.
+    #[serde(skip)]
+    pub place: Place,
     /// The key; where it is no text, with marks in place of what is none.
     pub key: &'i str,
 }
@@ -56,6 +63,8 @@ impl Dead {
         let selection = Selection {
             prefix: wanted.prefix.clone().into_bytes(),
             namespace: wanted.namespace.clone(),
+            name: wanted.name.clone(),
+            revision: wanted.revision,
         };
         List {
             index: Index::new(self.rows(), &selection),
@@ -76,6 +85,18 @@ impl List {
     }
 }
 
+impl List {
+    /// Every key that was met, also those that live no more; of the kind that was asked for, as far as keys say
+    /// so.
+    pub(super) fn all_keys(&self) -> impl Iterator<Item = &str> {
+        self.index.all().filter_map(|met| {
+            let item = item(&met);
+            let takes = self.kind.as_ref().is_none_or(|k| is_kind(&item, k));
+            takes.then_some(item.key)
+        })
+    }
+}
+
 fn item<'i>(live: &Live<'i>) -> Item<'i> {
     let said = name(live.key).unwrap_or_default();
     let kind = match live.kind.kind.as_str() {
@@ -90,6 +111,7 @@ fn item<'i>(live: &Live<'i>) -> Item<'i> {
         revision: live.revision,
         writes: live.version,
         bytes: live.place.length,
+        place: live.place,
         key: std::str::from_utf8(live.key).unwrap_or("(not text)"),
     }
 }

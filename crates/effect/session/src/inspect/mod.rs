@@ -3,6 +3,8 @@
 //! Deliberately absent: printing, and masking for the eye (the faces).
 
 mod list;
+mod object;
+mod query;
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,10 @@ use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
 use defib_formats::read_at::ReadAt;
 use serde::Serialize;
 
-pub use defib_store::{Hash, Trust, Verification};
+pub use defib_store::{Change, Hash, Share, Trust, Verification};
 pub use list::{Item, List, Wanted};
+pub use object::{Object, ValueError};
+pub use query::{History, Step, Target};
 
 /// A datastore that nobody runs, open for reading.
 pub struct Dead {
@@ -65,6 +69,23 @@ pub struct Members {
     pub term: Option<u64>,
 }
 
+/// Who fills a datastore.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// By what keys are kept under, the most bytes first.
+    pub shares: Vec<Share>,
+    /// Bytes of the file: what counts against the quota.
+    pub file: u64,
+    /// Bytes of it that are in use; the rest is given back by defragmentation.
+    pub used: u64,
+    /// Leases.
+    pub leases: u64,
+    /// Revision up to which history is gone.
+    pub compacted: u64,
+    /// Places of the file that are damaged.
+    pub damages: u64,
+}
+
 impl Dead {
     /// Opens a file or a folder.
     ///
@@ -109,6 +130,11 @@ impl Dead {
         &self.store
     }
 
+    /// Revision up to which history is gone.
+    pub fn compacted(&self) -> u64 {
+        self.rows().compacted()
+    }
+
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
         self.store.database().source().has_changed()
@@ -123,6 +149,20 @@ impl Dead {
                 .push("the file was written to while it was read".into());
         }
         done
+    }
+
+    /// Who fills it.
+    pub fn stats(&self) -> Stats {
+        let said = defib_store::stats(self.rows());
+        let meta = self.store.database().meta();
+        Stats {
+            shares: said.shares,
+            file: self.length,
+            used: (self.store.walk().walked.pages + 2) * u64::from(meta.page_size),
+            leases: self.store.meta.leases,
+            compacted: self.rows().compacted(),
+            damages: said.walked.damages,
+        }
     }
 
     /// Who belongs to the cluster.

@@ -70,7 +70,8 @@ pub struct Walked {
 }
 
 impl Walked {
-    pub(crate) fn note(&mut self, offset: u64, what: impl Into<String>) {
+    /// Notes that something does not hold.
+    pub fn note(&mut self, offset: u64, what: impl Into<String>) {
         self.damages += 1;
         if self.damage.len() < KEPT {
             let what = what.into();

@@ -22,6 +22,9 @@ pub struct Args {
     /// Only keys that begin so.
     #[arg(long, value_name = "KEY", default_value = "")]
     prefix: String,
+    /// As it was at this revision.
+    #[arg(long, value_name = "N")]
+    revision: Option<u64>,
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
@@ -30,6 +33,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         kind: args.kind.clone(),
         namespace: args.namespace.clone(),
         prefix: args.prefix.clone(),
+        revision: args.revision,
+        name: None,
     });
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut shown = 0u64;

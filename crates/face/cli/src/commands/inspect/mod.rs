@@ -1,7 +1,10 @@
 //! `defib inspect`: one file per verb.
 
+mod get;
+mod history;
 mod ls;
 mod members;
+mod stats;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +27,10 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Verb {
     Ls(ls::Args),
+    Get(get::Args),
+    History(history::Args),
     Members(members::Args),
+    Stats(stats::Args),
     Verify(verify::Args),
 }
 
@@ -54,6 +60,9 @@ struct Source {
 pub fn run(args: &Args) -> Result<u8, CliError> {
     match &args.verb {
         Verb::Ls(args) => ls::run(args),
+        Verb::Get(args) => get::run(args),
+        Verb::History(args) => history::run(args),
+        Verb::Stats(args) => stats::run(args),
         Verb::Members(args) => members::run(args),
         Verb::Verify(args) => verify::run(args),
     }
@@ -114,4 +123,19 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         line(&mut row.iter().map(String::as_str));
     }
     out
+}
+
+/// Bytes, as people say them.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
 }

@@ -1,0 +1,117 @@
+//! One value as the object that it is, with or without its secrets.
+//!
+//! Deliberately absent: decryption of values that are encrypted at rest.
+
+use defib_formats::datastore::Place;
+use defib_formats::kubernetes::{self, DecodeError, Stored};
+use defib_formats::redact;
+use serde_json::Value;
+
+use super::Dead;
+
+/// A value, read.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The object as JSON; text for what is none of Kubernetes'.
+    pub value: Value,
+    /// Secrets that were hidden.
+    pub hidden: u64,
+    /// What the JSON does not say, in sentences.
+    pub remarks: Vec<String>,
+}
+
+/// Why a value can't be shown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ValueError {
+    /// The file can't be read there.
+    #[error("byte {at} can't be read: {why}")]
+    Unreadable {
+        /// Where.
+        at: u64,
+        /// Why.
+        why: String,
+    },
+    /// It is encrypted at rest.
+    #[error("it is encrypted at rest by {provider} with the key {key}")]
+    Encrypted {
+        /// `aescbc`, `secretbox`, `aesgcm` or `kms`.
+        provider: String,
+        /// The name of the key.
+        key: String,
+    },
+    /// It does not hold.
+    #[error("it is damaged: {0}")]
+    Damaged(#[from] DecodeError),
+}
+
+impl Dead {
+    /// Reads a value. `revision` becomes `metadata.resourceVersion`, which is not stored.
+    ///
+    /// # Errors
+    /// When the value can't be read, is encrypted or damaged.
+    pub fn object(
+        &self,
+        place: Place,
+        revision: u64,
+        show_secrets: bool,
+    ) -> Result<Object, ValueError> {
+        let bytes = self
+            .rows()
+            .value(place)
+            .map_err(|e| ValueError::Unreadable {
+                at: place.at,
+                why: e.to_string(),
+            })?;
+        read(&bytes, revision, show_secrets)
+    }
+}
+
+/// A value's object.
+fn read(bytes: &[u8], revision: u64, show_secrets: bool) -> Result<Object, ValueError> {
+    let mut json = Vec::new();
+    let mut remarks = Vec::new();
+    match kubernetes::open(bytes)? {
+        Stored::Encrypted(by) => {
+            return Err(ValueError::Encrypted {
+                provider: by.provider.to_owned(),
+                key: by.key.to_owned(),
+            });
+        }
+        Stored::Other(text) => {
+            // k3s' own keys: addresses, the bootstrap record. What is no text is only counted.
+            let said = match std::str::from_utf8(text) {
+                Ok(text) => Value::from(text),
+                Err(_) => Value::from(format!("({} bytes that are no text)", text.len())),
+            };
+            json = serde_json::to_vec(&said).unwrap_or_default();
+        }
+        Stored::Protobuf(_) | Stored::Json(_) | Stored::Cbor(_) => {
+            let done = kubernetes::decode_at(bytes, Some(revision), &mut json)?;
+            if !done.known {
+                remarks.push(format!(
+                    "the kind {} {} is not known here; its bytes are given as they are",
+                    done.api_version, done.kind
+                ));
+            }
+            if done.unknown_fields > 0 {
+                remarks.push(format!(
+                    "{} fields are not known here and not shown",
+                    done.unknown_fields
+                ));
+            }
+        }
+    }
+    let mut hidden = 0;
+    if !show_secrets {
+        let clean = redact::redact(&json);
+        hidden = clean.taken.values().sum();
+        json = clean.text.into_owned();
+    }
+    let value = serde_json::from_slice(&json)
+        .map_err(|e| ValueError::Damaged(DecodeError::Json { at: e.column() }))?;
+    Ok(Object {
+        value,
+        hidden,
+        remarks,
+    })
+}

@@ -1,0 +1,129 @@
+//! `defib inspect history`.
+
+use defib_session::inspect::{Change, Target};
+use serde_json::Value;
+
+use super::{Form, Source};
+use crate::error::CliError;
+use crate::{exit, output};
+
+/// Show every write of one object that the datastore still has
+///
+/// An object that was deleted is there until history is compacted (every five minutes on a living cluster),
+/// and can be had back: defib inspect get FILE WHAT --revision N
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// KIND/NAME, or a whole key as the datastore has it.
+    #[arg(value_name = "WHAT")]
+    what: String,
+    /// The namespace; without it every namespace is looked through.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Show what is secret, too.
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+/// Changed fields that are shown of one write.
+const SHOWN: usize = 12;
+
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    let dead = super::open(&args.source.file)?;
+    let target = Target::parse(&args.what);
+    let keys = dead.keys(&target, args.namespace.as_deref());
+    let key = match keys.as_slice() {
+        [key] => key,
+        [] => {
+            return Err(CliError::new(format!(
+                "nothing called {} is or was in {}",
+                args.what,
+                args.source.file.display()
+            ))
+            .hint(format!(
+                "see what there is: defib inspect ls {}",
+                args.source.file.display()
+            )));
+        }
+        several => {
+            let mut failure = CliError::new(format!("{} means {} keys", args.what, several.len()));
+            for key in several.iter().take(5) {
+                failure = failure.hint(format!(
+                    "defib inspect history {} {}",
+                    args.source.file.display(),
+                    super::clean(key)
+                ));
+            }
+            return Err(failure);
+        }
+    };
+    let said = dead.history(key, args.show_secrets);
+    match args.source.output {
+        Form::Json => output::json(&said)?,
+        Form::Yaml => output::yaml(&said)?,
+        Form::Text => {
+            let mut text = format!("{}\n", super::clean(&said.key));
+            for step in &said.steps {
+                text.push_str(&format!("  {:>9}  {}", step.revision, step.what));
+                if step.bytes > 0 {
+                    text.push_str(&format!(", {} bytes", step.bytes));
+                }
+                if let Some(time) = &step.not_before {
+                    text.push_str(&format!(", not before {}", super::clean(time)));
+                }
+                text.push('\n');
+                if let Some(why) = &step.unread {
+                    text.push_str(&format!(
+                        "             can't be shown: {}\n",
+                        super::clean(why)
+                    ));
+                }
+                for change in step.changes.iter().take(SHOWN) {
+                    text.push_str(&format!("             {}\n", shown(change)));
+                }
+                let more = step.changes.len().saturating_sub(SHOWN);
+                if more > 0 {
+                    text.push_str(&format!("             and {more} more fields (-o json)\n"));
+                }
+            }
+            if said.compacted > 0 {
+                text.push_str(&format!(
+                    "history up to revision {} is compacted away\n",
+                    said.compacted
+                ));
+            }
+            output::text(&text)?;
+        }
+    }
+    if said.hidden > 0 {
+        super::tell("values that are secret are hidden; --show-secrets shows them");
+    }
+    Ok(if said.damages > 0 {
+        exit::UNKNOWN
+    } else {
+        exit::HEALTHY
+    })
+}
+
+/// One changed field on one line.
+fn shown(change: &Change) -> String {
+    let short = |value: &Value| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let mut short: String = super::clean(&text).chars().take(48).collect();
+        if short.chars().count() < text.chars().count() {
+            short.push('…');
+        }
+        short
+    };
+    let path = super::clean(&change.path);
+    match (&change.was, &change.is) {
+        (Some(was), Some(is)) => format!("{path}: {} → {}", short(was), short(is)),
+        (None, Some(is)) => format!("{path}: + {}", short(is)),
+        (Some(was), None) => format!("{path}: - {}", short(was)),
+        (None, None) => path,
+    }
+}
