@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use defib_formats::kubernetes::{decode, head, kinds, walk};
+use libtest_mimic::Failed;
 use serde_json::Value;
 use xtask::protos;
 
@@ -67,14 +69,19 @@ fn judged(what: &str, results: BTreeMap<String, Vec<Result<Compared, String>>>) 
     Err(wrong.join("\n").into())
 }
 
+/// Kubernetes' own example of each kind, in protobuf.
+fn fixtures() -> Result<Vec<PathBuf>, Failed> {
+    let entries = fs::read_dir(protos::fixtures()?)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "pb"));
+    Ok(paths)
+}
+
 pub fn fixtures_of_every_kind_decode_equal() -> Outcome {
     let mut results: BTreeMap<String, Vec<_>> = BTreeMap::new();
     let known: Vec<_> = kinds().collect();
-    for entry in fs::read_dir(protos::fixtures()?)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|ending| ending != "pb") {
-            continue;
-        }
+    for path in fixtures()? {
         let theirs: Value = serde_json::from_slice(&fs::read(path.with_extension("json"))?)?;
         let word = |key: &str| {
             theirs
@@ -113,4 +120,48 @@ pub fn random_objects_of_every_kind_decode_equal() -> Outcome {
     }
     assert_eq!(results.len(), kinds().count());
     judged("random objects", results)
+}
+
+/// How many bytes lie between two that are damaged.
+const STRIDE: usize = 23;
+
+/// Cut at a byte, or that byte changed: an error or JSON, and never a panic. One byte of each few, others in
+/// each file, since the files are much alike.
+pub fn fixtures_cut_and_changed_are_survived() -> Outcome {
+    let (mut errors, mut decoded) = (0, 0);
+    let mut out = Vec::new();
+    for (number, path) in fixtures()?.into_iter().enumerate() {
+        let mut value = fs::read(&path)?;
+        for at in (number % STRIDE..value.len()).step_by(STRIDE) {
+            let byte = value[at];
+            for change in [None, Some(byte ^ 0x01), Some(byte ^ 0x80), Some(0xff)] {
+                let damaged = match change {
+                    None => &value[..at],
+                    Some(change) => {
+                        value[at] = change;
+                        &value[..]
+                    }
+                };
+                out.clear();
+                let walked = walk(damaged);
+                let named = head(damaged);
+                match decode(damaged, &mut out) {
+                    Ok(found) => {
+                        decoded += 1;
+                        let well = named.is_ok() && (walked.is_ok() || !found.known);
+                        assert!(well, "{}: {at}: {walked:?} {named:?}", path.display());
+                        serde_json::from_slice::<serde::de::IgnoredAny>(&out)?;
+                    }
+                    Err(_) => {
+                        errors += 1;
+                        assert!(out.is_empty(), "{}: {at}", path.display());
+                    }
+                }
+                value[at] = byte;
+            }
+        }
+    }
+    eprintln!("damaged fixtures: {errors} refused, {decoded} decoded");
+    assert!(errors > 0 && decoded > 0);
+    Ok(())
 }

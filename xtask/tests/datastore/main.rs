@@ -9,12 +9,17 @@
 
 mod encoders;
 mod equal;
+mod live;
 
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use xtask::lab::control_plane;
 
 type Outcome = Result<(), Failed>;
+
+/// A test's name, the test, and whether it can run here.
+type Test = (&'static str, fn() -> Outcome, bool);
 
 /// Its own harness, because only so can a test find out at run time that it has to be skipped.
 fn main() -> ExitCode {
@@ -29,18 +34,41 @@ fn main() -> ExitCode {
     if !go && !arguments.list {
         eprintln!("skipped: there is no Go to ask what Kubernetes' own encoders write");
     }
-    let trials = vec![
-        Trial::test("the_table_is_fresh", encoders::the_table_is_fresh).with_ignored_flag(!go),
-        Trial::test(
+    let plane = control_plane::unavailable();
+    if let (Some(reason), false) = (&plane, arguments.list) {
+        eprintln!("skipped: no control plane can run here: {reason}");
+    }
+    let tests: [Test; 6] = [
+        ("the_table_is_fresh", encoders::the_table_is_fresh, go),
+        (
             "fixtures_of_every_kind_decode_equal",
             encoders::fixtures_of_every_kind_decode_equal,
-        )
-        .with_ignored_flag(!go),
-        Trial::test(
+            go,
+        ),
+        (
             "random_objects_of_every_kind_decode_equal",
             encoders::random_objects_of_every_kind_decode_equal,
-        )
-        .with_ignored_flag(!go),
+            go,
+        ),
+        (
+            "fixtures_cut_and_changed_are_survived",
+            encoders::fixtures_cut_and_changed_are_survived,
+            go,
+        ),
+        (
+            "a_server_prints_what_is_decoded",
+            live::a_server_prints_what_is_decoded,
+            plane.is_none(),
+        ),
+        (
+            "a_server_with_all_features_prints_what_is_decoded",
+            live::a_server_with_all_features_prints_what_is_decoded,
+            plane.is_none(),
+        ),
     ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, run, can)| Trial::test(name, run).with_ignored_flag(!can))
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

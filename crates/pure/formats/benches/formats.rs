@@ -1,4 +1,5 @@
-//! Times of the readers and the redactor over a list of pods: `cargo bench --package defib-formats`.
+//! Times of the readers and the redactor over a list of pods, and of the decoder over a pod as the lab's etcd
+//! holds it (`stored/pod.pb`, made by `cargo xtask lab populate`): `cargo bench --package defib-formats`.
 //!
 //! Deliberately absent: whole processes and memory (`cargo xtask bench`).
 
@@ -6,7 +7,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use defib_formats::{json, redact, sniff, yaml};
+use defib_formats::{json, kubernetes, redact, sniff, yaml};
 
 fn pods(count: usize) -> (String, String) {
     let mut json = String::from("{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[\n");
@@ -57,5 +58,25 @@ fn readers(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, readers);
+fn stored(c: &mut Criterion) {
+    let value = include_bytes!("stored/pod.pb");
+    let mut group = c.benchmark_group("stored");
+    group.throughput(Throughput::Bytes(value.len() as u64));
+    let mut out = Vec::new();
+    group.bench_function("decode", |b| {
+        b.iter(|| {
+            out.clear();
+            kubernetes::decode(black_box(value), &mut out).is_ok()
+        });
+    });
+    group.bench_function("walk", |b| {
+        b.iter(|| kubernetes::walk(black_box(value)).is_ok());
+    });
+    group.bench_function("head", |b| {
+        b.iter(|| kubernetes::head(black_box(value)).is_ok());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, readers, stored);
 criterion_main!(benches);

@@ -3,8 +3,9 @@
 //! Deliberately absent: labels and everything else of metadata; whoever needs them decodes.
 
 use super::envelope::{Stored, open};
+use super::table::table;
 use super::wire::{Got, Wire};
-use super::{DecodeError, cbor, scalars};
+use super::{DecodeError, cbor, scalars, walk};
 use crate::json::{Value, fields, string_at};
 
 /// Fields of metadata, by their numbers in k8s.io/apimachinery's `meta/v1` protobuf.
@@ -42,10 +43,15 @@ pub fn head(value: &[u8]) -> Result<Head, DecodeError> {
                 kind: envelope.kind.to_owned(),
                 ..Head::default()
             };
+            if !envelope.content_encoding.is_empty() || !envelope.content_type.is_empty() {
+                return Ok(out);
+            }
             let mut object = Wire::new(envelope.raw, envelope.raw_at);
-            if !object.is_empty()
-                && envelope.content_encoding.is_empty()
-                && envelope.content_type.is_empty()
+            if table().kind(envelope.api_version, envelope.kind).is_none() {
+                if let Some(metadata) = walk::metadata(object) {
+                    named(metadata, &mut out)?;
+                }
+            } else if !object.is_empty()
                 && let (1, Got::Len(metadata)) = object.field()?
             {
                 named(metadata, &mut out)?;

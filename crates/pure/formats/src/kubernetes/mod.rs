@@ -1,15 +1,17 @@
 //! Values of a Kubernetes datastore: what they are, and the JSON that an API server would print for them.
 //!
-//! [`decode`] writes JSON straight from the wire over a table of messages, without objects between;
-//! [`walk`] only checks, [`head`] only names. What no table knows survives: an unknown field is listed, an
-//! unknown kind is given with its bytes. Deliberately absent: keys of the datastore (etcd's or kine's
-//! business), decryption, defaults that an API server adds when it reads, and conversion between versions.
+//! [`decode`] writes JSON straight from the wire over a table of messages, without objects between, and
+//! [`decode_served`] then does what a server does between its store and its answer. [`walk`] only checks,
+//! [`head`] only names. What no table knows survives: an unknown field is listed, an unknown kind is given
+//! with its bytes. Deliberately absent: keys of the datastore (etcd's or kine's business), decryption, and
+//! conversion between versions that are both served.
 
 mod cbor;
 mod envelope;
 mod head;
 mod raw;
 mod scalars;
+mod served;
 mod table;
 mod transcode;
 mod walk;
@@ -19,6 +21,7 @@ use std::fmt;
 
 pub use envelope::{Encrypted, Envelope, Stored, open};
 pub use head::{Head, head};
+pub use served::decode_served;
 pub use walk::{Walked, walk};
 
 use transcode::Transcoder;
@@ -185,8 +188,8 @@ impl DecodeError {
     }
 }
 
-/// Appends a value's JSON to `out`: `apiVersion` and `kind` first, no white space, as an API server prints
-/// the object but for what it adds when reading. After an error `out` is as before.
+/// Appends a value's JSON to `out`, without white space and as it is stored: protobuf with `apiVersion` and
+/// `kind` first, JSON and CBOR in their own order. After an error `out` is as before.
 ///
 /// # Errors
 /// When the value is malformed, encrypted or no object of Kubernetes.

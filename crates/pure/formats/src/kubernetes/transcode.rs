@@ -108,13 +108,7 @@ impl<'o> Transcoder<'o> {
         envelope: &Envelope<'_>,
         wire: Option<Wire<'_>>,
     ) -> Result<(), DecodeError> {
-        let metadata = wire.and_then(|mut wire| match wire.field() {
-            Ok((1, Got::Len(metadata))) => Some(metadata),
-            _ => None,
-        });
-        if let Some(metadata) = metadata
-            && walk::message(self.table.metadata(), metadata).is_ok_and(|unknown| unknown == 0)
-        {
+        if let Some(metadata) = wire.and_then(walk::metadata) {
             self.out.extend_from_slice(b",\"metadata\":");
             self.depth += 1;
             self.message(self.table.metadata(), metadata)?;
@@ -387,7 +381,15 @@ impl<'o> Transcoder<'o> {
                 let at = entry.at();
                 match entry.field()? {
                     (1, Got::Len(text)) => key = text.bytes(),
-                    (2, got) => (value, value_at) = (Some(got), at),
+                    (2, got) => {
+                        // Only the last counts, but each has to be well-formed.
+                        if let Some(before) = value.replace(got) {
+                            let end = self.out.len();
+                            self.value(field, value_at, before)?;
+                            self.out.truncate(end);
+                        }
+                        value_at = at;
+                    }
                     (1, got) => return Err(DecodeError::wire_type(at, &got)),
                     (number, _) => self.unknown_field(at, number),
                 }
@@ -398,14 +400,13 @@ impl<'o> Transcoder<'o> {
             next = wire.same(field.number)?;
         }
         if !sorted {
-            // Of equal keys the last counts, as in Go's maps.
-            entries.reverse();
             entries.sort_by_key(|entry| entry.0);
-            entries.dedup_by_key(|entry| entry.0);
         }
         self.key(field);
         self.out.push(b'{');
-        for (key, at, value) in entries {
+        let mut left = entries.into_iter().peekable();
+        while let Some((key, at, value)) = left.next() {
+            let begin = self.out.len();
             if self.out.last() != Some(&b'{') {
                 self.out.push(b',');
             }
@@ -419,6 +420,10 @@ impl<'o> Transcoder<'o> {
             self.way(noted, || {
                 Step::Key(String::from_utf8_lossy(key).into_owned())
             });
+            // Of equal keys the last counts, as in Go's maps.
+            if left.peek().is_some_and(|next| next.0 == key) {
+                self.out.truncate(begin);
+            }
         }
         self.out.push(b'}');
         Ok(())

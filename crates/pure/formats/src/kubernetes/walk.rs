@@ -79,6 +79,18 @@ pub(super) fn message(message: usize, wire: Wire<'_>) -> Result<usize, DecodeErr
     Ok(unknown)
 }
 
+/// The metadata of an object of any kind: every stored kind has it as its field 1. Nothing, if that reads as
+/// something else.
+pub(super) fn metadata(mut object: Wire<'_>) -> Option<Wire<'_>> {
+    match object.field() {
+        Ok((1, Got::Len(metadata))) => {
+            let reads = message(table().metadata(), metadata).is_ok_and(|unknown| unknown == 0);
+            reads.then_some(metadata)
+        }
+        _ => None,
+    }
+}
+
 fn nested(
     message: usize,
     mut wire: Wire<'_>,

@@ -160,13 +160,14 @@ impl<'w> Wire<'w> {
 /// stands twice the last counts, messages are merged. Only needed where a writer other than Kubernetes' own
 /// was at work.
 pub(super) fn ordered(wire: Wire<'_>, joins: impl Fn(u32) -> Join) -> Result<Vec<u8>, DecodeError> {
-    let mut found: Vec<(u32, &[u8], Got<'_>)> = Vec::new();
+    let mut found: Vec<(u32, &[u8], usize, Got<'_>)> = Vec::new();
     let mut left = wire;
     while !left.is_empty() {
         let before = left;
         let (number, got) = left.field()?;
         let length = before.rest.len().saturating_sub(left.rest.len());
-        found.push((number, before.rest.get(..length).unwrap_or_default(), got));
+        let bytes = before.rest.get(..length).unwrap_or_default();
+        found.push((number, bytes, before.at(), got));
     }
     found.sort_by_key(|field| field.0);
     let mut out = Vec::with_capacity(wire.rest.len());
@@ -174,7 +175,16 @@ pub(super) fn ordered(wire: Wire<'_>, joins: impl Fn(u32) -> Join) -> Result<Vec
     while let Some((number, ..)) = left.first() {
         let count = left.iter().take_while(|field| field.0 == *number).count();
         let (same, rest) = left.split_at_checked(count).unwrap_or((left, &[]));
-        match joins(*number) {
+        let joined = joins(*number);
+        // What is left out below has to be of the right type all the same.
+        let alike = same.first().map_or(0, |first| first.3.wire_type());
+        let wanted = if joined == Join::Merge { 2 } else { alike };
+        if joined != Join::All
+            && let Some(odd) = same.iter().find(|field| field.3.wire_type() != wanted)
+        {
+            return Err(DecodeError::wire_type(odd.2, &odd.3));
+        }
+        match joined {
             Join::All => same.iter().for_each(|field| out.extend_from_slice(field.1)),
             Join::Last => {
                 if let Some(field) = same.last() {
@@ -183,7 +193,7 @@ pub(super) fn ordered(wire: Wire<'_>, joins: impl Fn(u32) -> Join) -> Result<Vec
             }
             Join::Merge => {
                 let parts = || {
-                    same.iter().filter_map(|field| match &field.2 {
+                    same.iter().filter_map(|field| match &field.3 {
                         Got::Len(part) => Some(part.rest),
                         _ => None,
                     })
