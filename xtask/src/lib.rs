@@ -10,4 +10,5 @@ pub mod journal;
 pub mod lab;
 pub mod perturb;
 pub mod protos;
+pub mod snapshot;
 pub mod walls;

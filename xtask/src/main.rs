@@ -54,6 +54,11 @@ const CHORES: &[Chore] = &[
         xtask::protos::run,
     ),
     (
+        "snapshot",
+        "a large etcd snapshot to measure with: --out FILE [--pods N]",
+        xtask::snapshot::run,
+    ),
+    (
         "walls",
         "compares who depends on whom with who may",
         xtask::walls::run,

@@ -46,11 +46,20 @@ func meta(kind string, n int) metav1.ObjectMeta {
 	}
 }
 
+// annotated is what templates and injectors leave behind.
+func annotated(m metav1.ObjectMeta) metav1.ObjectMeta {
+	m.Annotations = map[string]string{
+		"checksum/config":           strings.Repeat("9c", 32),
+		"example.net/rendered-from": strings.Repeat("charts/app/templates/deployment.yaml;", 12),
+	}
+	return m
+}
+
 func pod(n int) runtime.Object {
 	yes := true
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: meta("pod", n),
+		ObjectMeta: annotated(meta("pod", n)),
 		Spec: corev1.PodSpec{
 			// What a rendered template leaves behind.
 			Hostname: fmt.Sprintf("pod-%06d", n),

@@ -163,7 +163,7 @@ impl ControlPlane {
     }
 }
 
-fn succeeded(command: &str, output: &Output) -> Result<String, LabError> {
+pub(super) fn succeeded(command: &str, output: &Output) -> Result<String, LabError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

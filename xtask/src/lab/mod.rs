@@ -13,6 +13,7 @@ mod files;
 mod inside;
 mod kubeconfig;
 pub mod leftovers;
+pub mod member;
 mod nodes_and_pods;
 pub mod parts;
 mod pki;

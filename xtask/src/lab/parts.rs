@@ -70,6 +70,14 @@ pub static TROUBLESHOOT: Upstream = Upstream {
     tags: "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
 };
 
+/// Our own program that writes a large cluster into an etcd: Kubernetes' types and encoders.
+pub static FILL: Upstream = Upstream {
+    folder: "fill",
+    module: "k8s.io/api",
+    stamped: &[],
+    tags: "",
+};
+
 /// The program that makes a support bundle. No control plane needs it, so it is built apart: where that
 /// fails, only its own test is skipped.
 pub static SUPPORT_BUNDLE: Part = Part {
