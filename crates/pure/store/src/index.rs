@@ -4,6 +4,7 @@
 //! Deliberately absent: history, which is read when it is asked for.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
 
 use defib_formats::bbolt::Walked;
 use defib_formats::datastore::{Place, Row, Rows};
@@ -45,12 +46,8 @@ pub struct Live<'i> {
     pub key: &'i [u8],
     /// The revision of the write.
     pub revision: u64,
-    /// The revision in which the key was created.
-    pub create_revision: u64,
     /// Writes since it was created; 0 where the datastore does not count them.
     pub version: u64,
-    /// The lease on which it depends, or 0.
-    pub lease: u64,
     /// Where the value stands.
     pub place: Place,
     /// What the value says it is.
@@ -59,12 +56,13 @@ pub struct Live<'i> {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    key: (usize, u32),
-    revision: (u64, u64),
-    create_revision: u64,
+    /// Where its text begins, and how long it is: keys of more than 4 GiB in all are not taken.
+    key: (u32, u32),
+    revision: u64,
+    sub: u32,
     version: u32,
-    lease: u64,
-    place: Place,
+    at: u64,
+    length: u32,
     /// Which of the types.
     kind: u16,
     is_deleted: bool,
@@ -89,6 +87,8 @@ pub struct Index {
     pub walked: Walked,
 }
 
+/// Rows that a thread hands over at once.
+const BATCH: usize = 4_096;
 /// Kinds that are told apart; a hostile file may name any number.
 const KINDS: usize = 4_096;
 
@@ -96,20 +96,25 @@ impl Index {
     /// Reads all rows.
     pub fn new(rows: &dyn Rows, selection: &Selection) -> Self {
         let of = rayon::current_num_threads().max(1);
-        let parts: Vec<Self> = (0..of)
-            .into_par_iter()
-            .map(|part| {
-                let mut index = Self::default();
-                let walked = rows.scan(part, of, &mut |row| index.take(&row, selection));
-                index.walked.absorb(walked);
-                index
-            })
-            .collect();
-        let mut parts = parts.into_iter();
-        let mut all = parts.next().unwrap_or_default();
-        for part in parts {
-            all.absorb(&part);
-        }
+        // One index for all threads, which hand rows over by the thousand: two would each hold nearly all keys.
+        let all = Mutex::new(Self::default());
+        let hand_over = |batch: &mut Self| {
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.absorb(batch);
+            batch.clear();
+        };
+        (0..of).into_par_iter().for_each(|part| {
+            let mut batch = Self::default();
+            let walked = rows.scan(part, of, &mut |row| {
+                batch.take(&row, selection);
+                if batch.slots.len() >= BATCH {
+                    hand_over(&mut batch);
+                }
+            });
+            batch.walked.absorb(walked);
+            hand_over(&mut batch);
+        });
+        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         all.table = Vec::new();
         let mut order: Vec<u32> = (0u32..)
             .zip(&all.slots)
@@ -154,22 +159,23 @@ impl Index {
         };
         const EMPTY: &Slot = &Slot {
             key: (0, 0),
-            revision: (0, 0),
-            create_revision: 0,
+            revision: 0,
+            sub: 0,
             version: 0,
-            lease: 0,
-            place: Place { at: 0, length: 0 },
+            at: 0,
+            length: 0,
             kind: 0,
             is_deleted: true,
         };
         let slot = self.slot(n).unwrap_or(EMPTY);
         Live {
             key: self.key(slot),
-            revision: slot.revision.0,
-            create_revision: slot.create_revision,
+            revision: slot.revision,
             version: u64::from(slot.version),
-            lease: slot.lease,
-            place: slot.place,
+            place: Place {
+                at: slot.at,
+                length: slot.length,
+            },
             kind: self.kinds.get(usize::from(slot.kind)).unwrap_or(NONE),
         }
     }
@@ -179,9 +185,11 @@ impl Index {
     }
 
     fn key(&self, slot: &Slot) -> &[u8] {
-        let (start, length) = slot.key;
-        let length = usize::try_from(length).unwrap_or(0);
-        self.text.get(start..start + length).unwrap_or_default()
+        let place = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let (start, length) = (place(slot.key.0), place(slot.key.1));
+        self.text
+            .get(start..start.saturating_add(length))
+            .unwrap_or_default()
     }
 
     fn take(&mut self, row: &Row<'_>, selection: &Selection) {
@@ -194,15 +202,35 @@ impl Index {
         let kind = row.value.map_or(0, |value| self.kind_of(value));
         let slot = Slot {
             key: (0, 0),
-            revision: row.revision,
-            create_revision: row.create_revision,
+            revision: row.revision.0,
+            sub: u32::try_from(row.revision.1).unwrap_or(u32::MAX),
             version: u32::try_from(row.version).unwrap_or(u32::MAX),
-            lease: row.lease,
-            place: row.place,
+            at: row.place.at,
+            length: row.place.length,
             kind,
             is_deleted: row.value.is_none(),
         };
-        self.put(row.key, slot);
+        // A batch may hold a key twice; the index sees to that.
+        self.push(row.key, slot);
+    }
+
+    /// Adds a slot whose key is new.
+    fn push(&mut self, key: &[u8], mut new: Slot) {
+        let (Ok(at), Ok(length)) = (u32::try_from(self.text.len()), u32::try_from(key.len()))
+        else {
+            return;
+        };
+        new.key = (at, length);
+        self.text.extend_from_slice(key);
+        self.slots.push(new);
+    }
+
+    /// Forgets all rows; what was learned about kinds stays.
+    fn clear(&mut self) {
+        self.text.clear();
+        self.slots.clear();
+        self.rows = 0;
+        self.walked = Walked::default();
     }
 
     fn kind_of(&mut self, value: &[u8]) -> u16 {
@@ -253,12 +281,7 @@ impl Index {
                 return;
             };
             let Some(n) = entry.checked_sub(1) else {
-                new.key = (
-                    self.text.len(),
-                    u32::try_from(key.len()).unwrap_or(u32::MAX),
-                );
-                self.text.extend_from_slice(key);
-                self.slots.push(new);
+                self.push(key, new);
                 if let (Some(entry), Ok(n)) =
                     (self.table.get_mut(at), u32::try_from(self.slots.len()))
                 {
@@ -270,7 +293,7 @@ impl Index {
             if known {
                 let at = usize::try_from(n).unwrap_or(usize::MAX);
                 if let Some(slot) = self.slots.get_mut(at)
-                    && slot.revision <= new.revision
+                    && (slot.revision, slot.sub) <= (new.revision, new.sub)
                 {
                     new.key = slot.key;
                     // A deletion says nothing of what it deleted.

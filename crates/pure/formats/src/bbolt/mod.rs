@@ -13,7 +13,7 @@ mod walk;
 pub use meta::{Meta, Metas, OpenError};
 pub use page::{Kind, Page};
 pub use salvage::{Salvaged, salvage};
-pub use walk::{Bucket, Entry, Walk, Walked};
+pub use walk::{Bucket, Entry, Seen, Walk, Walked};
 
 use crate::read_at::ReadAt;
 

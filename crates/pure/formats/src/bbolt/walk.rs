@@ -94,13 +94,22 @@ pub struct Walk {
     pub buckets: Vec<Bucket>,
     /// What was found on the way to the leaves.
     pub walked: Walked,
-    seen: Seen,
+    /// Which pages were reached.
+    pub seen: Seen,
 }
 
-/// Which pages were reached.
-struct Seen(Vec<u64>);
+/// Which pages were reached, but for those that overflow from leaves.
+pub struct Seen(Vec<u64>);
 
 impl Seen {
+    /// Was it reached?
+    fn has(&self, page: u64) -> bool {
+        usize::try_from(page / 64)
+            .ok()
+            .and_then(|i| self.0.get(i))
+            .is_some_and(|word| word & (1 << (page % 64)) != 0)
+    }
+
     /// Marks a page; false when it was marked before, or is none.
     fn mark(&mut self, page: u64) -> bool {
         let Some(word) = usize::try_from(page / 64)
@@ -134,13 +143,15 @@ impl Walk {
         let mut roots: Vec<(Vec<u8>, Vec<u8>, u64)> = Vec::new();
         let mut walked = Walked::default();
         let all = root.parts(1).pop().unwrap_or(0..0);
-        walked.absorb(root.leaves(of, all, |entry, is_bucket, walked| {
-            if is_bucket {
-                roots.push((entry.key.to_vec(), entry.value.to_vec(), entry.offset));
-            } else {
-                walked.note(entry.offset, "a value stands among the buckets");
-            }
-        }));
+        walked.absorb(
+            root.leaves(of, &walk.seen, all, |entry, is_bucket, walked| {
+                if is_bucket {
+                    roots.push((entry.key.to_vec(), entry.value.to_vec(), entry.offset));
+                } else {
+                    walked.note(entry.offset, "a value stands among the buckets");
+                }
+            }),
+        );
         for (name, head, offset) in roots {
             let mut bucket = Bucket {
                 name,
@@ -170,92 +181,116 @@ impl Walk {
     }
 
     /// The leaves below a page, into the bucket.
+    ///
+    /// All leaves of a tree are equally deep, so of the pages below a branch only the first is looked at: is it a
+    /// leaf, they all are, or turn out not to be when they are read.
     fn branches<R: ReadAt>(&mut self, of: &Database<R>, root: u64, bucket: &mut Bucket) {
         let mut window = Window::new(of);
+        let root_is_leaf = match window.page(root) {
+            Ok(page) => page.kind() == Some(Kind::Leaf),
+            Err(what) => {
+                self.walked.note(window.offset(root), what);
+                return;
+            }
+        };
+        if root_is_leaf {
+            if self.seen.mark(root) {
+                bucket.add(root, &[]);
+            } else {
+                self.twice(root, window.offset(root));
+            }
+            return;
+        }
         // What is still to be visited, the least last: page, depth, and the least key that may stand there.
         let mut open: Vec<(u64, usize, Vec<u8>)> = vec![(root, 0, Vec::new())];
         while let Some((id, depth, least)) = open.pop() {
-            let offset = id.saturating_mul(window.size as u64);
+            let offset = window.offset(id);
             if depth >= DEPTH {
                 self.walked.note(offset, "the tree is deeper than any");
                 continue;
             }
-            // A leaf is only counted here: whose page it is, its header says.
-            let page = match window.head(id) {
-                Ok(page) => page,
-                Err(what) => {
-                    self.walked.note(offset, what);
-                    continue;
-                }
-            };
-            let more = u64::from(page.overflow);
-            let mut fresh = true;
-            for n in 0..=more {
-                fresh &= self.seen.mark(id + n);
-            }
-            if !fresh {
-                self.walked.note(
-                    offset,
-                    format!("page {id} is reached twice, or lies beyond the file"),
-                );
-                continue;
-            }
-            self.walked.pages += 1 + more;
-            if page.kind() == Some(Kind::Leaf) {
-                bucket.keys.extend_from_slice(&least);
-                bucket.leaves.push(Stem {
-                    page: id,
-                    key: bucket.keys.len(),
-                });
-                continue;
-            }
-            if page.kind() != Some(Kind::Branch) {
-                let what = format!(
-                    "page {id} is neither branch nor leaf (flags {:#x})",
-                    page.flags
-                );
-                self.walked.note(offset, what);
-                continue;
-            }
-            let page = match window.page(id) {
-                Ok(page) => page,
-                Err(what) => {
-                    self.walked.note(offset, what);
-                    continue;
-                }
-            };
-            if page.count == 0 {
-                self.walked
-                    .note(offset, format!("branch {id} has no elements"));
-            }
             let from = open.len();
-            for n in 0..page.count {
-                match page.branch(n) {
-                    Some((key, below)) => {
-                        if open
-                            .get(from..)
-                            .and_then(<[_]>::last)
-                            .is_some_and(|(_, _, k)| k.as_slice() >= key)
-                        {
+            let mut below: Vec<(u64, usize, Vec<u8>)> = Vec::new();
+            match window.page(id) {
+                Ok(page) => {
+                    let mut fresh = true;
+                    for n in 0..=u64::from(page.overflow) {
+                        fresh &= self.seen.mark(id + n);
+                    }
+                    if !fresh {
+                        self.twice(id, offset);
+                        continue;
+                    }
+                    self.walked.pages += 1 + u64::from(page.overflow);
+                    if page.kind() != Some(Kind::Branch) {
+                        let what = format!("page {id} is no branch (flags {:#x})", page.flags);
+                        self.walked.note(offset, what);
+                        continue;
+                    }
+                    if page.count == 0 {
+                        self.walked
+                            .note(offset, format!("branch {id} has no elements"));
+                    }
+                    for n in 0..page.count {
+                        let Some((key, child)) = page.branch(n) else {
+                            self.walked.note(
+                                offset,
+                                format!("branch {id}: element {n} lies outside of it"),
+                            );
+                            continue;
+                        };
+                        if below.last().is_some_and(|(_, _, k)| k.as_slice() >= key) {
                             self.walked
                                 .note(offset, format!("branch {id}: keys are not in order"));
                         }
-                        open.push((below, depth + 1, key.to_vec()));
+                        // The least key of a tree's first leaf is whatever stands there.
+                        let key = if n == 0 { least.as_slice() } else { key };
+                        below.push((child, depth + 1, key.to_vec()));
                     }
-                    None => self.walked.note(
-                        offset,
-                        format!("branch {id}: element {n} lies outside of it"),
-                    ),
+                }
+                Err(what) => {
+                    self.walked.note(offset, what);
+                    continue;
                 }
             }
-            if let Some(new) = open.get_mut(from..) {
-                new.reverse();
+            let leaves = below
+                .iter()
+                .find_map(|(child, _, _)| window.page(*child).ok().map(|p| p.kind()))
+                == Some(Some(Kind::Leaf));
+            if !leaves {
+                open.extend(below);
+                if let Some(new) = open.get_mut(from..) {
+                    new.reverse();
+                }
+                continue;
+            }
+            for (child, _, key) in below {
+                if self.seen.mark(child) {
+                    bucket.add(child, &key);
+                } else {
+                    self.twice(child, window.offset(child));
+                }
             }
         }
+    }
+
+    fn twice(&mut self, id: u64, offset: u64) {
+        self.walked.note(
+            offset,
+            format!("page {id} is reached twice, or lies beyond the file"),
+        );
     }
 }
 
 impl Bucket {
+    fn add(&mut self, page: u64, least: &[u8]) {
+        self.keys.extend_from_slice(least);
+        self.leaves.push(Stem {
+            page,
+            key: self.keys.len(),
+        });
+    }
+
     /// Its leaves in at most `n` ranges of about the same length, in the order of their keys.
     pub fn parts(&self, n: usize) -> Vec<Range<usize>> {
         let all = self.leaves.len().max(usize::from(self.inline.is_some()));
@@ -270,6 +305,7 @@ impl Bucket {
     pub fn leaves<R: ReadAt>(
         &self,
         of: &Database<R>,
+        seen: &Seen,
         part: Range<usize>,
         mut each: impl FnMut(Entry<'_>, bool, &mut Walked),
     ) -> Walked {
@@ -299,9 +335,19 @@ impl Bucket {
             let Some(stem) = self.leaves.get(n) else {
                 break;
             };
-            let offset = stem.page.saturating_mul(window.size as u64);
+            let offset = window.offset(stem.page);
             match window.page(stem.page) {
+                Ok(page) if page.kind() != Some(Kind::Leaf) => {
+                    let what = format!("page {} is no leaf (flags {:#x})", stem.page, page.flags);
+                    walked.note(offset, what);
+                }
                 Ok(page) => {
+                    let more = u64::from(page.overflow);
+                    walked.pages += 1 + more;
+                    if (1..=more).any(|n| seen.has(stem.page + n)) {
+                        let what = format!("leaf {} overflows into pages of others", stem.page);
+                        walked.note(offset, what);
+                    }
                     let bounds = (
                         self.least(n),
                         self.leaves.get(n + 1).map(|_| self.least(n + 1)),
@@ -371,8 +417,9 @@ fn pairs(
 struct Window<'a, R> {
     of: &'a Database<R>,
     size: usize,
+    /// Its first `held` bytes are those of the file from `at` on.
     buffer: Vec<u8>,
-    /// Where the buffer begins in the file.
+    held: usize,
     at: u64,
 }
 
@@ -382,14 +429,14 @@ impl<'a, R: ReadAt> Window<'a, R> {
             of,
             size: usize::try_from(of.meta().page_size).unwrap_or(4096),
             buffer: Vec::new(),
+            held: 0,
             at: 0,
         }
     }
 
-    /// A page without what overflows from it.
-    fn head(&mut self, id: u64) -> Result<Page<'_>, String> {
-        let range = self.load(id, self.size)?;
-        self.checked(id, range)
+    /// Where a page begins in the file.
+    fn offset(&self, id: u64) -> u64 {
+        id.saturating_mul(self.size as u64)
     }
 
     /// A page with all that overflows from it.
@@ -421,32 +468,34 @@ impl<'a, R: ReadAt> Window<'a, R> {
         if end > self.of.length() || id >= self.of.meta().high_water {
             return Err(beyond());
         }
-        let held = self.at + self.buffer.len() as u64;
+        let held = self.at + self.held as u64;
         if self.at <= start && end <= held {
             let from = usize::try_from(start - self.at).unwrap_or(0);
             return Ok(from..from + length);
         }
         // Where the last one ended, more will be asked for.
-        let follows =
-            !self.buffer.is_empty() && (self.at..=held + AHEAD as u64 / 4).contains(&start);
+        let follows = self.held > 0 && (self.at..=held + AHEAD as u64 / 4).contains(&start);
         let wanted = if follows { length.max(AHEAD) } else { length };
         let there = usize::try_from(self.of.length() - start).unwrap_or(usize::MAX);
-        let wanted = wanted.min(there);
-        self.buffer.resize(wanted, 0);
+        let mut wanted = wanted.min(there);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
         self.at = start;
-        let done = self.of.source().read_at(start, &mut self.buffer);
-        let done = match done {
-            // One bad sector further on must not cost this page.
-            Err(_) if wanted > length => {
-                self.buffer.resize(length, 0);
-                self.of.source().read_at(start, &mut self.buffer)
-            }
-            other => other,
-        };
-        done.map_err(|e| {
-            self.buffer.clear();
-            format!("page {id} can't be read: {e}")
-        })?;
+        self.held = 0;
+        let mut done = self.read(start, wanted);
+        // One bad sector further on must not cost this page.
+        if done.is_err() && wanted > length {
+            wanted = length;
+            done = self.read(start, wanted);
+        }
+        done.map_err(|e| format!("page {id} can't be read: {e}"))?;
+        self.held = wanted;
         Ok(0..length)
+    }
+
+    fn read(&mut self, start: u64, length: usize) -> std::io::Result<()> {
+        let part = self.buffer.get_mut(..length).unwrap_or_default();
+        self.of.source().read_at(start, part)
     }
 }

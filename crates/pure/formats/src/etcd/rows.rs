@@ -83,7 +83,9 @@ impl Meta {
             let mut walked = Walked::default();
             if let Some(bucket) = walk.bucket(name) {
                 for part in bucket.parts(1) {
-                    walked.absorb(bucket.leaves(database, part, |e, _, _| each(e.key, e.value)));
+                    walked.absorb(
+                        bucket.leaves(database, &walk.seen, part, |e, _, _| each(e.key, e.value)),
+                    );
                 }
             }
             walked
@@ -131,7 +133,7 @@ impl<R: ReadAt> Rows for Etcd<R> {
         let Some(part) = bucket.parts(of).into_iter().nth(part) else {
             return Walked::default();
         };
-        bucket.leaves(&self.database, part, |entry, _, walked| {
+        bucket.leaves(&self.database, &self.walk.seen, part, |entry, _, walked| {
             let Some(revision) = Revision::parse(entry.key) else {
                 walked.note(entry.offset, "a key of this bucket is no revision");
                 return;

@@ -124,6 +124,6 @@ fn shown(change: &Change) -> String {
         (Some(was), Some(is)) => format!("{path}: {} → {}", short(was), short(is)),
         (None, Some(is)) => format!("{path}: + {}", short(is)),
         (Some(was), None) => format!("{path}: - {}", short(was)),
-        (None, None) => path,
+        (None, None) => path.into_owned(),
     }
 }

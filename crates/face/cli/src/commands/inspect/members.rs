@@ -26,10 +26,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                         m.id.clone(),
                         match m.name.as_str() {
                             "" if m.role != "removed" => "(never started)".into(),
-                            name => super::clean(name),
+                            name => super::clean(name).into_owned(),
                         },
                         m.role.to_owned(),
-                        super::clean(&m.peer_urls.join(",")),
+                        super::clean(&m.peer_urls.join(",")).into_owned(),
                         m.alarms.join(","),
                     ]
                 })
@@ -40,7 +40,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 "\n{voters} voters: {} of them must live\n",
                 said.majority
             ));
-            let or = |v: &Option<String>, none: &str| super::clean(v.as_deref().unwrap_or(none));
+            let or = |v: &Option<String>, none: &str| {
+                super::clean(v.as_deref().unwrap_or(none)).into_owned()
+            };
             text.push_str(&format!(
                 "cluster version {}, storage version {}\n",
                 or(&said.cluster_version, "unknown"),

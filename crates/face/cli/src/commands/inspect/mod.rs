@@ -7,6 +7,7 @@ mod members;
 mod stats;
 mod verify;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
@@ -89,8 +90,12 @@ fn tell(what: &str) {
 }
 
 /// Text from a file, without what could steer a terminal.
-fn clean(text: &str) -> String {
-    text.chars()
+fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(defib_model::text::is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let clean = text.chars();
+    clean
         .map(|c| {
             if defib_model::text::is_unsafe(c) {
                 '\u{fffd}'

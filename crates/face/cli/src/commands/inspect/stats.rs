@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 .take(shown)
                 .map(|s| {
                     vec![
-                        super::clean(&s.resource),
+                        super::clean(&s.resource).into_owned(),
                         s.rows.to_string(),
                         super::size(s.bytes),
                         format!("{:.1}%", 100.0 * s.bytes as f64 / all.max(1) as f64),
