@@ -255,16 +255,7 @@ impl<'e, E> Unpack<'e, E> {
                 }
                 continue;
             }
-            match safe(&name) {
-                Some(name) => {
-                    self.entry(entry, &format!("{below}{name}"), depth)?;
-                    names.insert(name);
-                }
-                None => self.gap(
-                    format!("{below}{}", shown(&name)),
-                    "its name leads out of the archive; it was not read",
-                ),
-            }
+            names.extend(self.file(entry, &name, below, depth)?);
         }
         self.links(&names, links, below);
         Ok(true)
@@ -395,16 +386,26 @@ impl<'e, E> Unpack<'e, E> {
             );
             return Ok(());
         }
-        match safe(&name) {
-            Some(name) => self.entry(file, &format!("{below}{name}"), depth),
-            None => {
-                self.gap(
-                    format!("{below}{}", shown(&name)),
-                    "its name leads out of the archive; it was not read",
-                );
-                Ok(())
-            }
+        self.file(file, &name, below, depth).map(drop)
+    }
+
+    /// The file of this name, which is given back if it stays inside.
+    fn file<R: Read>(
+        &mut self,
+        input: R,
+        name: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<Option<String>, E> {
+        let inside = safe(name);
+        match &inside {
+            Some(name) => self.entry(input, &format!("{below}{name}"), depth)?,
+            None => self.gap(
+                format!("{below}{}", shown(name)),
+                "its name leads out of the archive; it was not read",
+            ),
         }
+        Ok(inside)
     }
 
     /// One file: an archive again, or bytes.
