@@ -12,6 +12,7 @@ pub mod literals;
 pub mod locate;
 pub mod log;
 pub mod plain;
+pub mod quotation;
 pub mod redact;
 pub mod sniff;
 pub mod text;
