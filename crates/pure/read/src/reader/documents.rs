@@ -123,7 +123,9 @@ impl Reader<'_> {
                 .unwrap_or_default()
         };
         let (kind, version) = (text("kind"), text("apiVersion"));
-        if let Some(facts) = crate::kubeadm::settings(&version, index, bytes, doc.source.clone()) {
+        if let Some(facts) =
+            crate::kubeadm::settings(&version, index, bytes, doc.source.clone(), doc.line)
+        {
             self.facts.extend(facts);
             return;
         }
