@@ -6,6 +6,9 @@ use defib_model::fact::{Route, Value};
 
 use super::super::Walk;
 
+/// Lines of one interface's paragraph; each of its addresses looks for the head of it.
+const PARAGRAPH: usize = 400;
+
 /// `default via 10.0.0.1 dev eth0`, `nexthop via …`, `10.0.0.0/24 dev eth0`; also the table of `route -n`.
 pub(super) fn route(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -82,6 +85,7 @@ pub(super) fn address(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
     let interface = if last.contains(['.', ':', '/']) || last == "forever" {
         (0..at)
             .rev()
+            .take(PARAGRAPH)
             .map(|i| walk.text(i))
             .find(|t| t.starts_with(|c: char| c.is_ascii_digit()))
             .and_then(|t| t.split(": ").nth(1))
@@ -148,6 +152,14 @@ mod tests {
         assert_eq!(
             values("# ip -4 -br a\neno1             UP             10.9.1.5/16\n"),
             [Value::Address("eno1".into(), "10.9.1.5".into(), 16)]
+        );
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_head_of_its_paragraph() {
+        assert_eq!(
+            values("2: eth0: <UP> mtu 1500\n    inet6 fe80::1/64 scope link\n"),
+            [Value::Address("link".into(), "fe80::1".into(), 64)]
         );
     }
 
