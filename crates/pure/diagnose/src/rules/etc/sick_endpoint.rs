@@ -105,7 +105,9 @@ fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(good) = tries.iter().find(well) else {
         return;
     };
-    let bad = |(_, r): &&(&Fact, &Reach)| r.answer != Answer::Well && r.target != good.1.target;
+    let bad = |(_, r): &&(&Fact, &Reach)| {
+        r.answer != Answer::Well && !r.target.is_empty() && r.target != good.1.target
+    };
     let Some((fact, r)) = tries.iter().find(bad) else {
         return;
     };
@@ -127,9 +129,7 @@ fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let asked = kubectl::words(words.clone()).is_some();
         failed && asked && !words.any(|w| w == "-s" || w.starts_with("--server"))
     });
-    let Some(own) = own.filter(|_| !r.target.is_empty()) else {
-        return;
-    };
+    let Some(own) = own else { return };
     let answering = tries.iter().filter(|t| well(t));
     let f = RULE
         .on(EntityId::other("endpoint", &r.target))
