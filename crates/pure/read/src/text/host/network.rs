@@ -80,9 +80,10 @@ pub(super) fn address(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
         .or_else(|| text.strip_prefix("inet6 "))?;
     let mut words = rest.split_ascii_whitespace();
     let (ip, length) = words.next()?.split_once('/')?;
-    // The interface ends the line in `ip addr`; else it heads the paragraph.
+    // The interface ends the line of an IPv4 address in `ip addr`; else it heads the paragraph.
     let last = rest.split_ascii_whitespace().last()?;
-    let interface = if last.contains(['.', ':', '/']) || last == "forever" {
+    let wide = text.starts_with("inet6 ");
+    let interface = if wide || last.contains(['.', ':', '/']) || last == "forever" {
         (0..at)
             .rev()
             .take(PARAGRAPH)
@@ -135,9 +136,8 @@ pub(super) fn listens(text: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use defib_model::fact::Value;
-
     use super::super::tests::values;
+    use super::*;
 
     #[test]
     fn routes_and_addresses_are_read() {
@@ -157,9 +157,16 @@ mod tests {
 
     #[test]
     fn an_address_belongs_to_the_head_of_its_paragraph() {
+        let text = "2: eth0: <UP> mtu 1500\n    inet6 fe80::1/64 scope link\n";
         assert_eq!(
-            values("2: eth0: <UP> mtu 1500\n    inet6 fe80::1/64 scope link\n"),
-            [Value::Address("link".into(), "fe80::1".into(), 64)]
+            values(text),
+            [Value::Address("eth0".into(), "fe80::1".into(), 64)]
+        );
+        // Not to one that was printed long before: each address would look through all lines.
+        let far = text.replace("1500\n", &format!("1500\n{}", "    x\n".repeat(PARAGRAPH)));
+        assert_eq!(
+            values(&far),
+            [Value::Address(String::new(), "fe80::1".into(), 64)]
         );
     }
 
