@@ -4,9 +4,11 @@
 //! label. Everything in an archive is hostile: number, size, depth and ratio have caps, and what is left
 //! out is a gap. Deliberately absent: our own bundle (`archive`), and passwords.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Component, Path};
+use std::rc::Rc;
 
 use defib_model::report::Gap;
 
@@ -92,6 +94,26 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A packed stream as it unpacks, with what nobody reads: data of folders and links, and what stands behind
+/// the last file. It has no end of its own.
+struct Metered<R> {
+    input: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(std::io::Error::other("it unpacks to too much"));
+        }
+        let most = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.input.read(into.get_mut(..most).unwrap_or_default())?;
+        self.left.set(left - read as u64);
+        Ok(read)
+    }
+}
+
 /// An archive being read.
 pub(crate) struct Unpack<'e, E> {
     /// What was left out.
@@ -100,20 +122,31 @@ pub(crate) struct Unpack<'e, E> {
     total: u64,
     entries: u64,
     full: bool,
+    /// Bytes that packed streams may still unpack to, whether anybody reads them or not.
+    left: Rc<Cell<u64>>,
     each: &'e mut Each<'e, E>,
 }
 
 impl<'e, E> Unpack<'e, E> {
     /// A reader of an archive of so many bytes.
     pub fn new(packed: u64, each: &'e mut Each<'e, E>) -> Self {
-        Self {
+        let mut new = Self {
             gaps: Vec::new(),
             packed: packed.max(1),
             total: 0,
             entries: 0,
             full: false,
+            left: Rc::default(),
             each,
-        }
+        };
+        // A byte of the innermost archive passes through every level around it.
+        new.left = Rc::new(Cell::new(new.may() * (MAX_DEPTH as u64 + 2)));
+        new
+    }
+
+    /// Bytes that all entries together may have.
+    fn may(&self) -> u64 {
+        MAX_TOTAL.min(LARGE.max(self.packed.saturating_mul(MAX_RATIO)))
     }
 
     fn gap(&mut self, what: String, why: impl Into<String>) {
@@ -159,12 +192,16 @@ impl<'e, E> Unpack<'e, E> {
     /// A packed stream: a tar archive, or one file.
     fn packed_one<R: Read>(
         &mut self,
-        mut decoder: R,
+        decoder: R,
         label: &str,
         below: &str,
         ending: &str,
         depth: usize,
     ) -> Result<(), E> {
+        let mut decoder = Metered {
+            input: decoder,
+            left: Rc::clone(&self.left),
+        };
         let mut head = Vec::new();
         if let Err(e) = (&mut decoder).take(512).read_to_end(&mut head)
             && head.is_empty()
@@ -243,6 +280,9 @@ impl<'e, E> Unpack<'e, E> {
             }
             if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
                 if kind.is_symlink() || kind.is_hard_link() {
+                    if self.one_more(&name) {
+                        return Ok(false);
+                    }
                     let target = entry.link_name_bytes().unwrap_or_default();
                     let target = String::from_utf8_lossy(&target).into_owned();
                     let folder = if kind.is_symlink() { name.as_str() } else { "" };
@@ -255,16 +295,7 @@ impl<'e, E> Unpack<'e, E> {
                 }
                 continue;
             }
-            match safe(&name) {
-                Some(name) => {
-                    self.entry(entry, &format!("{below}{name}"), depth)?;
-                    names.insert(name);
-                }
-                None => self.gap(
-                    format!("{below}{}", shown(&name)),
-                    "its name leads out of the archive; it was not read",
-                ),
-            }
+            names.extend(self.file(entry, &name, below, depth)?);
         }
         self.links(&names, links, below);
         Ok(true)
@@ -395,20 +426,30 @@ impl<'e, E> Unpack<'e, E> {
             );
             return Ok(());
         }
-        match safe(&name) {
-            Some(name) => self.entry(file, &format!("{below}{name}"), depth),
-            None => {
-                self.gap(
-                    format!("{below}{}", shown(&name)),
-                    "its name leads out of the archive; it was not read",
-                );
-                Ok(())
-            }
-        }
+        self.file(file, &name, below, depth).map(drop)
     }
 
-    /// One file: an archive again, or bytes.
-    fn entry<R: Read>(&mut self, input: R, name: &str, depth: usize) -> Result<(), E> {
+    /// The file of this name, which is given back if it stays inside.
+    fn file<R: Read>(
+        &mut self,
+        input: R,
+        name: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<Option<String>, E> {
+        let inside = safe(name);
+        match &inside {
+            Some(name) => self.entry(input, &format!("{below}{name}"), depth)?,
+            None => self.gap(
+                format!("{below}{}", shown(name)),
+                "its name leads out of the archive; it was not read",
+            ),
+        }
+        Ok(inside)
+    }
+
+    /// Counts one; is it too many?
+    fn one_more(&mut self, name: &str) -> bool {
         self.entries += 1;
         if self.entries > MAX_ENTRIES {
             self.gap(
@@ -416,9 +457,16 @@ impl<'e, E> Unpack<'e, E> {
                 format!("more than {MAX_ENTRIES} files"),
             );
             self.full = true;
+        }
+        self.full
+    }
+
+    /// One file: an archive again, or bytes.
+    fn entry<R: Read>(&mut self, input: R, name: &str, depth: usize) -> Result<(), E> {
+        if self.one_more(name) {
             return Ok(());
         }
-        let may = MAX_TOTAL.min(LARGE.max(self.packed.saturating_mul(MAX_RATIO)));
+        let may = self.may();
         let mut input = Counted {
             input,
             read: 0,
@@ -529,6 +577,25 @@ fn inside(name: &str, target: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_reads_counts_too() {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_path("d/").unwrap();
+        header.set_size(3 << 30);
+        header.set_cksum();
+        let mut packed = Vec::new();
+        let endless = header.as_bytes().chain(std::io::repeat(0).take(3 << 30));
+        zstd::stream::copy_encode(endless, &mut packed, 1).unwrap();
+        let mut each = |_: &str, _: Vec<u8>, _: Option<&mut dyn Read>| Ok::<(), ()>(());
+        let mut unpack = Unpack::new(packed.len() as u64 / 1000, &mut each);
+        let read = unpack.archive(Kind::Zstd, Cursor::new(packed), "a.tar.zst", "", 0);
+        assert_eq!(read, Ok(()));
+        let told = &unpack.gaps[0];
+        assert_eq!(told.what, "the rest of a.tar.zst");
+        assert_eq!(unpack.left.get(), 0, "it stops where too much was unpacked");
+    }
 
     #[test]
     fn links_lead_somewhere() {

@@ -4,28 +4,13 @@
 //! Deliberately absent: what Troubleshoot's own collector writes; a live test runs it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use defib_model::report::Report;
-use defib_session::{Options, Source};
+mod folder;
+
+use folder::diagnose;
 
 const POD: &str = r#"{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"till-5956679dff-s8m9z","namespace":"shop","creationTimestamp":"2026-03-10T10:00:00Z"},"spec":{"nodeName":"n1","containers":[{"name":"till","image":"acme/till:1"}]},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"False","lastTransitionTime":"2026-03-10T10:00:00Z"}],"containerStatuses":[{"name":"till","ready":false,"restartCount":9,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]}}]}"#;
 
 const LOG: &str = "starting\nexec /usr/bin/till: exec format error\n";
-
-fn diagnose(files: &[(&str, &str)]) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    defib_session::diagnose(
-        &[Source::Path(folder.path().to_owned())],
-        &Options::default(),
-        &mut std::io::empty(),
-        &mut |_| {},
-    )
-    .unwrap()
-}
 
 #[test]
 fn logs_belong_to_their_pods() {

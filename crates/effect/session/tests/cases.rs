@@ -16,28 +16,18 @@
     reason = "a test stops where it fails"
 )]
 
+mod folder;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use defib_model::report::{Report, Verdict};
-use defib_session::{Options, Source};
 
 type Files = BTreeMap<String, String>;
 
 fn diagnose(files: &Files) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    defib_session::diagnose(
-        &[Source::Path(folder.path().to_owned())],
-        &Options::default(),
-        &mut std::io::empty(),
-        &mut |_| {},
-    )
-    .unwrap()
+    let files: Vec<_> = files.iter().map(|(n, t)| (n.as_str(), t)).collect();
+    folder::diagnose(&files)
 }
 
 /// What a report says, in the form of a `findings` block.

@@ -2,24 +2,12 @@
 //! Constructed after systemd's JOURNAL_EXPORT_FORMATS and k3s' own lines.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod folder;
+
 use defib_model::report::Report;
-use defib_session::{Options, Source};
+use folder::diagnose;
 
 const NO_ROUTE: &str = "no default routes found in /proc/net/route";
-
-fn diagnose(files: &[(&str, &[u8])]) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).unwrap();
-    }
-    defib_session::diagnose(
-        &[Source::Path(folder.path().to_owned())],
-        &Options::default(),
-        &mut std::io::empty(),
-        &mut |_| {},
-    )
-    .unwrap()
-}
 
 fn classes(report: &Report) -> Vec<&str> {
     report

@@ -4,26 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod folder;
+
 use std::fmt::Write;
 
-use defib_session::{Options, Source, Verdict};
-
-fn judged(files: &[(&str, String)]) -> defib_model::report::Report {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    let source = Source::Path(folder.path().to_owned());
-    defib_session::diagnose(
-        &[source],
-        &Options::default(),
-        &mut std::io::empty(),
-        &mut |_| {},
-    )
-    .unwrap()
-}
+use defib_session::Verdict;
+use folder::diagnose as judged;
 
 /// A pod of a Deployment, waiting or ending with these words.
 fn pod(name: &str, app: &str, status: &str) -> String {

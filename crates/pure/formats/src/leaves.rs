@@ -91,10 +91,11 @@ fn path(stack: &[Frame]) -> Vec<String> {
         .collect()
 }
 
-/// A value came to its end: the next key, or the next element.
+/// A node came to its end: the next key, or the next element. One that is a key itself has no name.
 fn done(stack: &mut [Frame]) {
     match stack.last_mut() {
         Some(Frame::List(n)) => *n += 1,
+        Some(Frame::Map(key @ None)) => *key = Some(String::new()),
         Some(Frame::Map(key)) => *key = None,
         None => {}
     }
@@ -184,6 +185,8 @@ mod tests {
         );
         assert_eq!(got[0].name(), "b:5");
         assert_eq!(got[3].key(7), "");
+        let got = yaml("? [a]\n: b\nc: d\n");
+        assert_eq!(shown(&got)[1..], ["=b @8", "c=d @13"]);
         let got = yaml("a: &x {b: 1}\nc: *x\nd: 2\ne: [\n");
         assert_eq!(
             shown(&got),

@@ -18,6 +18,7 @@ pub mod locate;
 pub mod log;
 pub mod plain;
 pub mod protobuf;
+pub mod quotation;
 pub mod read_at;
 pub mod redact;
 pub mod sniff;

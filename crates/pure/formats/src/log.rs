@@ -26,7 +26,8 @@ pub fn lines<'b>(bytes: &'b [u8], mut each: impl FnMut(u64, usize, &'b [u8])) {
 /// within one file only, and are left to the file's own order.
 pub fn time_of(line: &str) -> Option<Timestamp> {
     // Behind marks of a quotation too.
-    let line = line.trim_start_matches([' ', '\t', '>', '|']);
+    let marks = crate::quotation::marks(line.as_bytes(), b">|");
+    let line = line.get(marks..)?.trim_start_matches([' ', '\t']);
     match line.as_bytes() {
         [b'0'..=b'9', ..] => rfc3339(line.split_ascii_whitespace().next()?),
         [b't', ..] => rfc3339(line.strip_prefix("time=\"")?.split('"').next()?),

@@ -168,9 +168,45 @@ fn wide(bytes: &[u8]) -> Option<(bool, usize)> {
     }
 }
 
-/// UTF-16 as UTF-8; half a character at a torn end is left out.
+/// Bytes of UTF-8 in front of a line's end that are surely no UTF-16: eight characters of which each half
+/// is a letter do not come by chance.
+const SURELY: usize = 16;
+
+/// UTF-16 as UTF-8, line by line: other programs may have appended lines of their own. Half a character at
+/// a torn end is left out.
 fn narrowed(bytes: &[u8], little: bool) -> Vec<u8> {
-    let units = bytes.chunks_exact(2).map(|c| {
+    let end: &[u8] = if little { b"\n\0" } else { b"\0\n" };
+    let mut out = Vec::with_capacity(bytes.len() / 2);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if let Some(length) = narrow_line(rest, little) {
+            let (line, behind) = rest.split_at(length);
+            out.extend_from_slice(line);
+            rest = behind;
+            continue;
+        }
+        let length = memchr::memmem::find(rest, end).map_or(rest.len(), |i| i + 2);
+        let (line, behind) = rest.split_at(length);
+        decoded(line, little, &mut out);
+        rest = behind;
+    }
+    out
+}
+
+/// How long the line of UTF-8 is that stands here, if one does.
+fn narrow_line(text: &[u8], little: bool) -> Option<usize> {
+    let length = memchr::memchr(b'\n', text).map_or(text.len(), |i| i + 1);
+    let line = text.get(..length)?;
+    // `\n` may be the half of an end of UTF-16.
+    let wide_end = little && text.get(length) == Some(&0);
+    let shown = line
+        .iter()
+        .all(|b| *b >= b' ' || matches!(b, b'\t' | b'\r' | b'\n' | 0x1b));
+    (length >= SURELY && !wide_end && shown && std::str::from_utf8(line).is_ok()).then_some(length)
+}
+
+fn decoded(line: &[u8], little: bool, out: &mut Vec<u8>) {
+    let units = line.chunks_exact(2).map(|c| {
         let pair = [
             c.first().copied().unwrap_or(0),
             c.get(1).copied().unwrap_or(0),
@@ -181,10 +217,11 @@ fn narrowed(bytes: &[u8], little: bool) -> Vec<u8> {
             u16::from_be_bytes(pair)
         }
     });
-    let text: String = char::decode_utf16(units)
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect();
-    text.into_bytes()
+    let mut room = [0; 4];
+    for c in char::decode_utf16(units) {
+        let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
+        out.extend_from_slice(c.encode_utf8(&mut room).as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +243,30 @@ mod tests {
         let torn = utf16(text);
         let torn = torn[..torn.len() - 1].to_vec();
         assert_eq!(plain(torn), text.trim_end_matches('\n').as_bytes());
+    }
+
+    #[test]
+    fn lines_of_utf8_behind_utf16_are_read() {
+        let (wide, narrow) = (
+            "über Nacht stand es\r\n上上\r\n",
+            "K3S_TOKEN=größer als zuvor\n",
+        );
+        let big = |t: &str| -> Vec<u8> { t.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+        for (mark, of) in [
+            (&[0xff, 0xfe], &utf16 as &dyn Fn(&str) -> Vec<u8>),
+            (&[0xfe, 0xff], &big),
+        ] {
+            let bytes = [
+                &mark[..],
+                &of(wide),
+                narrow.as_bytes(),
+                &of(wide),
+                b"torn off, no end",
+            ]
+            .concat();
+            let text = String::from_utf8(plain(bytes)).unwrap();
+            assert_eq!(text, [wide, narrow, wide, "torn off, no end"].concat());
+        }
     }
 
     #[test]

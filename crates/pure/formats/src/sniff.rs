@@ -63,7 +63,8 @@ fn is_written(text: &[u8]) -> bool {
         .filter(|b| matches!(b, 0..=6 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
         .count();
     let wrong: usize = text.utf8_chunks().map(|c| c.invalid().len()).sum();
-    memchr::memchr(b'\n', text).is_some() && unseen * 200 <= text.len() && wrong * 20 <= text.len()
+    let lines = memchr::memchr(b'\n', text).is_some() || json_object(text.trim_ascii_start());
+    lines && unseen * 200 <= text.len() && wrong * 20 <= text.len()
 }
 
 /// Forms that are no text, or none that is read: where their mark stands, the mark, what they are, and
@@ -180,6 +181,7 @@ mod tests {
             Looks::Text
         );
         assert_eq!(looks(b"kind: Pod\nmetadata:\n\0\0"), Looks::Yaml);
+        assert_eq!(looks(b"{\"kind\":\"Pod\"}\0\0\0"), Looks::Json);
         assert_eq!(looks(b"[{\"apiVersion\":\"v1\"}]"), Looks::Json);
         assert_eq!(
             looks(b"{\"level\":\"warn\",\"ts\":\"x\",\"msg\":\"y\"}\n"),

@@ -10,6 +10,7 @@ pub mod de;
 pub mod edge;
 pub mod fact;
 pub mod id;
+pub mod kubectl;
 pub mod quantity;
 pub mod report;
 pub mod selector;

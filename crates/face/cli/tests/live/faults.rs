@@ -20,6 +20,7 @@ use crate::{Outcome, PATIENCE, an_hour_later, bare, defib, node, texts};
 pub use admission::API_SERVICE;
 use admission::POD_SECURITY;
 use storage::CLAIM_SELECTOR;
+pub use storage::CLASS_MISSING;
 
 /// One fault set.
 pub struct Fault {

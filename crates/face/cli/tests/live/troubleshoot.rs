@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use xtask::lab::ControlPlane;
 use xtask::lab::cache::Programs;
 
-use crate::{Outcome, Ran, an_hour_later, bare, defib, faults, fresh, node, texts};
+use crate::faults::{self, CLASS_MISSING};
+use crate::{Outcome, Ran, an_hour_later, bare, defib, fresh, node, texts, trust};
 
 /// The test's name, by which `main` knows whether the collector is wanted.
 pub const NAME: &str = "bundles_of_troubleshoot_say_the_same";
@@ -32,8 +33,8 @@ spec:
   - nodeMetrics: {}
 ";
 
-/// A claim that no volume can satisfy and pods that wait for it; a Secret, and its value once more.
-const BROKEN: &str = r#"
+/// Pods that wait for the claim of `CLASS_MISSING`; a Secret, and its value once more.
+const TILL: &str = r#"
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
@@ -42,20 +43,6 @@ apiVersion: v1
 kind: Secret
 metadata: {name: till, namespace: shop}
 stringData: {motto: correct-horse-battery-staple}
----
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: local-path}
-provisioner: rancher.io/local-path
-volumeBindingMode: Immediate
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: media, namespace: shop}
-spec:
-  accessModes: [ReadWriteOnce]
-  resources: {requests: {storage: 20Gi}}
-  storageClassName: longhorn
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -86,19 +73,13 @@ pub fn unavailable() -> Option<String> {
 pub fn bundles_say_the_same() -> Outcome {
     let mut plane = fresh()?;
     node(&plane, "n1")?;
-    plane.apply(BROKEN)?;
+    plane.apply(TILL)?;
+    plane.apply(CLASS_MISSING)?;
     let claim = ("claim-pending", "persistentvolumeclaim/shop/media");
     faults::with_symptom(&plane, claim)?;
     let report = faults::with_symptom(&plane, ("replicas-missing", "deployment.apps/shop/till"))?;
     let as_of = an_hour_later(&report)?;
-    plane.kubectl_text(&[
-        "create",
-        "clusterrolebinding",
-        "reader",
-        "--clusterrole=view",
-        "--user=reader",
-    ])?;
-    let reader = plane.kubeconfig_for("reader", None)?;
+    let reader = trust::user(&plane, "reader", "view")?;
     // Two looks at it are to see the same.
     for part in ["kwok", "kube-scheduler", "kube-controller-manager"] {
         plane.kill(part)?;

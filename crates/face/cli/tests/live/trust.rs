@@ -51,7 +51,8 @@ pub const WITHOUT_A_CLUSTER: &[Test] = &[
     ("no_kubeconfig_is_a_failure", no_kubeconfig_is_a_failure),
 ];
 
-fn user(plane: &ControlPlane, name: &str, role: &str) -> Result<PathBuf, Failed> {
+/// The credentials of somebody of this name who has this role.
+pub fn user(plane: &ControlPlane, name: &str, role: &str) -> Result<PathBuf, Failed> {
     let (role, user) = (format!("--clusterrole={role}"), format!("--user={name}"));
     plane.kubectl_text(&["create", "clusterrolebinding", name, &role, &user])?;
     Ok(plane.kubeconfig_for(name, None)?)

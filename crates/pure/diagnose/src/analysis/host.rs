@@ -11,6 +11,7 @@ use defib_model::Evidence;
 use defib_model::condition::ConditionKind as K;
 use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
+use defib_model::kubectl;
 use defib_model::signal::{Hit, LogLine};
 use jiff::Timestamp;
 
@@ -260,25 +261,18 @@ pub fn facts<'c, T>(
 
 /// Does this run something in a container? By whatever name kubectl goes, and with options before its verb.
 fn is_inside(command: &str) -> bool {
-    let mut words = command
+    let words = command
         .split_ascii_whitespace()
+        .skip_while(|w| *w == "sudo")
         .take_while(|w| *w != "--" && *w != "|");
-    let program = words.find(|w| *w != "sudo").unwrap_or_default();
-    let runs = [
-        "kubectl",
-        "k",
-        "kc",
-        "kubecolor",
-        "oc",
-        "k3s",
-        "rke2",
-        "docker",
-        "podman",
-        "crictl",
-        "nerdctl",
-    ];
-    runs.contains(&program.rsplit('/').next().unwrap_or_default())
-        && words.any(|w| matches!(w, "exec" | "debug" | "run"))
+    let runs = |w: &str| matches!(w, "exec" | "debug" | "run");
+    if let Some(words) = kubectl::words(words.clone()) {
+        return words.first().is_some_and(|verb| runs(verb));
+    }
+    let mut words = words.skip_while(|w| matches!(*w, "k3s" | "rke2"));
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    matches!(program, "docker" | "podman" | "crictl" | "nerdctl") && words.any(runs)
 }
 
 /// Facts, wherever the command ran. For what is the same inside a container and outside: the clock, a
@@ -357,6 +351,7 @@ mod tests {
             "k -n shop exec deploy/till -c main -- ip route",
             "sudo k3s kubectl exec till-0 -- mount",
             "kubectl run ask --rm -it --image=busybox -- nslookup x",
+            "sudo k3s crictl exec 3f2 cat /proc/mounts",
             "crictl exec 3f2 cat /proc/mounts",
         ] {
             assert!(is_inside(inside), "{inside}");
@@ -365,6 +360,7 @@ mod tests {
             "df -h",
             "sudo k3s server --cluster-reset",
             "kubectl get pods",
+            "kubectl logs run",
             "grep exec /etc/systemd/system/k3s.service",
             "ssh n1 -- docker ps",
         ] {

@@ -122,9 +122,22 @@ fn shows_log(words: &[String]) -> bool {
 fn is_reversed(words: &[String]) -> bool {
     words.iter().any(|w| w == "tac")
         || (words.iter().any(|w| w.ends_with("journalctl"))
-            && words.iter().any(|w| {
-                w == "--reverse" || (w.starts_with('-') && !w.starts_with("--") && w.contains('r'))
-            }))
+            && words
+                .iter()
+                .take_while(|w| *w != "|")
+                .any(|w| w == "--reverse" || has_flag(w, 'r')))
+}
+
+/// Is this letter among the flags of such a word? Behind one of journalctl's letters that take a value
+/// stands the value: `-uk3s-server`.
+fn has_flag(word: &str, flag: char) -> bool {
+    let Some(letters) = word.strip_prefix('-').filter(|l| !l.starts_with('-')) else {
+        return false;
+    };
+    letters
+        .chars()
+        .take_while(|c| !"cDgMnopStTUu".contains(*c))
+        .any(|c| c == flag)
 }
 
 #[cfg(test)]
@@ -228,6 +241,15 @@ mod tests {
         assert_eq!(ordered(two, a(), b()), None);
         let newest_first = vec![ran(1, "journalctl -u k3s -r")];
         assert_eq!(ordered(newest_first, a(), b()), Some(Ordering::Greater));
+        let newest_first = vec![ran(1, "journalctl -xru k3s")];
+        assert_eq!(ordered(newest_first, a(), b()), Some(Ordering::Greater));
+        for plain in ["journalctl -uk3s-server", "journalctl -u k3s | sort -r"] {
+            assert_eq!(
+                ordered(vec![ran(1, plain)], a(), b()),
+                Some(Ordering::Less),
+                "{plain}"
+            );
+        }
         let acted = vec![ran(1, "journalctl -f"), ran(5, "systemctl restart k3s")];
         assert_eq!(ordered(acted, a(), b()), Some(Ordering::Less));
         // The kernel's seconds begin anew with every boot: other files say nothing.

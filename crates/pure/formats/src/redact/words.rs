@@ -188,3 +188,63 @@ pub(super) fn secret_name(name: &str) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_from_names_about_them() {
+        for name in [
+            "password",
+            "DB_PASSWORD",
+            "dbPassword",
+            "PGPASSWORD",
+            "K3S_TOKEN",
+            "api-key",
+            "clientSecret",
+            "client_secret",
+            "AWS_SECRET_ACCESS_KEY",
+            "MYSQL_ROOT_PASSWORD",
+            "dbPass",
+            "SMTP_PASS",
+            "pwd",
+            "JWT_SIGNING_KEY",
+            "TOKEN_FOR_GIT",
+            "client-key-data",
+            ".dockerconfigjson",
+            "_authToken",
+            "password2",
+            "x-api-key",
+            "_auth",
+            "SECRET_KEY_BASE",
+            "GITHUB_PAT",
+        ] {
+            assert!(secret_name(name.trim_start_matches(['.', '-'])), "{name}");
+        }
+        for name in [
+            "secretName",
+            "existingSecret",
+            "imagePullSecret",
+            "tokenExpirationSeconds",
+            "key",
+            "topologyKey",
+            "passed",
+            "bypass",
+            "secretKeyRef",
+            "TOKEN_FILE",
+            "SECRET_NAME",
+            "SSH_PUBLIC_KEY",
+            "secrets",
+            "tls-secret",
+            "compass",
+            "password-policy",
+            "client-certificate-data",
+            "CACHE_KEY",
+            "path",
+            "kube-api-access-token-x7k2p",
+        ] {
+            assert!(!secret_name(name), "{name}");
+        }
+    }
+}

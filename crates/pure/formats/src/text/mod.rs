@@ -13,6 +13,8 @@ pub use table::{Row, Table, columns, is_header};
 
 use std::borrow::Cow;
 
+use crate::quotation;
+
 /// One line as it was printed, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'t> {
@@ -159,20 +161,16 @@ fn printed(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Without the marks that mail and Markdown put before a quoted line: `> `, also several.
+/// Without the marks of a quotation. A `>` that nothing parts from its word is what a shell prints.
 fn unquoted(line: &str) -> &str {
-    let mut rest = line;
-    loop {
-        let trimmed = rest.trim_start();
-        if trimmed.starts_with(">>") {
-            rest = trimmed.get(1..).unwrap_or_default();
-            continue;
-        }
-        match trimmed.strip_prefix("> ") {
-            Some(inner) => rest = inner,
-            None if trimmed == ">" => return "",
-            None => return rest,
-        }
+    let from = line.trim_start();
+    let marks = quotation::marks(from.as_bytes(), b">");
+    let (marks, inner) = from.split_at(marks);
+    match marks {
+        "" => line,
+        ">" if !inner.is_empty() => line,
+        _ if inner.is_empty() || marks.ends_with(char::is_whitespace) => inner,
+        _ => from.get(marks.len() - 1..).unwrap_or_default(),
     }
 }
 
@@ -222,6 +220,7 @@ mod tests {
         assert_eq!(text("\u{1b}[31mred\u{1b}[0m end\r\n"), ["red end"]);
         assert_eq!(text("> > quoted  \n>\n> a > b"), ["quoted", "", "a > b"]);
         assert_eq!(text(">> $ x\n>>   y\n"), ["$ x", "  y"]);
+        assert_eq!(text(">k get\n> >k get\n"), [">k get", ">k get"]);
         assert_eq!(text("<ann> $ x\n<bo> y\n<ann>   z\n"), ["$ x", "y", "  z"]);
         assert_eq!(text("<ann> $ x\n<none> y\n"), ["<ann> $ x", "<none> y"]);
         assert_eq!(text("```text\n  x\n```"), ["", "  x", ""]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use defib_formats::json::{self, Value};
-use defib_formats::{sniff, yaml};
+use defib_formats::{quotation, sniff, yaml};
 use defib_model::bundle::Entry;
 use defib_model::cluster::Origin;
 use defib_model::report::Gap;
@@ -28,13 +28,8 @@ pub(super) fn unquoted(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     let (mut out, mut objects) = (Vec::with_capacity(bytes.len()), Vec::new());
     for line in bytes.split_inclusive(|b| *b == b'\n') {
-        let marks = line.iter().take_while(|b| matches!(b, b'>' | b' ')).count();
-        let marks = match line
-            .get(..marks)
-            .and_then(|m| m.iter().rposition(|b| *b == b'>'))
-        {
-            // The space behind the mark belongs to it.
-            Some(last) if line.first() == Some(&b'>') => marks.min(last + 2),
+        let marks = match line.first() {
+            Some(b'>') => quotation::marks(line, b">"),
             _ => line.len(),
         };
         let (blank, text) = line.split_at_checked(marks)?;
@@ -128,7 +123,9 @@ impl Reader<'_> {
                 .unwrap_or_default()
         };
         let (kind, version) = (text("kind"), text("apiVersion"));
-        if let Some(facts) = crate::kubeadm::settings(&version, index, bytes, doc.source.clone()) {
+        if let Some(facts) =
+            crate::kubeadm::settings(&version, index, bytes, doc.source.clone(), doc.line)
+        {
             self.facts.extend(facts);
             return;
         }

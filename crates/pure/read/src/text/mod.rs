@@ -24,6 +24,7 @@ use defib_formats::text::{self, Command, Line};
 use defib_model::cluster::Origin;
 use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
+use defib_model::kubectl;
 use defib_model::views::Event;
 
 use crate::kinds;
@@ -226,52 +227,8 @@ impl<'t> Walk<'t> {
     /// The kubectl command that printed this, by any of its names, and its words from the verb on.
     pub fn kubectl(&self) -> Option<(&Command, Vec<&str>)> {
         let command = self.command.as_ref()?;
-        let mut words = command.words.iter().map(String::as_str).peekable();
-        let program = words.next()?.rsplit('/').next().unwrap_or_default();
-        match program {
-            "kubectl" | "k" | "kc" | "kubecolor" | "oc" => {}
-            "k3s" | "rke2" | "microk8s" | "minikube" => {
-                if words.next() != Some("kubectl") {
-                    return None;
-                }
-            }
-            _ => return None,
-        }
-        let mut rest = Vec::new();
-        while let Some(word) = words.next() {
-            if word == "|" {
-                break;
-            }
-            if word.starts_with('-') {
-                // Options with a value in the next word.
-                if matches!(
-                    word,
-                    "-n" | "--namespace"
-                        | "--context"
-                        | "--kubeconfig"
-                        | "-o"
-                        | "--output"
-                        | "-l"
-                        | "--selector"
-                        | "--field-selector"
-                        | "-L"
-                        | "--label-columns"
-                        | "--sort-by"
-                        | "--tail"
-                        | "--since"
-                        | "-s"
-                        | "--server"
-                        | "--tls-server-name"
-                        | "--token"
-                        | "--as"
-                ) {
-                    words.next();
-                }
-                continue;
-            }
-            rest.push(word);
-        }
-        Some((command, rest))
+        let words = kubectl::words(command.words.iter().map(String::as_str))?;
+        Some((command, words))
     }
 
     /// Where these lines stand.

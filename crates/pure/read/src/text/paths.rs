@@ -141,7 +141,9 @@ fn path(text: &str) -> Option<Vec<Step>> {
         steps.push(Step::Field(field));
         rest = rest.get(end..)?;
     }
-    (!steps.is_empty() && steps.len() < 16).then_some(steps)
+    // An object of the API has fields at its top.
+    let object = matches!(steps.first(), Some(Step::Field(_)));
+    (object && steps.len() < 16).then_some(steps)
 }
 
 /// `sc={.spec.storageClassName}{"\n"}`.
@@ -258,17 +260,15 @@ fn values(
     let mut found = false;
     for (i, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Literal(literal) => {
-                rest = rest
-                    .trim_start()
-                    .strip_prefix(literal.trim())
-                    .unwrap_or(rest)
-            }
+            // What the template has and the output has not: it is no output of it.
+            Piece::Literal(literal) => rest = rest.trim_start().strip_prefix(literal.trim())?,
             Piece::Path(steps) => {
-                let next = pieces.get(i + 1).and_then(|p| match p {
-                    Piece::Literal(l) => Some(l.as_str()),
-                    Piece::Path(_) => None,
-                });
+                let next = match pieces.get(i + 1) {
+                    Some(Piece::Literal(l)) => Some(l.as_str()),
+                    // Nothing parts two values but JSON's own brackets.
+                    Some(Piece::Path(_)) if !rest.starts_with(['{', '[']) => return None,
+                    _ => None,
+                };
                 let (value, behind) = value(rest, next)?;
                 rest = behind;
                 if let Some(value) = value {
@@ -351,14 +351,23 @@ fn put(into: &mut Value, steps: &[Step], value: Value) {
             }
         }
         Step::Type(kind) => {
-            let mut one = json!({});
-            put(&mut one, rest, value);
-            if let Some(map) = one.as_object_mut() {
-                map.insert("type".into(), json!(kind));
+            if !into.is_array() {
+                *into = json!([]);
             }
-            match into.as_array_mut() {
-                Some(list) => list.push(one),
-                None => *into = json!([one]),
+            let Some(list) = into.as_array_mut() else {
+                return;
+            };
+            // Two fields of one condition are one condition's.
+            match list.iter_mut().find(|o| o["type"] == kind.as_str()) {
+                Some(one) => put(one, rest, value),
+                None => {
+                    let mut one = json!({});
+                    put(&mut one, rest, value);
+                    if let Some(map) = one.as_object_mut() {
+                        map.insert("type".into(), json!(kind));
+                    }
+                    list.push(one);
+                }
             }
         }
         Step::Each | Step::Index(_) => {
@@ -508,10 +517,30 @@ mod tests {
         for text in [
             "$ kubectl get cm coredns -o jsonpath='{.data.Corefile}' | grep -c corp\n0\n",
             "$ kubectl get cm coredns -o jsonpath='{.data.Corefile}'\nError from server (NotFound): configmaps \"coredns\" not found\n",
+            "$ kubectl get pvc till -o jsonpath='{[0]}'\nx\n",
+            "$ kubectl get pvc till -o jsonpath='{.spec.storageClassName}{.spec.volumeName}'\nslowpvc-1\n",
+            "$ kubectl get pvc till -o jsonpath='class: {.spec.storageClassName}'\nslow\n",
             "$ kubectl get pods -o jsonpath='{range .items[*]}{.metadata.name}{end}'\na b\n",
         ] {
             assert!(objects(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn two_fields_of_a_condition_are_one_condition() {
+        let got = objects(
+            "$ kubectl get node n1 -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status} {.status.conditions[?(@.type==\"Ready\")].reason}'\nFalse KubeletNotReady\n",
+        );
+        let View::Node(n) = &got[0].view else {
+            panic!()
+        };
+        let said: Vec<_> = n
+            .status
+            .conditions
+            .iter()
+            .map(|c| (c.status.as_str(), c.reason.as_str()))
+            .collect();
+        assert_eq!(said, [("False", "KubeletNotReady")]);
     }
 
     #[test]

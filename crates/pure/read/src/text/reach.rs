@@ -168,7 +168,7 @@ fn ready(walk: &Walk<'_>, text: &str) -> Option<Reach> {
         return None;
     };
     // kubectl is told where, curl is given the address; without one it is that of the kubeconfig.
-    let url = if asks.contains("://") {
+    let url = if asks.contains("://") || !asks.starts_with('/') {
         asks.as_str()
     } else {
         command.option("-s", "--server").unwrap_or_default()
@@ -243,6 +243,10 @@ mod tests {
             ),
             (
                 "$ curl -sk https://10.0.0.2:6443/readyz\nok\n",
+                of("10.0.0.2", Some(6443), Answer::Well),
+            ),
+            (
+                "$ curl -sk 10.0.0.2:6443/readyz\nok\n",
                 of("10.0.0.2", Some(6443), Answer::Well),
             ),
             (

@@ -43,7 +43,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let hosts = host::by_host(lines);
     for (id, lines) in &hosts {
         let name = lines.iter().map(|l| l.group(0)).find(|n| !n.is_empty());
-        let name = name.or(asked.first().map(|(_, n)| *n));
+        let mut own = asked
+            .iter()
+            .filter(|(f, _)| host::same_host(&f.host, id.name()));
+        let name = name.or(own.next().map(|(_, n)| *n));
         let mut finding = found(id, name.unwrap_or_default())
             .term(88, "the program says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()));
@@ -72,8 +75,9 @@ fn unlisted(cx: &Context<'_>, fact: &Fact, name: &str, links: &[Told<'_>]) -> Op
         .iter()
         .filter(|l| host::same_host(l.host.name(), &fact.host) && l.entry == fact.entry)
         .collect();
-    // The loopback is in every whole list, and in no other.
-    let whole = own.iter().any(|l| l.group(0) == "lo") && own.len() > 1;
+    // The loopback is in every whole list, and in no other. Of many lines only the first are known.
+    let all = own.iter().all(|l| l.count <= own.len() as u64);
+    let whole = all && own.iter().any(|l| l.group(0) == "lo") && own.len() > 1;
     if !whole || own.iter().any(|l| l.group(0) == name) {
         return None;
     }

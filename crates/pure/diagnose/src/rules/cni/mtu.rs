@@ -17,7 +17,9 @@
 //! ## What not to do
 //! Do not raise the MTU of the physical interface alone: every switch on the way must carry it.
 
-use defib_model::fact::Value;
+use std::collections::BTreeMap;
+
+use defib_model::fact::{Fact, Value};
 
 use crate::analysis::host::{self, called};
 use crate::rules::prelude::*;
@@ -48,11 +50,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let below: Vec<_> = links
         .iter()
         .filter(|l| !crate::analysis::addr::is_virtual(l.group(0)) && l.group(1).contains("UP"))
+        .filter(|l| overlay.is_some_and(|o| o.entry == l.entry && o.host == l.host))
         .collect();
     let widest = below.iter().max_by_key(|l| mtu(l));
     let no_room = overlay
         .zip(widest)
-        .filter(|(o, b)| o.entry == b.entry && mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
+        .filter(|(o, b)| mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
     // The path to another machine carries less than the overlay's packets with their header.
     let path = host::lines(cx, &["net.path-mtu"], "what the path carries");
     if let Some((overlay, path)) = overlay.and_then(|o| {
@@ -131,16 +134,20 @@ fn vanishing(cx: &Context<'_>, overlay: Option<&host::Told<'_>>, out: &mut Vec<F
         _ => None,
     })
     .collect();
+    let mut through: BTreeMap<&str, BTreeMap<u64, &Fact>> = BTreeMap::new();
+    for (fact, (target, size, _)) in tries.iter().filter(|(_, (.., through))| *through) {
+        let sizes = through.entry(target).or_default();
+        sizes.entry(*size).or_insert(fact);
+    }
     // An Ethernet frame carries no more; what is larger may be lost in order.
     let lost = tries
         .iter()
         .filter(|(_, (_, n, through))| !through && *n + 28 <= 1500);
     for (fact, (target, size, _)) in lost {
-        let passed = tries
-            .iter()
-            .filter(|(_, (t, n, through))| *through && t == target && n < size)
-            .max_by_key(|(_, (_, n, _))| *n);
-        let Some((passes, (_, small, _))) = passed else {
+        let passed = through
+            .get(target)
+            .and_then(|s| s.range(..size).next_back());
+        let Some((small, passes)) = passed else {
             continue;
         };
         let id = host::entity(&fact.host);

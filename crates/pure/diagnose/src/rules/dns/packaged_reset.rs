@@ -57,7 +57,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &["k3s.manifest-applied", "k3s.manifest-written"],
             "k3s applies its own manifest",
         );
-        let Some(again) = again.into_iter().find(|l| l.group(0) == *manifest) else {
+        // What was applied ahead of the edit did not undo it.
+        let behind = |l: &host::Told<'_>| l.entry != entry || l.line.line > line;
+        let mut again = again.into_iter().filter(behind);
+        let Some(again) = again.find(|l| l.group(0) == *manifest) else {
             continue;
         };
         // What was there and is not: a name that nobody knows any more.
@@ -68,7 +71,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .collect();
         let sure = !lost.is_empty();
         let mut finding = RULE
-            .on(defib_model::edge::dns())
+            .on(match *manifest {
+                "coredns" => defib_model::edge::dns(),
+                other => EntityId::other("addon", other),
+            })
             .title(format!("k3s has written {object} anew at its start: what was edited in it is gone"))
             .why("The edit lives until the next start of k3s, and is lost with it each time.")
             .term(if sure { 80 } else { 45 }, "it was edited in place, and k3s applied its own manifest of it")
@@ -100,7 +106,11 @@ fn edited(cx: &Context<'_>, objects: &[&str]) -> Option<(u32, u64, String, Evide
         objects.iter().find(|o| **o == name)
     };
     let by_command = host::facts(cx, |v| match v {
-        Value::Ran(words) if words.iter().any(|w| EDITS.contains(&w.as_str())) => {
+        // A HelmChartConfig of the same name is where an edit belongs.
+        Value::Ran(words)
+            if words.iter().any(|w| EDITS.contains(&w.as_str()))
+                && !words.iter().any(|w| w.starts_with("helmchartconfig")) =>
+        {
             words.iter().find_map(|w| is(w))
         }
         _ => None,

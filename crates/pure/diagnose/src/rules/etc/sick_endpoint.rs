@@ -19,6 +19,7 @@
 //! Do not restore or reset because of what kubectl says through this address.
 
 use defib_model::fact::{Answer, Fact, Reach, Value};
+use defib_model::kubectl;
 
 use crate::analysis::etcd::{self, explain_all};
 use crate::analysis::host::{self, quotes};
@@ -104,7 +105,9 @@ fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(good) = tries.iter().find(well) else {
         return;
     };
-    let bad = |(_, r): &&(&Fact, &Reach)| r.answer != Answer::Well && r.target != good.1.target;
+    let bad = |(_, r): &&(&Fact, &Reach)| {
+        r.answer != Answer::Well && !r.target.is_empty() && r.target != good.1.target
+    };
     let Some((fact, r)) = tries.iter().find(bad) else {
         return;
     };
@@ -119,11 +122,14 @@ fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
             _ => false,
         };
-        failed && f.command.contains("kubectl") && !f.command.contains("--server")
+        let mut words = f
+            .command
+            .split_ascii_whitespace()
+            .skip_while(|w| *w == "sudo");
+        let asked = kubectl::words(words.clone()).is_some();
+        failed && asked && !words.any(|w| w == "-s" || w.starts_with("--server"))
     });
-    let Some(own) = own.filter(|_| !r.target.is_empty()) else {
-        return;
-    };
+    let Some(own) = own else { return };
     let answering = tries.iter().filter(|t| well(t));
     let f = RULE
         .on(EntityId::other("endpoint", &r.target))

@@ -85,20 +85,30 @@ fn configured(
     kubelet: &[(&Fact, bool)],
     out: &mut Vec<Finding>,
 ) {
-    // The last file that says it counts.
-    let (Some((r, systemd)), Some((k, wanted))) = (runtime.last(), kubelet.last()) else {
-        return;
+    // The last file of a host that says it counts.
+    let of_one = |(k, _): &&(&Fact, bool)| {
+        let same = |(r, _): &&&(&Fact, bool)| host::same_host(&r.host, &k.host);
+        runtime.iter().rev().find(|r| same(&r)).copied()
     };
-    if systemd == wanted || !host::same_host(&r.host, &k.host) {
-        return;
-    }
+    let mut said: Vec<&str> = Vec::new();
+    let differ = kubelet.iter().rev().find_map(|kubelet| {
+        let first = !said.contains(&kubelet.0.host.as_str());
+        said.push(&kubelet.0.host);
+        let runtime = of_one(&kubelet).filter(|r| first && r.1 != kubelet.1)?;
+        Some((runtime.0, kubelet.0))
+    });
+    let Some((r, k)) = differ else { return };
     let id = host::entity(if r.host.is_empty() { &k.host } else { &r.host });
     let mut finding = found(&id)
         .term(50, "the files of the two name different drivers")
         .cite(cx.fact(r, "the runtime's driver, as it is configured"))
         .cite(cx.fact(k, "the kubelet's driver, as it is configured"))
         .explains_if(cx, K::RuntimeFailing, &id);
-    for c in cx.all(K::SandboxFailing) {
+    let here = |pod: &EntityId| {
+        let node = cx.cluster.pod(pod).map_or("", |p| &p.spec.node_name);
+        host::same_host(node, id.name())
+    };
+    for c in cx.all(K::SandboxFailing).filter(|c| here(&c.entity)) {
         finding = finding.explains(K::SandboxFailing, &c.entity);
     }
     if finding.explains.is_empty() {

@@ -1,0 +1,69 @@
+//! Certificates, as OpenSSL prints them.
+//! Source: OpenSSL `apps/x509.c`.
+//! Deliberately absent: certificates themselves; nothing here is decoded.
+
+use defib_model::fact::{Certificate, Value};
+
+use super::super::Walk;
+
+/// `Certificate:` of `openssl x509 -text`, or its short lines (`subject=`, `notAfter=`, `… Fingerprint=`).
+pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let starts = text == "Certificate:"
+        || text.starts_with("subject=")
+        || text.starts_with("issuer=")
+        || text.starts_with("notBefore=")
+        || text.starts_with("notAfter=")
+        || text.contains("Fingerprint=");
+    if !starts {
+        return None;
+    }
+    let mut c = Certificate {
+        path: walk
+            .ran("openssl")
+            .and_then(|c| c.option("-in", "-in").map(str::to_owned))
+            .unwrap_or_default(),
+        ..Certificate::default()
+    };
+    let mut end = at;
+    let long = text == "Certificate:";
+    while walk.is_output(end) {
+        let line = walk.text(end).trim().to_owned();
+        let value = |mark: &str| line.strip_prefix(mark).map(|v| v.trim().to_owned());
+        if let Some(v) = value("subject=").or_else(|| value("Subject:")) {
+            if !c.subject.is_empty() && !long {
+                break;
+            }
+            c.subject = v;
+        } else if let Some(v) = value("issuer=").or_else(|| value("Issuer:")) {
+            c.issuer = v;
+        } else if let Some(v) = value("notBefore=").or_else(|| value("Not Before:")) {
+            c.from = openssl_time(&v);
+        } else if let Some(v) = value("notAfter=").or_else(|| value("Not After :")) {
+            c.until = openssl_time(&v);
+        } else if let Some((_, v)) = line.split_once("Fingerprint=") {
+            c.fingerprint = v.trim().to_owned();
+        } else if line.starts_with("DNS:") || line.starts_with("IP Address:") {
+            c.names = line
+                .split(", ")
+                .filter_map(|n| n.split_once(':').map(|(_, v)| v.to_owned()))
+                .collect();
+        } else if !long {
+            break;
+        }
+        end += 1;
+    }
+    let end = end.max(at + 1);
+    walk.fact(at..end.min(at + 6), Value::Certificate(Box::new(c)));
+    Some(end)
+}
+
+/// `Mar 10 11:00:00 2026 GMT`.
+fn openssl_time(text: &str) -> Option<jiff::Timestamp> {
+    let plain = text.trim().trim_end_matches(" GMT");
+    let plain = plain.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    jiff::civil::DateTime::strptime("%b %d %H:%M:%S %Y", plain)
+        .ok()?
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|z| z.timestamp())
+}
