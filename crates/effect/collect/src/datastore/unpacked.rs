@@ -4,7 +4,7 @@
 //! goes with the process. Deliberately absent: archives of many files (`unpack`).
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use super::FileAt;
@@ -33,7 +33,12 @@ pub(super) fn zip(path: &Path, file: File) -> Result<FileAt, CollectError> {
     spool(entry, packed).map_err(|e| broken(e.to_string()))
 }
 
-pub(super) fn gzip(path: &Path, file: File) -> Result<FileAt, CollectError> {
+pub(super) fn gzip(path: &Path, mut file: File) -> Result<FileAt, CollectError> {
+    // Its beginning was looked at already.
+    file.rewind().map_err(|source| CollectError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     let packed = file.metadata().map_or(0, |m| m.len());
     spool(flate2::read::MultiGzDecoder::new(file), packed).map_err(|e| CollectError::Archive {
         path: path.to_owned(),

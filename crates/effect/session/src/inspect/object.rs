@@ -86,7 +86,7 @@ fn read(bytes: &[u8], revision: u64, show_secrets: bool) -> Result<Object, Value
             json = serde_json::to_vec(&said).unwrap_or_default();
         }
         Stored::Protobuf(_) | Stored::Json(_) | Stored::Cbor(_) => {
-            let done = kubernetes::decode_at(bytes, Some(revision), &mut json)?;
+            let done = kubernetes::decode_served(bytes, Some(revision), &mut json)?;
             if !done.known {
                 remarks.push(format!(
                     "the kind {} {} is not known here; its bytes are given as they are",

@@ -1,0 +1,142 @@
+//! `defib inspect` on files that a real etcd wrote: good ones, and ones that were damaged in every page.
+//!
+//! Deliberately absent: what values mean (xtask's `datastore` compares them with a living API server).
+#![expect(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness of its own is no test to clippy, and has to say itself why it skips"
+)]
+
+#[path = "dead/damage.rs"]
+mod damage;
+#[path = "dead/verbs.rs"]
+mod verbs;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::sync::OnceLock;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use xtask::lab::control_plane;
+use xtask::lab::member::Member;
+
+type Outcome = Result<(), Failed>;
+
+/// Files that one real etcd wrote.
+struct Files {
+    folder: tempfile::TempDir,
+    /// What etcdutl says of the snapshot.
+    status: serde_json::Value,
+}
+
+impl Files {
+    fn snapshot(&self) -> PathBuf {
+        self.folder.path().join("small.db")
+    }
+
+    /// More than 20 MB.
+    fn large(&self) -> PathBuf {
+        self.folder.path().join("large.db")
+    }
+
+    /// A data directory whose etcd was killed.
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("etcd")
+    }
+}
+
+/// Made once for all tests: filled a little, snapshotted, filled more, snapshotted again, killed.
+fn files() -> &'static Files {
+    static FILES: OnceLock<Files> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut member = Member::start(folder.path(), &[]).expect("etcd");
+        member.fill(60).expect("filled");
+        for (key, value) in [
+            ("k3s/apiaddresses", "[\"192.0.2.1:6443\"]"),
+            ("plain", "text"),
+        ] {
+            member.etcdctl(&["put", key, value]).expect("put");
+        }
+        let small = folder.path().join("small.db");
+        member.snapshot(&small).expect("snapshot");
+        let status = member
+            .etcdutl(&[
+                "snapshot",
+                "status",
+                &small.display().to_string(),
+                "-w",
+                "json",
+            ])
+            .expect("status");
+        member.fill(4_000).expect("filled");
+        member
+            .snapshot(&folder.path().join("large.db"))
+            .expect("snapshot");
+        member.kill();
+        Files {
+            status: serde_json::from_str(&status).expect("JSON"),
+            folder,
+        }
+    })
+}
+
+/// Runs the tool.
+fn defib(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_defib"))
+        .args(arguments)
+        .output()
+        .expect("the tool runs")
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // etcd and the walk through every page each want both cores.
+    arguments.test_threads = Some(1);
+    let missing = control_plane::unavailable();
+    if let (Some(reason), false) = (&missing, arguments.list) {
+        eprintln!("skipped: no etcd can run here: {reason}");
+    }
+    let tests: [(&'static str, fn() -> Outcome); 8] = [
+        (
+            "a_snapshot_is_what_etcdutl_says",
+            verbs::a_snapshot_is_what_etcdutl_says,
+        ),
+        (
+            "packed_or_in_folders_it_is_the_same",
+            verbs::packed_or_in_folders_it_is_the_same,
+        ),
+        (
+            "secrets_stay_hidden_unless_asked_for",
+            verbs::secrets_stay_hidden_unless_asked_for,
+        ),
+        (
+            "what_was_deleted_is_in_the_history",
+            verbs::what_was_deleted_is_in_the_history,
+        ),
+        (
+            "a_living_database_is_called_one",
+            verbs::a_living_database_is_called_one,
+        ),
+        (
+            "every_flipped_page_is_refused",
+            damage::every_flipped_page_is_refused,
+        ),
+        ("every_cut_is_refused", damage::every_cut_is_refused),
+        (
+            "what_is_no_database_is_called_what_it_is",
+            damage::what_is_no_database_is_called_what_it_is,
+        ),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, run)| Trial::test(name, move || run()).with_ignored_flag(missing.is_some()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,154 @@
+//! What the verbs answer, against what etcd's own tools say.
+
+use std::io::Write;
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+use xtask::lab::member::Member;
+
+use super::{Outcome, defib, files, text};
+
+fn json(arguments: &[&str]) -> Value {
+    let done = defib(arguments);
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|e| {
+        panic!(
+            "{arguments:?}: {e}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        )
+    })
+}
+
+/// Hash, revision, keys and members, as etcdutl prints them of the same file.
+pub fn a_snapshot_is_what_etcdutl_says() -> Outcome {
+    let files = files();
+    let file = text(&files.snapshot());
+    let said = json(&["inspect", "verify", &file, "-o", "json"]);
+    assert_eq!(said["trust"], "verified", "{said}");
+    assert_eq!(
+        said["revision"], files.status["revision"],
+        "{}",
+        files.status
+    );
+    let list = json(&["inspect", "ls", &file, "-o", "json"]);
+    let keys = list.as_array().ok_or("a list")?;
+    assert_eq!(
+        keys.len() as u64,
+        files.status["totalKey"].as_u64().unwrap_or(0)
+    );
+    let pods = keys.iter().filter(|k| k["kind"] == "Pod").count();
+    assert_eq!(pods, 60);
+    let own = keys
+        .iter()
+        .find(|k| k["key"] == "plain")
+        .ok_or("a key that is none of Kubernetes'")?;
+    assert_eq!(
+        (own["kind"].as_str(), own["bytes"].as_u64()),
+        (Some("plain"), Some(4))
+    );
+    let members = json(&["inspect", "members", &file, "-o", "json"]);
+    assert_eq!(members["members"][0]["name"], "lab-1");
+    assert_eq!(members["majority"], 1);
+    Ok(())
+}
+
+/// A member's own file, its folder, k3s' folders above it, a .zip and a .gz.
+pub fn packed_or_in_folders_it_is_the_same() -> Outcome {
+    let files = files();
+    let bare = json(&["inspect", "verify", &text(&files.data()), "-o", "json"]);
+    assert_eq!(bare["trust"], "readable", "{bare}");
+    let k3s = tempfile::tempdir()?;
+    let db = k3s.path().join("server/db");
+    std::fs::create_dir_all(&db)?;
+    std::os::unix::fs::symlink(files.data(), db.join("etcd"))?;
+    let below = json(&["inspect", "verify", &text(k3s.path()), "-o", "json"]);
+    assert_eq!(below, bare);
+
+    let bytes = std::fs::read(files.snapshot())?;
+    let gz = k3s.path().join("snapshot.gz");
+    let mut pack =
+        flate2::write::GzEncoder::new(std::fs::File::create(&gz)?, flate2::Compression::fast());
+    pack.write_all(&bytes)?;
+    pack.finish()?;
+    let plain = json(&["inspect", "verify", &text(&files.snapshot()), "-o", "json"]);
+    assert_eq!(
+        json(&["inspect", "verify", &text(&gz), "-o", "json"]),
+        plain
+    );
+    Ok(())
+}
+
+pub fn secrets_stay_hidden_unless_asked_for() -> Outcome {
+    let file = text(&files().snapshot());
+    // What the filling program writes into every Secret, and what Kubernetes' JSON makes of it.
+    let (plain, coded) = ("not-a-secret-7", "bm90LWEtc2VjcmV0LTc=");
+    let list = json(&["inspect", "ls", &file, "--kind", "secrets", "-o", "json"]);
+    let keys: Vec<&str> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|k| k["key"].as_str())
+        .collect();
+    let key = keys
+        .iter()
+        .find(|k| k.contains("secret-000007"))
+        .ok_or("the seventh")?;
+    for form in ["yaml", "json"] {
+        let hidden = defib(&["inspect", "get", &file, key, "-o", form]);
+        let said = String::from_utf8_lossy(&hidden.stdout).into_owned();
+        assert!(said.contains("password"), "{said}");
+        assert!(!said.contains(plain) && !said.contains(coded), "{said}");
+        let shown = defib(&["inspect", "get", &file, key, "-o", form, "--show-secrets"]);
+        assert!(String::from_utf8_lossy(&shown.stdout).contains(coded));
+    }
+    let history = defib(&["inspect", "history", &file, key, "-o", "json"]);
+    let said = String::from_utf8_lossy(&history.stdout).into_owned();
+    assert!(said.contains("created") && !said.contains(coded), "{said}");
+    Ok(())
+}
+
+pub fn what_was_deleted_is_in_the_history() -> Outcome {
+    let file = text(&files().snapshot());
+    let key = "event/event-000010-13556";
+    let gone = defib(&["inspect", "get", &file, key]);
+    let said = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert_eq!(gone.status.code(), Some(1), "{said}");
+    assert!(said.contains("was deleted"), "{said}");
+    let history = json(&["inspect", "history", &file, key, "-o", "json"]);
+    let steps = history["steps"].as_array().ok_or("steps")?;
+    let whats: Vec<&str> = steps.iter().filter_map(|s| s["what"].as_str()).collect();
+    assert_eq!(whats, ["created", "updated", "deleted"], "{history}");
+    let revision = steps
+        .get(1)
+        .and_then(|s| s["revision"].as_u64())
+        .ok_or("a revision")?
+        .to_string();
+    let back = json(&[
+        "inspect",
+        "get",
+        &file,
+        key,
+        "--revision",
+        &revision,
+        "-o",
+        "json",
+    ]);
+    assert_eq!(
+        back["metadata"]["resourceVersion"].as_str(),
+        Some(revision.as_str())
+    );
+    assert_eq!(back["kind"], "Event");
+    Ok(())
+}
+
+/// While etcd runs on it, the file is read and that is said; nothing of it changes.
+pub fn a_living_database_is_called_one() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let member = Member::start(folder.path(), &[]).map_err(|e| Failed::from(e.to_string()))?;
+    let done = defib(&["inspect", "ls", &text(&member.data())]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(said.contains("held open by process"), "{said}");
+    member
+        .etcdctl(&["put", "a", "b"])
+        .map_err(|e| Failed::from(e.to_string()))?;
+    Ok(())
+}
