@@ -3,6 +3,7 @@
 //! Deliberately absent: what values mean (xtask's `datastore` compares them with a living API server).
 #![expect(
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -23,6 +24,8 @@ use xtask::lab::control_plane;
 use xtask::lab::member::Member;
 
 type Outcome = Result<(), Failed>;
+/// A test and its name.
+type Test = (&'static str, fn() -> Outcome);
 
 /// Files that one real etcd wrote.
 struct Files {
@@ -103,7 +106,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [(&'static str, fn() -> Outcome); 8] = [
+    let tests: [Test; 8] = [
         (
             "a_snapshot_is_what_etcdutl_says",
             verbs::a_snapshot_is_what_etcdutl_says,
