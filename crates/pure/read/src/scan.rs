@@ -254,7 +254,14 @@ fn count(text: &[u8]) -> u64 {
 }
 
 /// What makes two hits one: signal, entity, container, host, program, and whether it is an event's.
-type Key<'h> = (&'h str, Option<&'h EntityId>, &'h str, &'h str, &'h str, bool);
+type Key<'h> = (
+    &'h str,
+    Option<&'h EntityId>,
+    &'h str,
+    &'h str,
+    &'h str,
+    bool,
+);
 
 fn key(hit: &Hit) -> Key<'_> {
     (
