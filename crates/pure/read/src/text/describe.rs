@@ -6,8 +6,8 @@
 use defib_formats::text;
 use serde_json::{Map, Value, json};
 
-use super::Walk;
 use super::objects::{filled, modes};
+use super::{Walk, probes};
 use crate::kinds::{self, Kind};
 
 /// One line of the tree.
@@ -582,6 +582,11 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                     map.insert(to.into(), json!(field(from)));
                 }
             }
+            for (from, to) in [("Started", "startedAt"), ("Finished", "finishedAt")] {
+                if let Some(time) = probes::time(&field(from)) {
+                    map.insert(to.into(), json!(time));
+                }
+            }
             if let Ok(code) = field("Exit Code").parse::<i64>() {
                 map.insert("exitCode".into(), json!(code));
             }
@@ -600,6 +605,19 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                 "resources".into(),
                 json!({"limits": section("Limits"), "requests": section("Requests")}),
             );
+            for (line, field) in [
+                ("Liveness", "livenessProbe"),
+                ("Readiness", "readinessProbe"),
+                ("Startup", "startupProbe"),
+            ] {
+                if let Some(probe) = probes::probe(&get(line)) {
+                    map.insert(field.into(), probe);
+                }
+            }
+            let ports = probes::ports(&format!("{}{}", get("Port"), get("Ports")));
+            if !ports.is_empty() {
+                map.insert("ports".into(), json!(ports));
+            }
         }
         specs.push(spec);
         let mut status = json!({

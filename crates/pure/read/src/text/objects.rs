@@ -407,8 +407,8 @@ fn pod(row: &Row) -> Value {
     // readiness could keep such a pod from being ready.
     let known = match word {
         "Running" if total > 0 && ready == total => Some("Ready"),
-        "Pending" | "SchedulingGated" => None,
-        _ if phase == "Pending" => Some("PodScheduled"),
+        "ContainerCreating" | "PodInitializing" => Some("PodScheduled"),
+        _ if phase == "Pending" && (waiting || init) => Some("PodScheduled"),
         _ => None,
     };
     if let (Some(kind), Some(map)) = (known, out.get_mut("status").and_then(Value::as_object_mut)) {
