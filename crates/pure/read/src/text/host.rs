@@ -652,6 +652,7 @@ fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
             .ran("openssl")
             .and_then(|c| c.option("-in", "-in").map(str::to_owned))
             .unwrap_or_default(),
+        peer: super::reach::shown_by(walk, at).unwrap_or_default(),
         ..Certificate::default()
     };
     let mut end = at;

@@ -83,6 +83,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (node, i, since) in nodes::silent(cx) {
+        if nodes::is_behind(cx, node) {
+            continue;
+        }
         let id = cx.cluster.id(node.obj);
         let name = &node.metadata.name;
         let mut finding =
