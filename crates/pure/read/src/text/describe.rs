@@ -610,7 +610,7 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                 ("Readiness", "readinessProbe"),
                 ("Startup", "startupProbe"),
             ] {
-                if let Some(probe) = probes::probe(&get(line)) {
+                if let Some(probe) = probes::probe(get(line)) {
                     map.insert(field.into(), probe);
                 }
             }
