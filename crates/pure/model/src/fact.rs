@@ -254,6 +254,8 @@ pub struct EtcdStatus {
 pub struct Certificate {
     /// File or place it was read from.
     pub path: String,
+    /// The endpoint that showed it, as host and port; empty for a file.
+    pub peer: String,
     /// Subject.
     pub subject: String,
     /// Issuer.

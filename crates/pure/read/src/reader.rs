@@ -17,7 +17,7 @@ use defib_model::report::Gap;
 use defib_model::views::Event;
 use rayon::prelude::*;
 
-use crate::object::{self, Parsed, Refused};
+use crate::object::{self, Parsed, Refused, View};
 use crate::scan::{Log, Owner, Scanned, SignalSet};
 
 /// Objects that one reading holds at most; a hostile file must not fill the memory.
@@ -568,6 +568,29 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// Of each text the one pod in it that is not well, if it is only one: a description of which only the
+    /// events are left is its.
+    fn troubled(&self) -> BTreeMap<u32, Option<EntityId>> {
+        let mut out: BTreeMap<u32, Option<EntityId>> = BTreeMap::new();
+        for p in self.parsed.iter().filter(|p| p.object.printed) {
+            let View::Pod(pod) = &p.view else {
+                continue;
+            };
+            let waits = pod.status.phase == "Pending";
+            if !waits && pod.statuses().all(|(_, s)| s.ready == Some(true)) {
+                continue;
+            }
+            out.entry(p.object.origin.entry)
+                .and_modify(|one| {
+                    if one.as_ref() != Some(&p.object.id) {
+                        *one = None;
+                    }
+                })
+                .or_insert_with(|| Some(p.object.id.clone()));
+        }
+        out
+    }
+
     /// A command without `-n` names no namespace; where only one thing of that kind and name has one, it
     /// is meant.
     fn name_whole(&mut self) {
@@ -580,23 +603,30 @@ impl<'s> Reader<'s> {
         };
         self.parsed.iter().for_each(|p| note(&p.object.id));
         self.events.iter().for_each(|(e, _)| note(&e.about));
-        let full = |id: &EntityId| -> Option<EntityId> {
+        let troubled = self.troubled();
+        let full = |id: &EntityId, entry: u32| -> Option<EntityId> {
             if id.namespace().is_some() {
                 return None;
+            }
+            if id.kind() == "pod" && id.name() == crate::text::UNNAMED {
+                return troubled.get(&entry).cloned().flatten();
             }
             let found = whole.get(&(id.kind().to_owned(), id.name().to_owned()))?;
             found.first().filter(|_| found.len() == 1).cloned()
         };
-        for (event, _) in &mut self.events {
-            if let Some(id) = full(&event.about) {
+        for (event, origin) in &mut self.events {
+            if let Some(id) = full(&event.about, origin.entry) {
                 event.about = id;
             }
         }
         for scanned in &mut self.scanned {
-            let owners = scanned.hits.iter_mut().filter_map(|h| h.entity.as_mut());
-            for owner in owners.chain(scanned.tails.iter_mut().map(|t| &mut t.entity)) {
-                if let Some(id) = full(owner) {
-                    *owner = id;
+            for hit in &mut scanned.hits {
+                let id = hit.entity.as_ref().and_then(|e| full(e, hit.entry));
+                hit.entity = id.or_else(|| hit.entity.take());
+            }
+            for tail in &mut scanned.tails {
+                if let Some(id) = full(&tail.entity, tail.entry) {
+                    tail.entity = id;
                 }
             }
         }
@@ -607,7 +637,7 @@ impl<'s> Reader<'s> {
             .iter_mut()
             .filter(|p| p.object.printed || (p.object.uid.is_empty() && p.object.revision == 0))
         {
-            if let Some(id) = full(&p.object.id) {
+            if let Some(id) = full(&p.object.id, p.object.origin.entry) {
                 let namespace = id.namespace().unwrap_or_default().to_owned();
                 p.view.set_namespace(&namespace);
                 p.object.namespace = namespace;
@@ -676,8 +706,14 @@ impl<'s> Reader<'s> {
             .filter_map(|c| c.time.parse().ok())
             .max();
         cluster.as_of = cluster.as_of.max(clock);
-        cluster.now_known =
-            clock.is_some() || !cluster.events.is_empty() || !cluster.nodes.is_empty();
+        // What a table prints has ages and no times: it says nothing of when it was printed.
+        let timed = |n: &defib_model::views::Node| {
+            let mut times = n.status.conditions.iter();
+            times.any(|c| c.last_heartbeat_time.or(c.last_transition_time).is_some())
+        };
+        cluster.now_known = clock.is_some()
+            || cluster.events.iter().any(|e| e.last.is_some())
+            || cluster.nodes.iter().any(timed);
         cluster.gaps = bundle.gaps.clone();
         cluster.gaps.append(&mut self.gaps);
         cluster.gaps.sort();

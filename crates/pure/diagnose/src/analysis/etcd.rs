@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::fact::{EtcdMember, Fact, Value};
 use defib_model::id::EntityId;
 
-use super::host;
+use super::host::{self, Told};
 use crate::context::Context;
 use crate::rule::Finding;
 
@@ -144,6 +144,49 @@ pub fn speakers(cx: &Context<'_>) -> BTreeSet<String> {
         .map(|h| h.host.clone())
         .collect()
 }
+
+/// Words of packets that nobody answers: nobody refuses them either, so the machine may be off, or its
+/// port be filtered.
+const SILENT: &[&str] = &["i/o timeout", "connection timed out"];
+
+/// Peers of which one member alone says that dialling them got no answer of any kind: their addresses,
+/// and the lines. Where that member has a leader or lost it, more is known.
+pub fn unanswered<'c>(cx: &'c Context<'_>) -> BTreeMap<String, Vec<Told<'c>>> {
+    let mut out: BTreeMap<String, Vec<Told<'c>>> = BTreeMap::new();
+    let known = cx.heard().any(|h| TELLS.contains(&h.signal));
+    if known || speakers(cx).len() > 1 || !endpoints(cx).is_empty() {
+        return out;
+    }
+    for l in host::lines(
+        cx,
+        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
+        "dialling this peer gets no answer, not even a refusal",
+    ) {
+        let dialled = l.group(1).split_once("dial tcp ").map_or("", |(_, r)| r);
+        if let Some((address, why)) = dialled.split_once(": ")
+            && SILENT.iter().any(|w| why.contains(w))
+        {
+            let host = address.rsplit_once(':').map_or(address, |(h, _)| h);
+            out.entry(host.to_owned()).or_default().push(l);
+        }
+    }
+    out
+}
+
+/// What a member says of its leader, or a peer of its return; and a firewall that is at fault.
+const TELLS: &[&str] = &[
+    "firewall.drops-peer",
+    "firewall.drops-peer-rule",
+    "etcd.elected",
+    "etcd.became-leader",
+    "etcd.published",
+    "etcd.election",
+    "etcd.no-leader",
+    "etcd.quorum-inactive",
+    "etcd.lost-leader",
+    "etcd.peer-active",
+    "k3s.up",
+];
 
 #[cfg(test)]
 mod tests {

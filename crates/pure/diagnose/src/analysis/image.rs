@@ -116,6 +116,13 @@ pub fn works(cx: &Context<'_>, registry: &str) -> bool {
     })
 }
 
+/// The reference that a message of the kubelet names.
+fn reference(message: &str) -> Option<&str> {
+    ["image \"", "image tag \"", "image name \""]
+        .iter()
+        .find_map(|mark| super::between(message, mark, "\""))
+}
+
 /// The registry, as an error names it where the image was left out.
 fn host_said(message: &str) -> Option<&str> {
     let word = |rest: &'_ str| -> usize {
@@ -295,7 +302,7 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
                 Some((_, c)) => c.image.clone(),
                 None => messages
                     .iter()
-                    .find_map(|m| super::between(&m.text, "image \"", "\""))
+                    .find_map(|m| reference(&m.text))
                     .unwrap_or_default()
                     .to_owned(),
             };
@@ -347,7 +354,7 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
         .into_iter()
         .chain(loose(cx, "said.never-pull", "what came of the pull"))
     {
-        let image = parse(super::between(&m.text, "image \"", "\"").unwrap_or_default());
+        let image = parse(reference(&m.text).unwrap_or_default());
         if let Some((mut why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
             let asked = mirror(&m.text).unwrap_or_default().to_owned();
             if !asked.is_empty() && word(&m.text) == Some(Word::Unreachable) {

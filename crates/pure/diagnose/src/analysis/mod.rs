@@ -6,6 +6,7 @@
 pub mod addr;
 pub mod aggregation;
 pub mod attach;
+pub mod authorities;
 pub mod binding;
 pub mod calls;
 pub mod cgroups;

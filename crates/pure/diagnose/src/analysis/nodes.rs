@@ -6,6 +6,7 @@
 use defib_model::views::Node;
 use jiff::Timestamp;
 
+use super::host;
 use crate::context::Context;
 
 /// Is at least one node ready?
@@ -24,4 +25,15 @@ pub fn silent<'a>(cx: &Context<'a>) -> Vec<(&'a Node, usize, Option<Timestamp>)>
         }
     }
     out
+}
+
+/// Does this node's own log say that its clock is behind? Then k3s runs there, although its times make the
+/// log look old, and nothing can tell that it ended.
+pub fn is_behind(cx: &Context<'_>, node: &Node) -> bool {
+    let mut lines = host::lines(cx, &["tls.expired", "tls.not-yet"], "").into_iter();
+    lines.any(|l| {
+        let early = l.signal == "tls.not-yet" || l.text.contains(" is before ");
+        let alone = || silent(cx).len() == 1;
+        early && (l.host.name() == node.metadata.name || (l.host.name() == "-" && alone()))
+    })
 }

@@ -7,6 +7,7 @@
 //! themselves while a probe fails beside it: their probe is a symptom.
 
 use defib_model::Evidence;
+use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 use defib_model::views::pod::{Container, ContainerStatus, Pod, Probe};
@@ -90,23 +91,28 @@ pub fn killed(cx: &Context<'_>) -> Vec<Killed> {
     out
 }
 
-/// Of pods whose probes are not in the evidence the events tell what was asked, and the program's own log
-/// where it listens.
+/// Of pods whose probes are not in the evidence the events tell what was asked, the template of their
+/// workload how long it is asked, and the program's own log where it listens and when.
 fn by_words(cx: &Context<'_>, out: &mut Vec<Killed>) {
     let mut seen = std::collections::BTreeSet::new();
     for kill in cx.cluster.events.iter().filter(|e| e.reason == "Killing") {
         let Some((who, _)) = kill.message.split_once(" failed liveness probe") else {
             continue;
         };
+        let name = who.rsplit(' ').next().unwrap_or_default();
         let known = |p: &Pod| p.spec.containers.iter().any(|c| c.liveness_probe.is_some());
         let id = &kill.about;
         if cx.cluster.pod(id).is_some_and(known) || !seen.insert(id.clone()) {
             continue;
         }
+        // Once is no loop; that the container is held back from its next start says that it was not once.
+        let again = kill.count >= 2
+            || crate::context::last_event(cx.cluster, id, &["BackOff"])
+                .is_some_and(|e| e.message.contains("restarting failed"));
         let fail = cx
             .cluster
             .events_of(id)
-            .filter(|e| e.reason == "Unhealthy" && e.count >= 3)
+            .filter(|e| e.reason == "Unhealthy" && (again || e.count >= 3))
             .find(|e| {
                 e.message.contains("iveness probe failed")
                     && e.message.contains("connection refused")
@@ -119,48 +125,84 @@ fn by_words(cx: &Context<'_>, out: &mut Vec<Killed>) {
         let (Some(fail), Some(asked)) = (fail, asked) else {
             continue;
         };
-        // Its own log, or one that nobody is known to own.
-        let mut listens = Vec::new();
         let mut evidence = vec![
             cx.event(fail, "what the probe got"),
             cx.event(kill, "the kubelet kills the container for it"),
         ];
-        let own = |e: &Option<EntityId>| e.as_ref().is_none_or(|e| e == id);
-        for hit in cx
-            .heard()
-            .filter(|h| h.signal.starts_with("app.listening") && own(&h.entity))
-        {
-            for (i, line) in hit.lines.iter().enumerate() {
-                if let Some(port) = line.groups.iter().find_map(|g| g.parse::<i64>().ok()) {
-                    listens.push(port);
-                    evidence.push(cx.log(hit, i, "where the program listens"));
-                }
-            }
+        let template = template(cx, id, name);
+        let mut patience = 0;
+        if let Some((obj, at, probe)) = &template {
+            patience = probe.patience_seconds();
+            let meaning = format!("the probe: it gives up after {patience} s");
+            evidence.push(cx.field(*obj, at, meaning));
         }
-        let (fault, points, because) = match listens.first() {
-            None => continue,
-            Some(_) if listens.contains(&asked) => (
+        let took = start_took(cx, id).filter(|(s, _)| patience > 0 && *s > patience as f64);
+        let heard = ports(cx, id, name);
+        let listens: Vec<i64> = heard.iter().map(|(p, _)| *p).collect();
+        let (fault, points, because) = match (took, listens.first()) {
+            (Some((seconds, line)), _) => {
+                evidence.insert(2, line);
+                let because = format!(
+                    "its start takes {seconds} s, and the probe gives up after {patience} s"
+                );
+                (Fault::Early, 86, because)
+            }
+            (None, None) => continue,
+            (None, Some(_)) if listens.contains(&asked) => (
                 Fault::Early,
                 78,
                 format!("the program does listen on port {asked}, only later"),
             ),
-            Some(other) => (
+            (None, Some(other)) => (
                 Fault::Endpoint,
                 84,
                 format!("the probe asks port {asked}, and the program listens on {other}"),
             ),
         };
+        evidence.extend(heard.into_iter().map(|(_, line)| line));
         out.push(Killed {
             pod: id.clone(),
-            container: who.rsplit(' ').next().unwrap_or_default().to_owned(),
+            container: name.to_owned(),
             fault,
             points,
             because,
             weak: false,
-            patience: 0,
+            patience,
             evidence,
         });
     }
+}
+
+/// The liveness probe in the template of the workload that this pod is of, by the names that its
+/// controller gives: `NAME-HASH-SUFFIX`, `NAME-SUFFIX`, `NAME-0`.
+fn template<'c>(
+    cx: &'c Context<'_>,
+    pod: &EntityId,
+    container: &str,
+) -> Option<(ObjId, String, &'c Probe)> {
+    cx.cluster.workloads.iter().find_map(|w| {
+        let near = pod
+            .namespace()
+            .is_none_or(|ns| w.metadata.namespace.is_empty() || w.metadata.namespace == ns);
+        let rest = pod.name().strip_prefix(w.metadata.name.as_str())?;
+        let parts = rest.strip_prefix('-')?.split('-').count();
+        let fits = match w.kind.as_str() {
+            "Deployment" => parts == 2,
+            _ => parts == 1,
+        };
+        let spec = &w.spec.template.spec;
+        let i = spec.containers.iter().position(|c| c.name == container)?;
+        // Behind a startup probe it is only asked once the program is up.
+        let of = spec
+            .containers
+            .get(i)
+            .filter(|c| c.startup_probe.is_none())?;
+        let probe = of.liveness_probe.as_ref()?;
+        (near && fits).then(|| {
+            let at = format!("/spec/template/spec/containers/{i}/livenessProbe");
+            (w.obj, at, probe)
+        })
+    })
 }
 
 fn one(
@@ -332,6 +374,48 @@ fn judge(
     None
 }
 
+/// Where the program says that it listens: in the container's own log, or in one that nobody is known to
+/// own while only this pod is killed.
+fn ports(cx: &Context<'_>, pod: &EntityId, container: &str) -> Vec<(i64, Evidence)> {
+    let alone = !cx.cluster.events.iter().any(|e| {
+        e.reason == "Killing" && e.message.contains(" probe, will be restarted") && e.about != *pod
+    });
+    let mut out = Vec::new();
+    for hit in cx.heard().filter(|h| {
+        h.signal.starts_with("app.listening")
+            && match &h.entity {
+                Some(e) => e == pod && (h.container.is_empty() || h.container == container),
+                None => alone && !h.event,
+            }
+    }) {
+        for (i, line) in hit.lines.iter().enumerate() {
+            if let Some(p) = line.groups.iter().find_map(|g| g.parse().ok()) {
+                out.push((p, cx.log(hit, i, "where the program listens")));
+            }
+        }
+    }
+    out
+}
+
+/// The longest start that the program tells of, in seconds: in its own log, or in one without an owner.
+fn start_took(cx: &Context<'_>, pod: &EntityId) -> Option<(f64, Evidence)> {
+    let mut out: Option<(f64, Evidence)> = None;
+    for hit in cx
+        .hits("app.start-took")
+        .filter(|h| h.entity.as_ref().is_none_or(|e| e == pod))
+    {
+        for (i, line) in hit.lines.iter().enumerate() {
+            let seconds = line.groups.first().and_then(|g| g.parse::<f64>().ok());
+            if let Some(seconds) = seconds
+                && out.as_ref().is_none_or(|(most, _)| *most < seconds)
+            {
+                out = Some((seconds, cx.log(hit, i, "so long does its start take")));
+            }
+        }
+    }
+    out
+}
+
 /// Nobody listens on the port: not yet, or not there?
 fn refused(
     cx: &Context<'_>,
@@ -348,18 +432,27 @@ fn refused(
         .and_then(|p| p.container_port);
     let port = written.parse::<i64>().ok().or(named)?;
     let id = cx.cluster.id(pod.obj);
+    let patience = probe.patience_seconds();
     let mut listens: Vec<i64> = Vec::new();
     let mut lines = Vec::new();
-    for hit in cx
-        .hits_of(&id, "app.listening")
-        .filter(|h| h.container.is_empty() || h.container == container.name)
+    for (p, line) in ports(cx, &id, &container.name) {
+        listens.push(p);
+        lines.push(line);
+    }
+    // Behind a startup probe the other is only asked once the program is up.
+    let first = container.startup_probe.as_ref();
+    if let Some((seconds, line)) = start_took(cx, &id)
+        && seconds > patience as f64
+        && first.is_none_or(|s| std::ptr::eq(s, probe))
     {
-        for (i, line) in hit.lines.iter().enumerate() {
-            if let Some(p) = line.groups.iter().find_map(|g| g.parse().ok()) {
-                listens.push(p);
-                lines.push(cx.log(hit, i, "where the program listens"));
-            }
-        }
+        lines.insert(0, line);
+        return Some((
+            Fault::Early,
+            88,
+            format!("its start takes {seconds} s, and the probe gives up after {patience} s"),
+            false,
+            lines,
+        ));
     }
     if listens.contains(&port) {
         return Some((
@@ -403,7 +496,6 @@ fn refused(
         );
         return Some((Fault::Endpoint, 82, because, false, Vec::new()));
     }
-    let patience = probe.patience_seconds();
     let same_port = declared.contains(&port) || readiness == Some(written);
     if same_port && patience <= SHORT {
         let because = format!(

@@ -47,6 +47,10 @@ pub fn closed(cx: &Context<'_>) -> Option<Closed> {
     if all.is_empty() {
         return None;
     }
+    // A line that names nothing, such as the row of a table, repeats what named ones say.
+    if all.iter().any(|(id, _)| id.name() != "unnamed") {
+        all.retain(|(id, _)| id.name() != "unnamed");
+    }
     let failing: BTreeSet<&EntityId> = all
         .iter()
         .map(|(id, _)| id)

@@ -389,8 +389,12 @@ fn events_alone(cx: &mut Context<'_>) {
             "BackOff" if event.message.contains("pulling image") => K::ImagePullFailing,
             "Failed" if event.message.contains("pull image") => K::ImagePullFailing,
             "Failed" if event.message.contains("ImagePull") => K::ImagePullFailing,
-            "Failed" | "InspectFailed" if event.message.starts_with("Error: ") => {
-                K::ContainerConfigError
+            "InspectFailed" => K::ImagePullFailing,
+            // Behind `Error: ` stands what was found, or the reason that the state of the container has.
+            // Source: kubernetes `pkg/kubelet/kuberuntime/kuberuntime_container.go` (startContainer).
+            "Failed" if event.message.starts_with("Error: ") => {
+                waiting_kind(event.message.trim_start_matches("Error: ").trim())
+                    .unwrap_or(K::ContainerConfigError)
             }
             "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => K::VolumeMountFailing,
             "FailedCreatePodSandBox" => K::SandboxFailing,

@@ -326,7 +326,7 @@ pub static SIGNALS: &[Signal] = &[
     },
     Signal {
         id: "app.listening.on",
-        anchor: "istening ",
+        anchor: "istening",
         pattern: r##"(?i:listening)\b(?i:.*?\b(?:on|at|port|addr|address)\b).*?(?:port |port=|:)(\d{2,5})\b"##,
         unit: "any program",
         mark: Mark::Progress,
@@ -350,5 +350,14 @@ pub static SIGNALS: &[Signal] = &[
         mark: Mark::Progress,
         versions: "",
         source: "uvicorn server.py, werkzeug serving.py",
+    },
+    Signal {
+        id: "app.start-took",
+        anchor: "tarted ",
+        pattern: r##"\b[Ss]tarted\b.*? in (\d+(?:\.\d+)?) ?s(?:econds|ec)?\b"##,
+        unit: "any program",
+        mark: Mark::Progress,
+        versions: "",
+        source: "spring-boot StartupInfoLogger.java; quarkus Timing.java; keycloak",
     },
 ];

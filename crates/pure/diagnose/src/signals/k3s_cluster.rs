@@ -284,6 +284,14 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Cause,
         "k3s: pkg/cluster/managed.go",
     ),
+    // Every wording asks for the same, whatever it calls the datastore and the reset that was done.
+    signal(
+        "k3s.reset-flag-stays",
+        "remove the cluster-reset flag and start",
+        "",
+        Mark::Cause,
+        "k3s: pkg/cluster/managed.go",
+    ),
     signal(
         "k3s.reset-done",
         "cluster membership has been reset, restart without",

@@ -14,6 +14,7 @@ mod files;
 mod host;
 mod objects;
 mod paths;
+mod probes;
 mod reach;
 mod settings;
 mod units;
@@ -424,6 +425,9 @@ const SHOWN: &[(&str, &str)] = &[
     ("restartCount", "Restart Count"),
     ("claimName", "ClaimName"),
     ("secretName", "SecretName"),
+    ("livenessProbe", "Liveness"),
+    ("readinessProbe", "Readiness"),
+    ("startupProbe", "Startup"),
 ];
 
 /// The row of a condition by its number, in the table below `Conditions:`.

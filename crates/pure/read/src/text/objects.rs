@@ -403,6 +403,20 @@ fn pod(row: &Row) -> Value {
             map.insert("containerStatuses".into(), Value::Array(statuses));
         }
     }
+    // Words of the kubelet are said of pods that have a node. `Running` counts containers; only a gate of
+    // readiness could keep such a pod from being ready.
+    let known = match word {
+        "Running" if total > 0 && ready == total => Some("Ready"),
+        "ContainerCreating" | "PodInitializing" => Some("PodScheduled"),
+        _ if phase == "Pending" && (waiting || init) => Some("PodScheduled"),
+        _ => None,
+    };
+    if let (Some(kind), Some(map)) = (known, out.get_mut("status").and_then(Value::as_object_mut)) {
+        map.insert(
+            "conditions".into(),
+            json!([{"type": kind, "status": "True"}]),
+        );
+    }
     if let Some(ip) = filled(row.get("IP"))
         && let Some(map) = out.get_mut("status").and_then(Value::as_object_mut)
     {
@@ -583,19 +597,20 @@ fn api_service(row: &Row) -> Value {
     json!({"spec": spec, "status": {"conditions": [{"type": "Available", "status": status, "reason": reason}]}})
 }
 
-/// A custom resource with READY and a message.
+/// A custom resource: columns that are named like its conditions and show their status, and a message.
+/// Source: the printer columns of cert-manager, Flux, external-secrets, sealed-secrets and Crossplane.
 fn other(row: &Row) -> Option<Value> {
-    let ready = row.get("READY");
-    if !matches!(ready, "True" | "False" | "Unknown") {
-        return None;
-    }
     let message = [row.get("MESSAGE"), row.get("STATUS"), row.get("REASON")]
         .into_iter()
         .find(|m| !m.is_empty())
         .unwrap_or_default();
-    Some(
-        json!({"status": {"conditions": [{"type": "Ready", "status": ready, "message": message}]}}),
-    )
+    let conditions: Vec<Value> = ["Ready", "Synced", "Available", "Healthy"]
+        .into_iter()
+        .map(|kind| (kind, row.get(&kind.to_ascii_uppercase())))
+        .filter(|(_, status)| matches!(*status, "True" | "False" | "Unknown"))
+        .map(|(kind, status)| json!({"type": kind, "status": status, "message": message}))
+        .collect();
+    (!conditions.is_empty()).then(|| json!({"status": {"conditions": conditions}}))
 }
 
 #[cfg(test)]
@@ -664,6 +679,23 @@ mod tests {
             panic!()
         };
         assert_eq!(a.spec.node_name, "n3");
+    }
+
+    #[test]
+    fn custom_resources_show_their_conditions() {
+        let got = objects(
+            "$ kubectl get sealedsecrets -A\nNAMESPACE   NAME   STATUS                                        SYNCED   AGE\nshop        till   no key could decrypt secret (password)        False    3h\nshop        desk                                                 True     3h\n",
+        );
+        let conditions = |i: usize| match &got[i].view {
+            View::Other(o) => o.status.conditions.clone(),
+            _ => panic!(),
+        };
+        let bad = &conditions(0)[0];
+        assert_eq!(
+            (bad.kind.as_str(), bad.status.as_str(), bad.message.as_str()),
+            ("Synced", "False", "no key could decrypt secret (password)")
+        );
+        assert_eq!(conditions(1)[0].status, "True");
     }
 
     #[test]

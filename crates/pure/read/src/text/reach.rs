@@ -127,6 +127,31 @@ fn sized(walk: &Walk<'_>, text: &str) -> Option<Value> {
     lost.then_some(Value::Sized(target, asked, false))
 }
 
+/// The endpoint whose certificate stands here: the one that `openssl s_client` was told to call, or the one
+/// in the heading that a loop wrote above it.
+pub(super) fn shown_by(walk: &Walk<'_>, at: usize) -> Option<String> {
+    if let Some(command) = walk.ran("openssl") {
+        return Some(command.option("-connect", "-connect")?.to_owned());
+    }
+    let above = walk.text(at.checked_sub(1)?);
+    let words = above.split_ascii_whitespace().take(8);
+    words
+        .map(|w| {
+            w.trim_matches(['=', '[', ']', '(', ')', '#'])
+                .trim_end_matches(':')
+        })
+        .find(|w| {
+            w.rsplit_once(':').is_some_and(|(host, port)| {
+                port.parse::<u16>().is_ok()
+                    && !host.is_empty()
+                    && host
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+            })
+        })
+        .map(str::to_owned)
+}
+
 /// The first word of the command that is neither an option nor an option's number.
 fn operand(walk: &Walk<'_>, program: &str) -> Option<String> {
     let command = walk.ran(program)?;

@@ -5,7 +5,8 @@
 //! ## What it sees
 //! An agent or kubelet that calls its server and finds the certificate `signed by unknown authority`,
 //! with a candidate of the same name whose signature does not fit; CA files of one name with different
-//! fingerprints on different hosts.
+//! fingerprints on different hosts; a host's own CA of k3s beside what the server shows, where it was made
+//! at another time and nobody rotates CAs.
 //!
 //! ## Why it matters
 //! A cluster that was made anew under the same name and address has new CAs. A node that kept the old
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use defib_model::Evidence;
 use defib_model::fact::{Certificate, Fact, Value};
 
+use crate::analysis::authorities;
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
@@ -49,6 +51,8 @@ const CALLS: &[&str] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let strangers = strangers(cx);
+    let mut said: BTreeMap<EntityId, Vec<Evidence>> = BTreeMap::new();
     for (host, lines) in host::by_host(host::lines(
         cx,
         &["tls.unknown-authority", "k3s.ca-validation"],
@@ -59,6 +63,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .filter(|l| CALLS.iter().any(|w| l.evidence.text.contains(w)))
             .collect();
         if lines.is_empty() {
+            continue;
+        }
+        let known = |id: &&EntityId| host::same_host(id.name(), host.name());
+        if let Some(id) = strangers.keys().find(known) {
+            said.entry(id.clone()).or_default().extend(quotes(&lines));
             continue;
         }
         // An authority of the same name, whose key does not fit: the name is the same, the cluster is not.
@@ -82,7 +91,50 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             f.undecided("Has the cluster been made anew, or are components mixed?", "openssl x509 -noout -fingerprint -sha256 -in /var/lib/rancher/k3s/agent/server-ca.crt; curl -ks https://SERVER:6443/cacerts | openssl x509 -noout -fingerprint -sha256", &["foreign-cluster-ca", "mixed-ca", "token-mismatch"])
         });
     }
+    for (host, evidence) in strangers {
+        let words = said.remove(&host).unwrap_or_default();
+        let nobody = entity("");
+        out.push(
+            about(&host)
+                .term(82, "its CA is not the one that signed what the server shows, and nobody rotates CAs")
+                .cite_all(evidence)
+                .cite_all(words)
+                .explains_observed(cx, TROUBLES, &host)
+                .explains_observed(cx, TROUBLES, &nobody),
+        );
+    }
     files(cx, out);
+}
+
+/// Hosts whose CA file is of another generation than what the servers show: what they kept is of a cluster
+/// that was there before. Servers that differ among themselves are another matter, and so is a rotation.
+fn strangers(cx: &Context<'_>) -> BTreeMap<EntityId, Vec<Evidence>> {
+    let mut out: BTreeMap<EntityId, Vec<Evidence>> = BTreeMap::new();
+    if authorities::rotates(cx) {
+        return out;
+    }
+    let leaves = authorities::leaves(cx);
+    let shown: Vec<_> = leaves.iter().filter(|l| l.is_remote()).collect();
+    let all = authorities::authorities(cx);
+    for ca in &all {
+        let same = |o: &authorities::Signed<'_>| o.kind == ca.kind && o.made == ca.made;
+        let here = |o: &&authorities::Signed<'_>| o.fact.host == ca.fact.host;
+        let Some(other) = shown
+            .iter()
+            .find(|l| l.kind == ca.kind && l.made != ca.made)
+        else {
+            continue;
+        };
+        // Somebody still shows it, or the host has the server's CA as well.
+        let agrees = |o: &authorities::Signed<'_>| o.kind == other.kind && o.made == other.made;
+        if leaves.iter().any(|l| l.is_remote() && same(l)) || all.iter().filter(here).any(agrees) {
+            continue;
+        }
+        let evidence = out.entry(entity(&ca.fact.host)).or_default();
+        evidence.push(cx.fact(ca.fact, "the CA that this host has"));
+        evidence.push(cx.fact(other.fact, "what the server shows is of another CA"));
+    }
+    out
 }
 
 /// CA files of one name whose fingerprints differ between hosts: the odd one out is the stranger.

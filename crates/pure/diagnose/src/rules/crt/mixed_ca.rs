@@ -3,7 +3,8 @@
 //! class: mixed-ca
 //!
 //! ## What it sees
-//! Certificates of one host whose issuer is not the CA file beside them; peers of etcd that reject each
+//! Certificates of one host whose issuer is not the CA file beside them; servers that show certificates of
+//! different CAs; peers of etcd that reject each
 //! other with `signed by unknown authority` while both name CAs of the same cluster.
 //!
 //! ## Why it matters
@@ -16,10 +17,9 @@
 //! ## What not to do
 //! Do not rotate once more on top of it.
 
-use defib_model::fact::Value;
-
+use crate::analysis::authorities;
 use crate::analysis::etcd::{entity as cluster, explain_all};
-use crate::analysis::host::{self, TROUBLES, entity, facts_anywhere, quotes};
+use crate::analysis::host::{self, TROUBLES, entity, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -33,6 +33,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     issuers(cx, out);
+    endpoints(cx, out);
     // Peers that reject each other: the verifying side knows why.
     let peers: Vec<_> = host::lines(
         cx,
@@ -110,47 +111,75 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// A leaf whose issuer is no CA of the same host.
 fn issuers(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all: Vec<_> = facts_anywhere(cx, |v| match v {
-        Value::Certificate(c) => Some(c.as_ref()),
-        _ => None,
-    })
-    .collect();
-    for (fact, leaf) in &all {
-        // k3s names its CAs with their time: k3s-server-ca@1600000000.
-        let Some((kind, made)) = generation(&leaf.issuer) else {
+    let authorities = authorities::authorities(cx);
+    for leaf in authorities::leaves(cx) {
+        // What another machine shows is not beside the files of this one: that is another question, unless
+        // it is known that the CAs are being changed.
+        if leaf.is_remote() && !authorities::rotates(cx) {
+            continue;
+        }
+        let near = || {
+            authorities
+                .iter()
+                .filter(|ca| ca.fact.host == leaf.fact.host && ca.kind == leaf.kind)
+        };
+        let Some(ca) = near().find(|ca| ca.made != leaf.made) else {
             continue;
         };
-        let other = all.iter().find(|(f, ca)| {
-            f.host == fact.host
-                && generation(&ca.subject).is_some_and(|(k, m)| k == kind && m != made)
-        });
-        let same = all
-            .iter()
-            .any(|(f, ca)| f.host == fact.host && generation(&ca.subject) == Some((kind, made)));
-        let Some((ca, _)) = other.filter(|_| !same && leaf.subject != leaf.issuer) else {
+        if near().any(|ca| ca.made == leaf.made) {
             continue;
-        };
+        }
+        let host = entity(&leaf.fact.host);
         out.push(
-            advise(RULE.on(entity(&fact.host)))
+            advise(RULE.on(host.clone()))
                 .title(format!(
-                    "certificates are of another {kind} than the one beside them"
+                    "certificates are of another {} than the one beside them",
+                    leaf.kind
                 ))
                 .term(85, "issuer and CA differ")
-                .cite(cx.fact(fact, "issued by this CA"))
-                .cite(cx.fact(ca, "and this is the CA that is there"))
-                .explains_observed(cx, TROUBLES, &entity(&fact.host)),
+                .cite(cx.fact(leaf.fact, "issued by this CA"))
+                .cite(cx.fact(ca.fact, "and this is the CA that is there"))
+                .explains_observed(cx, TROUBLES, &host),
         );
     }
 }
 
-/// Kind and time of a CA of k3s in a subject or issuer.
-fn generation(name: &str) -> Option<(&str, &str)> {
-    let cn = name.split("CN").last()?.trim_start_matches([' ', '=']);
-    let (kind, made) = cn.split_once("-ca@")?;
-    let end = made
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(made.len());
-    Some((kind, made.get(..end)?))
+/// Endpoints of one cluster that show certificates of different CAs of one kind.
+fn endpoints(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let shown: Vec<_> = authorities::leaves(cx)
+        .into_iter()
+        .filter(|l| !l.certificate.peer.is_empty())
+        .collect();
+    let Some((one, other)) = shown.iter().find_map(|a| {
+        let differs = |b: &&authorities::Signed<'_>| {
+            b.kind == a.kind && b.made != a.made && b.certificate.peer != a.certificate.peer
+        };
+        Some((a, shown.iter().find(differs)?))
+    }) else {
+        return;
+    };
+    let mut f = advise(RULE.on(EntityId::other("api-server", "cluster")))
+        .title(format!(
+            "servers show certificates of different CAs: {} of {}-ca@{}, {} of {}-ca@{}",
+            one.certificate.peer,
+            one.kind,
+            one.made,
+            other.certificate.peer,
+            other.kind,
+            other.made
+        ))
+        .term(88, "their issuers differ")
+        .cite(cx.fact(one.fact, format!("shown by {}", one.certificate.peer)))
+        .cite(cx.fact(other.fact, format!("shown by {}", other.certificate.peer)))
+        .cite_all(quotes(&host::lines(
+            cx,
+            &["tls.unknown-authority"],
+            "whoever meets the wrong one rejects it",
+        )));
+    for c in cx.all(K::TlsRejected) {
+        f = f.explains(K::TlsRejected, &c.entity);
+    }
+    out.push(f);
 }
 
 fn advise(f: Finding) -> Finding {

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! Timeouts to port 2380 of a peer that is known to live: its own log is in the evidence, its client
 //! port answers, its node is ready, another port of it answers; or a firewall rule that drops 2380.
+//! Where one member alone gets no answer, it is a question.
 //!
 //! ## Why it matters
 //! Members that can't talk can't elect a leader or catch up, although every machine is well. Timeouts
@@ -94,7 +95,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         (false, false) => 90,
         (false, true) => 80,
         (true, false) if !answers.is_empty() || both || ready => 75,
-        _ => return,
+        _ => {
+            perhaps(cx, out);
+            return;
+        }
     };
     let f = RULE
         .on(entity())
@@ -115,6 +119,36 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Open 2379-2380/tcp between the servers, both ways.")
         .dont("Don't reset or re-create members: their data is well.");
     out.push(explain_all(f, cx));
+}
+
+/// One member alone gets no answer: from there a filtered port and a machine that is off look the same.
+fn perhaps(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let peers = etcd::unanswered(cx);
+    let (Some(address), Some(lines)) = (peers.keys().next(), peers.values().next()) else {
+        return;
+    };
+    out.push(
+        RULE.on(entity())
+            .title(format!("the peer port 2380 of {address} may be filtered"))
+            .term(
+                40,
+                "packets to it vanish; whether the machine lives is not in the evidence",
+            )
+            .cite_all(quotes(lines))
+            .undecided(
+                format!(
+                    "Does {address} answer from the other members, and does etcd listen there?"
+                ),
+                command!(
+                    "ping -c3 {}; nc -zvw3 {} 22; nc -zvw3 {} 2380; ssh {} ss -ltn",
+                    address,
+                    address,
+                    address,
+                    address
+                ),
+                &["host-down", "etcd-peer-port-blocked", "etcd-member-down"],
+            ),
+    );
 }
 
 /// Somebody tried: the peer port of a host does not answer, another port of it does.

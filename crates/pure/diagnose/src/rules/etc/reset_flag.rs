@@ -3,8 +3,9 @@
 //! class: etcd-reset-flag-left
 //!
 //! ## What it sees
-//! `Managed etcd cluster membership was previously reset`, or a reset that is done again and again
-//! because the flag stands in the unit or the config file.
+//! k3s that refuses to start and asks to remove the cluster-reset flag (`… membership was previously
+//! reset`, of older versions `cluster-reset was successfully performed`), or a reset that is done again
+//! and again because the flag stands in the unit or the config file.
 //!
 //! ## Why it matters
 //! A reset is a one-time command. With the flag in place k3s resets and ends, or refuses, at every
@@ -31,7 +32,7 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found = host::by_host(host::lines(
         cx,
-        &["k3s.reset-before"],
+        &["k3s.reset-before", "k3s.reset-flag-stays"],
         "k3s was asked to reset a second time",
     ));
     let kept = asked(cx, "cluster-reset").any(|(_, value)| value == "true");

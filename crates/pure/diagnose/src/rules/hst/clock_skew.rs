@@ -27,6 +27,7 @@ use defib_model::fact::Value;
 use jiff::Timestamp;
 
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
+use crate::analysis::nodes;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -34,7 +35,12 @@ pub static RULE: Rule = Rule {
     code: "HST034",
     class: "clock-skew",
     needs: &[],
-    leads_to: &[K::TlsRejected, K::DatastoreFailing, K::ServiceFailing],
+    leads_to: &[
+        K::TlsRejected,
+        K::DatastoreFailing,
+        K::ServiceFailing,
+        K::NodeNotReady,
+    ],
     check,
 };
 
@@ -194,6 +200,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     for (host, (points, evidence)) in found {
+        let behind = nodes::silent(cx).into_iter().map(|(node, _, _)| node);
+        let mut silent = behind
+            .filter(|n| host::same_host(host.name(), &n.metadata.name) && nodes::is_behind(cx, n))
+            .map(|n| cx.cluster.id(n.obj));
+        let node = silent.next().unwrap_or_default();
         out.push(
             RULE.on(host.clone())
                 .title(format!("the clock of {} is or was wrong", called(&host)))
@@ -201,6 +212,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(points, "times that can't be true together")
                 .cite_all(evidence)
                 .explains_observed(cx, TROUBLES, &host)
+                .explains_observed(cx, &[K::NodeNotReady], &node)
                 .safe("What time is it there, and who sets it?", "date -u; timedatectl; chronyc tracking")
                 .check_first("Set it right, then start k3s again.", "timedatectl set-ntp true; systemctl restart k3s")
                 .dont("Don't renew certificates before the clock is right: they get wrong dates."),

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A node whose Ready condition is Unknown (`Kubelet stopped posting node status.`) while at least
-//! one other node is Ready.
+//! one other node is Ready; not where the node's own log shows a clock that is behind. A member of etcd that
+//! leaves one other without any answer is a question.
 //!
 //! ## Why it matters
 //! The machine, its network, or k3s on it is gone. After five minutes its pods are marked for
@@ -21,8 +22,7 @@
 
 use defib_model::fact::{Answer, Fact, Reach, Value};
 
-use crate::analysis::host;
-use crate::analysis::nodes;
+use crate::analysis::{etcd, host, nodes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -73,9 +73,42 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// A member of etcd of which nothing is known but that it does not answer another one.
+fn peers(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let told = host::facts(cx, |v| matches!(v, Value::Reach(_)).then_some(())).next();
+    if told.is_some() || !cx.cluster.nodes.is_empty() {
+        return;
+    }
+    for (address, lines) in etcd::unanswered(cx) {
+        out.push(
+            RULE.on(host::entity(&address))
+                .title(format!(
+                    "host {address} may be off: it answers another member of etcd nothing"
+                ))
+                .term(
+                    40,
+                    "no answer and no refusal; its port may as well be filtered",
+                )
+                .cite_all(host::quotes(&lines))
+                .undecided(
+                    format!(
+                        "Does {address} answer at all, from where you are and from its neighbours?"
+                    ),
+                    command!(
+                        "ping -c3 {}; ssh {} systemctl status k3s --no-pager",
+                        address,
+                        address
+                    ),
+                    &["host-down", "etcd-peer-port-blocked", "etcd-member-down"],
+                ),
+        );
+    }
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if nodes::silent(cx).is_empty() {
         pings(cx, out);
+        peers(cx, out);
     }
     let neighbours = nodes::someone_ready(cx);
     // With several nodes and none ready, the fault may be the observer's own.
@@ -83,6 +116,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (node, i, since) in nodes::silent(cx) {
+        if nodes::is_behind(cx, node) {
+            continue;
+        }
         let id = cx.cluster.id(node.obj);
         let name = &node.metadata.name;
         let mut finding =

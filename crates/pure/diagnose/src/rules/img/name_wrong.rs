@@ -45,7 +45,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 owner.kind(),
                 owner.name()
             ))
-            .why("The registry was asked and answered; trying again changes nothing.")
+            .why("Trying again changes nothing: nothing goes by that name.")
             .term(pull.points, pull.because.clone())
             .cite_all(pull.evidence)
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)

@@ -5,6 +5,7 @@ use defib_formats::text;
 use serde_json::{Map, Value, json};
 
 use super::super::objects::{filled, modes};
+use super::super::probes;
 use super::tree::{Node, Tree, under};
 use crate::kinds::Kind;
 
@@ -277,6 +278,11 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                     map.insert(to.into(), json!(field(from)));
                 }
             }
+            for (from, to) in [("Started", "startedAt"), ("Finished", "finishedAt")] {
+                if let Some(time) = probes::time(&field(from)) {
+                    map.insert(to.into(), json!(time));
+                }
+            }
             if let Ok(code) = field("Exit Code").parse::<i64>() {
                 map.insert("exitCode".into(), json!(code));
             }
@@ -295,6 +301,19 @@ fn containers(tree: &Tree, key: &str) -> (Vec<Value>, Vec<Value>) {
                 "resources".into(),
                 json!({"limits": section("Limits"), "requests": section("Requests")}),
             );
+            for (line, field) in [
+                ("Liveness", "livenessProbe"),
+                ("Readiness", "readinessProbe"),
+                ("Startup", "startupProbe"),
+            ] {
+                if let Some(probe) = probes::probe(get(line)) {
+                    map.insert(field.into(), probe);
+                }
+            }
+            let ports = probes::ports(&format!("{}{}", get("Port"), get("Ports")));
+            if !ports.is_empty() {
+                map.insert("ports".into(), json!(ports));
+            }
         }
         specs.push(spec);
         let mut status = json!({

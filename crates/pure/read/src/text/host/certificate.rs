@@ -5,6 +5,7 @@
 use defib_model::fact::{Certificate, Value};
 
 use super::super::Walk;
+use super::super::reach::shown_by;
 
 /// `Certificate:` of `openssl x509 -text`, or its short lines (`subject=`, `notAfter=`, `… Fingerprint=`).
 pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
@@ -22,6 +23,7 @@ pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<
             .ran("openssl")
             .and_then(|c| c.option("-in", "-in").map(str::to_owned))
             .unwrap_or_default(),
+        peer: shown_by(walk, at).unwrap_or_default(),
         ..Certificate::default()
     };
     let mut end = at;
