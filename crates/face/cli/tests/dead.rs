@@ -11,6 +11,8 @@
 
 #[path = "dead/damage.rs"]
 mod damage;
+#[path = "dead/export.rs"]
+mod export;
 #[path = "dead/verbs.rs"]
 mod verbs;
 
@@ -105,7 +107,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 8] = [
+    let tests: [Test; 9] = [
+        (
+            "what_is_exported_lives_again",
+            export::what_is_exported_lives_again,
+        ),
         (
             "a_snapshot_is_what_etcdutl_says",
             verbs::a_snapshot_is_what_etcdutl_says,

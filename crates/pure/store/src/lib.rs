@@ -4,6 +4,7 @@
 //! whether it can be trusted. Deliberately absent: files (`collect` opens them), printing (the faces).
 
 mod change;
+mod export;
 mod history;
 mod index;
 mod name;
@@ -11,6 +12,7 @@ mod stats;
 mod verify;
 
 pub use change::{Change, changes};
+pub use export::{Left, left, rank, strip};
 pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
 pub use name::{Form, Name, Type, name, type_of};

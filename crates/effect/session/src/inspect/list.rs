@@ -117,7 +117,7 @@ fn item<'i>(live: &Live<'i>) -> Item<'i> {
 }
 
 /// Is the item of the kind that somebody named, in whatever form?
-fn is_kind(item: &Item<'_>, wanted: &str) -> bool {
+pub(super) fn is_kind(item: &Item<'_>, wanted: &str) -> bool {
     let (word, group) = match wanted.split_once('.') {
         Some((word, group)) => (word, Some(group)),
         None => (wanted, None),

@@ -1,5 +1,6 @@
 //! `defib inspect`: one file per verb.
 
+mod export;
 mod get;
 mod history;
 mod ls;
@@ -32,6 +33,7 @@ enum Verb {
     History(history::Args),
     Members(members::Args),
     Stats(stats::Args),
+    Export(export::Args),
     Verify(verify::Args),
 }
 
@@ -64,6 +66,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Verb::Get(args) => get::run(args),
         Verb::History(args) => history::run(args),
         Verb::Stats(args) => stats::run(args),
+        Verb::Export(args) => export::run(args),
         Verb::Members(args) => members::run(args),
         Verb::Verify(args) => verify::run(args),
     }

@@ -1,0 +1,142 @@
+//! `export`: objects in the order in which another cluster can take them.
+//!
+//! Deliberately absent: files and their names (the faces), and any word to a living cluster.
+
+use std::collections::BTreeMap;
+
+use defib_store::{Left, left, rank, strip};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::object::{Object, ValueError};
+use super::{Dead, Item, Wanted};
+
+/// What is to be exported, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// Only these kinds, as kubectl would take them; all if empty.
+    pub kinds: Vec<String>,
+    /// Only these namespaces; all if empty.
+    pub namespaces: Vec<String>,
+    /// Everything as it is, nothing left out and nothing stripped.
+    pub raw: bool,
+    /// Secrets too.
+    pub show_secrets: bool,
+    /// As it was at this revision.
+    pub revision: Option<u64>,
+}
+
+/// What became of an export.
+#[derive(Clone, Debug, Default)]
+pub struct Exported {
+    /// Objects that were handed on.
+    pub objects: u64,
+    /// Objects that were left out, by the reason.
+    pub left: BTreeMap<Left, u64>,
+    /// Keys that could not be read, and why; the first hundred.
+    pub unread: Vec<(String, String)>,
+    /// Places of the file that are damaged.
+    pub damages: u64,
+}
+
+/// Objects that are decoded at once.
+const BATCH: usize = 512;
+
+impl Export {
+    /// Reads `ns=apps,web kind=Secret,ConfigMap`.
+    ///
+    /// # Errors
+    /// When a word is none of these; the answer names it.
+    pub fn select(&mut self, text: &str) -> Result<(), String> {
+        for word in text.split_whitespace() {
+            let list = |names: &str| names.split(',').map(str::to_owned).collect::<Vec<_>>();
+            match word.split_once('=') {
+                Some(("ns" | "namespace", names)) => self.namespaces.extend(list(names)),
+                Some(("kind", names)) => self.kinds.extend(list(names)),
+                _ => return Err(word.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn takes(&self, item: &Item<'_>) -> bool {
+        let any = |list: &[String], is: &dyn Fn(&str) -> bool| {
+            list.is_empty() || list.iter().any(|one| is(one))
+        };
+        any(&self.namespaces, &|n| item.namespace == n)
+            && any(&self.kinds, &|k| super::list::is_kind(item, k))
+    }
+}
+
+impl Dead {
+    /// Hands on every object, with the number of its kind in the order of application.
+    ///
+    /// # Errors
+    /// Those of `each`, which end it.
+    pub fn export<E>(
+        &self,
+        export: &Export,
+        mut each: impl FnMut(u8, &Item<'_>, Value) -> Result<(), E>,
+    ) -> Result<Exported, E> {
+        let list = self.list(&Wanted {
+            revision: export.revision,
+            ..Wanted::default()
+        });
+        let mut items: Vec<(u8, Item<'_>)> = list
+            .items()
+            .filter(|item| export.takes(item))
+            .map(|item| (rank(item.api_version, item.kind), item))
+            .collect();
+        items.sort_by_key(|(rank, item)| (*rank, item.key));
+        let mut out = Exported {
+            damages: list.index.walked.damages,
+            ..Exported::default()
+        };
+        for batch in items.chunks(BATCH) {
+            let read: Vec<Result<Result<Value, Left>, ValueError>> = batch
+                .par_iter()
+                .map(|(_, item)| self.exported(export, item))
+                .collect();
+            for ((rank, item), read) in batch.iter().zip(read) {
+                match read {
+                    Ok(Ok(value)) => {
+                        each(*rank, item, value)?;
+                        out.objects += 1;
+                    }
+                    Ok(Err(left)) => *out.left.entry(left).or_insert(0) += 1,
+                    Err(why) => {
+                        if out.unread.len() < 100 {
+                            out.unread.push((item.key.to_owned(), why.to_string()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn exported(
+        &self,
+        export: &Export,
+        item: &Item<'_>,
+    ) -> Result<Result<Value, Left>, ValueError> {
+        // Masked values are never written: a Secret is exported whole, or not at all.
+        if item.kind == "Secret" && !export.show_secrets {
+            return Ok(Err(Left::Secret));
+        }
+        let Object { mut value, .. } = self.object(item.place, item.revision, true)?;
+        if export.raw {
+            let whole = value.get("kind").is_some();
+            return Ok(if whole || export.show_secrets {
+                Ok(value)
+            } else {
+                Err(Left::NoObject)
+            });
+        }
+        if let Some(left) = left(&value, export.show_secrets) {
+            return Ok(Err(left));
+        }
+        strip(&mut value);
+        Ok(Ok(value))
+    }
+}

@@ -1,0 +1,225 @@
+//! `defib inspect export`.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use defib_session::inspect::{Export, Exported, Item};
+use serde_json::Value;
+
+use crate::error::CliError;
+use crate::exit;
+
+/// Write objects out so that another cluster can take them
+///
+/// In the order of application: definitions, namespaces, accounts, Secrets, configuration, volumes, claims,
+/// roles, services, workloads, custom resources. What a server sets itself is taken out, and what a controller
+/// or every cluster makes again is left out; --raw does neither. Secrets are left out, unless --show-secrets
+/// is given.
+///
+///   defib inspect export FILE --select 'ns=apps kind=ConfigMap,PVC' | kubectl apply -f -
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The snapshot, database or folder.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A new folder for a tree of files; without it all goes to standard output.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only these: 'ns=NAME,… kind=KIND,…'.
+    #[arg(long, value_name = "WORDS")]
+    select: Vec<String>,
+    /// Only this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Everything as it is in the datastore.
+    #[arg(long)]
+    raw: bool,
+    /// As it was at this revision.
+    #[arg(long, value_name = "N")]
+    revision: Option<u64>,
+    /// The form of the objects; json is one line each.
+    #[arg(short, long, value_name = "FORM", default_value = "yaml")]
+    output: Form,
+    /// Secrets too.
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+/// How objects are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Yaml,
+    Json,
+}
+
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    let mut export = Export {
+        raw: args.raw,
+        show_secrets: args.show_secrets,
+        revision: args.revision,
+        namespaces: args.namespace.iter().cloned().collect(),
+        ..Export::default()
+    };
+    for words in &args.select {
+        export.select(words).map_err(|word| {
+            CliError::new(format!("--select does not know {word}"))
+                .hint("it takes namespaces and kinds: --select 'ns=apps kind=Secret,ConfigMap'")
+        })?;
+    }
+    let dead = super::open(&args.file)?;
+    let done = match &args.out {
+        Some(folder) => into_tree(args, &dead, &export, folder)?,
+        None => into_stream(args, &dead, &export)?,
+    };
+    told(&done, args);
+    Ok(
+        if done.objects == 0 || !done.unread.is_empty() || done.damages > 0 {
+            exit::UNKNOWN
+        } else {
+            exit::HEALTHY
+        },
+    )
+}
+
+fn into_stream(
+    args: &Args,
+    dead: &defib_session::inspect::Dead,
+    export: &Export,
+) -> Result<Exported, CliError> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let done = dead.export(export, |_, _, value| {
+        if args.output == Form::Yaml {
+            out.write_all(b"---\n")?;
+        }
+        out.write_all(&written(args.output, &value)?)?;
+        Ok::<(), CliError>(())
+    })?;
+    out.flush()?;
+    Ok(done)
+}
+
+/// One file per object: `04-secret/apps/db.yaml`. `kubectl apply -R -f DIR` takes them in this order.
+fn into_tree(
+    args: &Args,
+    dead: &defib_session::inspect::Dead,
+    export: &Export,
+    folder: &Path,
+) -> Result<Exported, CliError> {
+    let fail = |path: &Path, e: std::io::Error| {
+        CliError::new(format!("cannot write {}: {e}", path.display()))
+            .hint("name a folder that does not exist yet, or is empty: --out DIR")
+    };
+    std::fs::create_dir_all(folder).map_err(|e| fail(folder, e))?;
+    let mut there = std::fs::read_dir(folder).map_err(|e| fail(folder, e))?;
+    if there.next().is_some() {
+        return Err(CliError::new(format!("{} is not empty", folder.display()))
+            .hint("nothing is overwritten: name another folder with --out DIR"));
+    }
+    dead.export(export, |rank, item, value| {
+        let path = place(folder, rank, item, args.output);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| fail(parent, e))?;
+        }
+        let mut file: File = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| fail(&path, e))?;
+        file.write_all(&written(args.output, &value)?)
+            .map_err(|e| fail(&path, e))
+    })
+}
+
+fn place(folder: &Path, rank: u8, item: &Item<'_>, form: Form) -> PathBuf {
+    let kind = match item.api_version.split_once('/') {
+        Some((group, _)) if group.contains('.') && rank == 20 => format!("{}.{group}", item.kind),
+        _ => item.kind.to_owned(),
+    };
+    let mut path = folder.join(format!("{rank:02}-{}", file_name(&kind.to_lowercase())));
+    if !item.namespace.is_empty() {
+        path.push(file_name(item.namespace));
+    }
+    let end = if form == Form::Yaml { "yaml" } else { "json" };
+    // A key that is no object of Kubernetes has no name of its own.
+    let name = if item.name.is_empty() {
+        item.key
+    } else {
+        item.name
+    };
+    path.push(format!("{}.{end}", file_name(name)));
+    path
+}
+
+/// A name as a file's: what could lead out of the folder or hide it is written as %XX.
+fn file_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for (n, byte) in name.bytes().enumerate() {
+        match byte {
+            b'.' if n == 0 => out.push_str("%2E"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                out.push(char::from(byte))
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    // A file's name may have 255 bytes, its ending included.
+    out.truncate(240);
+    out
+}
+
+fn written(form: Form, value: &Value) -> Result<Vec<u8>, CliError> {
+    Ok(match form {
+        Form::Yaml => defib_render::yaml::write(value).into_bytes(),
+        Form::Json => {
+            let mut line = serde_json::to_string(value)
+                .map_err(|e| CliError::new(format!("cannot write JSON: {e}")))?;
+            line.push('\n');
+            defib_render::json::safe(&line).into_bytes()
+        }
+    })
+}
+
+/// What was exported, and what was not, on standard error.
+fn told(done: &Exported, args: &Args) {
+    super::tell(&format!("{} objects exported", done.objects));
+    for (left, count) in &done.left {
+        super::tell(&format!("{count} left out: {}", left.what()));
+    }
+    for (key, why) in done.unread.iter().take(5) {
+        super::tell(&format!("NOT exported: {key}: {why}"));
+    }
+    if done.unread.len() > 5 {
+        super::tell(&format!("NOT exported: {} more", done.unread.len() - 5));
+    }
+    if done.damages > 0 {
+        super::tell(&format!(
+            "{} places of the file are damaged, so objects may be missing: defib inspect verify {}",
+            done.damages,
+            args.file.display()
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        for (name, want) in [
+            ("web-0", "web-0"),
+            ("..", "%2E."),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+            ("system:node", "system%3Anode"),
+            (".hidden", "%2Ehidden"),
+        ] {
+            assert_eq!(file_name(name), want);
+        }
+        assert!(file_name(&"x".repeat(400)).len() < 250);
+    }
+}
