@@ -10,6 +10,9 @@ mod page;
 mod salvage;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use meta::{Meta, Metas, OpenError};
 pub use page::{Kind, Page};
 pub use salvage::{Salvaged, salvage};

@@ -73,3 +73,43 @@ impl<'b> KeyValue<'b> {
         (fields.is_whole() && !out.key.is_empty()).then_some(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn revisions_are_read_with_their_marks() {
+        let mut key = 7u64.to_be_bytes().to_vec();
+        key.push(b'_');
+        key.extend(2u64.to_be_bytes());
+        let plain = Revision {
+            main: 7,
+            sub: 2,
+            is_tombstone: false,
+        };
+        assert_eq!(Revision::parse(&key), Some(plain));
+        key.push(b't');
+        assert_eq!(
+            Revision::parse(&key),
+            Some(Revision {
+                is_tombstone: true,
+                ..plain
+            })
+        );
+        key.push(b't');
+        assert_eq!(Revision::parse(&key), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = KeyValue::parse(&bytes);
+            let _ = Revision::parse(&bytes);
+            let _ = crate::etcd::alarm(&bytes);
+            let _ = crate::etcd::Member::parse(b"8e9e05c52164694d", &bytes);
+        }
+    }
+}
