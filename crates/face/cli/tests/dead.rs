@@ -107,7 +107,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 9] = [
+    let tests: [Test; 10] = [
+        (
+            "two_snapshots_differ_in_what_came",
+            verbs::two_snapshots_differ_in_what_came,
+        ),
         (
             "what_is_exported_lives_again",
             export::what_is_exported_lives_again,

@@ -24,6 +24,8 @@ pub struct Selection {
     pub name: Option<String>,
     /// As it was at this revision.
     pub revision: Option<u64>,
+    /// Tell values apart by a hash, too.
+    pub hash: bool,
 }
 
 impl Selection {
@@ -52,6 +54,8 @@ pub struct Live<'i> {
     pub place: Place,
     /// What the value says it is.
     pub kind: &'i Type,
+    /// A hash of the value, where it was asked for.
+    pub hash: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +67,7 @@ struct Slot {
     version: u32,
     at: u64,
     length: u32,
+    hash: u64,
     /// Which of the types.
     kind: u16,
     is_deleted: bool,
@@ -164,6 +169,7 @@ impl Index {
             version: 0,
             at: 0,
             length: 0,
+            hash: 0,
             kind: 0,
             is_deleted: true,
         };
@@ -177,6 +183,7 @@ impl Index {
                 length: slot.length,
             },
             kind: self.kinds.get(usize::from(slot.kind)).unwrap_or(NONE),
+            hash: slot.hash,
         }
     }
 
@@ -207,6 +214,10 @@ impl Index {
             version: u32::try_from(row.version).unwrap_or(u32::MAX),
             at: row.place.at,
             length: row.place.length,
+            hash: match row.value {
+                Some(value) if selection.hash => hash(value),
+                _ => 0,
+            },
             kind,
             is_deleted: row.value.is_none(),
         };
@@ -275,7 +286,7 @@ impl Index {
             self.grow();
         }
         let mask = self.table.len() - 1;
-        let mut at = hash(key) & mask;
+        let mut at = bucket(key) & mask;
         loop {
             let Some(entry) = self.table.get(at).copied() else {
                 return;
@@ -312,7 +323,7 @@ impl Index {
         let size = (self.slots.len() * 4).next_power_of_two().max(1024);
         let mut table = vec![0u32; size];
         for (n, slot) in (1u32..).zip(&self.slots) {
-            let mut at = hash(self.key(slot)) & (size - 1);
+            let mut at = bucket(self.key(slot)) & (size - 1);
             while table.get(at).is_some_and(|e| *e != 0) {
                 at = (at + 1) & (size - 1);
             }
@@ -325,8 +336,13 @@ impl Index {
 }
 
 /// The same on every machine and in every run.
-fn hash(key: &[u8]) -> usize {
+fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    usize::try_from(hasher.finish() & 0xffff_ffff).unwrap_or(0)
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Where a key is looked for first.
+fn bucket(key: &[u8]) -> usize {
+    usize::try_from(hash(key) & 0xffff_ffff).unwrap_or(0)
 }

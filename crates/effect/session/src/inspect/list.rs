@@ -21,6 +21,8 @@ pub struct Wanted {
     pub prefix: String,
     /// As it was at this revision.
     pub revision: Option<u64>,
+    /// Tell values apart by a hash, too.
+    pub hash: bool,
 }
 
 /// One live key.
@@ -44,6 +46,9 @@ pub struct Item<'i> {
     /// Where the value stands.
     #[serde(skip)]
     pub place: Place,
+    /// A hash of the value, where it was asked for.
+    #[serde(skip)]
+    pub(super) hash: u64,
     /// The key; where it is no text, with marks in place of what is none.
     pub key: &'i str,
 }
@@ -65,6 +70,7 @@ impl Dead {
             namespace: wanted.namespace.clone(),
             name: wanted.name.clone(),
             revision: wanted.revision,
+            hash: wanted.hash,
         };
         List {
             index: Index::new(self.rows(), &selection),
@@ -112,6 +118,7 @@ fn item<'i>(live: &Live<'i>) -> Item<'i> {
         writes: live.version,
         bytes: live.place.length,
         place: live.place,
+        hash: live.hash,
         key: std::str::from_utf8(live.key).unwrap_or("(not text)"),
     }
 }

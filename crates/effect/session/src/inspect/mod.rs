@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: printing, and masking for the eye (the faces).
 
+mod diff;
 mod export;
 mod list;
 mod object;
@@ -17,6 +18,7 @@ use defib_formats::read_at::ReadAt;
 use serde::Serialize;
 
 pub use defib_store::{Change, Hash, Share, Trust, Verification};
+pub use diff::{Difference, How, differences};
 pub use export::{Export, Exported};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};

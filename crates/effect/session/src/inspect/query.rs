@@ -177,7 +177,7 @@ impl Dead {
 }
 
 /// Changes without the values of a Secret: that they changed may be said.
-fn masked(changes: Vec<Change>, of: &Value, show_secrets: bool) -> Vec<Change> {
+pub(super) fn masked(changes: Vec<Change>, of: &Value, show_secrets: bool) -> Vec<Change> {
     if show_secrets {
         return changes;
     }
@@ -221,4 +221,49 @@ fn latest_time(object: &Value) -> Option<String> {
     let own = ["creationTimestamp", "deletionTimestamp"];
     let times = own.iter().filter_map(|n| metadata.get(n)).chain(managed);
     times.filter_map(Value::as_str).max().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// That a secret changed is said, what it was and is not.
+    #[test]
+    fn changes_of_secrets_are_named_and_not_shown() {
+        let of = |was: Value, is: Value| {
+            let shown = masked(changes(&was, &is), &is, false);
+            serde_json::to_string(&shown).unwrap()
+        };
+        let secret = |value: &str| json!({"kind": "Secret", "data": {"p": value}});
+        let said = of(secret("aHVudGVyMg=="), secret("aHVudGVyMw=="));
+        assert!(
+            said.contains("data.p") && !said.contains("aHVudGVyM"),
+            "{said}"
+        );
+        let map = |value: &str| json!({"kind": "ConfigMap", "data": {"password": value, "colour": value}});
+        let said = of(map("hunter2"), map("hunter3"));
+        assert!(said.contains("data.password"), "{said}");
+        assert_eq!(
+            said.matches("hunter").count(),
+            2,
+            "only the colour is shown: {said}"
+        );
+    }
+
+    #[test]
+    fn what_somebody_types_is_a_kind_an_object_or_a_key() {
+        let object = Target::Object("pod".into(), "web-0".into());
+        assert_eq!(Target::parse("pod/web-0"), object);
+        assert_eq!(Target::parse("pods"), Target::Kind("pods".into()));
+        assert_eq!(
+            Target::parse("/registry/pods/a/b"),
+            Target::Key("/registry/pods/a/b".into())
+        );
+        assert_eq!(
+            Target::parse("compact_rev_key"),
+            Target::Key("compact_rev_key".into())
+        );
+    }
 }

@@ -140,6 +140,20 @@ pub fn what_was_deleted_is_in_the_history() -> Outcome {
     Ok(())
 }
 
+/// Between two snapshots: what came is named, what was only written again is not.
+pub fn two_snapshots_differ_in_what_came() -> Outcome {
+    let (old, new) = (text(&files().snapshot()), text(&files().large()));
+    let said = json(&[
+        "inspect", "diff", &old, &new, "--kind", "pods", "-o", "json",
+    ]);
+    let all = said.as_array().ok_or("a list")?;
+    assert!(all.iter().all(|d| d["how"] == "added"), "{:?}", all.first());
+    assert_eq!(all.len(), 4_000 - 60);
+    let same = json(&["inspect", "diff", &old, &old, "-o", "json"]);
+    assert_eq!(same, serde_json::json!([]));
+    Ok(())
+}
+
 /// While etcd runs on it, the file is read and that is said; nothing of it changes.
 pub fn a_living_database_is_called_one() -> Outcome {
     let folder = tempfile::tempdir()?;

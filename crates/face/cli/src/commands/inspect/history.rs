@@ -1,9 +1,8 @@
 //! `defib inspect history`.
 
-use defib_session::inspect::{Change, Target};
-use serde_json::Value;
+use defib_session::inspect::Target;
 
-use super::{Form, Source};
+use super::{Form, Source, shown};
 use crate::error::CliError;
 use crate::{exit, output};
 
@@ -104,26 +103,4 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     } else {
         exit::HEALTHY
     })
-}
-
-/// One changed field on one line.
-fn shown(change: &Change) -> String {
-    let short = |value: &Value| {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let mut short: String = super::clean(&text).chars().take(48).collect();
-        if short.chars().count() < text.chars().count() {
-            short.push('…');
-        }
-        short
-    };
-    let path = super::clean(&change.path);
-    match (&change.was, &change.is) {
-        (Some(was), Some(is)) => format!("{path}: {} → {}", short(was), short(is)),
-        (None, Some(is)) => format!("{path}: + {}", short(is)),
-        (Some(was), None) => format!("{path}: - {}", short(was)),
-        (None, None) => path.into_owned(),
-    }
 }

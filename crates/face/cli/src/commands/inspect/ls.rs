@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         namespace: args.namespace.clone(),
         prefix: args.prefix.clone(),
         revision: args.revision,
-        name: None,
+        ..Wanted::default()
     });
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut shown = 0u64;

@@ -1,5 +1,6 @@
 //! `defib inspect`: one file per verb.
 
+mod diff;
 mod export;
 mod get;
 mod history;
@@ -12,7 +13,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
-use defib_session::inspect::Dead;
+use defib_session::inspect::{Change, Dead};
+use serde_json::Value;
 
 use crate::error::CliError;
 
@@ -32,6 +34,7 @@ enum Verb {
     Get(get::Args),
     History(history::Args),
     Members(members::Args),
+    Diff(diff::Args),
     Stats(stats::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -66,6 +69,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Verb::Get(args) => get::run(args),
         Verb::History(args) => history::run(args),
         Verb::Stats(args) => stats::run(args),
+        Verb::Diff(args) => diff::run(args),
         Verb::Export(args) => export::run(args),
         Verb::Members(args) => members::run(args),
         Verb::Verify(args) => verify::run(args),
@@ -146,4 +150,26 @@ fn size(bytes: u64) -> String {
         value /= 1024.0;
     }
     format!("{value:.1} TiB")
+}
+
+/// One changed field on one line.
+fn shown(change: &Change) -> String {
+    let short = |value: &Value| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let mut short: String = clean(&text).chars().take(48).collect();
+        if short.chars().count() < text.chars().count() {
+            short.push('…');
+        }
+        short
+    };
+    let path = clean(&change.path);
+    match (&change.was, &change.is) {
+        (Some(was), Some(is)) => format!("{path}: {} → {}", short(was), short(is)),
+        (None, Some(is)) => format!("{path}: + {}", short(is)),
+        (Some(was), None) => format!("{path}: - {}", short(was)),
+        (None, None) => path.into_owned(),
+    }
 }
