@@ -8,6 +8,7 @@ mod export;
 mod history;
 mod index;
 mod name;
+mod replay;
 mod stats;
 mod verify;
 
@@ -16,5 +17,6 @@ pub use export::{Left, left, rank, strip};
 pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
 pub use name::{Form, Name, Type, name, type_of};
+pub use replay::Replayed;
 pub use stats::{Share, Stats, stats};
 pub use verify::{Check, Hash, Trust, Verification, verify};

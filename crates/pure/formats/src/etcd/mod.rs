@@ -5,6 +5,7 @@
 mod kv;
 mod member;
 mod rows;
+pub mod wal;
 
 pub use kv::{KeyValue, Revision};
 pub use member::{ConfState, Member};

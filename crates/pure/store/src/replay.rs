@@ -1,0 +1,541 @@
+//! What the log of a member says beyond its database, applied in memory.
+//!
+//! etcd writes its database every tenth of a second, and its log before it answers: a member that was killed
+//! has its last writes only there. Sources: `server/etcdserver/apply/uber_apply.go`, `server/etcdserver/txn`,
+//! `api/etcdserverpb/{raft_internal,rpc}.proto`. Deliberately absent: changes of members, leases and users, which
+//! are counted only.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use defib_formats::bbolt::Walked;
+use defib_formats::datastore::{Engine, Place, Row, Rows};
+use defib_formats::etcd::wal::Entry;
+use defib_formats::protobuf::{Value, fields};
+
+/// A place with this bit is one of the log's values, by its number.
+const OF_LOG: u64 = 1 << 63;
+/// Transactions inside of transactions that are followed.
+const DEPTH: u8 = 8;
+
+/// Rows of a database, and what the log adds to them.
+pub struct Replayed<B> {
+    base: B,
+    writes: Vec<Written>,
+    /// Entries that were applied.
+    pub applied: u64,
+    /// Entries that are no writes, or none that are followed here.
+    pub passed: u64,
+    /// Entries that do not hold.
+    pub broken: u64,
+}
+
+struct Written {
+    key: Vec<u8>,
+    revision: (u64, u64),
+    create_revision: u64,
+    version: u64,
+    lease: u64,
+    value: Option<Vec<u8>>,
+}
+
+/// What is known of a key while entries are applied.
+#[derive(Clone, Default)]
+struct Known {
+    create_revision: u64,
+    mod_revision: u64,
+    version: u64,
+    lease: u64,
+    /// Read only when a comparison or a write asks for it.
+    place: Place,
+    value: Option<Vec<u8>>,
+}
+
+impl<B: Rows> Replayed<B> {
+    /// Applies entries, the oldest first, to the state that the rows have.
+    pub fn new(base: B, entries: &[Entry]) -> Self {
+        let mut out = Self {
+            base,
+            writes: Vec::new(),
+            applied: 0,
+            passed: 0,
+            broken: 0,
+        };
+        if entries.is_empty() {
+            return out;
+        }
+        let mut live = BTreeMap::new();
+        let mut revision = 0;
+        out.base.scan(0, 1, &mut |row| {
+            revision = revision.max(row.revision.0);
+            match row.value {
+                None => live.remove(row.key),
+                Some(_) => live.insert(row.key.to_vec(), known(&row)),
+            };
+        });
+        let mut state = State {
+            live,
+            revision,
+            rows: &out.base,
+            writes: Vec::new(),
+        };
+        for entry in entries {
+            // A new leader begins with an empty one.
+            if !entry.is_normal || entry.data.is_empty() {
+                out.passed += 1;
+                continue;
+            }
+            match state.apply(&entry.data) {
+                Some(true) => out.applied += 1,
+                Some(false) => out.passed += 1,
+                None => out.broken += 1,
+            }
+        }
+        out.writes = state.writes;
+        out
+    }
+
+    /// The rows without the log.
+    pub fn base(&self) -> &B {
+        &self.base
+    }
+}
+
+fn known(row: &Row<'_>) -> Known {
+    Known {
+        create_revision: row.create_revision,
+        mod_revision: row.revision.0,
+        version: row.version,
+        lease: row.lease,
+        place: row.place,
+        value: None,
+    }
+}
+
+/// The state of all keys.
+struct State<'b> {
+    live: BTreeMap<Vec<u8>, Known>,
+    revision: u64,
+    rows: &'b dyn Rows,
+    writes: Vec<Written>,
+}
+
+/// A transaction under way.
+struct Under {
+    main: u64,
+    sub: u64,
+}
+
+impl State<'_> {
+    /// Applies a request; false for one that writes nothing, `None` for one that does not hold.
+    fn apply(&mut self, request: &[u8]) -> Option<bool> {
+        let mut under = Under {
+            main: self.revision + 1,
+            sub: 0,
+        };
+        let mut known = false;
+        let mut parts = fields(request);
+        for (number, value) in parts.by_ref() {
+            // `InternalRaftRequest`: put, delete_range, txn, compaction; lease_revoke.
+            match (number, value) {
+                (4, Value::Bytes(put)) => {
+                    known = true;
+                    self.put(put, &mut under)?;
+                }
+                (5, Value::Bytes(delete)) => {
+                    known = true;
+                    self.delete(delete, &mut under)?;
+                }
+                (6, Value::Bytes(txn)) => {
+                    known = true;
+                    self.transaction(txn, &mut under, DEPTH)?;
+                }
+                (9, Value::Bytes(revoke)) => {
+                    known = true;
+                    self.revoke(revoke, &mut under)?;
+                }
+                _ => {}
+            }
+        }
+        if !parts.is_whole() {
+            return None;
+        }
+        if under.sub > 0 {
+            self.revision = under.main;
+        }
+        Some(known)
+    }
+
+    fn put(&mut self, put: &[u8], under: &mut Under) -> Option<()> {
+        let (mut key, mut value, mut lease) = (&[][..], &[][..], 0);
+        let (mut keep_value, mut keep_lease) = (false, false);
+        let mut parts = fields(put);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Bytes(v)) => key = v,
+                (2, Value::Bytes(v)) => value = v,
+                (3, Value::Varint(v)) => lease = v,
+                (5, Value::Varint(v)) => keep_value = v != 0,
+                (6, Value::Varint(v)) => keep_lease = v != 0,
+                _ => {}
+            }
+        }
+        if !parts.is_whole() || key.is_empty() {
+            return None;
+        }
+        let before = self.live.get(key).cloned();
+        let value = match (&before, keep_value) {
+            (Some(before), true) => self.value(before)?,
+            _ => value.to_vec(),
+        };
+        let lease = match (&before, keep_lease) {
+            (Some(before), true) => before.lease,
+            _ => lease,
+        };
+        let now = Known {
+            create_revision: before.as_ref().map_or(under.main, |b| b.create_revision),
+            mod_revision: under.main,
+            version: before.map_or(0, |b| b.version) + 1,
+            lease,
+            place: Place::default(),
+            value: Some(value.clone()),
+        };
+        self.writes.push(Written {
+            key: key.to_vec(),
+            revision: (under.main, under.sub),
+            create_revision: now.create_revision,
+            version: now.version,
+            lease,
+            value: Some(value),
+        });
+        under.sub += 1;
+        self.live.insert(key.to_vec(), now);
+        Some(())
+    }
+
+    fn delete(&mut self, delete: &[u8], under: &mut Under) -> Option<()> {
+        let (mut key, mut end) = (&[][..], &[][..]);
+        let mut parts = fields(delete);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Bytes(v)) => key = v,
+                (2, Value::Bytes(v)) => end = v,
+                _ => {}
+            }
+        }
+        if !parts.is_whole() || key.is_empty() {
+            return None;
+        }
+        let gone: Vec<Vec<u8>> = self.range(key, end).cloned().collect();
+        self.remove(gone, under);
+        Some(())
+    }
+
+    /// Keys of a range: one, all from it on (the end is one zero), or up to an end.
+    fn range<'s>(&'s self, key: &'s [u8], end: &'s [u8]) -> impl Iterator<Item = &'s Vec<u8>> {
+        self.live
+            .range(key.to_vec()..)
+            .map(|(k, _)| k)
+            .take_while(move |k| match end {
+                [] => k.as_slice() == key,
+                [0] => true,
+                end => k.as_slice() < end,
+            })
+    }
+
+    fn remove(&mut self, keys: Vec<Vec<u8>>, under: &mut Under) {
+        for key in keys {
+            self.live.remove(&key);
+            self.writes.push(Written {
+                key,
+                revision: (under.main, under.sub),
+                create_revision: 0,
+                version: 0,
+                lease: 0,
+                value: None,
+            });
+            under.sub += 1;
+        }
+    }
+
+    fn revoke(&mut self, revoke: &[u8], under: &mut Under) -> Option<()> {
+        let lease = fields(revoke).find_map(|(number, value)| match (number, value) {
+            (1, Value::Varint(v)) => Some(v),
+            _ => None,
+        })?;
+        let held = self
+            .live
+            .iter()
+            .filter(|(_, k)| k.lease == lease && lease != 0);
+        let gone: Vec<Vec<u8>> = held.map(|(k, _)| k.clone()).collect();
+        self.remove(gone, under);
+        Some(())
+    }
+
+    fn transaction(&mut self, txn: &[u8], under: &mut Under, depth: u8) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        let (mut holds, mut then, mut otherwise) = (true, Vec::new(), Vec::new());
+        let mut parts = fields(txn);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Bytes(compare)) => holds = self.compare(compare)? && holds,
+                (2, Value::Bytes(operation)) => then.push(operation),
+                (3, Value::Bytes(operation)) => otherwise.push(operation),
+                _ => {}
+            }
+        }
+        if !parts.is_whole() {
+            return None;
+        }
+        for operation in if holds { then } else { otherwise } {
+            let mut parts = fields(operation);
+            for (number, field) in parts.by_ref() {
+                // `RequestOp`: range, put, delete_range, txn.
+                match (number, field) {
+                    (2, Value::Bytes(put)) => self.put(put, under)?,
+                    (3, Value::Bytes(delete)) => self.delete(delete, under)?,
+                    (4, Value::Bytes(txn)) => self.transaction(txn, under, depth)?,
+                    _ => {}
+                }
+            }
+            if !parts.is_whole() {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Does a comparison hold? Of a range it has to for every key; an absent key counts as all zero, but has no
+    /// value.
+    fn compare(&self, compare: &[u8]) -> Option<bool> {
+        let (mut result, mut target, mut key, mut end) = (0, 0, &[][..], &[][..]);
+        let (mut number_given, mut value_given) = (0, &[][..]);
+        let mut parts = fields(compare);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Varint(v)) => result = v,
+                (2, Value::Varint(v)) => target = v,
+                (3, Value::Bytes(v)) => key = v,
+                (4..=6 | 8, Value::Varint(v)) => number_given = v,
+                (7, Value::Bytes(v)) => value_given = v,
+                (64, Value::Bytes(v)) => end = v,
+                _ => {}
+            }
+        }
+        if !parts.is_whole() {
+            return None;
+        }
+        let absent = Known::default();
+        let held: Vec<&Known> = self
+            .range(key, end)
+            .filter_map(|k| self.live.get(k))
+            .collect();
+        if held.is_empty() {
+            // A value that is not there compares with none.
+            return Some(
+                target != 3
+                    && end.is_empty()
+                    && self.one(&absent, result, target, number_given, value_given)?,
+            );
+        }
+        for known in held {
+            if !self.one(known, result, target, number_given, value_given)? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    fn one(
+        &self,
+        known: &Known,
+        result: u64,
+        target: u64,
+        number: u64,
+        value: &[u8],
+    ) -> Option<bool> {
+        let order = match target {
+            0 => known.version.cmp(&number),
+            1 => known.create_revision.cmp(&number),
+            2 => known.mod_revision.cmp(&number),
+            3 => self.value(known)?.as_slice().cmp(value),
+            4 => known.lease.cmp(&number),
+            _ => return None,
+        };
+        Some(match result {
+            0 => order.is_eq(),
+            1 => order.is_gt(),
+            2 => order.is_lt(),
+            3 => order.is_ne(),
+            _ => return None,
+        })
+    }
+
+    fn value(&self, known: &Known) -> Option<Vec<u8>> {
+        match &known.value {
+            Some(value) => Some(value.clone()),
+            None => self.rows.value(known.place).ok(),
+        }
+    }
+}
+
+impl<B: Rows> Rows for Replayed<B> {
+    fn engine(&self) -> Engine {
+        self.base.engine()
+    }
+
+    fn scan(&self, part: usize, of: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
+        let walked = self.base.scan(part, of, each);
+        // What the log adds is later than all rows.
+        if part + 1 == of {
+            for (n, write) in (0u64..).zip(&self.writes) {
+                let value = write.value.as_deref();
+                each(Row {
+                    key: &write.key,
+                    revision: write.revision,
+                    create_revision: write.create_revision,
+                    version: write.version,
+                    lease: write.lease,
+                    value,
+                    place: Place {
+                        at: OF_LOG | n,
+                        length: u32::try_from(value.map_or(0, <[u8]>::len)).unwrap_or(u32::MAX),
+                    },
+                });
+            }
+        }
+        walked
+    }
+
+    fn value(&self, place: Place) -> io::Result<Vec<u8>> {
+        if place.at & OF_LOG == 0 {
+            return self.base.value(place);
+        }
+        usize::try_from(place.at & !OF_LOG)
+            .ok()
+            .and_then(|n| self.writes.get(n))
+            .and_then(|w| w.value.clone())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn compacted(&self) -> u64 {
+        self.base.compacted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Base(Vec<(&'static [u8], u64, &'static [u8], u64)>);
+
+    impl Rows for Base {
+        fn engine(&self) -> Engine {
+            Engine::Etcd
+        }
+
+        fn scan(&self, part: usize, _: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
+            for (n, (key, revision, value, lease)) in
+                self.0.iter().enumerate().filter(|_| part == 0)
+            {
+                each(Row {
+                    key,
+                    revision: (*revision, 0),
+                    create_revision: *revision,
+                    version: 1,
+                    lease: *lease,
+                    value: Some(value),
+                    place: Place {
+                        at: n as u64,
+                        length: value.len() as u32,
+                    },
+                });
+            }
+            Walked::default()
+        }
+
+        fn value(&self, place: Place) -> io::Result<Vec<u8>> {
+            Ok(self.0[usize::try_from(place.at).unwrap()].2.to_vec())
+        }
+
+        fn compacted(&self) -> u64 {
+            0
+        }
+    }
+
+    fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2, value.len() as u8];
+        out.extend(value);
+        out
+    }
+
+    fn put(key: &[u8], value: &[u8]) -> Vec<u8> {
+        [bytes(1, key), bytes(2, value)].concat()
+    }
+
+    /// `mod_revision(key) == revision`
+    fn unchanged(key: &[u8], revision: u8) -> Vec<u8> {
+        [vec![0x10, 2], bytes(3, key), vec![0x30, revision]].concat()
+    }
+
+    fn txn(compare: &[u8], then: &[u8]) -> Vec<u8> {
+        bytes(6, &[bytes(1, compare), bytes(2, then)].concat())
+    }
+
+    fn entry(data: Vec<u8>) -> Entry {
+        Entry {
+            is_normal: true,
+            data,
+            ..Entry::default()
+        }
+    }
+
+    fn writes(
+        base: Base,
+        requests: Vec<Vec<u8>>,
+    ) -> Vec<(String, (u64, u64), u64, Option<String>)> {
+        let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        let done = Replayed::new(base, &entries);
+        assert_eq!(done.broken, 0);
+        let written = done.writes.iter();
+        written
+            .map(|w| {
+                (
+                    text(&w.key),
+                    w.revision,
+                    w.version,
+                    w.value.as_deref().map(text),
+                )
+            })
+            .collect()
+    }
+
+    /// What an API server does: it writes where nobody wrote in between.
+    #[test]
+    fn transactions_write_where_they_hold() {
+        let base = Base(vec![(b"a", 5, b"old", 0), (b"b", 7, b"x", 9)]);
+        let got = writes(
+            base,
+            vec![
+                txn(&unchanged(b"a", 5), &bytes(2, &put(b"a", b"new"))),
+                txn(&unchanged(b"a", 5), &bytes(2, &put(b"a", b"late"))),
+                txn(&unchanged(b"c", 0), &bytes(2, &put(b"c", b"made"))),
+                bytes(4, &put(b"d", b"plain")),
+                bytes(5, &[bytes(1, b"a"), bytes(2, b"b")].concat()),
+                bytes(9, &[8, 9]),
+            ],
+        );
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(
+            got,
+            [
+                ("a".into(), (8, 0), 2, some("new")),
+                ("c".into(), (9, 0), 1, some("made")),
+                ("d".into(), (10, 0), 1, some("plain")),
+                ("a".into(), (11, 0), 0, None),
+                ("b".into(), (12, 0), 0, None),
+            ]
+        );
+    }
+}
