@@ -15,4 +15,4 @@ pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
 pub use name::{Form, Name, Type, name, type_of};
 pub use stats::{Share, Stats, stats};
-pub use verify::{Check, Hash, Trust, Verification, verify};
+pub use verify::{Check, Hash, Trust, Verification, verify, verify_rows};

@@ -4,6 +4,7 @@
 //! it (`store`).
 
 mod file;
+mod sqlite;
 mod unpacked;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use file::FileAt;
+pub use sqlite::{Kine, Log};
 
 use crate::CollectError;
 

@@ -9,12 +9,13 @@ mod query;
 use std::path::{Path, PathBuf};
 
 use defib_collect::CollectError;
-use defib_collect::datastore::{self, FileAt, Kind};
+use defib_collect::datastore::{self, FileAt, Kind, Kine, Log};
 use defib_formats::datastore::Rows;
 use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
 use defib_formats::read_at::ReadAt;
 use serde::Serialize;
 
+pub use defib_formats::datastore::Engine;
 pub use defib_store::{Change, Hash, Share, Trust, Verification};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};
@@ -32,7 +33,13 @@ pub struct Dead {
     pub notes: Vec<String>,
     /// Bytes of the file, unpacked.
     pub length: u64,
-    store: Etcd<FileAt>,
+    store: Store,
+}
+
+/// The datastore itself, by what keeps it.
+enum Store {
+    Etcd(Box<Etcd<FileAt>>),
+    Kine(Kine),
 }
 
 /// A member, for people and for JSON.
@@ -78,8 +85,11 @@ pub struct Stats {
     pub file: u64,
     /// Bytes of it that are in use; the rest is given back by defragmentation.
     pub used: u64,
-    /// Leases.
-    pub leases: u64,
+    /// Leases; none where the datastore keeps no list of them.
+    pub leases: Option<u64>,
+    /// Bytes that kine's rows keep of the values before them, which the shares do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_values: Option<u64>,
     /// Revision up to which history is gone.
     pub compacted: u64,
     /// Places of the file that are damaged.
@@ -97,12 +107,10 @@ impl Dead {
             path: opened.path.clone(),
             why,
         };
-        if opened.kind == Kind::Sqlite {
-            return Err(CollectError::NotYet {
-                what: format!("{} (an SQLite database)", opened.path.display()),
-            });
-        }
         let length = opened.file.len();
+        if opened.kind == Kind::Sqlite {
+            return Self::kine(opened, length);
+        }
         let end = if has_trailer(length) {
             length - TRAILER
         } else {
@@ -121,13 +129,34 @@ impl Dead {
             holder: opened.holder,
             notes: opened.notes,
             length,
-            store,
+            store: Store::Etcd(Box::new(store)),
+        })
+    }
+
+    fn kine(opened: datastore::Opened, length: u64) -> Result<Self, CollectError> {
+        let (path, packed, holder) = (opened.path.clone(), opened.packed, opened.holder);
+        let (store, notes) = Kine::open(opened)?;
+        Ok(Self {
+            path,
+            packed,
+            holder,
+            notes,
+            length,
+            store: Store::Kine(store),
         })
     }
 
     /// Its rows.
     pub fn rows(&self) -> &dyn Rows {
-        &self.store
+        match &self.store {
+            Store::Etcd(etcd) => etcd.as_ref(),
+            Store::Kine(kine) => kine,
+        }
+    }
+
+    /// What keeps them.
+    pub fn engine(&self) -> Engine {
+        self.rows().engine()
     }
 
     /// Revision up to which history is gone.
@@ -137,12 +166,18 @@ impl Dead {
 
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
-        self.store.database().source().has_changed()
+        match &self.store {
+            Store::Etcd(etcd) => etcd.database().source().has_changed(),
+            Store::Kine(kine) => kine.has_changed(),
+        }
     }
 
     /// How far it can be trusted.
     pub fn verify(&self) -> Verification {
-        let mut done = defib_store::verify(&self.store, self.length);
+        let mut done = match &self.store {
+            Store::Etcd(etcd) => defib_store::verify(etcd, self.length),
+            Store::Kine(kine) => verify_kine(kine),
+        };
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
@@ -154,20 +189,35 @@ impl Dead {
     /// Who fills it.
     pub fn stats(&self) -> Stats {
         let said = defib_store::stats(self.rows());
-        let meta = self.store.database().meta();
+        let (used, leases, old_values) = match &self.store {
+            Store::Etcd(etcd) => {
+                // Two meta pages belong to nobody.
+                let pages = etcd.walk().walked.pages + said.walked.pages + 2;
+                let used = pages * u64::from(etcd.database().meta().page_size);
+                (used, Some(etcd.meta.leases), None)
+            }
+            Store::Kine(kine) => {
+                let used = kine.pages.0.saturating_mul(kine.page_size);
+                (used, None, Some(kine.old_values()))
+            }
+        };
         Stats {
             shares: said.shares,
             file: self.length,
-            used: (self.store.walk().walked.pages + 2) * u64::from(meta.page_size),
-            leases: self.store.meta.leases,
+            used,
+            leases,
+            old_values,
             compacted: self.rows().compacted(),
             damages: said.walked.damages,
         }
     }
 
-    /// Who belongs to the cluster.
-    pub fn members(&self) -> Members {
-        let meta = &self.store.meta;
+    /// Who belongs to the cluster; `None` for kine, which is one server's file and has no members.
+    pub fn members(&self) -> Option<Members> {
+        let Store::Etcd(etcd) = &self.store else {
+            return None;
+        };
+        let meta = &etcd.meta;
         let alarms = |id: u64| {
             meta.alarms
                 .iter()
@@ -200,13 +250,34 @@ impl Dead {
             client_urls: Vec::new(),
             alarms: alarms(*id),
         }));
-        Members {
+        Some(Members {
             members,
             majority: voters / 2 + 1,
             cluster_version: meta.cluster_version.clone(),
             storage_version: meta.storage_version.clone(),
             consistent_index: meta.consistent_index,
             term: meta.term,
-        }
+        })
     }
+}
+
+/// SQLite's own check, and every value; what a log that was left out held, nobody knows.
+fn verify_kine(kine: &Kine) -> Verification {
+    let mut done = defib_store::verify_rows(kine, kine.integrity(), kine.pages);
+    if done.damages > 0
+        && let Some(rows) = kine.expected_rows()
+    {
+        done.notes.push(format!(
+            "{} of {rows} rows that its index of names has can be read, without gaps and notes of kine's own",
+            done.rows
+        ));
+    }
+    if let Log::Left { why } = &kine.log {
+        if done.trust == Trust::Readable {
+            done.trust = Trust::Unknown;
+        }
+        done.notes
+            .push(format!("read without the log beside it: {why}"));
+    }
+    done
 }
