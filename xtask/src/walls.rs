@@ -40,19 +40,27 @@ const OURS: &[(&str, &[&str])] = &[
 
 /// Third-party crates that the pure shelf may use: they read bytes and hold values, nothing else.
 const PURE_THIRD_PARTY: &[&str] = &[
+    "aes",
+    "aes-gcm",
     "aho-corasick",
+    "base64",
     "blake3",
+    "cbc",
+    "crypto_secretbox",
     "granit-parser",
     "jiff",
     "memchr",
+    "pbkdf2",
     "rayon",
     "regex",
     "schemars",
     "serde",
     "serde_json",
+    "sha1",
     "sha2",
     "thiserror",
     "toml",
+    "x509-parser",
 ];
 
 /// Lines at which a file has to be split.

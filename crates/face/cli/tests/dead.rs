@@ -107,7 +107,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 10] = [
+    let tests: [Test; 11] = [
+        (
+            "a_killed_member_shows_what_it_answered",
+            verbs::a_killed_member_shows_what_it_answered,
+        ),
         (
             "two_snapshots_differ_in_what_came",
             verbs::two_snapshots_differ_in_what_came,

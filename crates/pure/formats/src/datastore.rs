@@ -54,6 +54,16 @@ pub struct Place {
     pub length: u32,
 }
 
+/// Marks the place of what a later row of kine still says of a row that is gone.
+pub const REMNANT: u64 = 1 << 63;
+
+impl Place {
+    /// Is it no row of its own, but what a later one says of it?
+    pub fn is_remnant(self) -> bool {
+        self.at & REMNANT != 0
+    }
+}
+
 /// The rows of a datastore.
 pub trait Rows: Sync {
     /// What keeps them.

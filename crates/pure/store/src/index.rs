@@ -200,7 +200,7 @@ impl Index {
     }
 
     fn take(&mut self, row: &Row<'_>, selection: &Selection) {
-        self.rows += 1;
+        self.rows += u64::from(!row.place.is_remnant());
         self.revision = self.revision.max(row.revision.0);
         let late = selection.revision.is_some_and(|r| row.revision.0 > r);
         if late || !selection.takes(row.key) {

@@ -19,4 +19,4 @@ pub use index::{Index, Live, Selection};
 pub use name::{Form, Name, Type, name, type_of};
 pub use replay::Replayed;
 pub use stats::{Share, Stats, stats};
-pub use verify::{Check, Hash, Trust, Verification, verify};
+pub use verify::{Check, Hash, Trust, Verification, verify, verify_rows};

@@ -57,7 +57,7 @@ pub fn stats(rows: &dyn Rows) -> Stats {
                     false => shares.get_mut("(others)"),
                 };
                 if let Some(share) = share {
-                    share.rows += 1;
+                    share.rows += u64::from(!row.place.is_remnant());
                     share.bytes += value + row.key.len() as u64;
                     share.longest = share.longest.max(value);
                 }

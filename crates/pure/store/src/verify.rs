@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use defib_formats::bbolt::{Damage, Walked};
-use defib_formats::datastore::Rows;
+use defib_formats::datastore::{Engine, Rows};
 use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
 use defib_formats::read_at::ReadAt;
@@ -67,7 +67,7 @@ pub enum Hash {
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Byte of the file.
+    /// Byte of the file; 0 where that is not known, as for a row of SQLite.
     pub offset: u64,
     /// What is wrong there.
     pub what: String,
@@ -121,6 +121,27 @@ pub fn verify<R: ReadAt>(etcd: &Etcd<R>, length: u64) -> Verification {
     if let Some(why) = &etcd.database().metas().other {
         notes.push(format!("{why}: normal after a crash, the other one holds"));
     }
+    let pages = (reached, etcd.database().pages());
+    verdict(hash, all, pages, (rows, revision, values), notes)
+}
+
+/// Verifies rows whose engine looked at its structure itself: what it found, and its pages in use and in all.
+/// Without a hash nothing is better than readable.
+pub fn verify_rows(rows: &dyn Rows, structure: Walked, pages: (u64, u64)) -> Verification {
+    let (walked, count, revision, values) = values(rows);
+    let mut all = structure;
+    all.absorb(walked);
+    let counted = (count, revision, values);
+    verdict(Hash::Absent, all, pages, counted, Vec::new())
+}
+
+fn verdict(
+    hash: Hash,
+    all: Walked,
+    pages: (u64, u64),
+    (rows, revision, values): (u64, u64, BTreeMap<String, u64>),
+    notes: Vec<String>,
+) -> Verification {
     let trust = match &hash {
         _ if all.damages > 0 => Trust::Damaged,
         Hash::Wrong { .. } | Hash::Unread { .. } => Trust::Damaged,
@@ -130,7 +151,7 @@ pub fn verify<R: ReadAt>(etcd: &Etcd<R>, length: u64) -> Verification {
     Verification {
         trust,
         hash,
-        pages: (reached, etcd.database().pages()),
+        pages,
         rows,
         revision,
         values,
@@ -152,17 +173,19 @@ fn values(rows: &dyn Rows) -> Values {
             let (mut count, mut revision) = (0, 0);
             let mut broken = Walked::default();
             let walked = rows.scan(part, of, &mut |row| {
-                count += 1;
+                count += u64::from(!row.place.is_remnant());
                 revision = revision.max(row.revision.0);
                 if let Some(value) = row.value {
                     let form = match form(value) {
                         Ok(form) => form,
                         Err(why) => {
                             let key = String::from_utf8_lossy(row.key);
-                            broken.note(
-                                row.place.at,
-                                format!("the value of {key} does not hold: {why}"),
-                            );
+                            let (at, row) = match rows.engine() {
+                                Engine::Etcd => (row.place.at, String::new()),
+                                Engine::Kine => (0, format!(" in row {}", row.revision.0)),
+                            };
+                            let what = format!("the value of {key}{row} does not hold: {why}");
+                            broken.note(at, what);
                             "broken".into()
                         }
                     };

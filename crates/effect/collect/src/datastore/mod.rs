@@ -4,6 +4,7 @@
 //! it (`store`).
 
 mod file;
+mod sqlite;
 mod unpacked;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use file::FileAt;
+pub use sqlite::{Kine, Log};
 
 use crate::CollectError;
 
@@ -37,6 +39,8 @@ pub struct Opened {
     pub holder: Option<u32>,
     /// What is worth knowing about how it was found.
     pub notes: Vec<String>,
+    /// The files of etcd's write-ahead log beside a member's database, in order.
+    pub log: Vec<FileAt>,
 }
 
 /// Where a datastore lies in the folders that people have, most specific first: an etcd data directory, k3s'
@@ -85,7 +89,7 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
     one(first, notes)
 }
 
-fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
+fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
     let unreadable = |source| CollectError::Unreadable {
         path: path.to_owned(),
         source,
@@ -126,14 +130,48 @@ fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
         }
         Kind::Etcd
     };
+    let log = match (kind, packed) {
+        (Kind::Etcd, None) => log(path, &mut notes),
+        _ => Vec::new(),
+    };
     Ok(Opened {
         path: path.to_owned(),
+        log,
         kind,
         file,
         packed,
         holder,
         notes,
     })
+}
+
+/// The log of the member whose database this is: `member/wal` beside `member/snap/db`, its files named by their
+/// number and first entry (`server/storage/wal/util.go`).
+fn log(database: &Path, notes: &mut Vec<String>) -> Vec<FileAt> {
+    let folder = database.parent().filter(|f| f.ends_with("snap"));
+    let Some(folder) = folder.and_then(Path::parent).map(|m| m.join("wal")) else {
+        return Vec::new();
+    };
+    let Ok(list) = std::fs::read_dir(&folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = list
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "wal") && p.is_file())
+        .collect();
+    paths.sort();
+    let mut out = Vec::new();
+    for path in paths {
+        match File::open(&path).and_then(FileAt::new) {
+            Ok(file) => out.push(file),
+            Err(e) => {
+                notes.push(format!("{} can't be read: {e}", path.display()));
+                return Vec::new();
+            }
+        }
+    }
+    out
 }
 
 /// What a file is that can be no database, in people's words.

@@ -11,12 +11,15 @@ mod query;
 use std::path::{Path, PathBuf};
 
 use defib_collect::CollectError;
-use defib_collect::datastore::{self, FileAt, Kind};
+use defib_collect::datastore::{self, FileAt, Kind, Kine, Log as SqliteLog};
 use defib_formats::datastore::Rows;
+use defib_formats::etcd::wal::{Entry, Log};
 use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
 use defib_formats::read_at::ReadAt;
+use defib_store::Replayed;
 use serde::Serialize;
 
+pub use defib_formats::datastore::Engine;
 pub use defib_store::{Change, Hash, Share, Trust, Verification};
 pub use diff::{Difference, How, differences};
 pub use export::{Export, Exported};
@@ -36,7 +39,13 @@ pub struct Dead {
     pub notes: Vec<String>,
     /// Bytes of the file, unpacked.
     pub length: u64,
-    store: Etcd<FileAt>,
+    store: Store,
+}
+
+/// The datastore itself, by what keeps it.
+enum Store {
+    Etcd(Box<Replayed<Etcd<FileAt>>>),
+    Kine(Kine),
 }
 
 /// A member, for people and for JSON.
@@ -82,8 +91,11 @@ pub struct Stats {
     pub file: u64,
     /// Bytes of it that are in use; the rest is given back by defragmentation.
     pub used: u64,
-    /// Leases.
-    pub leases: u64,
+    /// Leases; none where the datastore keeps no list of them.
+    pub leases: Option<u64>,
+    /// Bytes that kine's rows keep of the values before them, which the shares do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_values: Option<u64>,
     /// Revision up to which history is gone.
     pub compacted: u64,
     /// Places of the file that are damaged.
@@ -101,12 +113,10 @@ impl Dead {
             path: opened.path.clone(),
             why,
         };
-        if opened.kind == Kind::Sqlite {
-            return Err(CollectError::NotYet {
-                what: format!("{} (an SQLite database)", opened.path.display()),
-            });
-        }
         let length = opened.file.len();
+        if opened.kind == Kind::Sqlite {
+            return Self::kine(opened, length);
+        }
         let end = if has_trailer(length) {
             length - TRAILER
         } else {
@@ -119,19 +129,42 @@ impl Dead {
                 "it is a database of bbolt, and not one of etcd".into(),
             ));
         }
+        let mut notes = opened.notes;
+        let entries = behind(&store, &opened.log, &mut notes);
         Ok(Self {
             path,
             packed: opened.packed,
             holder: opened.holder,
-            notes: opened.notes,
             length,
-            store,
+            store: Store::Etcd(Box::new(replayed(store, &entries, &mut notes))),
+            notes,
+        })
+    }
+
+    fn kine(opened: datastore::Opened, length: u64) -> Result<Self, CollectError> {
+        let (path, packed, holder) = (opened.path.clone(), opened.packed, opened.holder);
+        let (store, notes) = Kine::open(opened)?;
+        Ok(Self {
+            path,
+            packed,
+            holder,
+            notes,
+            length,
+            store: Store::Kine(store),
         })
     }
 
     /// Its rows.
     pub fn rows(&self) -> &dyn Rows {
-        &self.store
+        match &self.store {
+            Store::Etcd(etcd) => etcd.as_ref(),
+            Store::Kine(kine) => kine,
+        }
+    }
+
+    /// What keeps them.
+    pub fn engine(&self) -> Engine {
+        self.rows().engine()
     }
 
     /// Revision up to which history is gone.
@@ -141,12 +174,18 @@ impl Dead {
 
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
-        self.store.database().source().has_changed()
+        match &self.store {
+            Store::Etcd(etcd) => etcd.base().database().source().has_changed(),
+            Store::Kine(kine) => kine.has_changed(),
+        }
     }
 
     /// How far it can be trusted.
     pub fn verify(&self) -> Verification {
-        let mut done = defib_store::verify(&self.store, self.length);
+        let mut done = match &self.store {
+            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.length),
+            Store::Kine(kine) => verify_kine(kine),
+        };
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
@@ -158,20 +197,36 @@ impl Dead {
     /// Who fills it.
     pub fn stats(&self) -> Stats {
         let said = defib_store::stats(self.rows());
-        let meta = self.store.database().meta();
+        let (used, leases, old_values) = match &self.store {
+            Store::Etcd(etcd) => {
+                let etcd = etcd.base();
+                // Two meta pages belong to nobody.
+                let pages = etcd.walk().walked.pages + said.walked.pages + 2;
+                let used = pages * u64::from(etcd.database().meta().page_size);
+                (used, Some(etcd.meta.leases), None)
+            }
+            Store::Kine(kine) => {
+                let used = kine.pages.0.saturating_mul(kine.page_size);
+                (used, None, Some(kine.old_values()))
+            }
+        };
         Stats {
             shares: said.shares,
             file: self.length,
-            used: (self.store.walk().walked.pages + 2) * u64::from(meta.page_size),
-            leases: self.store.meta.leases,
+            used,
+            leases,
+            old_values,
             compacted: self.rows().compacted(),
             damages: said.walked.damages,
         }
     }
 
-    /// Who belongs to the cluster.
-    pub fn members(&self) -> Members {
-        let meta = &self.store.meta;
+    /// Who belongs to the cluster; `None` for kine, which is one server's file and has no members.
+    pub fn members(&self) -> Option<Members> {
+        let Store::Etcd(etcd) = &self.store else {
+            return None;
+        };
+        let meta = &etcd.base().meta;
         let alarms = |id: u64| {
             meta.alarms
                 .iter()
@@ -204,13 +259,99 @@ impl Dead {
             client_urls: Vec::new(),
             alarms: alarms(*id),
         }));
-        Members {
+        Some(Members {
             members,
             majority: voters / 2 + 1,
             cluster_version: meta.cluster_version.clone(),
             storage_version: meta.storage_version.clone(),
             consistent_index: meta.consistent_index,
             term: meta.term,
-        }
+        })
     }
+}
+
+/// Entries of the member's log that its database does not have yet, as far as they were agreed on.
+fn behind(etcd: &Etcd<FileAt>, files: &[FileAt], notes: &mut Vec<String>) -> Vec<Entry> {
+    let Some(index) = etcd.meta.consistent_index.filter(|_| !files.is_empty()) else {
+        return Vec::new();
+    };
+    let log = Log::read(files, index);
+    for (file, damage) in &log.damage {
+        notes.push(format!(
+            "file {file} of the log beside it is damaged {damage}; what stands behind is not read"
+        ));
+    }
+    if log.is_partial {
+        notes.push("the log holds more entries than are read here".into());
+    }
+    // What one voter writes down is agreed on by that.
+    let alone = etcd
+        .meta
+        .conf_state
+        .as_ref()
+        .is_some_and(|c| c.voters.len() == 1);
+    let (sure, open): (Vec<Entry>, Vec<Entry>) = log
+        .entries
+        .into_iter()
+        .partition(|e| alone || e.index <= log.commit);
+    if !open.is_empty() {
+        notes.push(format!(
+            "{} more entries stand in the log, of which this member did not know whether a majority had them; they are not applied",
+            open.len()
+        ));
+    }
+    // A log that begins further on belongs to another database.
+    match sure.first() {
+        Some(first) if first.index != index + 1 => {
+            notes.push(format!(
+                "the log begins at entry {}, the database ends at {index}: they do not belong together, the log is left out",
+                first.index
+            ));
+            Vec::new()
+        }
+        _ => sure,
+    }
+}
+
+/// The database with what its log says beyond it.
+fn replayed(
+    etcd: Etcd<FileAt>,
+    entries: &[Entry],
+    notes: &mut Vec<String>,
+) -> Replayed<Etcd<FileAt>> {
+    let done = Replayed::new(etcd, entries);
+    if done.applied > 0 {
+        notes.push(format!(
+            "{} writes of the log beside it were applied, which the database did not have yet",
+            done.applied
+        ));
+    }
+    if done.broken > 0 {
+        notes.push(format!(
+            "{} entries of the log do not hold and were passed over",
+            done.broken
+        ));
+    }
+    done
+}
+
+/// SQLite's own check, and every value; what a log that was left out held, nobody knows.
+fn verify_kine(kine: &Kine) -> Verification {
+    let mut done = defib_store::verify_rows(kine, kine.integrity(), kine.pages);
+    if done.damages > 0
+        && let Some(rows) = kine.expected_rows()
+    {
+        done.notes.push(format!(
+            "{} of {rows} rows that its index of names has can be read, without gaps and notes of kine's own",
+            done.rows
+        ));
+    }
+    if let SqliteLog::Left { why } = &kine.log {
+        if done.trust == Trust::Readable {
+            done.trust = Trust::Unknown;
+        }
+        done.notes
+            .push(format!("read without the log beside it: {why}"));
+    }
+    done
 }

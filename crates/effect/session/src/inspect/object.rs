@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: decryption of values that are encrypted at rest.
 
-use defib_formats::datastore::Place;
+use defib_formats::datastore::{Engine, Place, REMNANT};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
 use defib_formats::redact;
 use serde_json::Value;
@@ -24,10 +24,10 @@ pub struct Object {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ValueError {
     /// The file can't be read there.
-    #[error("byte {at} can't be read: {why}")]
+    #[error("{at} can't be read: {why}")]
     Unreadable {
-        /// Where.
-        at: u64,
+        /// Where: a byte of the file, or a row.
+        at: String,
         /// Why.
         why: String,
     },
@@ -59,7 +59,10 @@ impl Dead {
             .rows()
             .value(place)
             .map_err(|e| ValueError::Unreadable {
-                at: place.at,
+                at: match self.engine() {
+                    Engine::Etcd => format!("byte {}", place.at),
+                    Engine::Kine => format!("row {}", place.at & !REMNANT),
+                },
                 why: e.to_string(),
             })?;
         read(&bytes, revision, show_secrets)

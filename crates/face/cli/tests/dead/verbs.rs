@@ -140,6 +140,59 @@ pub fn what_was_deleted_is_in_the_history() -> Outcome {
     Ok(())
 }
 
+/// A member that was killed right after it answered: what it answered is there, and nothing else.
+pub fn a_killed_member_shows_what_it_answered() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    // Without a commit of the database in between: only the log has what follows.
+    let slow = [
+        "--backend-batch-interval=1h",
+        "--backend-batch-limit=1000000",
+    ];
+    let mut member =
+        Member::start(folder.path(), &slow).map_err(|e| Failed::from(e.to_string()))?;
+    let etcdctl = |member: &Member, arguments: &[&str]| {
+        member
+            .etcdctl(arguments)
+            .map_err(|e| Failed::from(e.to_string()))
+    };
+    for n in 0..40 {
+        etcdctl(
+            &member,
+            &["put", &format!("/registry/a/{n:02}"), &format!("value {n}")],
+        )?;
+    }
+    etcdctl(&member, &["put", "/registry/a/07", "again"])?;
+    etcdctl(&member, &["del", "/registry/a/1", "/registry/a/2"])?;
+    let living = etcdctl(&member, &["get", "--prefix", "/registry/", "-w", "json"])?;
+    member.kill();
+    let data = text(&member.data());
+    let list = defib(&["inspect", "ls", &data, "-o", "json"]);
+    let told = String::from_utf8_lossy(&list.stderr).into_owned();
+    assert!(
+        told.contains("42 writes of the log beside it were applied"),
+        "{told}"
+    );
+    let said: Value = serde_json::from_slice(&list.stdout)?;
+    let living: Value = serde_json::from_str(&living)?;
+    let revision = |v: &Value| v.as_u64().unwrap_or(0);
+    let want: Vec<(u64, u64)> = living["kvs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|kv| (revision(&kv["mod_revision"]), revision(&kv["version"])))
+        .collect();
+    let got: Vec<(u64, u64)> = said
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| (revision(&item["revision"]), revision(&item["writes"])))
+        .collect();
+    assert_eq!((got.len(), &got), (30, &want));
+    let seventh = defib(&["inspect", "get", &data, "/registry/a/07"]);
+    assert!(String::from_utf8_lossy(&seventh.stdout).contains("again"));
+    Ok(())
+}
+
 /// Between two snapshots: what came is named, what was only written again is not.
 pub fn two_snapshots_differ_in_what_came() -> Outcome {
     let (old, new) = (text(&files().snapshot()), text(&files().large()));

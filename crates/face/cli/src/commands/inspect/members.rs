@@ -13,7 +13,16 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = super::open(&args.source.file)?;
-    let said = dead.members();
+    let Some(said) = dead.members() else {
+        return Err(CliError::new(format!(
+            "{} is kine's: the file of one server, which has no members",
+            dead.path.display()
+        ))
+        .hint(format!(
+            "which servers there were: defib inspect ls {} --kind node",
+            args.source.file.display()
+        )));
+    };
     match args.source.output {
         Form::Json => output::json(&said)?,
         Form::Yaml => output::yaml(&said)?,

@@ -50,16 +50,32 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 text.push_str(&format!("and {more} more (--top 0 shows all)\n"));
             }
             text.push_str(&format!(
-                "\nfile {}, of it {} in use; {:.1}% of etcd's quota where none is set ({})\n",
+                "\nfile {}, of it {} in use",
                 super::size(said.file),
-                super::size(said.used),
-                100.0 * said.file as f64 / QUOTA as f64,
-                super::size(QUOTA)
+                super::size(said.used)
             ));
+            // Only etcd stops writing when its file is full.
+            if said.leases.is_some() {
+                text.push_str(&format!(
+                    "; {:.1}% of etcd's quota where none is set ({})",
+                    100.0 * said.file as f64 / QUOTA as f64,
+                    super::size(QUOTA)
+                ));
+            }
             text.push_str(&format!(
-                "rows and bytes count all history since revision {}; {} leases\n",
-                said.compacted, said.leases
+                "\nrows and bytes count all history since revision {}",
+                said.compacted
             ));
+            if let Some(leases) = said.leases {
+                text.push_str(&format!("; {leases} leases"));
+            }
+            text.push('\n');
+            if let Some(old) = said.old_values {
+                text.push_str(&format!(
+                    "rows of kine also keep the values before them: {} beyond these\n",
+                    super::size(old)
+                ));
+            }
             output::text(&text)?;
         }
     }

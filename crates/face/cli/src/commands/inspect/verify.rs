@@ -1,6 +1,6 @@
 //! `defib inspect verify`.
 
-use defib_session::inspect::{Hash, Trust};
+use defib_session::inspect::{Engine, Hash, Trust};
 
 use super::{Form, Source};
 use crate::error::CliError;
@@ -30,6 +30,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 Hash::Wrong { expected, found } => {
                     format!("  hash       WRONG: sha256 of its bytes is {found},\n             behind them stands {expected}\n")
                 }
+                Hash::Absent if dead.engine() == Engine::Kine => {
+                    "  hash       none: SQLite keeps none, so bytes may have changed unseen\n".into()
+                }
                 Hash::Absent => {
                     "  hash       none: a member's own file has none, only a snapshot does\n".into()
                 }
@@ -46,9 +49,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 .collect();
             text.push_str(&format!("  values     {}\n", values.join(", ")));
             for check in said.damage.iter().take(10) {
+                let place = match check.offset {
+                    0 => String::new(),
+                    at => format!("at byte {at}: "),
+                };
                 text.push_str(&format!(
-                    "  DAMAGE     at byte {}: {}\n",
-                    check.offset,
+                    "  DAMAGE     {place}{}\n",
                     super::clean(&check.what)
                 ));
             }

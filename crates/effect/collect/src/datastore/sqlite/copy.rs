@@ -1,0 +1,137 @@
+//! A private copy of a database and of its write-ahead log.
+//!
+//! Deliberately absent: reading a database in place. A copy needs as much room as the original in the folder
+//! for temporary files (`TMPDIR`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use defib_formats::bbolt::Walked;
+use defib_formats::read_at::ReadAt;
+use tempfile::TempDir;
+
+use super::super::FileAt;
+use crate::CollectError;
+
+/// What was copied.
+pub(super) struct Copied {
+    /// The folder, which goes when this goes.
+    pub(super) folder: TempDir,
+    /// The copy of the database.
+    pub(super) database: PathBuf,
+    /// The copy of its log, where it has one with anything in it.
+    pub(super) log: Option<PathBuf>,
+    /// The log itself.
+    pub(super) log_at: Option<FileAt>,
+    /// Places of the database that can't be read.
+    pub(super) holes: Walked,
+    /// The originals changed while they were copied, each time.
+    pub(super) moved: bool,
+}
+
+/// How often it is tried to get a copy during which nothing was written.
+const TRIES: usize = 3;
+/// Bytes copied at once.
+const BLOCK: usize = 1 << 20;
+/// Bytes that are given up where one of them can't be read.
+const SECTOR: usize = 4_096;
+
+pub(super) fn take(
+    path: &Path,
+    database: &FileAt,
+    beside: Option<&Path>,
+) -> Result<Copied, CollectError> {
+    let unwritable = |source| CollectError::Unwritable {
+        path: std::env::temp_dir(),
+        source,
+    };
+    let private = std::fs::Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new()
+        .prefix("defib-")
+        .permissions(private)
+        .tempdir()
+        .map_err(unwritable)?;
+    let to = folder.path().join("state.db");
+    let log_to = folder.path().join("state.db-wal");
+    let mut moved = false;
+    let mut again;
+    let mut from = database;
+    for _ in 0..TRIES {
+        // The database first: a checkpoint between the two is seen by the change of either.
+        let holes = whole(from, &to).map_err(unwritable)?;
+        let mut log_at = None;
+        if let Some(log) = beside
+            && let Ok(file) = File::open(log)
+            && file.metadata().is_ok_and(|m| m.is_file() && m.len() > 0)
+        {
+            let file = FileAt::new(file).map_err(|source| CollectError::Unreadable {
+                path: log.to_owned(),
+                source,
+            })?;
+            whole(&file, &log_to).map_err(unwritable)?;
+            log_at = Some(file);
+        }
+        moved = from.has_changed() || log_at.as_ref().is_some_and(FileAt::has_changed);
+        if !moved {
+            return Ok(Copied {
+                database: to,
+                log: log_at.is_some().then_some(log_to),
+                log_at,
+                holes,
+                moved,
+                folder,
+            });
+        }
+        match File::open(path).and_then(FileAt::new) {
+            Ok(file) => again = file,
+            Err(_) => break,
+        }
+        from = &again;
+    }
+    Ok(Copied {
+        log: log_to.exists().then_some(log_to),
+        database: to,
+        log_at: None,
+        holes: Walked::default(),
+        moved,
+        folder,
+    })
+}
+
+/// Copies all of it; what can't be read stays zero, and is noted.
+fn whole(from: &FileAt, to: &Path) -> io::Result<Walked> {
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(to)?;
+    let mut holes = Walked::default();
+    let length = from.len();
+    let mut buffer = vec![0; BLOCK];
+    let mut at = 0;
+    while at < length {
+        let n = usize::try_from((length - at).min(BLOCK as u64)).unwrap_or(BLOCK);
+        let Some(block) = buffer.get_mut(..n) else {
+            break;
+        };
+        if from.read_at(at, block).is_ok() {
+            out.write_all_at(block, at)?;
+        } else {
+            let mut place = at;
+            for sector in block.chunks_mut(SECTOR) {
+                if let Err(e) = from.read_at(place, sector) {
+                    sector.fill(0);
+                    holes.note(place, format!("can't be read: {e}"));
+                }
+                out.write_all_at(sector, place)?;
+                place += sector.len() as u64;
+            }
+        }
+        at += n as u64;
+    }
+    out.flush()?;
+    Ok(holes)
+}

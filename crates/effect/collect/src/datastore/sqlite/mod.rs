@@ -1,0 +1,317 @@
+//! kine's table in SQLite: the only place where SQLite is opened.
+//!
+//! It is never opened where it lies: SQLite writes beside what it reads. A private copy of the database and of
+//! its write-ahead log is read instead, never of `-shm`, which is only good on the machine and in the moment
+//! that wrote it. Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
+//! Deliberately absent: writing, and what the rows mean (`store`).
+
+mod copy;
+mod rows;
+mod wal;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use defib_formats::bbolt::Walked;
+use defib_formats::read_at::ReadAt;
+use rusqlite::{Connection, OpenFlags};
+
+use self::copy::Copied;
+use super::{FileAt, Opened};
+use crate::CollectError;
+
+/// Columns that every kine from 0.11 to 0.16 has.
+const COLUMNS: &[&str] = &[
+    "id",
+    "name",
+    "created",
+    "deleted",
+    "create_revision",
+    "prev_revision",
+    "lease",
+    "value",
+    "old_value",
+];
+
+/// What became of the write-ahead log beside a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Log {
+    /// There is none, or nothing is in it.
+    #[default]
+    None,
+    /// It was read with the database: so many pages that were committed.
+    Read {
+        /// Pages.
+        pages: u64,
+    },
+    /// It was left out, because it does not belong to this database or does not hold.
+    Left {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A kine database, open for reading.
+pub struct Kine {
+    /// What was done with its write-ahead log.
+    pub log: Log,
+    /// Pages in use, and in all.
+    pub pages: (u64, u64),
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Bytes of the database that could not be read, and which stand as zeros in what was read.
+    pub holes: Walked,
+    /// The lowest and the highest id; none where the table is empty.
+    ids: Option<(i64, i64)>,
+    compacted: u64,
+    /// One for each thread: a connection is for one at a time.
+    connections: Vec<Mutex<Connection>>,
+    sources: Vec<FileAt>,
+}
+
+impl Kine {
+    /// Opens a file that was found to be SQLite; what is worth knowing goes to its notes.
+    ///
+    /// # Errors
+    /// When it can't be copied, is broken at its head, or holds no table of kine.
+    pub fn open(opened: Opened) -> Result<(Self, Vec<String>), CollectError> {
+        let none = |why: String| CollectError::NoDatastore {
+            path: opened.path.clone(),
+            why,
+        };
+        let beside = match opened.packed {
+            None => Some(with_suffix(&opened.path, "-wal")),
+            Some(_) => None,
+        };
+        let copied = copy::take(&opened.path, &opened.file, beside.as_deref())?;
+        let mut notes = opened.notes;
+        if copied.moved {
+            notes.push(
+                "the database was written to while it was copied: this may be no consistent state"
+                    .into(),
+            );
+        }
+        let log = settle(&copied).map_err(|e| none(said(&e)))?;
+        match &log {
+            Log::None => {}
+            Log::Read { pages } => notes.push(format!(
+                "{pages} pages of its write-ahead log (state.db-wal) are read with it"
+            )),
+            Log::Left { why } => notes.push(format!(
+                "the write-ahead log beside it was left out: {why}; what was written last may be missing"
+            )),
+        }
+        let count = rayon::current_num_threads().max(1);
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            let connection = connect(&copied.database, false).map_err(|e| none(said(&e)))?;
+            connections.push(Mutex::new(connection));
+        }
+        let mut kine = Self {
+            log,
+            pages: (0, 0),
+            page_size: 0,
+            holes: copied.holes,
+            ids: None,
+            compacted: 0,
+            connections,
+            sources: std::iter::once(opened.file).chain(copied.log_at).collect(),
+        };
+        kine.look().map_err(none)?;
+        // What is open stays; nobody else can open it, and nothing is left when the process ends.
+        drop(copied.folder);
+        Ok((kine, notes))
+    }
+
+    /// Was it written to since it was opened?
+    pub fn has_changed(&self) -> bool {
+        self.sources.iter().any(FileAt::has_changed)
+    }
+
+    /// Bytes that rows keep of the values before them.
+    pub fn old_values(&self) -> u64 {
+        self.number("SELECT sum(length(old_value)) FROM kine")
+            .unwrap_or(0)
+    }
+
+    /// SQLite's own check of every page and every index; what it complains of.
+    pub fn integrity(&self) -> Walked {
+        let mut out = self.holes.clone();
+        let complaint = |text: &str, out: &mut Walked| {
+            // `Tree 2 page 7 cell 3: …`; the page says where.
+            let page = text
+                .split_once("page ")
+                .map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()))
+                .and_then(|mut words| words.next()?.parse::<u64>().ok());
+            let at = page.map_or(0, |p| p.saturating_sub(1).saturating_mul(self.page_size));
+            out.note(
+                at,
+                text.trim_start_matches("*** in database main ***").trim(),
+            );
+        };
+        let connection = self.connection(0);
+        let done = connection
+            .prepare("PRAGMA integrity_check(1000)")
+            .and_then(|mut asked| {
+                let mut rows = asked.query([])?;
+                while let Some(row) = rows.next()? {
+                    let text: String = row.get(0)?;
+                    for line in text.lines().filter(|l| *l != "ok" && !l.is_empty()) {
+                        if !line.starts_with("*** in database") {
+                            complaint(line, &mut out);
+                        }
+                    }
+                }
+                Ok(())
+            });
+        if let Err(e) = done {
+            out.note(0, format!("the check of all pages broke off: {}", said(&e)));
+        }
+        out
+    }
+
+    /// How many rows an index knows: what the table should have.
+    pub fn expected_rows(&self) -> Option<u64> {
+        self.number("SELECT count(*) FROM kine INDEXED BY kine_name_index")
+    }
+
+    /// Reads what is asked for again and again.
+    fn look(&mut self) -> Result<(), String> {
+        let connection = self.connection(0);
+        let kind: Result<String, _> = connection.query_row(
+            "SELECT type FROM sqlite_schema WHERE name = 'kine' AND sql NOT LIKE 'CREATE VIRTUAL%'",
+            [],
+            |row| row.get(0),
+        );
+        match kind {
+            Ok(kind) if kind == "table" => {}
+            Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => {
+                return Err("it is a database of SQLite, and not one of kine".into());
+            }
+            Err(e) => return Err(said(&e)),
+        }
+        let have = columns(&connection).map_err(|e| said(&e))?;
+        let lacks: Vec<&str> = (COLUMNS.iter().copied())
+            .filter(|c| !have.iter().any(|h| h == c))
+            .collect();
+        if !lacks.is_empty() {
+            return Err(format!("its table kine has no {}", lacks.join(", ")));
+        }
+        drop(connection);
+        let count = self.number("PRAGMA page_count").unwrap_or(0);
+        let free = self.number("PRAGMA freelist_count").unwrap_or(0);
+        self.page_size = self.number("PRAGMA page_size").unwrap_or(0);
+        self.pages = (count.saturating_sub(free), count);
+        let highest = self
+            .number("SELECT max(id) FROM kine NOT INDEXED")
+            // Where the way to the last row is broken, the counter still knows it.
+            .or_else(|| self.number("SELECT seq FROM sqlite_sequence WHERE name = 'kine'"))
+            .unwrap_or(1 << 40);
+        let lowest = self.number("SELECT min(id) FROM kine NOT INDEXED");
+        let id = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.ids = (highest > 0).then(|| (id(lowest.unwrap_or(0)), id(highest)));
+        self.compacted = self
+            .number("SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'")
+            .unwrap_or(0);
+        Ok(())
+    }
+
+    fn number(&self, sql: &str) -> Option<u64> {
+        let found: Option<i64> = self
+            .connection(0)
+            .query_row(sql, [], |row| row.get(0))
+            .ok()?;
+        u64::try_from(found.unwrap_or(0)).ok()
+    }
+
+    fn connection(&self, part: usize) -> MutexGuard<'_, Connection> {
+        let at = part % self.connections.len().max(1);
+        // One is always there: `open` makes at least one.
+        #[expect(clippy::indexing_slicing, reason = "an index taken modulo the length")]
+        let chosen = &self.connections[at];
+        chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Decides whether the write-ahead log may be read with the database, and takes it away from the copy if not.
+fn settle(copied: &Copied) -> Result<Log, rusqlite::Error> {
+    let Some(log) = &copied.log else {
+        return Ok(Log::None);
+    };
+    let pages = match wal::pages(log, &copied.database) {
+        Ok(0) => return Ok(Log::None),
+        Ok(pages) => pages,
+        Err(why) => return Ok(leave(log, why)),
+    };
+    Ok(match wal::stranger(&copied.database) {
+        None => Log::Read { pages },
+        Some(why) => leave(log, why),
+    })
+}
+
+fn leave(log: &Path, why: String) -> Log {
+    let shared = log.with_extension("db-shm");
+    for path in [log, &shared] {
+        // A copy of ours; one that stays would be read, and the next connection then says so.
+        drop(std::fs::remove_file(path));
+    }
+    Log::Left { why }
+}
+
+/// Opens the private copy for reading; `alone`: without its write-ahead log.
+fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut address = String::from("file:");
+    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            b if b.is_ascii_alphanumeric() => address.push(char::from(*b)),
+            b => address.push_str(&format!("%{b:02x}")),
+        }
+    }
+    address.push_str("?mode=ro");
+    if alone {
+        // The copy never changes, and this is how SQLite is told to see no log.
+        address.push_str("&immutable=1");
+    }
+    let connection = Connection::open_with_flags(address, flags)?;
+    // The file is not ours: no function of its schema is run, and cells are checked before they are used.
+    connection.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON; \
+         PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",
+    )?;
+    // The first question opens the log too, while the copy still has a name.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Its ordinary columns: one that is computed would run what the file says.
+fn columns(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
+    let mut asked =
+        connection.prepare("SELECT name FROM pragma_table_xinfo('kine') WHERE hidden = 0")?;
+    let names = asked.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// SQLite's error in its own words.
+fn said(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(text)) => format!("SQLite says: {text}"),
+        other => format!("SQLite says: {other}"),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Bytes of a source that is read from its beginning.
+fn first(source: &impl ReadAt, length: usize) -> Option<Vec<u8>> {
+    let mut out = vec![0; length];
+    source.read_at(0, &mut out).ok()?;
+    Some(out)
+}

@@ -1,0 +1,272 @@
+//! kine's rows as writes.
+//!
+//! `id` is the revision; a row that creates says 0 as its `create_revision` and means its own id; gaps in the
+//! ids are filled with `gap-…`, and `compact_rev_key` is kine's own note of what is gone. A row also keeps the
+//! value before it, which is the last trace of a row that compaction took. Source:
+//! `kine/pkg/logstructured/sqllog/sql.go`. Deliberately absent: times of leases, which run in kine's memory.
+
+use std::io;
+
+use defib_formats::bbolt::Walked;
+use defib_formats::datastore::{Engine, Place, REMNANT, Row, Rows};
+use rusqlite::Statement;
+use rusqlite::types::ValueRef;
+
+use super::{Kine, said};
+
+/// Rows in the order of their revisions. The last column says whether the row before it of the same key is
+/// gone: 1 where that was a deletion, its value where it was a write, else nothing.
+const SCAN: &str = "SELECT k.id, k.name, k.created, k.deleted, k.create_revision, k.prev_revision, k.lease, \
+    CASE WHEN k.deleted THEN NULL ELSE k.value END, \
+    CASE WHEN k.prev_revision > 0 AND NOT EXISTS (SELECT 1 FROM kine p WHERE p.id = k.prev_revision) \
+    THEN CASE WHEN k.created THEN 1 ELSE k.old_value END END \
+    FROM kine k NOT INDEXED WHERE k.id BETWEEN ?1 AND ?2 ORDER BY k.id LIMIT ?3";
+
+/// The same without a look at the row before, whose page may be the broken one.
+const PLAIN: &str = "SELECT k.id, k.name, k.created, k.deleted, k.create_revision, k.prev_revision, k.lease, \
+    CASE WHEN k.deleted THEN NULL ELSE k.value END, NULL \
+    FROM kine k NOT INDEXED WHERE k.id BETWEEN ?1 AND ?2 ORDER BY k.id LIMIT ?3";
+
+/// Places at which reading is tried again behind damage, in each part.
+const RETRIES: usize = 4_096;
+
+/// A reading that broke off.
+struct Broken {
+    /// The last row that was read.
+    last: Option<i64>,
+    why: rusqlite::Error,
+}
+
+impl Rows for Kine {
+    fn engine(&self) -> Engine {
+        Engine::Kine
+    }
+
+    fn scan(&self, part: usize, of: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
+        let mut walked = Walked::default();
+        let Some((mut from, to)) = self.range(part, of) else {
+            return walked;
+        };
+        let connection = self.connection(part);
+        let prepared = connection
+            .prepare(SCAN)
+            .and_then(|scan| Ok((scan, connection.prepare(PLAIN)?)));
+        let (mut scan, mut asked) = match prepared {
+            Ok(both) => both,
+            Err(e) => {
+                walked.note(0, format!("the rows can't be read: {}", said(&e)));
+                return walked;
+            }
+        };
+        let behind_last = |from: i64, broken: &Broken| {
+            let last = broken.last.map(|last| last.saturating_add(1));
+            last.unwrap_or(from)
+        };
+        match read(&mut scan, from, to, -1, &mut walked, each) {
+            Ok(()) => return walked,
+            Err(broken) => from = behind_last(from, &broken),
+        }
+        for _ in 0..RETRIES {
+            let Err(broken) = read(&mut asked, from, to, -1, &mut walked, each) else {
+                return walked;
+            };
+            let bad = behind_last(from, &broken);
+            let why = said(&broken.why);
+            match behind(&mut asked, bad, to) {
+                Some(good) => {
+                    walked.note(
+                        0,
+                        format!("rows {bad} to {} can't be read: {why}", good - 1),
+                    );
+                    from = good;
+                }
+                None => {
+                    walked.note(0, format!("rows {bad} to {to} can't be read: {why}"));
+                    return walked;
+                }
+            }
+        }
+        walked.note(
+            0,
+            format!("there is too much damage to read behind row {from}"),
+        );
+        walked
+    }
+
+    fn value(&self, place: Place) -> io::Result<Vec<u8>> {
+        let column = match place.is_remnant() {
+            true => "old_value",
+            false => "value",
+        };
+        let id = i64::try_from(place.at & !REMNANT).unwrap_or(0);
+        self.connection(0)
+            .query_row(
+                &format!("SELECT {column} FROM kine WHERE id = ?1"),
+                [id],
+                |row| Ok(bytes(row.get_ref(0)?).unwrap_or_default().to_vec()),
+            )
+            .map_err(|e| io::Error::other(said(&e)))
+    }
+
+    fn compacted(&self) -> u64 {
+        self.compacted
+    }
+}
+
+impl Kine {
+    /// The ids of a part.
+    fn range(&self, part: usize, of: usize) -> Option<(i64, i64)> {
+        let (low, high) = self.ids?;
+        let (part, of) = (i64::try_from(part).ok()?, i64::try_from(of).ok()?.max(1));
+        let each = high.saturating_sub(low) / of + 1;
+        let from = low.saturating_add(each.saturating_mul(part));
+        let to = from.saturating_add(each - 1).min(high);
+        (from <= to).then_some((from, to))
+    }
+}
+
+/// The first id behind a place that can't be read at which a row can be.
+fn behind(asked: &mut Statement<'_>, bad: i64, to: i64) -> Option<i64> {
+    let mut can = |from: i64| {
+        let mut ignored = Walked::default();
+        read(asked, from, to, 1, &mut ignored, &mut |_| {}).is_ok()
+    };
+    let (mut low, mut step) = (bad, 1i64);
+    let mut high = loop {
+        let next = low.saturating_add(step);
+        if next > to {
+            return None;
+        }
+        if can(next) {
+            break next;
+        }
+        (low, step) = (next, step.saturating_mul(2));
+    };
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if can(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
+}
+
+fn read(
+    asked: &mut Statement<'_>,
+    from: i64,
+    to: i64,
+    limit: i64,
+    walked: &mut Walked,
+    each: &mut dyn FnMut(Row<'_>),
+) -> Result<(), Broken> {
+    let mut last = None;
+    let broken = |last, why| Broken { last, why };
+    let mut rows = (asked.query((from, to, limit))).map_err(|e| broken(None, e))?;
+    loop {
+        match rows.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(row)) => {
+                let id = row.get(0).map_err(|e| broken(last, e))?;
+                // A tree that leads in circles gives ids that do not rise.
+                if last.is_some_and(|l| id <= l) || id < from || id > to {
+                    walked.note(
+                        0,
+                        format!("row {id} stands behind row {}", last.unwrap_or(from)),
+                    );
+                    return Ok(());
+                }
+                one(row, id, walked, each).map_err(|e| broken(last, e))?;
+                last = Some(id);
+            }
+            Err(e) => return Err(broken(last, e)),
+        }
+    }
+}
+
+/// Gives one row, and what it keeps of the one before it.
+fn one(
+    row: &rusqlite::Row<'_>,
+    id: i64,
+    walked: &mut Walked,
+    each: &mut dyn FnMut(Row<'_>),
+) -> Result<(), rusqlite::Error> {
+    let number = |column: usize| -> Result<u64, rusqlite::Error> {
+        Ok(match row.get_ref(column)? {
+            ValueRef::Integer(n) => u64::try_from(n).unwrap_or(0),
+            _ => 0,
+        })
+    };
+    let text;
+    let key = match row.get_ref(1)? {
+        ValueRef::Text(key) | ValueRef::Blob(key) => key,
+        // The column is declared INTEGER: a key of digits alone comes back as a number.
+        ValueRef::Integer(n) => {
+            text = n.to_string();
+            text.as_bytes()
+        }
+        ValueRef::Null | ValueRef::Real(_) => {
+            walked.note(0, format!("row {id} has no key"));
+            return Ok(());
+        }
+    };
+    // What kine keeps for itself.
+    if key.starts_with(b"gap-") || key == b"compact_rev_key" {
+        return Ok(());
+    }
+    let revision = u64::try_from(id).unwrap_or(0);
+    let (is_created, is_deleted) = (number(2)? != 0, number(3)? != 0);
+    let (created, before, lease) = (number(4)?, number(5)?, number(6)?);
+    let length = |value: &[u8]| u32::try_from(value.len()).unwrap_or(u32::MAX);
+    let mut remnant = |value: Option<&[u8]>| {
+        each(Row {
+            key,
+            revision: (before, 0),
+            create_revision: if value.is_some() { created } else { 0 },
+            version: 0,
+            lease: 0,
+            value,
+            place: Place {
+                at: revision | REMNANT,
+                length: value.map_or(0, length),
+            },
+        });
+    };
+    match row.get_ref(8)? {
+        ValueRef::Integer(_) => remnant(None),
+        ValueRef::Blob(old) | ValueRef::Text(old) => remnant(Some(old)),
+        ValueRef::Null | ValueRef::Real(_) => {}
+    }
+    let value = bytes(row.get_ref(7)?);
+    if value.is_none() && !is_deleted {
+        walked.note(0, format!("row {id} has a value that is none"));
+    }
+    let value = value.unwrap_or_default();
+    each(Row {
+        key,
+        revision: (revision, 0),
+        create_revision: match (is_deleted, is_created || created == 0) {
+            (true, _) => 0,
+            (false, true) => revision,
+            (false, false) => created,
+        },
+        version: 0,
+        lease,
+        value: (!is_deleted).then_some(value),
+        place: Place {
+            at: revision,
+            length: if is_deleted { 0 } else { length(value) },
+        },
+    });
+    Ok(())
+}
+
+/// The bytes of a value; an empty one may be stored as nothing.
+fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
+    match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes),
+        ValueRef::Null => Some(&[]),
+        ValueRef::Integer(_) | ValueRef::Real(_) => None,
+    }
+}

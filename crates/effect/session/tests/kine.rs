@@ -1,0 +1,391 @@
+//! kine's SQLite, read dead: what lives, what was, a log that is not its own, and pages that do not hold.
+//!
+//! The databases are made here, by the schema of `kine/pkg/drivers/sqlite/sqlite.go` and with rows as
+//! `kine/pkg/logstructured/sqllog` writes them. Deliberately absent: a running kine.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use defib_session::inspect::{Dead, Engine, Trust, Wanted};
+use rusqlite::{Connection, params};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS kine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name INTEGER, created INTEGER, deleted INTEGER,
+    create_revision INTEGER, prev_revision INTEGER, lease INTEGER, value BLOB, old_value BLOB);
+CREATE INDEX IF NOT EXISTS kine_name_index ON kine (name);
+CREATE INDEX IF NOT EXISTS kine_name_id_index ON kine (name,id);
+CREATE INDEX IF NOT EXISTS kine_id_deleted_index ON kine (id,deleted);
+CREATE INDEX IF NOT EXISTS kine_prev_revision_index ON kine (prev_revision);
+CREATE UNIQUE INDEX IF NOT EXISTS kine_name_prev_revision_uindex ON kine (name, prev_revision);";
+
+/// A namespace as kube-apiserver stores it: `k8s\0`, `runtime.Unknown`, and the object.
+const NAMESPACE: &str = "6b3873000a0f0a02763112094e616d65737061636512140a060a046170707312001a08\
+0a064163746976651a002200";
+
+/// A database that is being written.
+struct Kine {
+    folder: tempfile::TempDir,
+    connection: Connection,
+}
+
+impl Kine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("state.db")).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;")
+            .unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        let kine = Self { folder, connection };
+        kine.row("compact_rev_key", (1, 0, 0, 0), Some(b""), None);
+        kine
+    }
+
+    /// `flags`: created, deleted, create_revision, prev_revision.
+    fn row(
+        &self,
+        name: &str,
+        flags: (i64, i64, i64, i64),
+        value: Option<&[u8]>,
+        old: Option<&[u8]>,
+    ) -> i64 {
+        self.connection
+            .execute(
+                "INSERT INTO kine(name, created, deleted, create_revision, prev_revision, lease, value, old_value)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+                params![name, flags.0, flags.1, flags.2, flags.3, value, old],
+            )
+            .unwrap();
+        self.connection.last_insert_rowid()
+    }
+
+    fn create(&self, name: &str, data: &str) -> i64 {
+        self.row(&key(name), (1, 0, 0, 0), Some(&object(name, data)), None)
+    }
+
+    fn update(&self, name: &str, first: i64, before: i64, was: &str, is: &str) -> i64 {
+        let (is, was) = (object(name, is), object(name, was));
+        self.row(&key(name), (0, 0, first, before), Some(&is), Some(&was))
+    }
+
+    fn checkpoint(&self) {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("state.db")
+    }
+
+    /// Copies what lies there now, as after a power cut.
+    fn cut(&self) -> tempfile::TempDir {
+        let to = tempfile::tempdir().unwrap();
+        for name in ["state.db", "state.db-wal"] {
+            drop(std::fs::copy(
+                self.folder.path().join(name),
+                to.path().join(name),
+            ));
+        }
+        to
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("/registry/configmaps/apps/{name}")
+}
+
+fn object(name: &str, data: &str) -> Vec<u8> {
+    format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"apps"}},"data":{{"said":"{data}"}}}}"#
+    )
+    .into_bytes()
+}
+
+fn names(dead: &Dead, revision: Option<u64>) -> Vec<(String, u64)> {
+    let list = dead.list(&Wanted {
+        revision,
+        ..Wanted::default()
+    });
+    list.items()
+        .map(|i| (i.name.to_owned(), i.revision))
+        .collect()
+}
+
+fn said(dead: &Dead, name: &str, revision: Option<u64>) -> Option<String> {
+    let list = dead.list(&Wanted {
+        name: Some(name.into()),
+        revision,
+        ..Wanted::default()
+    });
+    let item = list.items().next()?;
+    let object = dead.object(item.place, item.revision, false).ok()?;
+    Some(object.value.get("data")?.get("said")?.as_str()?.to_owned())
+}
+
+#[test]
+fn what_lives_what_was_and_what_is_kines_own() {
+    let kine = Kine::new();
+    let first = kine.create("a", "one");
+    let second = kine.update("a", first, first, "one", "two");
+    let gone = kine.create("b", "kept");
+    kine.row("gap-5", (0, 1, 0, 0), None, None);
+    // From kine 0.16 on a deletion has neither value nor create_revision.
+    let deletion = kine.row(&key("b"), (0, 1, 0, gone), None, Some(&object("b", "kept")));
+    let bytes: Vec<u8> = (0..NAMESPACE.len() / 2)
+        .map(|i| u8::from_str_radix(&NAMESPACE[2 * i..2 * i + 2], 16).unwrap())
+        .collect();
+    kine.row(
+        "/registry/namespaces/apps",
+        (1, 0, 0, 0),
+        Some(&bytes),
+        None,
+    );
+    kine.checkpoint();
+
+    let dead = Dead::open(&kine.path()).unwrap();
+    assert_eq!(dead.engine(), Engine::Kine);
+    assert!(dead.members().is_none());
+    assert_eq!(
+        names(&dead, None),
+        [
+            ("a".into(), u64::try_from(second).unwrap()),
+            ("apps".into(), 7)
+        ]
+    );
+    assert_eq!(said(&dead, "a", None).as_deref(), Some("two"));
+    assert_eq!(said(&dead, "b", None), None);
+    assert_eq!(said(&dead, "b", Some(5)).as_deref(), Some("kept"));
+    let history = dead.history(&key("a"), false);
+    let steps: Vec<_> = history.steps.iter().map(|s| (s.revision, s.what)).collect();
+    assert_eq!(steps, [(2, "created"), (3, "updated")]);
+    assert_eq!(history.steps[1].changes.len(), 1);
+    let verified = dead.verify();
+    assert_eq!(verified.trust, Trust::Readable, "{:?}", verified.damage);
+    assert_eq!(verified.rows, 5, "gaps and kine's own note are none");
+    let kinds = dead.list(&Wanted::default());
+    assert!(kinds.items().any(|i| i.kind == "Namespace"));
+
+    // Compaction takes what is behind a newer row; the newer row still says what it was.
+    let delete = |id: i64| {
+        kine.connection
+            .execute("DELETE FROM kine WHERE id = ?1", [id])
+            .unwrap();
+    };
+    delete(first);
+    delete(gone);
+    kine.connection
+        .execute(
+            "UPDATE kine SET prev_revision = ?1 WHERE name = 'compact_rev_key'",
+            [second],
+        )
+        .unwrap();
+    kine.checkpoint();
+    let dead = Dead::open(&kine.path()).unwrap();
+    assert_eq!(dead.compacted(), u64::try_from(second).unwrap());
+    assert_eq!(
+        said(&dead, "b", Some(5)).as_deref(),
+        Some("kept"),
+        "undelete"
+    );
+    let steps = dead.history(&key("b"), false).steps;
+    assert_eq!(steps.len(), 2);
+    assert_eq!(steps[1].revision, u64::try_from(deletion).unwrap());
+    assert_eq!(dead.history(&key("a"), false).steps.len(), 2);
+    assert_eq!(dead.verify().rows, 3);
+}
+
+#[test]
+fn the_log_is_read_and_the_original_stays_as_it_was() {
+    let kine = Kine::new();
+    kine.create("old", "x");
+    kine.checkpoint();
+    for i in 0..40 {
+        kine.create(&format!("late-{i}"), "y");
+    }
+    let cut = kine.cut();
+    let state = |name: &str| {
+        let meta = std::fs::metadata(cut.path().join(name)).unwrap();
+        let bytes = std::fs::read(cut.path().join(name)).unwrap();
+        (meta.ino(), meta.mtime_nsec(), meta.mtime(), bytes)
+    };
+    let mode = |m: u32| {
+        std::fs::set_permissions(cut.path(), std::fs::Permissions::from_mode(m)).unwrap();
+    };
+    let before = (state("state.db"), state("state.db-wal"));
+    mode(0o500);
+    let dead = Dead::open(&cut.path().join("state.db")).unwrap();
+    assert_eq!(names(&dead, None).len(), 41);
+    assert!(dead.notes.iter().any(|n| n.contains("write-ahead log")));
+    assert_eq!(dead.verify().trust, Trust::Readable);
+    drop(dead);
+    mode(0o700);
+    assert!(before == (state("state.db"), state("state.db-wal")));
+    let there: Vec<_> = std::fs::read_dir(cut.path()).unwrap().collect();
+    assert_eq!(there.len(), 2, "nothing is written beside it");
+}
+
+/// Puts the log of one database beside another.
+fn mixed(database: &Kine, log: &Kine) -> tempfile::TempDir {
+    let to = database.cut();
+    std::fs::copy(
+        log.folder.path().join("state.db-wal"),
+        to.path().join("state.db-wal"),
+    )
+    .unwrap();
+    to
+}
+
+#[test]
+fn the_log_of_another_database_is_left_out() {
+    let (ours, others) = (Kine::new(), Kine::new());
+    for i in 0..300 {
+        ours.create(&format!("ours-{i}"), "x");
+        others.create(&format!("theirs-{i}"), "a rather longer text than that");
+    }
+    ours.checkpoint();
+    others.checkpoint();
+    for i in 0..30 {
+        others.create(&format!("late-{i}"), "y");
+    }
+    let folder = mixed(&ours, &others);
+    let dead = Dead::open(folder.path()).unwrap();
+    let found = names(&dead, None);
+    assert_eq!(found.len(), 300);
+    assert!(found.iter().all(|(name, _)| name.starts_with("ours")));
+    assert!(
+        dead.notes.iter().any(|n| n.contains("another database")),
+        "{:?}",
+        dead.notes
+    );
+    assert_eq!(dead.verify().trust, Trust::Unknown);
+
+    // An older log of the same database, from before it was restored.
+    let stale = ours.cut();
+    for i in 0..50 {
+        ours.create(&format!("ours-late-{i}"), "x");
+    }
+    let log = ours.cut();
+    ours.checkpoint();
+    for i in 0..900 {
+        ours.create(&format!("ours-later-{i}"), "x");
+    }
+    ours.checkpoint();
+    std::fs::copy(ours.path(), stale.path().join("state.db")).unwrap();
+    std::fs::copy(
+        log.path().join("state.db-wal"),
+        stale.path().join("state.db-wal"),
+    )
+    .unwrap();
+    let dead = Dead::open(stale.path()).unwrap();
+    assert_eq!(names(&dead, None).len(), 1250, "{:?}", dead.notes);
+
+    // What is no log at all.
+    std::fs::write(stale.path().join("state.db-wal"), [7; 5000]).unwrap();
+    let dead = Dead::open(stale.path()).unwrap();
+    assert_eq!(names(&dead, None).len(), 1250);
+    assert_eq!(dead.verify().trust, Trust::Unknown);
+}
+
+/// Everything that can be asked, so that nothing of it panics or hangs.
+fn ask(path: &Path) -> Option<(Trust, Vec<(String, String)>)> {
+    let dead = Dead::open(path).ok()?;
+    let list = dead.list(&Wanted::default());
+    let shown = list
+        .items()
+        .filter_map(|item| {
+            let object = dead.object(item.place, item.revision, true).ok()?;
+            Some((item.key.to_owned(), object.value.to_string()))
+        })
+        .collect();
+    drop(dead.stats());
+    drop(dead.history(&key("n-7"), false));
+    Some((dead.verify().trust, shown))
+}
+
+#[test]
+fn a_page_that_does_not_hold_is_found_or_changes_nothing() {
+    const PAGE: usize = 4096;
+    let kine = Kine::new();
+    for i in 0..120 {
+        let id = kine.create(
+            &format!("n-{i}"),
+            "some data that is long enough to fill pages",
+        );
+        if i % 3 == 0 {
+            kine.update(
+                &format!("n-{i}"),
+                id,
+                id,
+                "some data that is long enough to fill pages",
+                "b",
+            );
+        }
+    }
+    kine.create("long", &"overflow ".repeat(3000));
+    kine.checkpoint();
+    let good = std::fs::read(kine.path()).unwrap();
+    let (trust, whole) = ask(&kine.path()).unwrap();
+    assert_eq!((trust, whole.len()), (Trust::Readable, 121));
+    let to = tempfile::tempdir().unwrap();
+    let path = to.path().join("state.db");
+    let pages = good.len() / PAGE;
+    let (mut refused, mut damaged, mut part) = (0, 0, 0);
+    for page in 0..pages {
+        // The whole page, and one bit at its head.
+        for range in [
+            page * PAGE..(page + 1) * PAGE,
+            page * PAGE + 3..page * PAGE + 4,
+        ] {
+            let mut bytes = good.clone();
+            for byte in &mut bytes[range] {
+                *byte ^= 0xff;
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            match ask(&path) {
+                None => refused += 1,
+                Some((Trust::Damaged, shown)) => {
+                    damaged += 1;
+                    part += usize::from(!shown.is_empty() && shown.len() < whole.len());
+                }
+                Some((trust, shown)) => {
+                    assert_eq!(trust, Trust::Readable, "page {page}");
+                    assert_eq!(shown, whole, "page {page}");
+                }
+            }
+        }
+    }
+    assert!(damaged > pages, "{refused} refused, {damaged} damaged");
+    assert!(part > 0, "what can be read is read");
+    // Cut at every page.
+    for page in 0..pages {
+        std::fs::write(&path, &good[..page * PAGE]).unwrap();
+        if let Some((trust, _)) = ask(&path) {
+            assert_eq!(trust, Trust::Damaged, "cut at page {page}");
+        }
+    }
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE t(a);").unwrap();
+    let why = Dead::open(&path).err().unwrap().to_string();
+    assert!(why.contains("not one of kine"), "{why}");
+    connection
+        .execute_batch("CREATE VIEW kine AS SELECT 1 AS id;")
+        .unwrap();
+    assert!(Dead::open(&path).is_err());
+    drop(connection);
+    std::fs::remove_file(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("CREATE TABLE kine(id INTEGER PRIMARY KEY, name INTEGER);")
+        .unwrap();
+    let why = Dead::open(&path).err().unwrap().to_string();
+    assert!(why.contains("has no created"), "{why}");
+}
