@@ -10,6 +10,7 @@ mod files;
 #[cfg(feature = "live")]
 mod kube;
 mod pieces;
+pub mod private;
 mod store;
 mod unpack;
 mod wrapped;

@@ -92,7 +92,8 @@ impl From<defib_session::Error> for CliError {
             E::Archive { .. } => failure.hint("fetch it again, or unpack what can be unpacked and give the folder: defib diagnose DIR"),
             E::NoDatastore { .. } => failure
                 .hint("a snapshot:            defib inspect verify /var/lib/rancher/k3s/server/db/snapshots/FILE")
-                .hint("a member's database:   defib inspect verify /var/lib/rancher/k3s/server/db/etcd"),
+                .hint("a member's database:   defib inspect verify /var/lib/rancher/k3s/server/db/etcd")
+                .hint("a server without etcd: defib inspect verify /var/lib/rancher/k3s/server/db/state.db"),
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
             E::Unwritable { .. } => {
                 failure.hint("name a file in a folder that exists and may be written: --out FILE")

@@ -5,6 +5,8 @@
     reason = "a harness of its own has to say itself why it skips"
 )]
 
+#[path = "live/at_rest.rs"]
+mod at_rest;
 #[path = "live/faults.rs"]
 mod faults;
 #[path = "live/quiet.rs"]
@@ -63,6 +65,10 @@ fn main() -> ExitCode {
         trust::ON_THEIR_OWN
             .iter()
             .map(|(name, run)| Trial::test(*name, *run).with_ignored_flag(skip)),
+    );
+    trials.push(
+        Trial::test(at_rest::NAME, at_rest::what_a_server_encrypted_is_read_back)
+            .with_ignored_flag(skip),
     );
     // Its collector is built apart, which takes minutes the first time: only if somebody wants it.
     let wanted = !arguments.list

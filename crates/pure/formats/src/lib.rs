@@ -5,8 +5,11 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod at_rest;
 pub mod bbolt;
+pub mod bootstrap;
 pub mod bytes;
+pub mod certificate;
 pub mod datastore;
 pub mod etcd;
 pub mod journal;

@@ -40,6 +40,14 @@ impl FileAt {
         Ok(n)
     }
 
+    /// Copies all of it into an empty file, by the kernel where it can; false where it did not come whole.
+    pub(super) fn copy_into(&self, to: &mut File) -> bool {
+        let mut from = &self.file;
+        let begun = io::Seek::seek(&mut from, io::SeekFrom::Start(0));
+        let copied = begun.and_then(|_| io::copy(&mut io::Read::take(from, self.length), to));
+        copied.is_ok_and(|n| n == self.length)
+    }
+
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
         self.file

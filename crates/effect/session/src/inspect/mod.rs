@@ -2,11 +2,13 @@
 //!
 //! Deliberately absent: printing, and masking for the eye (the faces).
 
+mod bootstrap;
 mod diff;
 mod export;
 mod list;
 mod object;
 mod query;
+mod unlocked;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,8 @@ use defib_formats::read_at::ReadAt;
 use defib_store::Replayed;
 use serde::Serialize;
 
+pub use bootstrap::{Bootstrap, BootstrapError, Certificate, Kept, OnDisk, PrivateKey, Record};
+pub use defib_formats::bootstrap::Token;
 pub use defib_formats::datastore::Engine;
 pub use defib_store::{Change, Hash, Share, Trust, Verification};
 pub use diff::{Difference, How, differences};
@@ -26,6 +30,9 @@ pub use export::{Export, Exported};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
+pub use unlocked::{UnlockError, read_token};
+
+use unlocked::Unlocked;
 
 /// A datastore that nobody runs, open for reading.
 pub struct Dead {
@@ -39,13 +46,13 @@ pub struct Dead {
     pub notes: Vec<String>,
     /// Bytes of the file, unpacked.
     pub length: u64,
-    store: Store,
+    rows: Unlocked,
 }
 
 /// The datastore itself, by what keeps it.
 enum Store {
     Etcd(Box<Replayed<Etcd<FileAt>>>),
-    Kine(Kine),
+    Kine(Box<Kine>),
 }
 
 /// A member, for people and for JSON.
@@ -136,7 +143,7 @@ impl Dead {
             packed: opened.packed,
             holder: opened.holder,
             length,
-            store: Store::Etcd(Box::new(replayed(store, &entries, &mut notes))),
+            rows: Unlocked::new(Store::Etcd(Box::new(replayed(store, &entries, &mut notes)))),
             notes,
         })
     }
@@ -150,16 +157,13 @@ impl Dead {
             holder,
             notes,
             length,
-            store: Store::Kine(store),
+            rows: Unlocked::new(Store::Kine(Box::new(store))),
         })
     }
 
     /// Its rows.
     pub fn rows(&self) -> &dyn Rows {
-        match &self.store {
-            Store::Etcd(etcd) => etcd.as_ref(),
-            Store::Kine(kine) => kine,
-        }
+        &self.rows
     }
 
     /// What keeps them.
@@ -174,7 +178,7 @@ impl Dead {
 
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
-        match &self.store {
+        match &self.rows.store {
             Store::Etcd(etcd) => etcd.base().database().source().has_changed(),
             Store::Kine(kine) => kine.has_changed(),
         }
@@ -182,10 +186,12 @@ impl Dead {
 
     /// How far it can be trusted.
     pub fn verify(&self) -> Verification {
-        let mut done = match &self.store {
-            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.length),
-            Store::Kine(kine) => verify_kine(kine),
+        self.rows.tally();
+        let mut done = match &self.rows.store {
+            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length),
+            Store::Kine(kine) => verify_kine(kine, self.rows()),
         };
+        locked(&self.rows.tally(), &mut done);
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
@@ -197,7 +203,7 @@ impl Dead {
     /// Who fills it.
     pub fn stats(&self) -> Stats {
         let said = defib_store::stats(self.rows());
-        let (used, leases, old_values) = match &self.store {
+        let (used, leases, old_values) = match &self.rows.store {
             Store::Etcd(etcd) => {
                 let etcd = etcd.base();
                 // Two meta pages belong to nobody.
@@ -223,7 +229,7 @@ impl Dead {
 
     /// Who belongs to the cluster; `None` for kine, which is one server's file and has no members.
     pub fn members(&self) -> Option<Members> {
-        let Store::Etcd(etcd) = &self.store else {
+        let Store::Etcd(etcd) = &self.rows.store else {
             return None;
         };
         let meta = &etcd.base().meta;
@@ -336,13 +342,13 @@ fn replayed(
 }
 
 /// SQLite's own check, and every value; what a log that was left out held, nobody knows.
-fn verify_kine(kine: &Kine) -> Verification {
-    let mut done = defib_store::verify_rows(kine, kine.integrity(), kine.pages);
+fn verify_kine(kine: &Kine, rows: &dyn Rows) -> Verification {
+    let mut done = defib_store::verify_rows(rows, kine.integrity(), kine.pages);
     if done.damages > 0
-        && let Some(rows) = kine.expected_rows()
+        && let Some(expected) = kine.expected_rows()
     {
         done.notes.push(format!(
-            "{} of {rows} rows that its index of names has can be read, without gaps and notes of kine's own",
+            "{} of {expected} rows that its index of names has can be read, without gaps and notes of kine's own",
             done.rows
         ));
     }
@@ -354,4 +360,29 @@ fn verify_kine(kine: &Kine) -> Verification {
             .push(format!("read without the log beside it: {why}"));
     }
     done
+}
+
+/// What the keys that were given did not open. A key that opens some values and not others shows damage; one
+/// that opens none may be another key of the same name.
+fn locked(tally: &unlocked::Tally, done: &mut Verification) {
+    for (name, (opened, closed, first)) in tally {
+        if *closed == 0 {
+            continue;
+        }
+        if *opened > 0 {
+            done.trust = Trust::Damaged;
+            done.damages += closed;
+            done.damage.push(defib_store::Check {
+                offset: 0,
+                what: format!("{closed} values of {name} do not open, the first is {first}"),
+            });
+        } else {
+            if done.trust != Trust::Damaged {
+                done.trust = Trust::Unknown;
+            }
+            done.notes.push(format!(
+                "none of {closed} values is opened by the key {name}: another key of that name, or damage"
+            ));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! One value as the object that it is, with or without its secrets.
 //!
-//! Deliberately absent: decryption of values that are encrypted at rest.
+//! Deliberately absent: decryption, which happens below (`unlocked`).
 
 use defib_formats::datastore::{Engine, Place, REMNANT};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
@@ -32,8 +32,10 @@ pub enum ValueError {
         why: String,
     },
     /// It is encrypted at rest.
-    #[error("it is encrypted at rest by {provider} with the key {key}")]
+    #[error("it is encrypted at rest by {provider} with the key {key}{why}")]
     Encrypted {
+        /// Why the keys that were given do not open it; empty where none were.
+        why: String,
         /// `aescbc`, `secretbox`, `aesgcm` or `kms`.
         provider: String,
         /// The name of the key.
@@ -65,6 +67,13 @@ impl Dead {
                 },
                 why: e.to_string(),
             })?;
+        if let Ok(Stored::Encrypted(by)) = kubernetes::open(&bytes) {
+            return Err(ValueError::Encrypted {
+                why: self.why_closed(&by),
+                provider: by.provider.to_owned(),
+                key: by.key.to_owned(),
+            });
+        }
         read(&bytes, revision, show_secrets)
     }
 }
@@ -74,12 +83,7 @@ fn read(bytes: &[u8], revision: u64, show_secrets: bool) -> Result<Object, Value
     let mut json = Vec::new();
     let mut remarks = Vec::new();
     match kubernetes::open(bytes)? {
-        Stored::Encrypted(by) => {
-            return Err(ValueError::Encrypted {
-                provider: by.provider.to_owned(),
-                key: by.key.to_owned(),
-            });
-        }
+        Stored::Encrypted(_) => return Err(DecodeError::Encrypted.into()),
         Stored::Other(text) => {
             // k3s' own keys: addresses, the bootstrap record. What is no text is only counted.
             let said = match std::str::from_utf8(text) {

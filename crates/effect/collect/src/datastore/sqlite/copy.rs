@@ -109,6 +109,9 @@ fn whole(from: &FileAt, to: &Path) -> io::Result<Walked> {
         .mode(0o600)
         .open(to)?;
     let mut holes = Walked::default();
+    if from.copy_into(&mut out) {
+        return Ok(holes);
+    }
     let length = from.len();
     let mut buffer = vec![0; BLOCK];
     let mut at = 0;

@@ -64,8 +64,10 @@ pub struct Kine {
     /// The lowest and the highest id; none where the table is empty.
     ids: Option<(i64, i64)>,
     compacted: u64,
-    /// One for each thread: a connection is for one at a time.
+    /// One for each thread that scans: a connection is for one at a time.
     connections: Vec<Mutex<Connection>>,
+    /// One for single questions, which may be asked within a scan.
+    single: Mutex<Connection>,
     sources: Vec<FileAt>,
 }
 
@@ -107,6 +109,7 @@ impl Kine {
             let connection = connect(&copied.database, false).map_err(|e| none(said(&e)))?;
             connections.push(Mutex::new(connection));
         }
+        let single = connect(&copied.database, false).map_err(|e| none(said(&e)))?;
         let mut kine = Self {
             log,
             pages: (0, 0),
@@ -115,6 +118,7 @@ impl Kine {
             ids: None,
             compacted: 0,
             connections,
+            single: Mutex::new(single),
             sources: std::iter::once(opened.file).chain(copied.log_at).collect(),
         };
         kine.look().map_err(none)?;
@@ -149,7 +153,7 @@ impl Kine {
                 text.trim_start_matches("*** in database main ***").trim(),
             );
         };
-        let connection = self.connection(0);
+        let connection = self.single();
         let done = connection
             .prepare("PRAGMA integrity_check(1000)")
             .and_then(|mut asked| {
@@ -177,7 +181,7 @@ impl Kine {
 
     /// Reads what is asked for again and again.
     fn look(&mut self) -> Result<(), String> {
-        let connection = self.connection(0);
+        let connection = self.single();
         let kind: Result<String, _> = connection.query_row(
             "SELECT type FROM sqlite_schema WHERE name = 'kine' AND sql NOT LIKE 'CREATE VIRTUAL%'",
             [],
@@ -222,6 +226,10 @@ impl Kine {
             .query_row(sql, [], |row| row.get(0))
             .ok()?;
         u64::try_from(found.unwrap_or(0)).ok()
+    }
+
+    fn single(&self) -> MutexGuard<'_, Connection> {
+        self.single.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connection(&self, part: usize) -> MutexGuard<'_, Connection> {

@@ -99,7 +99,7 @@ impl Rows for Kine {
             false => "value",
         };
         let id = i64::try_from(place.at & !REMNANT).unwrap_or(0);
-        self.connection(0)
+        self.single()
             .query_row(
                 &format!("SELECT {column} FROM kine WHERE id = ?1"),
                 [id],

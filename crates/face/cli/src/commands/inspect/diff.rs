@@ -38,6 +38,8 @@ pub struct Args {
     /// Show what is secret, too.
     #[arg(long)]
     show_secrets: bool,
+    #[command(flatten)]
+    unlock: super::Unlock,
 }
 
 /// Changed fields that are shown of one object.
@@ -49,8 +51,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             .hint("two files:      defib inspect diff YESTERDAY TODAY")
             .hint("two revisions:  defib inspect diff FILE --from N [--to M]"));
     }
-    let old = super::open(&args.old)?;
-    let other = args.new.as_deref().map(super::open).transpose()?;
+    let old = args.unlock.open(&args.old)?;
+    let other = args
+        .new
+        .as_deref()
+        .map(|path| args.unlock.open(path))
+        .transpose()?;
     let new = other.as_ref().unwrap_or(&old);
     let wanted = |revision| Wanted {
         kind: args.kind.clone(),

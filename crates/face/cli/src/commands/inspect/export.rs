@@ -47,6 +47,8 @@ pub struct Args {
     /// Secrets too.
     #[arg(long)]
     show_secrets: bool,
+    #[command(flatten)]
+    unlock: super::Unlock,
 }
 
 /// How objects are written.
@@ -70,7 +72,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 .hint("it takes namespaces and kinds: --select 'ns=apps kind=Secret,ConfigMap'")
         })?;
     }
-    let dead = super::open(&args.file)?;
+    let dead = args.unlock.open(&args.file)?;
     let done = match &args.out {
         Some(folder) => into_tree(args, &dead, &export, folder)?,
         None => into_stream(args, &dead, &export)?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use defib_session::inspect::Target;
+use defib_session::inspect::{Target, ValueError};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -29,6 +29,8 @@ pub struct Args {
     /// The form of the answer.
     #[arg(short, long, value_name = "FORM", default_value = "yaml")]
     output: Form,
+    #[command(flatten)]
+    unlock: super::Unlock,
     /// Show what is secret, too.
     #[arg(long)]
     show_secrets: bool,
@@ -45,7 +47,7 @@ enum Form {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = super::open(&args.file)?;
+    let dead = args.unlock.open(&args.file)?;
     let target = Target::parse(&args.what);
     let list = dead.list(&target.wanted(args.namespace.as_deref(), args.revision));
     if let Some(revision) = args.revision
@@ -57,6 +59,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         ));
     }
     let (mut objects, mut hidden, mut unread) = (Vec::new(), 0, 0);
+    let mut sealed = false;
     for item in list.items().filter(|item| target.is(item.key)) {
         match dead.object(item.place, item.revision, args.show_secrets) {
             Ok(mut object) => {
@@ -74,6 +77,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             Err(why) => {
                 unread += 1;
                 super::tell(&format!("{} can't be shown: {why}", item.key));
+                if let ValueError::Encrypted { .. } = why {
+                    sealed = true;
+                }
             }
         }
     }
@@ -87,6 +93,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     match args.output {
         Form::Yaml => output::yaml(&answer)?,
         Form::Json => output::json(&answer)?,
+    }
+    if sealed {
+        super::tell(
+            "its key is in server/cred/encryption-config.json (--encryption-config) and in the bootstrap record (--token-file)",
+        );
     }
     if hidden > 0 {
         super::tell(&format!(

@@ -29,7 +29,7 @@ pub struct Args {
 const SHOWN: usize = 12;
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = super::open(&args.source.file)?;
+    let dead = args.source.open()?;
     let target = Target::parse(&args.what);
     let keys = dead.keys(&target, args.namespace.as_deref());
     let key = match keys.as_slice() {

@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = super::open(&args.source.file)?;
+    let dead = args.source.open()?;
     let list = dead.list(&Wanted {
         kind: args.kind.clone(),
         namespace: args.namespace.clone(),

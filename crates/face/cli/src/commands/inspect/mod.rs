@@ -1,5 +1,6 @@
 //! `defib inspect`: one file per verb.
 
+mod bootstrap;
 mod diff;
 mod export;
 mod get;
@@ -18,10 +19,10 @@ use serde_json::Value;
 
 use crate::error::CliError;
 
-/// Read a dead datastore: etcd's file or snapshot, without etcd
+/// Read a dead datastore: etcd's file or snapshot, or kine's SQLite, without either
 ///
-/// FILE is a snapshot (plain, .zip or gzip), a member's `member/snap/db`, an etcd data directory or the data
-/// directory of k3s. It is only read. Values of Secrets stay hidden unless --show-secrets is given.
+/// FILE is a snapshot (plain, .zip or gzip), a member's `member/snap/db`, kine's `state.db`, an etcd data
+/// directory or the data directory of k3s. It is only read. Values of Secrets stay hidden unless --show-secrets is given.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -38,6 +39,7 @@ enum Verb {
     Stats(stats::Args),
     Export(export::Args),
     Verify(verify::Args),
+    Bootstrap(bootstrap::Args),
 }
 
 /// The form of a verb's answer.
@@ -61,6 +63,42 @@ struct Source {
     /// The form of the answer.
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,
+    #[command(flatten)]
+    unlock: Unlock,
+}
+
+/// Keys for what is encrypted at rest.
+#[derive(clap::Args)]
+struct Unlock {
+    /// Decrypt with the keys of this EncryptionConfiguration; without it with those of the data directory, where
+    /// FILE is one.
+    #[arg(long, value_name = "FILE")]
+    encryption_config: Option<PathBuf>,
+    /// A file with the cluster's token, which opens the bootstrap record and the keys in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "encryption_config")]
+    token_file: Option<PathBuf>,
+}
+
+impl Unlock {
+    /// Opens a datastore, and what is encrypted in it as far as keys are given.
+    fn open(&self, path: &Path) -> Result<Dead, CliError> {
+        let mut dead = Dead::open(path)?;
+        dead.unlock(
+            path,
+            self.encryption_config.as_deref(),
+            self.token_file.as_deref(),
+        )
+        .map_err(|e| bootstrap::failed(path, e))?;
+        announce(&dead);
+        Ok(dead)
+    }
+}
+
+impl Source {
+    /// Opens it with the keys that are given.
+    fn open(&self) -> Result<Dead, CliError> {
+        self.unlock.open(&self.file)
+    }
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
@@ -73,12 +111,18 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Verb::Export(args) => export::run(args),
         Verb::Members(args) => members::run(args),
         Verb::Verify(args) => verify::run(args),
+        Verb::Bootstrap(args) => bootstrap::run(args),
     }
 }
 
-/// Opens it, and says on standard error what must be known about it.
+/// Opens it without keys, and says on standard error what must be known about it.
 fn open(path: &Path) -> Result<Dead, CliError> {
     let dead = Dead::open(path)?;
+    announce(&dead);
+    Ok(dead)
+}
+
+fn announce(dead: &Dead) {
     for note in &dead.notes {
         tell(note);
     }
@@ -88,7 +132,6 @@ fn open(path: &Path) -> Result<Dead, CliError> {
             dead.path.display()
         ));
     }
-    Ok(dead)
 }
 
 /// A remark for people, on standard error.

@@ -18,7 +18,7 @@ pub struct Args {
 const QUOTA: u64 = 2 << 30;
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = super::open(&args.source.file)?;
+    let dead = args.source.open()?;
     let said = dead.stats();
     match args.source.output {
         Form::Json => output::json(&said)?,

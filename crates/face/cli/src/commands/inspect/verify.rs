@@ -14,7 +14,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = super::open(&args.source.file)?;
+    let dead = args.source.open()?;
     let said = dead.verify();
     match args.source.output {
         Form::Json => output::json(&said)?,
