@@ -65,7 +65,8 @@ impl<B: Rows> Replayed<B> {
             return out;
         }
         let mut live = BTreeMap::new();
-        let mut revision = 0;
+        // An empty store is at 1, and never behind its compaction (`server/storage/mvcc/kvstore.go`, `restore`).
+        let mut revision = out.base.compacted().max(1);
         out.base.scan(0, 1, &mut |row| {
             revision = revision.max(row.revision.0);
             match row.value {

@@ -278,9 +278,11 @@ impl Dead {
 
 /// Entries of the member's log that its database does not have yet, as far as they were agreed on.
 fn behind(etcd: &Etcd<FileAt>, files: &[FileAt], notes: &mut Vec<String>) -> Vec<Entry> {
-    let Some(index) = etcd.meta.consistent_index.filter(|_| !files.is_empty()) else {
+    if files.is_empty() {
         return Vec::new();
-    };
+    }
+    // A database that was never written to has none.
+    let index = etcd.meta.consistent_index.unwrap_or(0);
     let log = Log::read(files, index);
     for (file, damage) in &log.damage {
         notes.push(format!(

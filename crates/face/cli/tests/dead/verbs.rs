@@ -155,6 +155,8 @@ pub fn a_killed_member_shows_what_it_answered() -> Outcome {
             .etcdctl(arguments)
             .map_err(|e| Failed::from(e.to_string()))
     };
+    // Writes the database anew, with all it knows of itself so far.
+    etcdctl(&member, &["defrag"])?;
     for n in 0..40 {
         etcdctl(
             &member,
