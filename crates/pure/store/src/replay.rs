@@ -494,9 +494,6 @@ mod tests {
     /// Key, revision, version, value.
     type Said = (String, (u64, u64), u64, Option<String>);
 
-    /// Key, revision, version, value.
-    type Said = (String, (u64, u64), u64, Option<String>);
-
     fn writes(base: Base, requests: Vec<Vec<u8>>) -> Vec<Said> {
         let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
