@@ -4,7 +4,7 @@
 //! transformers (`storage/value/encrypt`). Deliberately absent: decryption, which needs keys.
 
 use super::DecodeError;
-use super::wire::{Got, Wire};
+use crate::protobuf::{Got, Wire};
 
 /// What Kubernetes' protobuf begins with.
 const PROTOBUF: &[u8] = b"k8s\0";

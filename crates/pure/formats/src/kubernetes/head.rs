@@ -4,9 +4,9 @@
 
 use super::envelope::{Stored, open};
 use super::table::table;
-use super::wire::{Got, Wire};
 use super::{DecodeError, cbor, scalars, walk};
 use crate::json::{Value, fields, string_at};
+use crate::protobuf::{Got, Wire};
 
 /// Fields of metadata, by their numbers in k8s.io/apimachinery's `meta/v1` protobuf.
 const NAME: u32 = 1;

@@ -9,13 +9,13 @@
 mod cbor;
 mod envelope;
 mod head;
+mod order;
 mod raw;
 mod scalars;
 mod served;
 mod table;
 mod transcode;
 mod walk;
-mod wire;
 
 use std::fmt;
 
@@ -24,6 +24,7 @@ pub use head::{Head, head};
 pub use served::decode_served;
 pub use walk::{Walked, walk};
 
+use crate::protobuf::{Got, WireError};
 use transcode::Transcoder;
 
 /// How deep messages may lie in one another; the deepest of Kubernetes' own that people write, schemas in
@@ -179,8 +180,19 @@ pub enum DecodeError {
     NoObject,
 }
 
+impl From<WireError> for DecodeError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Truncated { at } => Self::Truncated { at },
+            WireError::Length { at, length } => Self::Length { at, length },
+            WireError::Varint { at } => Self::Varint { at },
+            WireError::Tag { at } => Self::Tag { at },
+        }
+    }
+}
+
 impl DecodeError {
-    fn wire_type(at: usize, got: &wire::Got<'_>) -> Self {
+    fn wire_type(at: usize, got: &Got<'_>) -> Self {
         Self::WireType {
             at,
             found: got.wire_type(),

@@ -6,12 +6,13 @@
 //! kind means, and defaults.
 
 use super::envelope::Envelope;
+use super::order::{Join, ordered};
 use super::table::{Field, Kind, Shape, Table, table};
-use super::wire::{Got, Join, Wire, ordered};
 use super::{
     DEEPEST, DecodeError, Decoded, Encoding, LONGEST_JSON, MOST_REMARKS, Oddity, Remark, cbor, raw,
     scalars, walk,
 };
+use crate::protobuf::{Got, Wire, WireError};
 
 /// How often a value's length may be read again to put it into order.
 const PATIENCE: usize = 16;
@@ -26,6 +27,12 @@ enum Stop {
 impl From<DecodeError> for Stop {
     fn from(error: DecodeError) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Error(error.into())
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::envelope::{Stored, open};
 use super::table::{Field, Kind, Shape, table};
-use super::wire::{Got, Wire};
 use super::{DEEPEST, DecodeError, Encoding, cbor, head, raw};
+use crate::protobuf::{Got, Wire};
 
 /// What a value was found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
