@@ -31,20 +31,6 @@ pub fn is_bundle(path: &Path) -> bool {
     matches!(entries.next(), Some(Ok(e)) if e.path().is_ok_and(|p| p == Path::new(MANIFEST)))
 }
 
-/// What database the file is, if it is one: they are not read yet.
-pub(crate) fn database(path: &Path) -> Option<&'static str> {
-    let mut head = [0u8; 64];
-    let n = File::open(path).ok()?.read(&mut head).ok()?;
-    let head = head.get(..n)?;
-    if head.starts_with(b"SQLite format 3\0") {
-        Some("an SQLite database")
-    } else if head.get(16..20) == Some(&[0xed, 0xda, 0x0c, 0xed]) {
-        Some("an etcd database")
-    } else {
-        None
-    }
-}
-
 /// A sink that writes a bundle.
 pub struct Writer {
     target: PathBuf,

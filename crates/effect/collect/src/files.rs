@@ -11,10 +11,11 @@ use defib_model::bundle::Seen;
 use defib_model::report::Gap;
 
 use crate::archive::{self, BundleFile, Part};
+use crate::datastore;
 use crate::pieces::{self, Pieces};
 use crate::store::{Place, Store};
 use crate::unpack::{self, Unpack};
-use crate::{Asked, CollectError, Collection};
+use crate::{Asked, CollectError, Collection, Database};
 
 /// Files that one folder may hold; a hostile tree must not keep us for ever.
 const MAX_FILES: usize = 200_000;
@@ -41,12 +42,19 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
         if archive::is_bundle(path) {
             return bundle(collection, path);
         }
-        if let Some(what) = archive::database(path) {
-            return Err(CollectError::NotYet {
-                what: format!("{} ({what})", path.display()),
-            });
+        let head = head(path);
+        if let Some(kind) = datastore::recognise(path, &head) {
+            File::open(path).map_err(unreadable)?;
+            collection.source(&path.display().to_string(), "datastore", "file");
+            let id = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            found(collection, id, path.to_owned(), kind);
+            collection.seen(Seen::All);
+            return Ok(());
         }
-        if let Some(kind) = packed(path) {
+        if let Some(kind) = unpack::kind(&head) {
             collection.source(&path.display().to_string(), "archive", "file");
             let name = path
                 .file_name()
@@ -98,10 +106,21 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
     walk(path, Path::new(""), 0, &mut files, &mut gaps);
     files.sort();
     let (mut read, mut missed) = (0, gaps.len());
+    let mut parts = Vec::new();
     for relative in files {
         let full = path.join(&relative);
         let id = relative.to_string_lossy().into_owned();
-        if let Some(kind) = packed(&full) {
+        let head = head(&full);
+        if let Some(kind) = datastore::recognise(&full, &head) {
+            found(collection, id, full, kind);
+            read += 1;
+            continue;
+        }
+        if datastore::is_part(&full) {
+            parts.push((id, full));
+            continue;
+        }
+        if let Some(kind) = unpack::kind(&head) {
             let below = match kind {
                 unpack::Kind::Tar | unpack::Kind::Zip => format!("{id}/"),
                 // A packed file stands where it stood.
@@ -122,6 +141,20 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             }
         }
     }
+    // What belongs to a datastore is read with it; without one it is left over.
+    for (id, full) in parts {
+        if !collection
+            .databases
+            .iter()
+            .any(|d| datastore::belongs(&full, &d.path))
+        {
+            gaps.push(Gap::new(
+                format!("file {id}"),
+                "a part of a datastore whose database is not beside it",
+            ));
+            missed += 1;
+        }
+    }
     // The order of a folder's entries is the file system's, not ours.
     gaps.sort();
     collection.bundle.gaps.extend(gaps);
@@ -133,15 +166,23 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
     Ok(())
 }
 
-/// What kind of archive the file is, if it is one.
-fn packed(path: &Path) -> Option<unpack::Kind> {
+/// The bytes that tell what a file is; none where it can't be read.
+fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(512)
-        .read_to_end(&mut head)
-        .ok()?;
-    unpack::kind(&head)
+    if let Ok(file) = File::open(path) {
+        // What was read before an error tells enough, or nothing.
+        let _ = file.take(512).read_to_end(&mut head);
+    }
+    head
+}
+
+/// Notes a datastore for whoever reads what is in it.
+fn found(collection: &mut Collection<'_>, id: String, path: PathBuf, kind: datastore::Kind) {
+    collection.databases.push(Database {
+        id,
+        path,
+        is_etcd: kind == datastore::Kind::Etcd,
+    });
 }
 
 /// Takes the files of an archive of another maker; the answer is how many were read and left out.
@@ -254,9 +295,6 @@ pub(crate) fn open(path: &Path) -> Result<(File, Vec<u8>), String> {
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
         return Err("not a file any more".to_owned());
-    }
-    if let Some(what) = archive::database(path) {
-        return Err(format!("{what}; databases are not read yet"));
     }
     let mut head = Vec::new();
     (&mut file)

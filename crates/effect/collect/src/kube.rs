@@ -303,9 +303,7 @@ fn put(
         time: None,
         about,
     };
-    let clean = collection.take(id, &answer.body, asked)?;
-    collection.store.keep(&clean);
-    Ok(())
+    collection.keep(id, &answer.body, asked)
 }
 
 fn refused(what: &str, status: u16, command: &str) -> Gap {

@@ -62,13 +62,33 @@ pub struct Collection<'s> {
     pub bundle: Bundle,
     /// How to read entries again.
     pub store: Store,
+    /// Datastores that the last source had: what is in them is for others to read.
+    pub databases: Vec<Database>,
     sinks: Vec<&'s mut dyn Sink>,
+}
+
+/// A datastore among files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Database {
+    /// Its name in the evidence: the path below the source.
+    pub id: String,
+    /// The file.
+    pub path: std::path::PathBuf,
+    /// etcd's, or else kine's.
+    pub is_etcd: bool,
+}
+
+impl Database {
+    /// Does it stand where a server keeps its own?
+    pub fn is_at_its_place(&self) -> bool {
+        datastore::place(&self.path).is_some()
+    }
 }
 
 /// What is known about an entry besides its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// `file`, `kube-list`, `kube-log`, `kube-get`.
+    /// `file`, `kube-list`, `kube-log`, `kube-get`, `datastore`, `datastore-list`.
     pub probe: &'static str,
     /// HTTP status.
     pub exit: Option<i64>,
@@ -91,6 +111,7 @@ impl<'s> Collection<'s> {
         Self {
             bundle,
             store: Store::default(),
+            databases: Vec::new(),
             sinks,
         }
     }
@@ -147,6 +168,16 @@ impl<'s> Collection<'s> {
         let (text, taken) = redact::redact_vec(raw);
         self.record(id, &text, taken, asked)?;
         Ok(text)
+    }
+
+    /// Takes one entry in that can't be read again, and keeps it for quotations.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub fn keep(&mut self, id: &str, raw: &[u8], asked: Asked) -> Result<(), CollectError> {
+        let clean = self.take(id, raw, asked)?;
+        self.store.keep(&clean);
+        Ok(())
     }
 
     fn record(

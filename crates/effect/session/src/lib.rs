@@ -136,7 +136,10 @@ fn gather(
     for source in sources {
         events(Event::Reading(source.to_string()));
         match source {
-            Source::Path(path) => defib_collect::tree(collection, path)?,
+            Source::Path(path) => {
+                defib_collect::tree(collection, path)?;
+                inspect::evidence(collection, events)?;
+            }
             Source::Stdin => defib_collect::stdin(collection, stdin)?,
             Source::Kube(context) => kube(collection, source, context.clone(), options, events)?,
         }

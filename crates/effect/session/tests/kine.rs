@@ -7,7 +7,10 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use defib_formats::yaml;
+use defib_model::report::Report;
 use defib_session::inspect::{Dead, Engine, Trust, Wanted};
+use defib_session::{Options, Source, Verdict};
 use rusqlite::{Connection, params};
 
 const SCHEMA: &str = "
@@ -388,4 +391,164 @@ fn a_database_of_something_else_is_refused() {
         .unwrap();
     let why = Dead::open(&path).err().unwrap().to_string();
     assert!(why.contains("has no created"), "{why}");
+}
+
+/// Codes and entities of the causes, and the conditions that nothing explains.
+fn judged(path: &Path) -> (Report, Vec<(String, String)>) {
+    let sources = [Source::Path(path.to_owned())];
+    let report = defib_session::diagnose(
+        &sources,
+        &Options::default(),
+        &mut std::io::empty(),
+        &mut |_| {},
+    )
+    .unwrap();
+    let mut causes: Vec<_> = report
+        .root_causes
+        .iter()
+        .map(|c| (c.code.clone(), c.entity.to_string()))
+        .collect();
+    causes.sort();
+    (report, causes)
+}
+
+/// Every object of the recorded incident, once.
+fn recorded(folder: &Path, each: &mut dyn FnMut(serde_json::Value)) {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let mut list = |list: serde_json::Value| {
+            let of = |name: &str| list[name].as_str().unwrap_or_default().to_owned();
+            let (kind, version) = (of("kind"), of("apiVersion"));
+            for item in list["items"].as_array().into_iter().flatten() {
+                let mut item = item.clone();
+                let one = kind.trim_end_matches("List");
+                let typed = item.as_object_mut().unwrap();
+                typed.entry("kind").or_insert_with(|| one.into());
+                typed
+                    .entry("apiVersion")
+                    .or_insert_with(|| version.clone().into());
+                each(item);
+            }
+        };
+        match path.extension().and_then(|e| e.to_str()) {
+            _ if path.is_dir() => recorded(&path, each),
+            Some("json") => list(serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()),
+            Some("yaml") => yaml::documents(&std::fs::read_to_string(&path).unwrap(), |document| {
+                list(serde_json::from_slice(&document.unwrap().json).unwrap());
+                true
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// The API server's answers and what it had stored give the same causes, as far as objects carry them; without
+/// an API server nothing is healthy.
+#[test]
+fn a_dead_datastore_is_diagnosed_as_the_living_cluster_was() {
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples/half-alive-rebuild");
+    // Without its logs, which no datastore has.
+    let files = tempfile::tempdir().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut objects = Vec::new();
+    let kine = Kine::new();
+    recorded(&example, &mut |object| {
+        let of = |at: &str| {
+            object
+                .pointer(at)
+                .and_then(|v| v.as_str())
+                .unwrap_or_default()
+        };
+        let plural = format!("{}s", of("/kind").to_lowercase());
+        let key = format!(
+            "/registry/{plural}/{}/{}",
+            of("/metadata/namespace"),
+            of("/metadata/name")
+        );
+        if seen.insert(key.clone()) {
+            let value = object.to_string();
+            kine.row(
+                &key.replace("//", "/"),
+                (1, 0, 0, 0),
+                Some(value.as_bytes()),
+                None,
+            );
+            objects.push(object);
+        }
+    });
+    let list = serde_json::json!({"kind": "List", "apiVersion": "v1", "items": objects});
+    std::fs::write(files.path().join("all.json"), list.to_string()).unwrap();
+    kine.checkpoint();
+    assert!(objects.len() > 50);
+    let (_, answered) = judged(files.path());
+    let (report, stored) = judged(&kine.path());
+    assert!(stored.len() >= 2, "{stored:?}");
+    assert_eq!(stored, answered);
+    assert_eq!(report.verdict, Verdict::RootCause);
+    assert!(report.root_causes.iter().all(|c| !c.evidence.is_empty()));
+}
+
+/// A data directory with an old copy beside it: objects of two days make no cluster, and what is broken is told.
+#[test]
+fn one_datastore_gives_the_objects_and_all_are_checked() {
+    let (old, new) = (Kine::new(), Kine::new());
+    old.create("gone", "a");
+    for n in 0..300 {
+        new.create(&format!("there-{n}"), "b");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("server/db");
+    std::fs::create_dir_all(&db).unwrap();
+    for (kine, name) in [(&old, "old.db"), (&new, "state.db")] {
+        kine.checkpoint();
+        std::fs::copy(kine.path(), db.join(name)).unwrap();
+    }
+    let (report, causes) = judged(folder.path());
+    assert_eq!(causes, []);
+    assert_eq!(report.verdict, Verdict::Unknown);
+    let gap = report.gaps.iter().find(|g| g.what.contains("old.db"));
+    assert!(
+        gap.is_some_and(|g| g.why.contains("one datastore")),
+        "{:?}",
+        report.gaps
+    );
+    const PAGE: usize = 4096;
+    // A page of the living one is lost.
+    let mut bytes = std::fs::read(db.join("state.db")).unwrap();
+    for byte in &mut bytes[5 * PAGE..6 * PAGE] {
+        *byte ^= 0xff;
+    }
+    std::fs::write(db.join("state.db"), &bytes).unwrap();
+    let (_, causes) = judged(folder.path());
+    assert!(
+        causes
+            .iter()
+            .any(|(code, id)| code == "KIN003" && id.ends_with("db/state.db")),
+        "{causes:?}"
+    );
+    // A power cut left nothing of it; the copy elsewhere is nobody's cluster by itself.
+    std::fs::write(db.join("state.db"), b"").unwrap();
+    let (_, causes) = judged(folder.path());
+    assert!(
+        causes.iter().any(|(code, _)| code == "KIN003"),
+        "{causes:?}"
+    );
+    // A database of somebody else is no damaged datastore.
+    std::fs::write(db.join("state.db"), b"").unwrap();
+    let foreign = tempfile::tempdir().unwrap();
+    let connection = Connection::open(foreign.path().join("grafana.db")).unwrap();
+    connection.execute_batch("CREATE TABLE t(a);").unwrap();
+    drop(connection);
+    let (report, causes) = judged(foreign.path());
+    assert_eq!(
+        (causes.len(), report.gaps.len()),
+        (0, 1),
+        "{:?}",
+        report.gaps
+    );
 }

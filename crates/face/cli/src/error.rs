@@ -81,8 +81,6 @@ impl From<defib_session::Error> for CliError {
                 .hint("name one:                 defib diagnose kube: --kubeconfig FILE")
                 .hint("on a k3s server that is:  --kubeconfig /etc/rancher/k3s/k3s.yaml")
                 .hint("see what kubectl uses:    kubectl config get-contexts"),
-            E::NotYet { what } if what.contains("database") => failure
-                .hint("give what kubectl or the logs still say, as files: defib diagnose FOLDER"),
             E::NotYet { .. } => {
                 failure.hint("unpack it, and give the folder: defib diagnose FOLDER")
             }

@@ -11,6 +11,8 @@
 
 #[path = "dead/damage.rs"]
 mod damage;
+#[path = "dead/diagnose.rs"]
+mod diagnose;
 #[path = "dead/export.rs"]
 mod export;
 #[path = "dead/verbs.rs"]
@@ -107,7 +109,15 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 11] = [
+    let tests: [Test; 13] = [
+        (
+            "a_dead_datastore_is_evidence",
+            diagnose::a_dead_datastore_is_evidence,
+        ),
+        (
+            "damage_is_a_cause_with_its_place",
+            diagnose::damage_is_a_cause_with_its_place,
+        ),
         (
             "a_killed_member_shows_what_it_answered",
             verbs::a_killed_member_shows_what_it_answered,

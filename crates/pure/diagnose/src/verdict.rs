@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::bundle::{Seen, Tool};
 use defib_model::cluster::Cluster;
 use defib_model::condition::Condition;
+use defib_model::fact::Value;
 use defib_model::id::{EntityId, short_hash};
 use defib_model::report::*;
 
@@ -123,6 +124,7 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         && unexplained.is_empty()
         && candidates.is_empty()
         && nodes_ready(cluster)
+        && !cluster.at_rest
     {
         Verdict::Healthy
     } else {
@@ -232,8 +234,24 @@ fn coverage(cluster: &Cluster) -> Vec<Coverage> {
             cluster.lacking.clone(),
         ),
         scope("control-plane", control_plane, Vec::new(), Vec::new()),
-        scope("datastore", Seen::None, Vec::new(), Vec::new()),
+        scope("datastore", datastore(cluster), Vec::new(), Vec::new()),
     ]
+}
+
+/// A datastore that was read from its file.
+fn datastore(cluster: &Cluster) -> Seen {
+    let trusts = cluster.facts.iter().filter_map(|f| match &f.value {
+        Value::Datastore(store) => Some(store.trust.as_str()),
+        _ => None,
+    });
+    let mut seen = Seen::None;
+    for trust in trusts {
+        match trust {
+            "verified" | "readable" if seen != Seen::Part => seen = Seen::All,
+            _ => seen = Seen::Part,
+        }
+    }
+    seen
 }
 
 fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCause {
@@ -393,6 +411,13 @@ fn question(
         return Some(Question {
             text: "A node has just registered and is not ready yet. Is it by now?".to_owned(),
             command: Some("kubectl get nodes".to_owned()),
+            decides: Vec::new(),
+        });
+    }
+    if cluster.at_rest {
+        return Some(Question {
+            text: "Nothing wrong was found in what the datastore holds. No file says whether its servers run: does the API server answer?".to_owned(),
+            command: Some("kubectl get --raw /readyz?verbose".to_owned()),
             decides: Vec::new(),
         });
     }

@@ -91,12 +91,8 @@ const FORMS: &[(usize, &[u8], &str, &str)] = &[
     (0, b"GIF8", "a picture", PICTURE),
     (4, b"ftyp", "a picture or a film", PICTURE),
     (0, b"%PDF-", "a PDF", PICTURE),
-    (
-        0,
-        b"SQLite format 3\0",
-        "an SQLite database",
-        "databases are not read yet",
-    ),
+    (0, b"SQLite format 3\0", "an SQLite database", DATABASE),
+    (16, b"\xed\xda\x0c\xed", "a database of etcd", DATABASE),
     (
         0,
         b"\x7fELF",
@@ -105,6 +101,8 @@ const FORMS: &[(usize, &[u8], &str, &str)] = &[
     ),
 ];
 
+/// Read by places, which a stream or an archive does not have.
+const DATABASE: &str = "give it as a file of its own";
 const PICTURE: &str = "give the text itself";
 
 /// What the bytes are, by how they begin, if that is known and no text; and what to do with them.
@@ -121,7 +119,7 @@ fn form(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 pub fn no_text(bytes: &[u8]) -> String {
     match form(bytes) {
         Some((what, how)) => format!("not text: {what}; {how}"),
-        None => "not text; databases are not read yet".to_owned(),
+        None => "not text, and no datastore that is known here".to_owned(),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct SourceInfo {
     pub id: String,
     /// As given on the command line, without credentials.
     pub uri: String,
-    /// kube, directory, file, stdin or bundle.
+    /// kube, directory, file, datastore, archive, stdin or bundle.
     pub kind: String,
     /// From where it was seen: `api` for an API server, `file` for files.
     pub vantage: String,
@@ -89,7 +89,8 @@ pub struct Entry {
     pub size: u64,
     /// The source it came from.
     pub source: String,
-    /// What was asked: `file`, `kube-list`, `kube-log`, `kube-get`.
+    /// What was asked: `file`, `kube-list`, `kube-log`, `kube-get`; `datastore` and `datastore-list` for what
+    /// a datastore's file says of itself, and the objects in it.
     pub probe: String,
     /// From where it was seen.
     pub vantage: String,

@@ -168,6 +168,8 @@ pub struct Cluster {
     pub lacking: Vec<String>,
     /// The API server's own answer to `/readyz`, if it was asked: true for ok.
     pub api_ready: Option<bool>,
+    /// True when the objects come out of the file of a datastore: no API server answered for them.
+    pub at_rest: bool,
     /// The latest trusted time in the evidence.
     pub as_of: Option<Timestamp>,
     /// True when `as_of` is close to the moment of collection: a clock was read, or the evidence holds

@@ -154,6 +154,33 @@ pub enum Value {
     Sized(String, u64, bool),
     /// A claim that no pod uses, as its description says: namespace and name.
     Unused(String, String),
+    /// A datastore that was read from its file.
+    Datastore(Datastore),
+    /// What does not hold in the file of a datastore.
+    DatastoreDamage(String),
+    /// A member that the datastore knows as removed: its id, hexadecimal.
+    EtcdRemoved(String),
+}
+
+/// A datastore, as its file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Datastore {
+    /// Its file, as the evidence names it.
+    pub file: String,
+    /// Its file, where it was read.
+    pub path: String,
+    /// `etcd` or `kine`.
+    pub engine: String,
+    /// It was taken from a running member, to be kept.
+    pub snapshot: bool,
+    /// `verified`, `readable`, `damaged` or `unknown`.
+    pub trust: String,
+    /// Its latest revision.
+    pub revision: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The member whose file it is, hexadecimal; empty where nothing says it.
+    pub member: String,
 }
 
 /// An attempt to reach an address, by a program made for it (`nc`, `ping`, `curl`, `kubectl --server`).

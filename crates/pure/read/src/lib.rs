@@ -4,6 +4,7 @@
 //! files and archives (`collect`), and secrets, which never come this far.
 
 mod coverage;
+mod datastore;
 mod edges;
 mod infer;
 mod kinds;

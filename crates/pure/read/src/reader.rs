@@ -45,6 +45,13 @@ pub(crate) struct List {
     pub asked_whole: bool,
 }
 
+/// Objects and lists out of the file of a datastore.
+#[derive(Default)]
+struct Stored {
+    parsed: Vec<Parsed>,
+    lists: Vec<List>,
+}
+
 /// Reads entries into a Cluster.
 pub struct Reader<'s> {
     signals: &'s SignalSet,
@@ -60,6 +67,8 @@ pub struct Reader<'s> {
     full: bool,
     /// Entries without a word that are named like objects.
     empty: Vec<String>,
+    /// What the file of a datastore holds.
+    stored: Stored,
     /// The entry that comes in pieces, and its log once the first piece was read.
     under_way: Option<(u32, Entry, Option<Log>)>,
 }
@@ -80,6 +89,7 @@ impl<'s> Reader<'s> {
             api_ready: None,
             full: false,
             empty: Vec::new(),
+            stored: Stored::default(),
             under_way: None,
         }
     }
@@ -109,6 +119,20 @@ impl<'s> Reader<'s> {
             self.log(index, entry, bytes);
             return;
         }
+        if crate::datastore::is_one(bytes) {
+            let (facts, none) = crate::datastore::read(bytes, index);
+            self.facts.extend(facts);
+            self.stored.lists.extend(none.into_iter().map(|kind| List {
+                kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
+                asked_whole: true,
+                ..List::default()
+            }));
+            return;
+        }
+        if entry.probe == "datastore-list" {
+            self.stored(index, entry, bytes);
+            return;
+        }
         match sniff::looks(bytes) {
             sniff::Looks::Empty => {
                 // An empty log says nothing; where objects were to be, something went wrong.
@@ -125,6 +149,35 @@ impl<'s> Reader<'s> {
             sniff::Looks::Yaml => self.yaml(index, entry, bytes),
             sniff::Looks::Text => self.text(index, entry, bytes),
         }
+    }
+
+    /// Objects out of the file of a datastore, held apart: what an API server answered comes before them.
+    fn stored(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
+        let parsed = self.parsed.len();
+        let lists = self.lists.len();
+        self.json(index, entry, bytes);
+        self.stored.parsed.extend(self.parsed.drain(parsed..));
+        self.stored.lists.extend(self.lists.drain(lists..));
+    }
+
+    /// Objects of a datastore count where no others show what ran: those of another day would stand among
+    /// them as if they still lived. The answer is whether they do.
+    fn join_stored(&mut self) -> bool {
+        let stored = std::mem::take(&mut self.stored);
+        let runs =
+            |p: &Parsed| matches!(p.object.kind.as_str(), "Pod" | "Node") && !p.object.printed;
+        if stored.parsed.is_empty() || !self.parsed.iter().any(runs) {
+            let any = !stored.parsed.is_empty();
+            self.parsed.extend(stored.parsed);
+            self.lists.extend(stored.lists);
+            return any;
+        }
+        let count = stored.parsed.len();
+        self.gaps.push(Gap::new(
+            format!("{count} objects of a datastore"),
+            "other evidence holds what an API server answered; objects of another time were not mixed with it",
+        ));
+        false
     }
 
     /// Text that may be anything: a transcript, a paste, a log.
@@ -489,7 +542,9 @@ impl<'s> Reader<'s> {
     fn take(&mut self, entry: &Entry, bytes: &[u8], parsed: Vec<Result<Parsed, Refused>>) {
         for one in parsed {
             match one {
-                Ok(p) if self.parsed.len() < MAX_OBJECTS => self.parsed.push(p),
+                Ok(p) if self.parsed.len() + self.stored.parsed.len() < MAX_OBJECTS => {
+                    self.parsed.push(p)
+                }
                 Ok(_) => {
                     if !self.full {
                         self.full = true;
@@ -654,6 +709,7 @@ impl<'s> Reader<'s> {
                 format!("damaged, or nested too deeply to be an object (line {line})"),
             ));
         }
+        let at_rest = self.join_stored();
         let mut listed: BTreeMap<String, Listed> = BTreeMap::new();
         for id in std::mem::take(&mut self.empty) {
             // Where the reason stands beside it, it is told there.
@@ -683,6 +739,7 @@ impl<'s> Reader<'s> {
         cluster.sources = bundle.sources.clone();
         cluster.listed = listed;
         cluster.api_ready = self.api_ready;
+        cluster.at_rest = at_rest;
         for scanned in self.scanned {
             cluster.hits.extend(scanned.hits);
             let owned = scanned.tails.into_iter();

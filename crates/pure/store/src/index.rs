@@ -74,13 +74,14 @@ struct Slot {
 }
 
 /// The keys of a datastore.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
     /// All keys, one behind the other.
     text: Vec<u8>,
     slots: Vec<Slot>,
     /// By the hash of a key: one more than its slot, or 0.
     table: Vec<u32>,
+    /// The first is of what does not say what it is.
     kinds: Vec<Type>,
     /// Live slots in the order of their keys.
     order: Vec<u32>,
@@ -96,6 +97,21 @@ pub struct Index {
 const BATCH: usize = 4_096;
 /// Kinds that are told apart; a hostile file may name any number.
 const KINDS: usize = 4_096;
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            text: Vec::new(),
+            slots: Vec::new(),
+            table: Vec::new(),
+            kinds: vec![Type::default()],
+            order: Vec::new(),
+            rows: 0,
+            revision: 0,
+            walked: Walked::default(),
+        }
+    }
+}
 
 impl Index {
     /// Reads all rows.
@@ -136,7 +152,7 @@ impl Index {
         self.order.iter().map(|n| self.at(*n))
     }
 
-    /// Every key that was met, in the order of their first writes; of one that is deleted, its deletion.
+    /// Every key that was met, in no order; of one that is deleted, its deletion.
     pub fn all(&self) -> impl Iterator<Item = Live<'_>> + '_ {
         (0u32..).take(self.slots.len()).map(|n| self.at(n))
     }
@@ -260,9 +276,10 @@ impl Index {
     fn kind(&mut self, kind: Type) -> u16 {
         let known = self.kinds.iter().position(|k| *k == kind);
         let n = known.unwrap_or_else(|| {
-            if self.kinds.len() < KINDS {
-                self.kinds.push(kind);
+            if self.kinds.len() >= KINDS {
+                return 0;
             }
+            self.kinds.push(kind);
             self.kinds.len() - 1
         });
         u16::try_from(n).unwrap_or(0)
@@ -303,15 +320,19 @@ impl Index {
             let known = self.slot(n).is_some_and(|s| self.key(s) == key);
             if known {
                 let at = usize::try_from(n).unwrap_or(usize::MAX);
-                if let Some(slot) = self.slots.get_mut(at)
-                    && (slot.revision, slot.sub) <= (new.revision, new.sub)
-                {
+                let Some(slot) = self.slots.get_mut(at) else {
+                    return;
+                };
+                // A deletion says nothing of what it deleted, and threads may bring it first.
+                let is_later = (slot.revision, slot.sub) <= (new.revision, new.sub);
+                if is_later {
                     new.key = slot.key;
-                    // A deletion says nothing of what it deleted.
                     if new.is_deleted {
                         new.kind = slot.kind;
                     }
                     *slot = new;
+                } else if slot.is_deleted && slot.kind == 0 {
+                    slot.kind = new.kind;
                 }
                 return;
             }
@@ -345,4 +366,95 @@ fn hash(bytes: &[u8]) -> u64 {
 /// Where a key is looked for first.
 fn bucket(key: &[u8]) -> usize {
     usize::try_from(hash(key) & 0xffff_ffff).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use defib_formats::datastore::Engine;
+
+    use super::*;
+
+    /// Rows as they are told, the parts of them in the order told.
+    struct Told(Vec<(&'static str, u64, Option<Vec<u8>>)>);
+
+    impl Rows for Told {
+        fn engine(&self) -> Engine {
+            Engine::Etcd
+        }
+
+        fn scan(&self, part: usize, _: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
+            for (key, revision, value) in self.0.iter().filter(|_| part == 0) {
+                each(Row {
+                    key: key.as_bytes(),
+                    revision: (*revision, 0),
+                    create_revision: 0,
+                    version: 0,
+                    lease: 0,
+                    value: value.as_deref(),
+                    place: Place::default(),
+                });
+            }
+            Walked::default()
+        }
+
+        fn value(&self, _: Place) -> io::Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn compacted(&self) -> u64 {
+            0
+        }
+    }
+
+    fn json(kind: &str) -> Option<Vec<u8>> {
+        Some(format!(r#"{{"apiVersion":"v1","kind":"{kind}"}}"#).into_bytes())
+    }
+
+    /// Threads bring rows in any order: the answer is the same, also of what a deletion deleted.
+    #[test]
+    fn the_latest_write_counts_in_whatever_order_rows_come() {
+        let rows = [
+            ("/registry/a/x", 3, json("A")),
+            ("/registry/b/y", 4, json("B")),
+            ("/registry/a/x", 7, None),
+            ("/registry/b/y", 9, json("B")),
+        ];
+        let orders: [[usize; 4]; 3] = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]];
+        for order in orders {
+            let told = Told(order.iter().map(|n| rows[*n].clone()).collect());
+            let index = Index::new(&told, &Selection::default());
+            assert_eq!((index.len(), index.deleted(), index.rows), (1, 1, 4));
+            let mut all: Vec<_> = index
+                .all()
+                .map(|l| (l.key, l.revision, l.kind.kind.as_str()))
+                .collect();
+            all.sort();
+            let wanted = [
+                (b"/registry/a/x".as_slice(), 7, "A"),
+                (b"/registry/b/y".as_slice(), 9, "B"),
+            ];
+            assert_eq!(all, wanted, "{order:?}");
+        }
+    }
+
+    /// A file may name any number of kinds; those past the bound are not told apart, and none is lent another's.
+    #[test]
+    fn a_kind_past_the_bound_is_no_kind() {
+        let rows = (0..KINDS + 10).map(|n| {
+            let key: &'static str = Box::leak(format!("/registry/k/{n:06}").into_boxed_str());
+            (key, 2, json(&format!("K{n:06}")))
+        });
+        let index = Index::new(&Told(rows.collect()), &Selection::default());
+        for live in index.live() {
+            let number = String::from_utf8_lossy(live.key)
+                .rsplit('/')
+                .next()
+                .map(str::to_owned);
+            let said = live.kind.kind.strip_prefix('K').map(str::to_owned);
+            assert!(said.is_none() || said == number, "{said:?} of {number:?}");
+        }
+        assert!(index.live().filter(|l| l.kind.kind.is_empty()).count() >= 10);
+    }
 }

@@ -89,6 +89,70 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
     one(first, notes)
 }
 
+/// Which datastore a file among others is: by its first bytes, also of a packed snapshot; or, where those are
+/// lost, by where it stands.
+pub fn recognise(path: &Path, head: &[u8]) -> Option<Kind> {
+    if let Some(kind) = magic(head) {
+        return Some(kind);
+    }
+    let unpacked = match head {
+        [b'P', b'K', 3, 4, ..] => unpacked::zip_head(path),
+        [0x1f, 0x8b, ..] => unpacked::gzip_head(path),
+        _ => None,
+    };
+    if let Some(kind) = unpacked.as_deref().and_then(magic) {
+        return Some(kind);
+    }
+    // A disk that was full or cut off leaves an empty file, or one of zeros.
+    let is_text = head.iter().any(u8::is_ascii_graphic);
+    place(path).filter(|_| !is_text)
+}
+
+/// Which datastore a server keeps under such a path.
+pub(crate) fn place(path: &Path) -> Option<Kind> {
+    if path.ends_with("member/snap/db") {
+        Some(Kind::Etcd)
+    } else if path.ends_with("db/state.db") {
+        Some(Kind::Sqlite)
+    } else {
+        None
+    }
+}
+
+fn magic(head: &[u8]) -> Option<Kind> {
+    if head.starts_with(b"SQLite format 3\0") {
+        Some(Kind::Sqlite)
+    } else if head.get(16..20) == Some(&[0xed, 0xda, 0x0c, 0xed]) {
+        // bbolt's mark of a meta page, behind the head of the page.
+        Some(Kind::Etcd)
+    } else {
+        None
+    }
+}
+
+/// Is it what a database keeps beside itself: a log, a list of locks, raft's own snapshot?
+pub fn is_part(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let below = |folder: &str| path.parent().is_some_and(|p| p.ends_with(folder));
+    name.ends_with("-wal")
+        || name.ends_with("-shm")
+        || (below("member/wal") && (name.ends_with(".wal") || name.ends_with(".tmp")))
+        || (below("member/snap") && name.ends_with(".snap"))
+}
+
+/// Does such a part belong to this database?
+pub fn belongs(part: &Path, database: &Path) -> bool {
+    let member = |p: &Path| p.parent().and_then(Path::parent).map(Path::to_owned);
+    let beside = |end: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        part.as_os_str() == name
+    };
+    beside("-wal")
+        || beside("-shm")
+        || (database.ends_with("member/snap/db") && member(part) == member(database))
+}
+
 fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
     let unreadable = |source| CollectError::Unreadable {
         path: path.to_owned(),

@@ -12,6 +12,8 @@ use crate::CollectError;
 
 /// Bytes that one file may unpack to for each of its own. Deflate reaches about a thousand.
 const RATIO: u64 = 1_100;
+/// Bytes that tell what a file is.
+const HEAD: u64 = 64;
 
 pub(super) fn zip(path: &Path, file: File) -> Result<FileAt, CollectError> {
     let broken = |why: String| CollectError::Archive {
@@ -44,6 +46,26 @@ pub(super) fn gzip(path: &Path, mut file: File) -> Result<FileAt, CollectError> 
         path: path.to_owned(),
         why: e.to_string(),
     })
+}
+
+/// The first bytes of the one file in a .zip.
+pub(super) fn zip_head(path: &Path) -> Option<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(File::open(path).ok()?).ok()?;
+    if archive.len() != 1 {
+        return None;
+    }
+    first(archive.by_index(0).ok()?)
+}
+
+/// The first bytes of what gzip packed.
+pub(super) fn gzip_head(path: &Path) -> Option<Vec<u8>> {
+    first(flate2::read::MultiGzDecoder::new(File::open(path).ok()?))
+}
+
+fn first(from: impl Read) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    from.take(HEAD).read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
 fn spool(from: impl Read, packed: u64) -> io::Result<FileAt> {

@@ -33,14 +33,18 @@ pub struct Exported {
     pub objects: u64,
     /// Objects that were left out, by the reason.
     pub left: BTreeMap<Left, u64>,
-    /// Keys that could not be read, and why; the first hundred.
-    pub unread: Vec<(String, String)>,
+    /// How many keys could not be read.
+    pub unread: u64,
+    /// The first of them, and why.
+    pub examples: Vec<(String, String)>,
     /// Places of the file that are damaged.
     pub damages: u64,
 }
 
 /// Objects that are decoded at once.
 const BATCH: usize = 512;
+/// Keys that are named when they could not be read.
+const EXAMPLES: usize = 5;
 
 impl Export {
     /// Reads `ns=apps,web kind=Secret,ConfigMap`.
@@ -105,8 +109,9 @@ impl Dead {
                     }
                     Ok(Err(left)) => *out.left.entry(left).or_insert(0) += 1,
                     Err(why) => {
-                        if out.unread.len() < 100 {
-                            out.unread.push((item.key.to_owned(), why.to_string()));
+                        out.unread += 1;
+                        if out.examples.len() < EXAMPLES {
+                            out.examples.push((item.key.to_owned(), why.to_string()));
                         }
                     }
                 }

@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod diff;
+mod evidence;
 mod export;
 mod list;
 mod object;
@@ -32,6 +33,7 @@ pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
 pub use unlocked::{UnlockError, read_token};
 
+pub(crate) use evidence::evidence;
 use unlocked::Unlocked;
 
 /// A datastore that nobody runs, open for reading.
@@ -169,6 +171,11 @@ impl Dead {
     /// What keeps them.
     pub fn engine(&self) -> Engine {
         self.rows().engine()
+    }
+
+    /// Was it taken from a running member, with its hash behind it?
+    pub fn is_snapshot(&self) -> bool {
+        self.engine() == Engine::Etcd && has_trailer(self.length)
     }
 
     /// Revision up to which history is gone.

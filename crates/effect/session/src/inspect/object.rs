@@ -57,6 +57,18 @@ impl Dead {
         revision: u64,
         show_secrets: bool,
     ) -> Result<Object, ValueError> {
+        read(&self.stored(place)?, revision, show_secrets)
+    }
+
+    /// As `object`, secrets and all, as JSON text: for what takes the secrets out itself.
+    pub(super) fn json(&self, place: Place, revision: u64) -> Result<Vec<u8>, ValueError> {
+        let mut json = Vec::new();
+        kubernetes::decode_served(&self.stored(place)?, Some(revision), &mut json)?;
+        Ok(json)
+    }
+
+    /// A value's bytes, decrypted.
+    fn stored(&self, place: Place) -> Result<Vec<u8>, ValueError> {
         let bytes = self
             .rows()
             .value(place)
@@ -74,7 +86,7 @@ impl Dead {
                 key: by.key.to_owned(),
             });
         }
-        read(&bytes, revision, show_secrets)
+        Ok(bytes)
     }
 }
 

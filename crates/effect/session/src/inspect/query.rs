@@ -94,13 +94,46 @@ pub struct History {
 }
 
 impl Dead {
+    /// What somebody typed, and the live keys that it means.
+    ///
+    /// A key without a slash at its front looks like `KIND/NAME`; it is a key where no such object lives.
+    pub fn find(
+        &self,
+        text: &str,
+        namespace: Option<&str>,
+        revision: Option<u64>,
+    ) -> (Target, List) {
+        let target = Target::parse(text);
+        let list = self.list(&target.wanted(namespace, revision));
+        if matches!(target, Target::Object(..)) && list.items().next().is_none() {
+            let key = Target::Key(text.to_owned());
+            let keys = self.list(&key.wanted(namespace, revision));
+            if keys.items().any(|item| key.is(item.key)) {
+                return (key, keys);
+            }
+        }
+        (target, list)
+    }
+
+    /// Every key that somebody may have meant, also those that live no more.
+    pub fn find_keys(&self, text: &str, namespace: Option<&str>) -> Vec<String> {
+        let keys = self.keys(&Target::parse(text), namespace);
+        match keys.is_empty() {
+            true => self.keys(&Target::Key(text.to_owned()), namespace),
+            false => keys,
+        }
+    }
+
     /// Keys that a target means, also those that were deleted and are still in the history.
-    pub fn keys(&self, target: &Target, namespace: Option<&str>) -> Vec<String> {
+    fn keys(&self, target: &Target, namespace: Option<&str>) -> Vec<String> {
         let list: List = self.list(&target.wanted(namespace, None));
-        list.all_keys()
+        let mut keys: Vec<String> = list
+            .all_keys()
             .filter(|k| target.is(k))
             .map(str::to_owned)
-            .collect()
+            .collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Everything that is kept of one key.

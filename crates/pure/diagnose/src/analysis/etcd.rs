@@ -17,10 +17,11 @@ pub fn entity() -> EntityId {
     EntityId::other("etcd", "cluster")
 }
 
-/// Claims what suffers on any host.
+/// Claims what suffers on any host, and in the cluster's datastore as such.
 pub fn explain_all(mut f: Finding, cx: &Context<'_>) -> Finding {
     for c in &cx.conditions {
-        if c.entity.kind() == "host" && host::TROUBLES.contains(&c.kind) {
+        let on_host = c.entity.kind() == "host" && host::TROUBLES.contains(&c.kind);
+        if on_host || c.entity == entity() {
             f = f.explains(c.kind, &c.entity.clone());
         }
     }

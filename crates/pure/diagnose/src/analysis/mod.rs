@@ -10,6 +10,7 @@ pub mod authorities;
 pub mod binding;
 pub mod calls;
 pub mod cgroups;
+pub mod datastore;
 pub mod endpoints;
 pub mod enospc;
 pub mod etcd;

@@ -3,6 +3,7 @@
 //! Deliberately absent: causes. And what only just began: a pod that is starting is not broken.
 
 mod api;
+mod datastore;
 mod host;
 mod network;
 mod nodes;
@@ -28,6 +29,7 @@ pub(crate) fn observe(cx: &mut Context<'_>) {
     api::observe(cx);
     overdue::observe(cx);
     host::observe(cx);
+    datastore::observe(cx);
 }
 
 /// True when an event of a refusal speaks of what is over: its owner has its pods, or is gone. Events

@@ -139,6 +139,7 @@ pub mod img {
 /// kine.
 pub mod kin {
     pub mod compaction;
+    pub mod data_corrupt;
     pub mod sqlite_locked;
 }
 /// Scheduling.
@@ -318,6 +319,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &img::mirror_unreachable::RULE, source: include_str!("img/mirror_unreachable.rs") },
     Registered { rule: &kin::compaction::RULE, source: include_str!("kin/compaction.rs") },
     Registered { rule: &kin::sqlite_locked::RULE, source: include_str!("kin/sqlite_locked.rs") },
+    Registered { rule: &kin::data_corrupt::RULE, source: include_str!("kin/data_corrupt.rs") },
     Registered { rule: &sch::insufficient_resources::RULE, source: include_str!("sch/insufficient_resources.rs") },
     Registered { rule: &sch::selector_mismatch::RULE, source: include_str!("sch/selector_mismatch.rs") },
     Registered { rule: &sch::untolerated_taint::RULE, source: include_str!("sch/untolerated_taint.rs") },

@@ -1,6 +1,7 @@
 //! `defib inspect export`.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     told(&done, args);
     Ok(
-        if done.objects == 0 || !done.unread.is_empty() || done.damages > 0 {
+        if done.objects == 0 || done.unread > 0 || done.damages > 0 {
             exit::UNKNOWN
         } else {
             exit::HEALTHY
@@ -157,6 +158,9 @@ fn place(folder: &Path, rank: u8, item: &Item<'_>, form: Form) -> PathBuf {
     path
 }
 
+/// Bytes of a file's name without its ending.
+const LONGEST: usize = 240;
+
 /// A name as a file's: what could lead out of the folder or hide it is written as %XX.
 fn file_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -169,8 +173,13 @@ fn file_name(name: &str) -> String {
             other => out.push_str(&format!("%{other:02X}")),
         }
     }
-    // A file's name may have 255 bytes, its ending included.
-    out.truncate(240);
+    // A file's name may have 255 bytes, its ending included; two that begin alike stay two.
+    if out.len() > LONGEST {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        out.truncate(LONGEST - 17);
+        out.push_str(&format!("-{:016x}", hasher.finish()));
+    }
     out
 }
 
@@ -192,11 +201,12 @@ fn told(done: &Exported, args: &Args) {
     for (left, count) in &done.left {
         super::tell(&format!("{count} left out: {}", left.what()));
     }
-    for (key, why) in done.unread.iter().take(5) {
+    for (key, why) in &done.examples {
         super::tell(&format!("NOT exported: {key}: {why}"));
     }
-    if done.unread.len() > 5 {
-        super::tell(&format!("NOT exported: {} more", done.unread.len() - 5));
+    let more = done.unread.saturating_sub(done.examples.len() as u64);
+    if more > 0 {
+        super::tell(&format!("NOT exported: {more} more"));
     }
     if done.damages > 0 {
         super::tell(&format!(
@@ -222,6 +232,8 @@ mod tests {
         ] {
             assert_eq!(file_name(name), want);
         }
-        assert!(file_name(&"x".repeat(400)).len() < 250);
+        let long = |end: &str| file_name(&format!("{}{end}", "x".repeat(400)));
+        assert!(long("a").len() <= LONGEST);
+        assert_ne!(long("a"), long("b"));
     }
 }

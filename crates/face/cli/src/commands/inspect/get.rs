@@ -48,8 +48,7 @@ enum Form {
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = args.unlock.open(&args.file)?;
-    let target = Target::parse(&args.what);
-    let list = dead.list(&target.wanted(args.namespace.as_deref(), args.revision));
+    let (target, list) = dead.find(&args.what, args.namespace.as_deref(), args.revision);
     if let Some(revision) = args.revision
         && revision < dead.compacted()
     {
@@ -84,7 +83,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
     }
     if objects.is_empty() && unread == 0 {
-        return Err(nothing(args, &dead, &target));
+        return Err(nothing(args, &dead));
     }
     let answer = match (&target, objects.len()) {
         (Target::Object(..) | Target::Key(_), 1) => objects.pop().unwrap_or(Value::Null),
@@ -112,7 +111,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
 }
 
 /// Nothing of that name lives; what may have been meant.
-fn nothing(args: &Args, dead: &defib_session::inspect::Dead, target: &Target) -> CliError {
+fn nothing(args: &Args, dead: &defib_session::inspect::Dead) -> CliError {
     let within = match &args.namespace {
         Some(namespace) => format!(" in namespace {namespace}"),
         None => String::new(),
@@ -122,7 +121,7 @@ fn nothing(args: &Args, dead: &defib_session::inspect::Dead, target: &Target) ->
         args.what,
         args.file.display()
     ));
-    let gone = dead.keys(target, args.namespace.as_deref());
+    let gone = dead.find_keys(&args.what, args.namespace.as_deref());
     match gone.first() {
         Some(key) => failure.hint(format!(
             "it was deleted, and its history is there: defib inspect history {} {key}",

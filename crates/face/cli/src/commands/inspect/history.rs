@@ -1,7 +1,5 @@
 //! `defib inspect history`.
 
-use defib_session::inspect::Target;
-
 use super::{Form, Source, shown};
 use crate::error::CliError;
 use crate::{exit, output};
@@ -30,8 +28,7 @@ const SHOWN: usize = 12;
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = args.source.open()?;
-    let target = Target::parse(&args.what);
-    let keys = dead.keys(&target, args.namespace.as_deref());
+    let keys = dead.find_keys(&args.what, args.namespace.as_deref());
     let key = match keys.as_slice() {
         [key] => key,
         [] => {

@@ -5,7 +5,7 @@
 //! ## What it sees
 //! Words of etcd about its own files: a WAL that can't be read, sums that differ, a missing snapshot
 //! database, replicas that differ, the CORRUPT alarm, a raft log that went backwards; panics of bbolt
-//! and SIGBUS with frames of etcd.
+//! and SIGBUS with frames of etcd; and the file itself, where it is in the evidence and does not hold.
 //!
 //! ## Why it matters
 //! This member can't start, or must not be trusted. Of several members the others have the data; of a
@@ -19,7 +19,11 @@
 //! Do not delete `member/wal` or `snap` to make it start: what is missing then is gone without a word.
 //! What is true of containerd's store, that it can be made again, is not true of this one.
 
-use crate::analysis::host::{self, TROUBLES, Told, called, heard_on, quotes};
+use defib_model::fact::Value;
+
+use crate::analysis::datastore;
+use crate::analysis::etcd::{self, explain_all};
+use crate::analysis::host::{self, TROUBLES, Told, called, facts_anywhere, heard_on, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -77,6 +81,7 @@ const ETCD: &[&str] = &[
 const CONTAINERD: &[&str] = &["containerd.frame", "containerd.meta-db"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    files(cx, out);
     let own = host::by_host(host::lines(
         cx,
         OWN,
@@ -132,6 +137,39 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// The file was read, or etcd compared it with its peers' and set the alarm.
+fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for bad in datastore::damaged(cx) {
+        if bad.store.engine == "etcd" && !bad.store.snapshot {
+            let f = RULE
+                .on(datastore::entity(bad.store))
+                .title(format!("the etcd database {} is damaged", bad.store.file))
+                .term(93, "it was read page by page")
+                .cite_all(bad.evidence)
+                .explains_observed(cx, &[K::DatastoreFailing], &datastore::entity(bad.store))
+                .safe(
+                    "What can still be read?",
+                    command!("defib inspect verify {}", bad.store.path),
+                );
+            out.push(explain_all(advise(f), cx));
+        }
+    }
+    let alarms: Vec<_> = facts_anywhere(cx, |v| match v {
+        Value::EtcdAlarm(_, kind) if kind == "CORRUPT" => Some(()),
+        _ => None,
+    })
+    .map(|(fact, ())| cx.fact(fact, "its data differs from its peers'"))
+    .collect();
+    if !alarms.is_empty() {
+        let f = RULE
+            .on(etcd::entity())
+            .title("a member of etcd holds other data than its peers")
+            .term(88, "etcd compared them and raised the alarm CORRUPT")
+            .cite_all(alarms);
+        out.push(explain_all(advise(f), cx));
+    }
+}
+
 fn is_etcd(text: &str) -> bool {
     ["member/snap", "member/wal", "etcd"]
         .iter()
@@ -145,13 +183,18 @@ fn found(
     lines: &[Told<'_>],
     more: &[Told<'_>],
 ) -> Finding {
-    RULE.on(host.clone())
+    let f = RULE
+        .on(host.clone())
         .title(format!("the etcd data on {} is damaged", called(host)))
-        .why("The member can't start on it, or must not be trusted; if it is the only one, this is the cluster.")
         .term(points, "the datastore says so of its own files")
         .cite_all(quotes(lines))
         .cite_all(quotes(more))
-        .explains_observed(cx, TROUBLES, host)
+        .explains_observed(cx, TROUBLES, host);
+    advise(f)
+}
+
+fn advise(f: Finding) -> Finding {
+    f.why("The member can't start on it, or must not be trusted; if it is the only one, this is the cluster.")
         .safe("Copy it before anything else, and see who else has the data.", "systemctl stop k3s; cp -a /var/lib/rancher/k3s/server/db /root/db-damaged; etcdctl member list -w table")
         .check_first("With a quorum elsewhere: remove this member there, set its data aside here, and join anew.", "mv /var/lib/rancher/k3s/server/db/etcd /var/lib/rancher/k3s/server/db/etcd.damaged && systemctl start k3s")
         .destructive("The only server: restore the newest snapshot.", "k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT")

@@ -5,7 +5,8 @@
 //! ## What it sees
 //! etcd's own words on the member that was taken out: `the member has been permanently removed from the
 //! cluster`, `data-dir used by this member must be removed`, and k3s' `This node has been removed from
-//! the cluster`; a peer that rejects streams `because it was removed` says it about the other one.
+//! the cluster`; a peer that rejects streams `because it was removed` says it about the other one. A
+//! member's own database says it too, when the member's id is among those that were removed.
 //!
 //! ## Why it matters
 //! An id that was removed never comes back. The server's etcd ends at every start, while its unit may
@@ -19,6 +20,8 @@
 //! Do not reset the cluster on this server: that makes a second cluster out of old data. Do not remove
 //! further members.
 
+use crate::analysis::datastore;
+use crate::analysis::etcd::explain_all;
 use crate::analysis::host::{self, TROUBLES, called, entity, heard_on, quotes};
 use crate::rules::prelude::*;
 
@@ -56,6 +59,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, TROUBLES, host),
         ));
     }
+    if own.is_empty() {
+        out.extend(stored(cx));
+    }
     // The others' word, where the removed one is silent.
     let others = host::by_host(host::lines(
         cx,
@@ -71,6 +77,28 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(quotes(&lines)),
         ));
     }
+}
+
+/// The member's own database knows that it was removed.
+fn stored(cx: &Context<'_>) -> Vec<Finding> {
+    datastore::removed(cx)
+        .into_iter()
+        .map(|(gone, store)| {
+            let f = RULE
+                .on(datastore::entity(store))
+                .title(format!(
+                    "the member whose database is {} was removed from etcd",
+                    store.file
+                ))
+                .term(
+                    88,
+                    "its own database lists its id among those that were removed",
+                )
+                .cite(cx.fact(gone, "this id was removed, and never comes back"))
+                .explains(K::DatastoreFailing, &datastore::entity(store));
+            advise(explain_all(f, cx))
+        })
+        .collect()
 }
 
 fn advise(f: Finding) -> Finding {

@@ -5,7 +5,7 @@
 //! ## What it sees
 //! A restore that stops over the file: wrong or missing hash, an archive that does not hold one
 //! database, a file that is no database or ends too early; a snapshot of no bytes, or `.part`, in a
-//! listing.
+//! listing; and a snapshot in the evidence that does not hold.
 //!
 //! ## Why it matters
 //! Nothing of it can be restored; the database before the restore was moved aside and is still there.
@@ -19,6 +19,7 @@
 
 use defib_model::fact::Value;
 
+use crate::analysis::datastore;
 use crate::analysis::host::{self, TROUBLES, called, entity, facts, heard_on, quotes};
 use crate::rules::prelude::*;
 
@@ -34,6 +35,28 @@ pub static RULE: Rule = Rule {
 const RESTORE: &[&str] = &["k3s.pre-restore"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for bad in datastore::damaged(cx) {
+        if bad.store.snapshot {
+            let file = &bad.store.file;
+            out.push(
+                RULE.on(datastore::entity(bad.store))
+                    .title(format!("the snapshot {file} is damaged"))
+                    .why("A restore refuses it, or brings back less than there was.")
+                    .term(93, "it was read whole: its hash, every page, every value")
+                    .cite_all(bad.evidence)
+                    .explains_observed(cx, &[K::DatastoreFailing], &datastore::entity(bad.store))
+                    .safe(
+                        "What can still be read?",
+                        command!("defib inspect verify {}", bad.store.path),
+                    )
+                    .safe(
+                        "Which others are there, and are they whole?",
+                        "ls -l /var/lib/rancher/k3s/server/db/snapshots",
+                    )
+                    .dont("Don't skip the hash check to get it in."),
+            );
+        }
+    }
     let mut found = host::by_host(host::lines(
         cx,
         &[
