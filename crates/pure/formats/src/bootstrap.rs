@@ -16,6 +16,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::bytes;
+
 /// What the key of a record begins with.
 pub const PREFIX: &str = "/bootstrap/";
 /// Hex digits of the hash in it.
@@ -153,8 +155,7 @@ impl Token {
 
 /// The hash under which a password's record stands.
 fn hash_of(password: &str) -> String {
-    let digest = Sha256::digest(password.as_bytes());
-    let mut hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    let mut hex = bytes::hex(&Sha256::digest(password.as_bytes()));
     hex.truncate(DIGITS);
     hex
 }

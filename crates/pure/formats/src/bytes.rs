@@ -1,4 +1,4 @@
-//! Numbers out of bytes, wherever they stand.
+//! Numbers out of bytes, wherever they stand, and bytes as text.
 //!
 //! Deliberately absent: panics. What does not fit in is `None`.
 
@@ -20,6 +20,11 @@ pub fn u64_le(bytes: &[u8], at: usize) -> Option<u64> {
 /// A number of eight bytes, the greatest first.
 pub fn u64_be(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_be_bytes)
+}
+
+/// Bytes in hex, as sums and ids are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

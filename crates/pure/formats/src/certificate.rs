@@ -8,6 +8,8 @@ use x509_parser::public_key::PublicKey;
 
 use sha2::{Digest, Sha256};
 
+use crate::bytes::hex;
+
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -76,9 +78,7 @@ fn one(der: &[u8]) -> Option<Certificate> {
         subject: certificate.subject().to_string(),
         not_before: validity.not_before.timestamp(),
         not_after: validity.not_after.timestamp(),
-        fingerprint: (Sha256::digest(der).iter())
-            .map(|b| format!("{b:02x}"))
-            .collect(),
+        fingerprint: hex(&Sha256::digest(der)),
         public,
     })
 }

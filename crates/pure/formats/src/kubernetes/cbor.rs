@@ -5,6 +5,7 @@
 //! are no texts, and values that JSON has not; Kubernetes refuses them too.
 
 use super::{DEEPEST, scalars};
+use crate::bytes::hex;
 
 /// Tags whose text stays what it is: a date and time, and "this is CBOR".
 const TRANSPARENT: [u64; 2] = [0, 55_799];
@@ -139,8 +140,7 @@ impl<'a> Reader<'a, '_> {
                 let bytes = self.take(number)?;
                 let begin = self.out.len();
                 if tag == BASE16 {
-                    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                    scalars::text(self.out, hex.as_bytes());
+                    scalars::text(self.out, hex(bytes).as_bytes());
                 } else {
                     scalars::base64(self.out, bytes);
                 }

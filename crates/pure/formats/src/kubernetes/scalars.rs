@@ -4,6 +4,9 @@
 //! time.Duration.String, and Kubernetes' metav1.Time and MicroTime. Deliberately absent: time zones; all
 //! times are UTC.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// Whether JSON text can't hold the byte as it is. 0xe2 begins the two line separators that Go escapes.
 #[inline]
 fn special(byte: u8) -> bool {
@@ -96,21 +99,13 @@ pub(super) fn escape<'a>(out: &mut Vec<u8>, byte: u8, behind: &'a [u8]) -> &'a [
 /// Bytes as base64 in quotes.
 pub(super) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    for group in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4u32 {
-            let letter = ((bits >> (18 - 6 * i)) & 63) as u8;
-            out.push(match letter {
-                _ if i as usize > group.len() => b'=',
-                0..26 => b'A' + letter,
-                26..52 => b'a' + letter - 26,
-                52..62 => b'0' + letter - 52,
-                62 => b'+',
-                _ => b'/',
-            });
-        }
-    }
+    let at = out.len();
+    let length = base64::encoded_len(bytes.len(), true).unwrap_or(0);
+    out.resize(at + length, 0);
+    let room = out.get_mut(at..).unwrap_or_default();
+    // The room is what the crate itself asks for.
+    let written = STANDARD.encode_slice(bytes, room).unwrap_or(0);
+    out.truncate(at + written);
     out.push(b'"');
 }
 

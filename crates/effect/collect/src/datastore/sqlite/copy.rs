@@ -56,11 +56,12 @@ pub(super) fn take(
     let to = folder.path().join("state.db");
     let log_to = folder.path().join("state.db-wal");
     let mut moved = false;
+    let mut holes = Walked::default();
     let mut again;
     let mut from = database;
     for _ in 0..TRIES {
         // The database first: a checkpoint between the two is seen by the change of either.
-        let holes = whole(from, &to).map_err(unwritable)?;
+        holes = whole(from, &to).map_err(unwritable)?;
         let mut log_at = None;
         if let Some(log) = beside
             && let Ok(file) = File::open(log)
@@ -94,7 +95,7 @@ pub(super) fn take(
         log: log_to.exists().then_some(log_to),
         database: to,
         log_at: None,
-        holes: Walked::default(),
+        holes,
         moved,
         folder,
     })

@@ -97,7 +97,8 @@ impl Kine {
         match &log {
             Log::None => {}
             Log::Read { pages } => notes.push(format!(
-                "{pages} pages of its write-ahead log (state.db-wal) are read with it"
+                "{pages} pages of its write-ahead log ({}-wal) are read with it",
+                opened.path.file_name().unwrap_or_default().to_string_lossy()
             )),
             Log::Left { why } => notes.push(format!(
                 "the write-ahead log beside it was left out: {why}; what was written last may be missing"
