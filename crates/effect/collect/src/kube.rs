@@ -24,11 +24,15 @@ const MAX_LOGS: usize = 200;
 
 /// One listable kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    group: String,
-    version: String,
-    resource: String,
-    kind: String,
+pub struct Kind {
+    /// API group; empty for core.
+    pub group: String,
+    /// The version that the API server prefers, without the group.
+    pub version: String,
+    /// Plural name.
+    pub resource: String,
+    /// The kind.
+    pub kind: String,
 }
 
 impl Kind {
@@ -140,22 +144,8 @@ pub async fn cluster<O: Observe>(
         let command = "kubectl get --raw /readyz";
         gaps.push(refused("the API server's readiness", ready.status, command));
     }
-    let mut kinds = Vec::new();
-    for probe in [Probe::CoreKinds, Probe::GroupKinds] {
-        match api.ask(&probe).await {
-            Ok(answer) if answer.status == 200 => found(&answer, &mut kinds, &mut gaps),
-            Ok(answer) => gaps.push(refused(
-                "the list of kinds",
-                answer.status,
-                "kubectl api-resources",
-            )),
-            Err(e) => gaps.push(
-                Gap::new("the list of kinds", e.to_string()).with_command("kubectl api-resources"),
-            ),
-        }
-    }
-    kinds.sort();
-    kinds.dedup_by(|a, b| a.group == b.group && a.resource == b.resource);
+    let (kinds, missing) = kinds(api).await;
+    gaps.extend(missing);
     let total = kinds.len();
     let mut sick = Vec::new();
     let (mut done, mut missed) = (0, 0);
@@ -275,6 +265,27 @@ pub async fn cluster<O: Observe>(
     });
     collection.bundle.gaps.extend(gaps);
     Ok(())
+}
+
+/// The kinds that an API server lists, and why some may be missing.
+pub async fn kinds<O: Observe>(api: &O) -> (Vec<Kind>, Vec<Gap>) {
+    let (mut kinds, mut gaps) = (Vec::new(), Vec::new());
+    for probe in [Probe::CoreKinds, Probe::GroupKinds] {
+        match api.ask(&probe).await {
+            Ok(answer) if answer.status == 200 => found(&answer, &mut kinds, &mut gaps),
+            Ok(answer) => gaps.push(refused(
+                "the list of kinds",
+                answer.status,
+                "kubectl api-resources",
+            )),
+            Err(e) => gaps.push(
+                Gap::new("the list of kinds", e.to_string()).with_command("kubectl api-resources"),
+            ),
+        }
+    }
+    kinds.sort();
+    kinds.dedup_by(|a, b| a.group == b.group && a.resource == b.resource);
+    (kinds, gaps)
 }
 
 fn clock(collection: &mut Collection<'_>, answer: &Answer) {

@@ -19,7 +19,7 @@ pub use archive::{BundleFile, Part, Writer, is_bundle};
 pub use error::CollectError;
 pub use files::{stdin, tree};
 #[cfg(feature = "live")]
-pub use kube::cluster;
+pub use kube::{Kind, cluster, kinds};
 pub use store::Store;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! An API server, found as kubectl finds it.
 //!
-//! Deliberately absent: every method but GET.
+//! Deliberately absent: every method but GET, and the PATCH that changes nothing (`rehearse`).
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use http::Request;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::Observe;
 use crate::probe::{Answer, Probe};
+use crate::{Observe, Place, Rehearse};
 
 /// How long one log may take.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
@@ -124,16 +124,17 @@ impl KubeApi {
     }
 }
 
-impl Observe for KubeApi {
-    async fn ask(&self, probe: &Probe) -> Result<Answer, ReachError> {
-        let request = Request::get(probe.path())
-            .header(http::header::ACCEPT, probe.accept())
-            .body(Body::empty())
-            .map_err(|e| self.no_answer(&e))?;
+impl KubeApi {
+    /// Sends one request and waits for the whole answer.
+    async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<Answer, ReachError> {
         let asked = async {
             let response = self
                 .client
-                .send(request)
+                .send(request.map(Body::from))
                 .await
                 .map_err(|e| self.no_answer(&e))?;
             let status = response.status().as_u16();
@@ -153,11 +154,6 @@ impl Observe for KubeApi {
                 date,
             })
         };
-        // The API server passes a log question on to a kubelet, and waits long for a dead one.
-        let patience = match probe {
-            Probe::Log { .. } => self.timeout.min(LOG_PATIENCE),
-            _ => self.timeout,
-        };
         match tokio::time::timeout(patience, asked).await {
             Ok(answer) => answer,
             Err(_) => Err(ReachError::TimedOut {
@@ -165,5 +161,31 @@ impl Observe for KubeApi {
                 seconds: patience.as_secs(),
             }),
         }
+    }
+}
+
+impl Observe for KubeApi {
+    async fn ask(&self, probe: &Probe) -> Result<Answer, ReachError> {
+        let request = Request::get(probe.path())
+            .header(http::header::ACCEPT, probe.accept())
+            .body(Vec::new())
+            .map_err(|e| self.no_answer(&e))?;
+        // The API server passes a log question on to a kubelet, and waits long for a dead one.
+        let patience = match probe {
+            Probe::Log { .. } => self.timeout.min(LOG_PATIENCE),
+            _ => self.timeout,
+        };
+        self.send(request, patience).await
+    }
+}
+
+impl Rehearse for KubeApi {
+    async fn rehearse(&self, place: &Place, object: Vec<u8>) -> Result<Answer, ReachError> {
+        let request = Request::patch(place.path())
+            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::CONTENT_TYPE, "application/apply-patch+yaml")
+            .body(object)
+            .map_err(|e| self.no_answer(&e))?;
+        self.send(request, self.timeout).await
     }
 }

@@ -112,6 +112,17 @@ impl Probe {
     }
 }
 
+/// A name as one part of a path, whatever it holds.
+pub(crate) fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(text, &mut out);
+    // Two dots alone would lead elsewhere.
+    match out.strip_prefix('.') {
+        Some(rest) => format!("%2E{rest}"),
+        None => out,
+    }
+}
+
 /// Percent-encodes everything that is not plainly safe in a query.
 fn escape(text: &str, out: &mut String) {
     for b in text.bytes() {

@@ -49,15 +49,13 @@ pub struct Options {
     pub timeout: Option<u64>,
 }
 
+/// Reaches an API server, and asks. The runtime lives as long as the questions do.
 #[cfg(feature = "live")]
-/// Asks a living cluster. The runtime lives as long as the questions do.
-fn kube(
-    collection: &mut Collection<'_>,
-    source: &Source,
+fn with_api<T>(
     context: Option<String>,
     options: &Options,
-    events: &mut dyn FnMut(Event),
-) -> Result<(), CollectError> {
+    ask: impl AsyncFnOnce(&defib_reach::KubeApi) -> Result<T, CollectError>,
+) -> Result<T, CollectError> {
     let failed = |why: String| CollectError::Cluster { why };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -76,16 +74,30 @@ fn kube(
                 defib_reach::ReachError::Kubeconfig(why) => CollectError::Kubeconfig { why },
                 other => failed(other.to_string()),
             })?;
+        ask(&api).await
+    });
+    // A name that is still being resolved must not keep us: nobody waits for its answer any more.
+    runtime.shutdown_background();
+    asked
+}
+
+/// Asks a living cluster.
+#[cfg(feature = "live")]
+fn kube(
+    collection: &mut Collection<'_>,
+    source: &Source,
+    context: Option<String>,
+    options: &Options,
+    events: &mut dyn FnMut(Event),
+) -> Result<(), CollectError> {
+    with_api(context, options, async |api| {
         let uri = if api.context.is_empty() {
             source.to_string()
         } else {
             format!("kube:{}", api.context)
         };
-        defib_collect::cluster(collection, &api, &uri, |done| events(Event::Reading(done))).await
-    });
-    // A name that is still being resolved must not keep us: nobody waits for its answer any more.
-    runtime.shutdown_background();
-    asked
+        defib_collect::cluster(collection, api, &uri, |done| events(Event::Reading(done))).await
+    })
 }
 
 /// Without the feature `live` a living cluster is a source that is not read.

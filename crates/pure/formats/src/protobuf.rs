@@ -127,8 +127,37 @@ impl<'w> Wire<'w> {
     }
 
     /// The next field's number and what it holds.
-    #[inline]
+    ///
+    /// A tag of one byte with a number or a length of one byte is what nearly all of Kubernetes' fields are:
+    /// read where it is asked for, which keeps it in registers.
+    #[inline(always)]
     pub(crate) fn field(&mut self) -> Result<(u32, Got<'w>), WireError> {
+        if let Some((&[tag, byte], rest)) = self.rest.split_first_chunk::<2>()
+            && tag < 0x80
+            && byte < 0x80
+            && tag >= 8
+        {
+            let number = u32::from(tag >> 3);
+            match tag & 7 {
+                0 => {
+                    self.rest = rest;
+                    return Ok((number, Got::Number(u64::from(byte))));
+                }
+                2 => {
+                    if let Some((head, behind)) = rest.split_at_checked(usize::from(byte)) {
+                        let start = self.end - rest.len();
+                        self.rest = behind;
+                        return Ok((number, Got::Len(Wire::new(head, start))));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.any_field()
+    }
+
+    #[inline(never)]
+    fn any_field(&mut self) -> Result<(u32, Got<'w>), WireError> {
         let at = self.at();
         let tag = self.varint()?;
         let number = u32::try_from(tag >> 3).unwrap_or(0);

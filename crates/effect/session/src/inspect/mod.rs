@@ -9,6 +9,8 @@ mod export;
 mod list;
 mod object;
 mod query;
+#[cfg(feature = "live")]
+mod rehearse;
 mod unlocked;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ pub use export::{Export, Exported};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
+#[cfg(feature = "live")]
+pub use rehearse::{Outcome, Rehearsed};
 pub use unlocked::{UnlockError, read_token};
 
 pub(crate) use evidence::evidence;

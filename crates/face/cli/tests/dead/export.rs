@@ -159,6 +159,33 @@ fn objects(file: &std::path::Path) -> Result<Vec<(String, Value)>, Failed> {
     Ok(out)
 }
 
+/// What the cluster says that it would do.
+fn rehearsed(
+    plane: &ControlPlane,
+    file: &std::path::Path,
+    code: i32,
+) -> Result<Vec<Value>, Failed> {
+    let done = defib(&[
+        "inspect",
+        "export",
+        &text(file),
+        "--select",
+        "kind=PersistentVolume,Namespace,CustomResourceDefinition,Deployment,Garden,Secret",
+        "--show-secrets",
+        "--dry-run",
+        "-o",
+        "json",
+        "--kubeconfig",
+        &text(&plane.kubeconfig),
+    ]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    if done.status.code() != Some(code) {
+        let out = String::from_utf8_lossy(&done.stdout);
+        return Err(format!("{:?} instead of {code}: {said}{out}", done.status).into());
+    }
+    Ok(serde_json::from_slice(&done.stdout)?)
+}
+
 pub fn what_is_exported_lives_again() -> Outcome {
     let folder = tempfile::tempdir()?;
     let (before, after) = (
@@ -229,6 +256,22 @@ pub fn what_is_exported_lives_again() -> Outcome {
     );
 
     let plane = made()?;
+    let fresh = rehearsed(&plane, &before, 0)?;
+    let outcome = |said: &[Value], kind: &str| -> Vec<String> {
+        let of = said.iter().filter(|o| o["kind"] == kind);
+        of.map(|o| o["outcome"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(outcome(&fresh, "Garden"), ["later"], "{fresh:?}");
+    assert_eq!(outcome(&fresh, "Deployment"), ["later"], "{fresh:?}");
+    assert_eq!(outcome(&fresh, "PersistentVolume"), ["create"], "{fresh:?}");
+    let empty = plane
+        .kubectl_text(&["get", "pv,ns", "-o", "name"])
+        .map_err(failed)?;
+    assert!(
+        !empty.contains("disk-1") && !empty.contains("/apps"),
+        "nothing was made: {empty}"
+    );
     let whole = wait_until(
         "all of it is taken",
         std::time::Duration::from_secs(60),
@@ -240,6 +283,20 @@ pub fn what_is_exported_lives_again() -> Outcome {
     )
     .map_err(failed)?;
     assert!(whole.contains("garden.example.net/roof"), "{whole}");
+    bound(&plane)?;
+    // Somebody else manages a field now, with another value.
+    plane
+        .kubectl_text(&["scale", "-n", "apps", "deployment/web", "--replicas", "3"])
+        .map_err(failed)?;
+    let there = rehearsed(&plane, &before, 2)?;
+    assert_eq!(outcome(&there, "Deployment"), ["conflict"], "{there:?}");
+    let why = there.iter().find(|o| o["kind"] == "Deployment");
+    let why = why.and_then(|o| o["why"].as_str()).unwrap_or_default();
+    assert!(why.contains(".spec.replicas"), "{why}");
+    assert!(!format!("{there:?}").contains("hunter2"));
+    plane
+        .kubectl_text(&["scale", "-n", "apps", "deployment/web", "--replicas", "2"])
+        .map_err(failed)?;
     bound(&plane)?;
     plane
         .etcdctl(&["snapshot", "save", &text(&after)])

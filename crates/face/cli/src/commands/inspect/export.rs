@@ -10,8 +10,11 @@ use clap::ValueEnum;
 use defib_session::inspect::{Export, Exported, Item};
 use serde_json::Value;
 
+use crate::commands::Cluster;
 use crate::error::CliError;
 use crate::exit;
+#[cfg(feature = "live")]
+use crate::{output, progress::Progress};
 
 /// Write objects out so that another cluster can take them
 ///
@@ -21,6 +24,8 @@ use crate::exit;
 /// is given.
 ///
 ///   defib inspect export FILE --select 'ns=apps kind=ConfigMap,PVC' | kubectl apply -f -
+///
+/// With --dry-run nothing is written: the cluster of the kubeconfig is asked what it would do with each object.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -48,8 +53,13 @@ pub struct Args {
     /// Secrets too.
     #[arg(long)]
     show_secrets: bool,
+    /// Ask a living cluster what it would do with each object (server-side dry run), and write nothing.
+    #[arg(long, conflicts_with_all = ["out", "raw"])]
+    dry_run: bool,
     #[command(flatten)]
     unlock: super::Unlock,
+    #[command(flatten)]
+    cluster: Cluster,
 }
 
 /// How objects are written.
@@ -74,6 +84,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         })?;
     }
     let dead = args.unlock.open(&args.file)?;
+    if args.dry_run {
+        return rehearsed(args, &dead, &export);
+    }
     let done = match &args.out {
         Some(folder) => into_tree(args, &dead, &export, folder)?,
         None => into_stream(args, &dead, &export)?,
@@ -85,6 +98,71 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         } else {
             exit::HEALTHY
         },
+    )
+}
+
+/// What a living cluster would do with it; conflicts and refusals are problems.
+#[cfg(feature = "live")]
+fn rehearsed(
+    args: &Args,
+    dead: &defib_session::inspect::Dead,
+    export: &Export,
+) -> Result<u8, CliError> {
+    use defib_session::inspect::Outcome;
+    let mut progress = Progress::new(false, false);
+    let context = match super::super::sources(&[], &args.cluster)?.pop() {
+        Some(defib_session::Source::Kube(context)) => context,
+        _ => None,
+    };
+    let options = args.cluster.options();
+    let (said, done) = dead.rehearse(export, context, &options, &mut |e| progress.event(e))?;
+    drop(progress);
+    if args.output == Form::Json {
+        output::json(&said)?;
+    } else {
+        let word = |o: Outcome| match o {
+            Outcome::Create => "would be created",
+            Outcome::Merge => "is there, would be merged",
+            Outcome::Conflict => "CONFLICT",
+            Outcome::Later => "later",
+            Outcome::Refused => "REFUSED",
+            Outcome::Unknown => "not known",
+        };
+        let mut text = String::new();
+        for one in &said {
+            let name = match one.namespace.as_str() {
+                "" => one.name.clone(),
+                namespace => format!("{namespace}/{}", one.name),
+            };
+            let line = format!("{} {name}: {}", one.kind, word(one.outcome));
+            text.push_str(&super::clean(&line));
+            if !one.why.is_empty() {
+                text.push_str(&format!(
+                    "\n  {}",
+                    super::clean(&one.why.replace('\n', " "))
+                ));
+            }
+            text.push('\n');
+        }
+        output::text(&text)?;
+    }
+    told(&done, args);
+    let any = |wanted: &[Outcome]| said.iter().any(|one| wanted.contains(&one.outcome));
+    Ok(if any(&[Outcome::Conflict, Outcome::Refused]) {
+        exit::PROBLEMS
+    } else if done.objects == 0 || done.unread > 0 || done.damages > 0 || any(&[Outcome::Unknown]) {
+        exit::UNKNOWN
+    } else {
+        exit::HEALTHY
+    })
+}
+
+/// Without the feature `live` nobody can be asked.
+#[cfg(not(feature = "live"))]
+fn rehearsed(_: &Args, _: &defib_session::inspect::Dead, _: &Export) -> Result<u8, CliError> {
+    Err(
+        CliError::new("--dry-run asks a living cluster, and this build is without them")
+            .hint("export, and ask with kubectl apply --server-side --dry-run=server -f -"),
     )
 }
 
@@ -197,7 +275,14 @@ fn written(form: Form, value: &Value) -> Result<Vec<u8>, CliError> {
 
 /// What was exported, and what was not, on standard error.
 fn told(done: &Exported, args: &Args) {
-    super::tell(&format!("{} objects exported", done.objects));
+    if args.dry_run {
+        super::tell(&format!(
+            "{} objects asked about, nothing was changed",
+            done.objects
+        ));
+    } else {
+        super::tell(&format!("{} objects exported", done.objects));
+    }
     for (left, count) in &done.left {
         super::tell(&format!("{count} left out: {}", left.what()));
     }

@@ -27,6 +27,17 @@ pub struct Args {
     revision: Option<u64>,
 }
 
+/// A cell, as wide as its column, and the space behind it.
+fn cell(line: &mut Vec<u8>, text: &str, width: usize) {
+    let text = super::clean(text);
+    line.extend_from_slice(text.as_bytes());
+    let length = match text.is_ascii() {
+        true => text.len(),
+        false => text.chars().count(),
+    };
+    line.resize(line.len() + width.saturating_sub(length) + 2, b' ');
+}
+
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = args.source.open()?;
     let list = dead.list(&Wanted {
@@ -54,18 +65,19 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 "{:<kind$}  {:<namespace$}  {:<name$}  {:>9}  {:>6}  {:>8}",
                 "KIND", "NAMESPACE", "NAME", "REVISION", "WRITES", "BYTES"
             )?;
+            let mut line = Vec::new();
             for item in list.items() {
                 shown += 1;
-                let (k, ns, n) = (
-                    super::clean(item.kind),
-                    super::clean(item.namespace),
-                    super::clean(item.name),
-                );
+                line.clear();
+                cell(&mut line, item.kind, kind);
+                cell(&mut line, item.namespace, namespace);
+                cell(&mut line, item.name, name);
                 writeln!(
-                    out,
-                    "{k:<kind$}  {ns:<namespace$}  {n:<name$}  {:>9}  {:>6}  {:>8}",
+                    line,
+                    "{:>9}  {:>6}  {:>8}",
                     item.revision, item.writes, item.bytes
                 )?;
+                out.write_all(&line)?;
             }
         }
         Form::Json => {

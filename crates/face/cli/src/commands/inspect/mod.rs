@@ -141,6 +141,10 @@ fn tell(what: &str) {
 
 /// Text from a file, without what could steer a terminal.
 fn clean(text: &str) -> Cow<'_, str> {
+    // Nearly every name is such, and there may be a hundred thousand.
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
+        return Cow::Borrowed(text);
+    }
     if !text.chars().any(defib_model::text::is_unsafe) {
         return Cow::Borrowed(text);
     }

@@ -1,0 +1,179 @@
+//! What a living cluster would say to an export: every object asked about with a dry run, none kept.
+//!
+//! Deliberately absent: applying, which is kubectl's or comes with recovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use defib_collect::{CollectError, kinds};
+use defib_formats::redact;
+use defib_reach::{Answer, KubeApi, Place, Rehearse};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Dead, Export, Exported};
+use crate::{Event, Options};
+
+/// What would become of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It is not there, and would be taken.
+    Create,
+    /// It is there, and nobody else manages what would be set.
+    Merge,
+    /// It is there, and others manage fields that would be set.
+    Conflict,
+    /// It can be asked about when what it needs is there, which is part of the export.
+    Later,
+    /// The API server refuses it.
+    Refused,
+    /// No answer came.
+    Unknown,
+}
+
+/// One object, and what would become of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsed {
+    /// What would become of it.
+    pub outcome: Outcome,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty where it has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What the API server said, where it would not simply be taken.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// Bytes of an API server's message that are kept.
+const LONGEST: usize = 2_000;
+
+impl Dead {
+    /// Asks a living cluster what it would do with an export. Nothing is changed: every request says
+    /// `dryRun=All`.
+    ///
+    /// # Errors
+    /// When the cluster can't be reached.
+    pub fn rehearse(
+        &self,
+        export: &Export,
+        context: Option<String>,
+        options: &Options,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(Vec<Rehearsed>, Exported), CollectError> {
+        let mut objects = Vec::new();
+        let done = self.export(export, |_, _, value| {
+            objects.push(value);
+            Ok::<(), CollectError>(())
+        })?;
+        let said = crate::with_api(context, options, async |api| {
+            ask(api, &objects, events).await
+        })?;
+        Ok((said, done))
+    }
+}
+
+/// A field of an object, as text.
+fn text<'v>(object: &'v Value, at: &str) -> &'v str {
+    object
+        .pointer(at)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+async fn ask(
+    api: &KubeApi,
+    objects: &[Value],
+    events: &mut dyn FnMut(Event),
+) -> Result<Vec<Rehearsed>, CollectError> {
+    let (served, gaps) = kinds(api).await;
+    if served.is_empty() {
+        let why = gaps.first().map_or_else(String::new, |g| g.why.clone());
+        return Err(CollectError::Cluster { why });
+    }
+    let plurals: BTreeMap<(&str, &str), &str> = served
+        .iter()
+        .map(|k| ((k.group.as_str(), k.kind.as_str()), k.resource.as_str()))
+        .collect();
+    let named = |kind: &str| -> BTreeSet<&str> {
+        let of = objects.iter().filter(|o| text(o, "/kind") == kind);
+        of.map(|o| text(o, "/metadata/name")).collect()
+    };
+    let namespaces = named("Namespace");
+    let defined: BTreeSet<(&str, &str)> = objects
+        .iter()
+        .filter(|o| text(o, "/kind") == "CustomResourceDefinition")
+        .map(|o| (text(o, "/spec/group"), text(o, "/spec/names/kind")))
+        .collect();
+    let mut out = Vec::new();
+    for (n, object) in objects.iter().enumerate() {
+        if n % 50 == 0 {
+            events(Event::Reading(format!("{n}/{} objects", objects.len())));
+        }
+        let api_version = text(object, "/apiVersion");
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kind = text(object, "/kind");
+        let namespace = text(object, "/metadata/namespace");
+        let (outcome, why) = match plurals.get(&(group, kind)) {
+            Some(resource) => {
+                let place = Place {
+                    group: group.to_owned(),
+                    version: version.to_owned(),
+                    resource: (*resource).to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: text(object, "/metadata/name").to_owned(),
+                };
+                match api.rehearse(&place, object.to_string().into_bytes()).await {
+                    Ok(answer) => judged(&answer, namespaces.contains(namespace)),
+                    Err(e) => (Outcome::Unknown, e.to_string()),
+                }
+            }
+            None if defined.contains(&(group, kind)) => (
+                Outcome::Later,
+                "its definition is part of the export, and not there yet".to_owned(),
+            ),
+            None => (
+                Outcome::Refused,
+                format!("the API server does not serve {kind} of {api_version}"),
+            ),
+        };
+        out.push(Rehearsed {
+            outcome,
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: text(object, "/metadata/name").to_owned(),
+            why,
+        });
+    }
+    Ok(out)
+}
+
+/// What an answer means. `is_coming`: the object's namespace is part of the export.
+fn judged(answer: &Answer, is_coming: bool) -> (Outcome, String) {
+    let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let about = text(&status, "/details/kind");
+    match answer.status {
+        201 => (Outcome::Create, String::new()),
+        200 => (Outcome::Merge, String::new()),
+        404 if about == "namespaces" && is_coming => (
+            Outcome::Later,
+            "its namespace is part of the export, and not there yet".to_owned(),
+        ),
+        409 => (Outcome::Conflict, message(&status)),
+        _ => (Outcome::Refused, message(&status)),
+    }
+}
+
+/// The API server's words, without what is secret: it may quote what it refuses.
+fn message(status: &Value) -> String {
+    let mut said = text(status, "/message").to_owned();
+    let mut end = said.len().min(LONGEST);
+    while !said.is_char_boundary(end) {
+        end -= 1;
+    }
+    said.truncate(end);
+    let clean = redact::redact(said.as_bytes());
+    String::from_utf8_lossy(&clean.text).into_owned()
+}
