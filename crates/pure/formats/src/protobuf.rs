@@ -128,23 +128,28 @@ impl<'w> Wire<'w> {
 
     /// The next field's number and what it holds.
     ///
-    /// A tag of one byte with a number or a length of one byte is what nearly all of Kubernetes' fields are:
+    /// A tag of one byte with a number or a length of one byte or two is what nearly all of Kubernetes' fields are:
     /// read where it is asked for, which keeps it in registers.
     #[inline(always)]
     pub(crate) fn field(&mut self) -> Result<(u32, Got<'w>), WireError> {
-        if let Some((&[tag, byte], rest)) = self.rest.split_first_chunk::<2>()
-            && tag < 0x80
-            && byte < 0x80
-            && tag >= 8
+        if let Some((&[tag, low], mut rest)) = self.rest.split_first_chunk::<2>()
+            && (8..0x80).contains(&tag)
         {
+            let mut value = usize::from(low & 0x7f);
+            let mut is_whole = low < 0x80;
+            if let (false, Some((&high @ ..0x80, behind))) = (is_whole, rest.split_first()) {
+                value |= usize::from(high) << 7;
+                rest = behind;
+                is_whole = true;
+            }
             let number = u32::from(tag >> 3);
-            match tag & 7 {
-                0 => {
+            match (is_whole, tag & 7) {
+                (true, 0) => {
                     self.rest = rest;
-                    return Ok((number, Got::Number(u64::from(byte))));
+                    return Ok((number, Got::Number(value as u64)));
                 }
-                2 => {
-                    if let Some((head, behind)) = rest.split_at_checked(usize::from(byte)) {
+                (true, 2) => {
+                    if let Some((head, behind)) = rest.split_at_checked(value) {
                         let start = self.end - rest.len();
                         self.rest = behind;
                         return Ok((number, Got::Len(Wire::new(head, start))));

@@ -30,7 +30,7 @@ pub struct Selection {
 
 impl Selection {
     fn takes(&self, key: &[u8]) -> bool {
-        if !key.starts_with(&self.prefix) {
+        if !self.prefix.is_empty() && !key.starts_with(&self.prefix) {
             return false;
         }
         if self.namespace.is_none() && self.name.is_none() {
@@ -83,6 +83,8 @@ pub struct Index {
     table: Vec<u32>,
     /// The first is of what does not say what it is.
     kinds: Vec<Type>,
+    /// The kinds, those that were met often in front.
+    often: Vec<u16>,
     /// Live slots in the order of their keys.
     order: Vec<u32>,
     /// Rows that were read, of every key.
@@ -105,6 +107,7 @@ impl Default for Index {
             slots: Vec::new(),
             table: Vec::new(),
             kinds: vec![Type::default()],
+            often: vec![0],
             order: Vec::new(),
             rows: 0,
             revision: 0,
@@ -263,10 +266,16 @@ impl Index {
     fn kind_of(&mut self, value: &[u8]) -> u16 {
         // Nearly all are protobuf, and their kinds are few: no text is made for those that are known.
         if let Ok(Stored::Protobuf(said)) = kubernetes::open(value) {
-            let known = self.kinds.iter().position(|k| {
-                k.form == Form::Protobuf && k.kind == said.kind && k.api_version == said.api_version
-            });
-            if let Some(n) = known.and_then(|n| u16::try_from(n).ok()) {
+            let is = |n: &u16| {
+                self.kinds.get(usize::from(*n)).is_some_and(|k| {
+                    k.form == Form::Protobuf
+                        && k.kind == said.kind
+                        && k.api_version == said.api_version
+                })
+            };
+            if let Some(at) = self.often.iter().position(is) {
+                let n = self.often.get(at).copied().unwrap_or(0);
+                self.often.swap(at, at / 2);
                 return n;
             }
         }
@@ -280,7 +289,9 @@ impl Index {
                 return 0;
             }
             self.kinds.push(kind);
-            self.kinds.len() - 1
+            let n = self.kinds.len() - 1;
+            self.often.extend(u16::try_from(n));
+            n
         });
         u16::try_from(n).unwrap_or(0)
     }
