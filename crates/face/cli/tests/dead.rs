@@ -9,12 +9,18 @@
     reason = "a harness of its own is no test to clippy, and has to say itself why it skips"
 )]
 
+#[path = "dead/buckets.rs"]
+mod buckets;
+#[path = "dead/cluster.rs"]
+mod cluster;
 #[path = "dead/damage.rs"]
 mod damage;
 #[path = "dead/export.rs"]
 mod export;
 #[path = "dead/verbs.rs"]
 mod verbs;
+#[path = "dead/wal.rs"]
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
@@ -107,7 +113,24 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 11] = [
+    let tests: [Test; 16] = [
+        ("every_bucket_is_reached", buckets::every_bucket_is_reached),
+        (
+            "a_log_is_not_applied_to_a_damaged_database",
+            buckets::a_log_is_not_applied_to_a_damaged_database,
+        ),
+        (
+            "three_killed_members_show_what_was_agreed_on",
+            cluster::three_killed_members_show_what_was_agreed_on,
+        ),
+        (
+            "changes_of_members_in_the_log_are_shown",
+            cluster::changes_of_members_in_the_log_are_shown,
+        ),
+        (
+            "a_damaged_log_is_what_etcd_makes_of_it",
+            wal::a_damaged_log_is_what_etcd_makes_of_it,
+        ),
         (
             "a_killed_member_shows_what_it_answered",
             verbs::a_killed_member_shows_what_it_answered,

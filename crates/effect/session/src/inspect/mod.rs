@@ -6,6 +6,7 @@ mod bootstrap;
 mod diff;
 mod export;
 mod list;
+mod log;
 mod object;
 mod query;
 mod unlocked;
@@ -15,7 +16,6 @@ use std::path::{Path, PathBuf};
 use defib_collect::CollectError;
 use defib_collect::datastore::{self, FileAt, Kind, Kine, Log as SqliteLog};
 use defib_formats::datastore::Rows;
-use defib_formats::etcd::wal::{Entry, Log};
 use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
 use defib_formats::read_at::ReadAt;
 use defib_store::Replayed;
@@ -32,6 +32,7 @@ pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
 pub use unlocked::{UnlockError, read_token};
 
+use log::Beside;
 use unlocked::Unlocked;
 
 /// A datastore that nobody runs, open for reading.
@@ -47,6 +48,8 @@ pub struct Dead {
     /// Bytes of the file, unpacked.
     pub length: u64,
     rows: Unlocked,
+    /// The log of a member, beside its database.
+    beside: Beside,
 }
 
 /// The datastore itself, by what keeps it.
@@ -87,6 +90,10 @@ pub struct Members {
     pub consistent_index: Option<u64>,
     /// The term of that entry.
     pub term: Option<u64>,
+    /// The id of the member whose folder this is, in hex, where its log is there to say so.
+    pub id: Option<String>,
+    /// The id of the cluster, in hex, where a log says so.
+    pub cluster_id: Option<String>,
 }
 
 /// Who fills a datastore.
@@ -137,14 +144,15 @@ impl Dead {
             ));
         }
         let mut notes = opened.notes;
-        let entries = behind(&store, &opened.log, &mut notes);
+        let (store, beside) = log::apply(store, opened.log, &mut notes);
         Ok(Self {
             path,
             packed: opened.packed,
             holder: opened.holder,
             length,
-            rows: Unlocked::new(Store::Etcd(Box::new(replayed(store, &entries, &mut notes)))),
+            rows: Unlocked::new(Store::Etcd(Box::new(store))),
             notes,
+            beside,
         })
     }
 
@@ -158,6 +166,7 @@ impl Dead {
             notes,
             length,
             rows: Unlocked::new(Store::Kine(Box::new(store))),
+            beside: Beside::default(),
         })
     }
 
@@ -179,7 +188,9 @@ impl Dead {
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
         match &self.rows.store {
-            Store::Etcd(etcd) => etcd.base().database().source().has_changed(),
+            Store::Etcd(etcd) => {
+                etcd.base().database().source().has_changed() || self.beside.has_changed()
+            }
             Store::Kine(kine) => kine.has_changed(),
         }
     }
@@ -192,6 +203,7 @@ impl Dead {
             Store::Kine(kine) => verify_kine(kine, self.rows()),
         };
         locked(&self.rows.tally(), &mut done);
+        self.beside.judge(&mut done);
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
@@ -207,9 +219,10 @@ impl Dead {
             Store::Etcd(etcd) => {
                 let etcd = etcd.base();
                 // Two meta pages belong to nobody.
-                let pages = etcd.walk().walked.pages + said.walked.pages + 2;
+                let small = etcd.walk().walked.pages + etcd.meta.walked.pages;
+                let pages = small + said.walked.pages + 2;
                 let used = pages * u64::from(etcd.database().meta().page_size);
-                (used, Some(etcd.meta.leases), None)
+                (used, Some(etcd.meta.leases.len() as u64), None)
             }
             Store::Kine(kine) => {
                 let used = kine.pages.0.saturating_mul(kine.page_size);
@@ -233,6 +246,7 @@ impl Dead {
             return None;
         };
         let meta = &etcd.base().meta;
+        let known = self.beside.membership.clone().unwrap_or_default();
         let alarms = |id: u64| {
             meta.alarms
                 .iter()
@@ -244,7 +258,7 @@ impl Dead {
                 })
                 .collect()
         };
-        let mut members: Vec<Member> = meta
+        let mut members: Vec<Member> = known
             .members
             .iter()
             .map(|m| Member {
@@ -257,7 +271,7 @@ impl Dead {
             })
             .collect();
         let voters = members.iter().filter(|m| m.role == "voter").count();
-        members.extend(meta.removed.iter().map(|id| Member {
+        members.extend(known.removed.iter().map(|id| Member {
             id: format!("{id:x}"),
             name: String::new(),
             role: "removed",
@@ -268,79 +282,14 @@ impl Dead {
         Some(Members {
             members,
             majority: voters / 2 + 1,
-            cluster_version: meta.cluster_version.clone(),
+            cluster_version: known.cluster_version,
             storage_version: meta.storage_version.clone(),
             consistent_index: meta.consistent_index,
             term: meta.term,
+            id: self.beside.ids.map(|(member, _)| format!("{member:x}")),
+            cluster_id: self.beside.ids.map(|(_, cluster)| format!("{cluster:x}")),
         })
     }
-}
-
-/// Entries of the member's log that its database does not have yet, as far as they were agreed on.
-fn behind(etcd: &Etcd<FileAt>, files: &[FileAt], notes: &mut Vec<String>) -> Vec<Entry> {
-    if files.is_empty() {
-        return Vec::new();
-    }
-    // A database that was never written to has none.
-    let index = etcd.meta.consistent_index.unwrap_or(0);
-    let log = Log::read(files, index);
-    for (file, damage) in &log.damage {
-        notes.push(format!(
-            "file {file} of the log beside it is damaged {damage}; what stands behind is not read"
-        ));
-    }
-    if log.is_partial {
-        notes.push("the log holds more entries than are read here".into());
-    }
-    // What one voter writes down is agreed on by that.
-    let alone = etcd
-        .meta
-        .conf_state
-        .as_ref()
-        .is_some_and(|c| c.voters.len() == 1);
-    let (sure, open): (Vec<Entry>, Vec<Entry>) = log
-        .entries
-        .into_iter()
-        .partition(|e| alone || e.index <= log.commit);
-    if !open.is_empty() {
-        notes.push(format!(
-            "{} more entries stand in the log, of which this member did not know whether a majority had them; they are not applied",
-            open.len()
-        ));
-    }
-    // A log that begins further on belongs to another database.
-    match sure.first() {
-        Some(first) if first.index != index + 1 => {
-            notes.push(format!(
-                "the log begins at entry {}, the database ends at {index}: they do not belong together, the log is left out",
-                first.index
-            ));
-            Vec::new()
-        }
-        _ => sure,
-    }
-}
-
-/// The database with what its log says beyond it.
-fn replayed(
-    etcd: Etcd<FileAt>,
-    entries: &[Entry],
-    notes: &mut Vec<String>,
-) -> Replayed<Etcd<FileAt>> {
-    let done = Replayed::new(etcd, entries);
-    if done.applied > 0 {
-        notes.push(format!(
-            "{} writes of the log beside it were applied, which the database did not have yet",
-            done.applied
-        ));
-    }
-    if done.broken > 0 {
-        notes.push(format!(
-            "{} entries of the log do not hold and were passed over",
-            done.broken
-        ));
-    }
-    done
 }
 
 /// SQLite's own check, and every value; what a log that was left out held, nobody knows.

@@ -8,7 +8,7 @@ mod rows;
 pub mod wal;
 
 pub use kv::{KeyValue, Revision};
-pub use member::{ConfState, Member};
+pub use member::{Attributes, Change, ConfState, Member, announced};
 pub use rows::{Etcd, Meta};
 
 use crate::bbolt::Walk;

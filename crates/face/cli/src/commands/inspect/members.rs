@@ -62,6 +62,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                     "last entry of the log in the file: {index}, of term {term}\n"
                 ));
             }
+            if let (Some(id), Some(cluster)) = (&said.id, &said.cluster_id) {
+                text.push_str(&format!("this is member {id} of cluster {cluster}\n"));
+            }
             output::text(&text)?;
         }
     }
