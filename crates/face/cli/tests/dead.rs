@@ -17,6 +17,8 @@ mod cluster;
 mod damage;
 #[path = "dead/export.rs"]
 mod export;
+#[path = "dead/salvage.rs"]
+mod salvage;
 #[path = "dead/verbs.rs"]
 mod verbs;
 #[path = "dead/wal.rs"]
@@ -113,7 +115,15 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 16] = [
+    let tests: [Test; 18] = [
+        (
+            "rows_come_back_without_a_tree",
+            salvage::rows_come_back_without_a_tree,
+        ),
+        (
+            "what_was_compacted_may_come_back",
+            salvage::what_was_compacted_may_come_back,
+        ),
         ("every_bucket_is_reached", buckets::every_bucket_is_reached),
         (
             "a_log_is_not_applied_to_a_damaged_database",

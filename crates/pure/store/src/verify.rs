@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::datastore::{Engine, Rows};
-use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
+use defib_formats::etcd::{Etcd, Salvage, TRAILER, has_trailer};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
 use defib_formats::read_at::ReadAt;
 use rayon::prelude::*;
@@ -134,6 +134,20 @@ pub fn verify_rows(rows: &dyn Rows, structure: Walked, pages: (u64, u64)) -> Ver
     all.absorb(walked);
     let counted = (count, revision, values);
     verdict(Hash::Absent, all, pages, counted, Vec::new())
+}
+
+/// What salvaged rows are worth: their values are looked at, and the rest is damaged whatever they say.
+pub fn verify_salvaged<R: ReadAt>(
+    salvaged: &Salvage<R>,
+    decoded: &dyn Rows,
+    length: u64,
+) -> Verification {
+    let (hash, (walked, rows, revision, values)) =
+        rayon::join(|| trailer(salvaged.source(), length), || values(decoded));
+    let pages = (salvaged.pages.leaves, salvaged.pages.pages);
+    let mut done = verdict(hash, walked, pages, (rows, revision, values), Vec::new());
+    done.trust = Trust::Damaged;
+    done
 }
 
 fn verdict(

@@ -9,14 +9,16 @@ mod list;
 mod log;
 mod object;
 mod query;
+mod salvaged;
 mod unlocked;
 
 use std::path::{Path, PathBuf};
 
 use defib_collect::CollectError;
 use defib_collect::datastore::{self, FileAt, Kind, Kine, Log as SqliteLog};
+use defib_formats::bbolt::Database;
 use defib_formats::datastore::Rows;
-use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
+use defib_formats::etcd::{Etcd, Salvage, TRAILER, has_trailer, is_worth_salvaging};
 use defib_formats::read_at::ReadAt;
 use defib_store::Replayed;
 use serde::Serialize;
@@ -56,6 +58,7 @@ pub struct Dead {
 enum Store {
     Etcd(Box<Replayed<Etcd<FileAt>>>),
     Kine(Box<Kine>),
+    Salvaged(Box<Salvage<FileAt>>),
 }
 
 /// A member, for people and for JSON.
@@ -137,6 +140,14 @@ impl Dead {
             length
         };
         let path = opened.path.clone();
+        // The first pages only: the file is needed again where they do not hold.
+        if let Err(e) = Database::open(&opened.file, end) {
+            let why = e.to_string();
+            return Err(match is_worth_salvaging(&opened.file) {
+                true => CollectError::DamagedDatastore { path, why },
+                false => none(why),
+            });
+        }
         let store = Etcd::open(opened.file, end).map_err(|e| none(e.to_string()))?;
         if !defib_formats::etcd::is_etcd(store.walk()) && store.walk().walked.damages == 0 {
             return Err(none(
@@ -192,6 +203,7 @@ impl Dead {
                 etcd.base().database().source().has_changed() || self.beside.has_changed()
             }
             Store::Kine(kine) => kine.has_changed(),
+            Store::Salvaged(salvaged) => salvaged.source().has_changed(),
         }
     }
 
@@ -201,6 +213,11 @@ impl Dead {
         let mut done = match &self.rows.store {
             Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length),
             Store::Kine(kine) => verify_kine(kine, self.rows()),
+            Store::Salvaged(salvaged) => {
+                let mut done = defib_store::verify_salvaged(salvaged, self.rows(), self.length);
+                done.notes.extend(salvaged::said(salvaged));
+                done
+            }
         };
         locked(&self.rows.tally(), &mut done);
         self.beside.judge(&mut done);
@@ -227,6 +244,10 @@ impl Dead {
             Store::Kine(kine) => {
                 let used = kine.pages.0.saturating_mul(kine.page_size);
                 (used, None, Some(kine.old_values()))
+            }
+            Store::Salvaged(salvaged) => {
+                let size = u64::from(salvaged.pages.page_size);
+                (salvaged.pages.leaves.saturating_mul(size), None, None)
             }
         };
         Stats {

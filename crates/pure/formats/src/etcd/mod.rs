@@ -5,11 +5,13 @@
 mod kv;
 mod member;
 mod rows;
+mod salvaged;
 pub mod wal;
 
 pub use kv::{KeyValue, Revision};
 pub use member::{Attributes, Change, ConfState, Member, announced};
 pub use rows::{Etcd, Meta};
+pub use salvaged::{Salvage, is_worth_salvaging};
 
 use crate::bbolt::Walk;
 use crate::bytes::u64_be;

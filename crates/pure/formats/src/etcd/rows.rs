@@ -219,7 +219,7 @@ impl<R: ReadAt> Rows for Etcd<R> {
 }
 
 /// Bytes from where a part of a message begins to the message's end.
-fn rest(message: &[u8], part: &[u8]) -> usize {
+pub(super) fn rest(message: &[u8], part: &[u8]) -> usize {
     // Both are of one buffer; the field behind the value is the lease, which may be absent.
     let start = part.as_ptr().addr().wrapping_sub(message.as_ptr().addr());
     message.len().saturating_sub(start)

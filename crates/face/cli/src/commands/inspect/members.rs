@@ -12,6 +12,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
+    if args.source.unlock.salvage {
+        return Err(CliError::new("members are not salvaged")
+            .hint("what was written is: defib inspect ls --salvage FILE"));
+    }
     let dead = super::open(&args.source.file)?;
     let Some(said) = dead.members() else {
         return Err(CliError::new(format!(

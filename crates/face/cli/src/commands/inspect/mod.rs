@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
-use defib_session::inspect::{Change, Dead};
+use defib_session::inspect::{Change, Dead, Engine};
 use serde_json::Value;
 
 use crate::error::CliError;
@@ -77,12 +77,19 @@ struct Unlock {
     /// A file with the cluster's token, which opens the bootstrap record and the keys in it.
     #[arg(long, value_name = "FILE", conflicts_with = "encryption_config")]
     token_file: Option<PathBuf>,
+    /// Take rows out of every page that looks as if it held some, where the file is too damaged to be read as a
+    /// whole. What was deleted may come back.
+    #[arg(long)]
+    salvage: bool,
 }
 
 impl Unlock {
     /// Opens a datastore, and what is encrypted in it as far as keys are given.
     fn open(&self, path: &Path) -> Result<Dead, CliError> {
-        let mut dead = Dead::open(path)?;
+        let mut dead = match self.salvage {
+            true => Dead::salvage(path)?,
+            false => Dead::open(path)?,
+        };
         dead.unlock(
             path,
             self.encryption_config.as_deref(),
@@ -132,6 +139,12 @@ fn announce(dead: &Dead) {
             dead.path.display()
         ));
     }
+}
+
+/// What else can be had of a file that is damaged; nothing where that was done already, or can't be.
+fn more(dead: &Dead) -> Option<&'static str> {
+    (dead.engine() == Engine::Etcd && !dead.is_salvaged())
+        .then_some("--salvage also takes what the tree does not lead to any more")
 }
 
 /// A remark for people, on standard error.

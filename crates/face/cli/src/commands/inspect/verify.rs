@@ -64,6 +64,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                     "  DAMAGE     and {more} more places (-o json lists a hundred)\n"
                 ));
             }
+            if said.trust == Trust::Damaged
+                && let Some(more) = super::more(&dead)
+            {
+                text.push_str(&format!("  hint       {more}\n"));
+            }
             for note in &said.notes {
                 text.push_str(&format!("  note       {}\n", super::clean(note)));
             }
