@@ -9,6 +9,8 @@
     reason = "a harness of its own is no test to clippy, and has to say itself why it skips"
 )]
 
+#[path = "dead/agree.rs"]
+mod agree;
 #[path = "dead/buckets.rs"]
 mod buckets;
 #[path = "dead/cluster.rs"]
@@ -17,6 +19,8 @@ mod cluster;
 mod damage;
 #[path = "dead/export.rs"]
 mod export;
+#[path = "dead/living.rs"]
+mod living;
 #[path = "dead/salvage.rs"]
 mod salvage;
 #[path = "dead/verbs.rs"]
@@ -115,7 +119,23 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 18] = [
+    let tests: [Test; 22] = [
+        (
+            "what_others_call_broken_is_never_good",
+            agree::what_others_call_broken_is_never_good,
+        ),
+        (
+            "a_database_under_writes_is_never_verified",
+            living::a_database_under_writes_is_never_verified,
+        ),
+        (
+            "a_file_that_changes_is_unknown",
+            living::a_file_that_changes_is_unknown,
+        ),
+        (
+            "what_is_asked_beside_the_verdict",
+            verbs::what_is_asked_beside_the_verdict,
+        ),
         (
             "rows_come_back_without_a_tree",
             salvage::rows_come_back_without_a_tree,

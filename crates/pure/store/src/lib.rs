@@ -21,4 +21,6 @@ pub use membership::{Membership, agreed};
 pub use name::{Form, Name, Type, name, type_of};
 pub use replay::Replayed;
 pub use stats::{Share, Stats, stats};
-pub use verify::{Check, Hash, Trust, Verification, verify, verify_rows, verify_salvaged};
+pub use verify::{
+    Check, Hash, How as Depth, Trust, Verification, verify, verify_rows, verify_salvaged,
+};

@@ -54,6 +54,9 @@ pub(super) fn apply(
         true => Vec::new(),
         false => read(&etcd, &names, &mut beside, &mut damage, notes),
     };
+    if beside.has_changed() {
+        notes.push("the log was written to while it was read: its end may look damaged".into());
+    }
     for entry in &entries {
         membership.apply(entry);
     }

@@ -5,6 +5,7 @@
 mod bootstrap;
 mod diff;
 mod export;
+mod further;
 mod list;
 mod log;
 mod object;
@@ -12,7 +13,9 @@ mod query;
 mod salvaged;
 mod unlocked;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use defib_collect::CollectError;
 use defib_collect::datastore::{self, FileAt, Kind, Kine, Log as SqliteLog};
@@ -26,9 +29,10 @@ use serde::Serialize;
 pub use bootstrap::{Bootstrap, BootstrapError, Certificate, Kept, OnDisk, PrivateKey, Record};
 pub use defib_formats::bootstrap::Token;
 pub use defib_formats::datastore::Engine;
-pub use defib_store::{Change, Hash, Share, Trust, Verification};
+pub use defib_store::{Change, Depth, Hash, Share, Trust, Verification};
 pub use diff::{Difference, How, differences};
 pub use export::{Export, Exported};
+pub use further::{Further, Quota};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
@@ -52,6 +56,8 @@ pub struct Dead {
     rows: Unlocked,
     /// The log of a member, beside its database.
     beside: Beside,
+    /// Which file it was.
+    stamp: Option<Stamp>,
 }
 
 /// The datastore itself, by what keeps it.
@@ -59,6 +65,25 @@ enum Store {
     Etcd(Box<Replayed<Etcd<FileAt>>>),
     Kine(Box<Kine>),
     Salvaged(Box<Salvage<FileAt>>),
+}
+
+/// Which file a path names, and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self {
+            file: (meta.dev(), meta.ino()),
+            length: meta.len(),
+            modified: meta.modified().ok(),
+        })
+    }
 }
 
 /// A member, for people and for JSON.
@@ -157,11 +182,12 @@ impl Dead {
         let mut notes = opened.notes;
         let (store, beside) = log::apply(store, opened.log, &mut notes);
         Ok(Self {
-            path,
             packed: opened.packed,
             holder: opened.holder,
             length,
             rows: Unlocked::new(Store::Etcd(Box::new(store))),
+            stamp: Stamp::of(&path),
+            path,
             notes,
             beside,
         })
@@ -171,13 +197,14 @@ impl Dead {
         let (path, packed, holder) = (opened.path.clone(), opened.packed, opened.holder);
         let (store, notes) = Kine::open(opened)?;
         Ok(Self {
-            path,
             packed,
             holder,
             notes,
             length,
             rows: Unlocked::new(Store::Kine(Box::new(store))),
             beside: Beside::default(),
+            stamp: Stamp::of(&path),
+            path,
         })
     }
 
@@ -198,6 +225,9 @@ impl Dead {
 
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
+        if Stamp::of(&self.path) != self.stamp {
+            return true;
+        }
         match &self.rows.store {
             Store::Etcd(etcd) => {
                 etcd.base().database().source().has_changed() || self.beside.has_changed()
@@ -209,12 +239,18 @@ impl Dead {
 
     /// How far it can be trusted.
     pub fn verify(&self) -> Verification {
+        self.verify_by(Depth::Wire)
+    }
+
+    /// The same, with every value looked into so far.
+    pub fn verify_by(&self, how: Depth) -> Verification {
         self.rows.tally();
         let mut done = match &self.rows.store {
-            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length),
-            Store::Kine(kine) => verify_kine(kine, self.rows()),
+            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length, how),
+            Store::Kine(kine) => verify_kine(kine, self.rows(), how),
             Store::Salvaged(salvaged) => {
-                let mut done = defib_store::verify_salvaged(salvaged, self.rows(), self.length);
+                let mut done =
+                    defib_store::verify_salvaged(salvaged, self.rows(), self.length, how);
                 done.notes.extend(salvaged::said(salvaged));
                 done
             }
@@ -224,7 +260,11 @@ impl Dead {
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
-                .push("the file was written to while it was read".into());
+                .push("the file was written to or replaced while it was read".into());
+        } else if let Some(process) = self.holder {
+            done.notes.push(format!(
+                "process {process} has it open, and may write to it"
+            ));
         }
         done
     }
@@ -314,8 +354,8 @@ impl Dead {
 }
 
 /// SQLite's own check, and every value; what a log that was left out held, nobody knows.
-fn verify_kine(kine: &Kine, rows: &dyn Rows) -> Verification {
-    let mut done = defib_store::verify_rows(rows, kine.integrity(), kine.pages);
+fn verify_kine(kine: &Kine, rows: &dyn Rows, how: Depth) -> Verification {
+    let mut done = defib_store::verify_rows(rows, kine.integrity(), kine.pages, how);
     if done.damages > 0
         && let Some(expected) = kine.expected_rows()
     {

@@ -11,7 +11,7 @@ use defib_formats::read_at::ReadAt;
 
 use super::log::Beside;
 use super::unlocked::Unlocked;
-use super::{Dead, Store};
+use super::{Dead, Stamp, Store};
 
 impl Dead {
     /// Opens a file or a folder, and takes rows from every page that looks as if it held some.
@@ -48,13 +48,14 @@ impl Dead {
             notes.push("the log beside it is not applied to what was salvaged".into());
         }
         Ok(Self {
-            path,
             packed: opened.packed,
             holder: opened.holder,
             length,
             rows: Unlocked::new(Store::Salvaged(Box::new(salvaged))),
             notes,
             beside: Beside::default(),
+            stamp: Stamp::of(&path),
+            path,
         })
     }
 

@@ -130,6 +130,8 @@ pub fn changes_of_members_in_the_log_are_shown() -> Outcome {
         [pair("joined", "learner"), pair("lab-1", "voter")],
         "{said}"
     );
+    let further = Dead::open(&first.data()).map_err(failed)?.further(1 << 31);
+    assert_eq!(further.learners, ["joined"]);
     let living = first
         .etcdctl(&["member", "list", "-w", "json"])
         .map_err(failed)?;

@@ -193,6 +193,26 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Bytes that somebody typed: a number, with or without a unit.
+fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "ki" | "kib" => 1 << 10,
+        "m" | "mi" | "mib" => 1 << 20,
+        "g" | "gi" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("a size is a number of bytes, or like 8GiB or 500MB".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "it needs a number first")?;
+    let size = number.checked_mul(factor).filter(|n| *n > 0);
+    size.ok_or_else(|| "it is no size that a file can have".into())
+}
+
 /// Bytes, as people say them.
 fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
