@@ -23,6 +23,8 @@ mod export;
 mod living;
 #[path = "dead/salvage.rs"]
 mod salvage;
+#[path = "dead/segments.rs"]
+mod segments;
 #[path = "dead/verbs.rs"]
 mod verbs;
 #[path = "dead/wal.rs"]
@@ -119,7 +121,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 22] = [
+    let tests: [Test; 23] = [
+        (
+            "a_log_of_several_files_is_what_etcd_makes_of_it",
+            segments::a_log_of_several_files_is_what_etcd_makes_of_it,
+        ),
         (
             "what_others_call_broken_is_never_good",
             agree::what_others_call_broken_is_never_good,

@@ -201,9 +201,9 @@ fn harms(records: &[(usize, usize)]) -> Vec<Harm> {
 }
 
 #[derive(Default, Debug)]
-struct Count {
+pub struct Count {
     same: u64,
-    refused: u64,
+    pub refused: u64,
     /// It started and answered nothing.
     silent: u64,
     /// The log could not be told from one that a crash tore.
@@ -211,7 +211,7 @@ struct Count {
 }
 
 /// Compares a damaged folder with what a real etcd makes of it; it is read before, since etcd repairs it.
-fn compare(what: &str, folder: &Path, count: &mut Count) -> Outcome {
+pub fn compare(what: &str, folder: &Path, count: &mut Count) -> Outcome {
     let data = folder.join("etcd");
     let dead = Dead::open(&data).map_err(failed)?;
     let here = shown(&dead)?;

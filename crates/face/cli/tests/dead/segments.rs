@@ -1,0 +1,109 @@
+//! A log of several files: harm to an earlier one, or one that is not there.
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::Failed;
+use xtask::lab::member::Member;
+
+use super::Outcome;
+use super::wal::{Count, SLOW, compare, failed};
+
+/// A folder and its log's files, in order.
+type Copied = (tempfile::TempDir, Vec<PathBuf>);
+
+/// The names of the log's files, in order.
+fn names(data: &Path) -> std::io::Result<Vec<String>> {
+    let mut out: Vec<String> = std::fs::read_dir(data.join("member/wal"))?
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|n| n.ends_with(".wal"))
+        .collect();
+    out.sort();
+    Ok(out)
+}
+
+fn copied(data: &Path) -> Result<Copied, Failed> {
+    let folder = tempfile::tempdir()?;
+    let member = folder.path().join("etcd/member");
+    for part in ["snap", "wal"] {
+        std::fs::create_dir_all(member.join(part))?;
+        for entry in std::fs::read_dir(data.join("member").join(part))?.flatten() {
+            // What is made ready for later is no log yet.
+            if !entry.path().extension().is_some_and(|e| e == "tmp") {
+                std::fs::copy(entry.path(), member.join(part).join(entry.file_name()))?;
+            }
+        }
+    }
+    let files = names(data)?
+        .iter()
+        .map(|n| member.join("wal").join(n))
+        .collect();
+    Ok((folder, files))
+}
+
+pub fn a_log_of_several_files_is_what_etcd_makes_of_it() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let mut extra = SLOW.to_vec();
+    extra.push("--snapshot-count=2000");
+    let mut member = Member::start(folder.path(), &extra).map_err(failed)?;
+    while names(&member.data())?.len() < 2 {
+        member.fill(2_500).map_err(failed)?;
+    }
+    // A commit of the database stands between what it has and what only the log has.
+    member
+        .etcdctl(&["put", "/registry/last", "the last"])
+        .map_err(failed)?;
+    member.kill();
+    let data = member.data();
+    let mut count = Count::default();
+    let flip = |path: &Path, at: u64| -> Outcome {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)?;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        file.write_all_at(&[byte[0] ^ 4], at)?;
+        Ok(())
+    };
+    let cut = |path: &Path, to: u64| -> Outcome {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .set_len(to)?;
+        Ok(())
+    };
+    let length = |path: &Path| std::fs::metadata(path).map(|m| m.len());
+    for what in [
+        "whole",
+        "flip",
+        "flip late",
+        "cut",
+        "cut a little",
+        "first gone",
+        "last gone",
+        "last emptied",
+        "last cut",
+    ] {
+        let (copy, files) = copied(&data)?;
+        let (Some(first), Some(last)) = (files.first(), files.last()) else {
+            return Err("files of the log".into());
+        };
+        match what {
+            "flip" => flip(first, length(first)? / 3)?,
+            "flip late" => flip(first, length(first)? - 3_000)?,
+            "cut" => cut(first, length(first)? / 2 + 1)?,
+            "cut a little" => cut(first, length(first)? - 4)?,
+            "first gone" => std::fs::remove_file(first)?,
+            "last gone" => std::fs::remove_file(last)?,
+            "last emptied" => cut(last, 0)?,
+            "last cut" => cut(last, 4_000)?,
+            _ => {}
+        }
+        compare(what, copy.path(), &mut count)?;
+    }
+    println!("{} files: {count:?}", names(&data)?.len());
+    assert!(count.refused >= 3, "{count:?}");
+    Ok(())
+}
