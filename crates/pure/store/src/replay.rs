@@ -605,4 +605,66 @@ mod tests {
             ]
         );
     }
+
+    /// What etcd refuses leaves nothing, not even the part of a transaction that it would have taken.
+    #[test]
+    fn what_is_refused_is_refused_whole() {
+        let base = Base(vec![(b"a", 5, b"old", 0), (b"b", 7, b"x", 9)]);
+        let leased = |key: &[u8], lease: u8| [put(key, b"v"), vec![0x18, lease]].concat();
+        let keeping = |key: &[u8]| [bytes(1, key), vec![0x28, 1]].concat();
+        let both = [
+            bytes(1, &unchanged(b"a", 5)),
+            bytes(2, &bytes(2, &put(b"a", b"taken"))),
+            bytes(2, &bytes(2, &keeping(b"none"))),
+        ]
+        .concat();
+        // A transaction inside of one: it compares with what was before both.
+        let inner = bytes(
+            4,
+            &[
+                bytes(1, &unchanged(b"a", 5)),
+                bytes(2, &bytes(2, &put(b"c", b"in"))),
+            ]
+            .concat(),
+        );
+        let nested = [bytes(2, &bytes(2, &put(b"a", b"new"))), bytes(2, &inner)].concat();
+        let got = writes(
+            base,
+            vec![
+                bytes(4, &leased(b"l", 8)),
+                bytes(8, &[0x10, 8]),
+                bytes(4, &leased(b"l", 8)),
+                bytes(6, &both),
+                bytes(4, &keeping(b"none")),
+                bytes(6, &nested),
+                bytes(9, &[8, 77]),
+                bytes(9, &[8, 8]),
+            ],
+        );
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(
+            got,
+            [
+                ("l".into(), (8, 0), 1, some("v")),
+                ("a".into(), (9, 0), 2, some("new")),
+                ("c".into(), (9, 1), 1, some("in")),
+                ("l".into(), (10, 0), 0, None),
+            ]
+        );
+    }
+
+    /// One that does not hold ends it: what comes behind would get wrong revisions.
+    #[test]
+    fn nothing_is_applied_behind_what_does_not_hold() {
+        let base = Base(vec![(b"a", 5, b"old", 0)]);
+        let requests = [
+            bytes(4, &put(b"b", b"1")),
+            vec![0x22, 9],
+            bytes(4, &put(b"c", b"2")),
+        ];
+        let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
+        let done = Replayed::new(base, BTreeSet::new(), &entries, Walked::default());
+        assert_eq!((done.applied, done.broken, done.writes.len()), (1, 2, 1));
+        assert_eq!(done.scan(0, 1, &mut |_| {}).damages, 1);
+    }
 }

@@ -418,6 +418,180 @@ mod tests {
         assert_eq!(crc32c(crc32c(0, b"1234"), b"56789"), 0xe306_9283);
     }
 
+    /// Writes records as etcd does, each with the sum of all before it.
+    #[derive(Default)]
+    struct Writer {
+        bytes: Vec<u8>,
+        sum: u32,
+    }
+
+    fn field(number: u8, value: u64) -> Vec<u8> {
+        let mut out = vec![number << 3];
+        let mut rest = value;
+        while rest > 0x7f {
+            out.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+        out
+    }
+
+    impl Writer {
+        /// A file that follows another.
+        fn after(sum: u32) -> Self {
+            let mut out = Self {
+                bytes: Vec::new(),
+                sum,
+            };
+            out.raw(CRC, sum, &[]);
+            out
+        }
+
+        fn raw(&mut self, kind: u64, sum: u32, data: &[u8]) {
+            let mut record = [field(1, kind), field(2, u64::from(sum))].concat();
+            record.push(0x1a);
+            record.push(data.len() as u8);
+            record.extend(data);
+            let padding = record.len().wrapping_neg() % 8;
+            let mut frame = record.len() as u64;
+            if padding > 0 {
+                frame |= (0x80 | padding as u64) << 56;
+            }
+            self.bytes.extend(frame.to_le_bytes());
+            self.bytes.extend(record);
+            self.bytes.resize(self.bytes.len() + padding, 0);
+        }
+
+        fn record(&mut self, kind: u64, parts: &[(u8, u64)]) {
+            let data: Vec<u8> = parts.iter().flat_map(|(n, v)| field(*n, *v)).collect();
+            self.sum = crc32c(self.sum, &data);
+            self.raw(kind, self.sum, &data);
+        }
+
+        fn member(&mut self, id: u64) {
+            self.record(METADATA, &[(1, id), (2, 99)]);
+        }
+
+        fn entry(&mut self, index: u64) {
+            self.record(ENTRY, &[(1, 0), (2, 1), (3, index)]);
+        }
+
+        fn commit(&mut self, index: u64) {
+            self.record(STATE, &[(1, 1), (2, 1), (3, index)]);
+        }
+    }
+
+    /// Two files of a member: entries 1 to 4, agreed on up to 3.
+    fn files() -> [Writer; 2] {
+        let mut first = Writer::after(0);
+        first.member(7);
+        first.record(SNAPSHOT, &[(1, 0), (2, 0)]);
+        first.entry(1);
+        first.entry(2);
+        first.commit(2);
+        let mut second = Writer::after(first.sum);
+        second.member(7);
+        second.entry(3);
+        second.entry(4);
+        second.commit(3);
+        [first, second]
+    }
+
+    fn read(files: &[Writer; 2], index: u64) -> Log {
+        let bytes: Vec<&[u8]> = files.iter().map(|f| f.bytes.as_slice()).collect();
+        let bytes: Vec<Vec<u8>> = bytes.into_iter().map(<[u8]>::to_vec).collect();
+        Log::read(&bytes, index)
+    }
+
+    #[test]
+    fn files_follow_each_other() {
+        let log = read(&files(), 1);
+        assert_eq!(log.damage, []);
+        assert_eq!(
+            (log.commit, log.last, log.ids, log.cut),
+            (3, 4, Some((7, 99)), None)
+        );
+        let indexes: Vec<u64> = log.entries.iter().map(|e| e.index).collect();
+        assert_eq!(indexes, [2, 3, 4]);
+    }
+
+    /// A new leader writes over what was not agreed on.
+    #[test]
+    fn later_entries_take_the_place_of_earlier_ones() {
+        let mut files = files();
+        files[1].entry(4);
+        files[1].entry(5);
+        let log = read(&files, 2);
+        let indexes: Vec<u64> = log.entries.iter().map(|e| e.index).collect();
+        assert_eq!((indexes, log.damage.len()), (vec![3, 4, 5], 0));
+    }
+
+    #[test]
+    fn what_etcd_does_not_start_on_is_damage() {
+        let harmed = |harm: fn(&mut [Writer; 2])| {
+            let mut files = files();
+            harm(&mut files);
+            let log = read(&files, 0);
+            log.damage.into_iter().map(|(n, d)| (n, d.what)).next()
+        };
+        let at = |n: usize, what: &str| Some((n, what.to_owned()));
+        assert_eq!(harmed(|f| f[1].entry(9)), at(1, "entry 9 follows entry 4"));
+        assert_eq!(
+            harmed(|f| f[1].commit(8)),
+            at(
+                1,
+                "entries up to 8 were agreed on, and the last that is there is 4"
+            )
+        );
+        assert_eq!(
+            harmed(|f| f[1].member(8)),
+            at(1, "it is the log of another member")
+        );
+        assert_eq!(
+            harmed(|f| f[1].record(6, &[])),
+            at(1, "a record of a kind that etcd does not have")
+        );
+        // A few bytes are no record; where another file follows, etcd does not cut them away.
+        let short = "the log ends within a record, and another file follows";
+        assert_eq!(harmed(|f| f[0].bytes.extend([1, 2, 3])), at(0, short));
+        assert_eq!(
+            harmed(|f| f[0].bytes.clear()),
+            at(1, "entry 3 follows entry 0")
+        );
+        assert_eq!(harmed(|f| f[1].bytes.extend([1, 2, 3])), None);
+    }
+
+    /// What a snapshot covers may be missing.
+    #[test]
+    fn a_snapshot_covers_what_is_not_there() {
+        let mut files = files();
+        files[1].entry(9);
+        files[1].commit(9);
+        files[1].record(SNAPSHOT, &[(1, 8), (2, 1)]);
+        let log = read(&files, 8);
+        assert_eq!(
+            (log.damage.len(), log.snapshot, log.entries.len()),
+            (0, 8, 1)
+        );
+    }
+
+    /// Something behind the end, or an end within a record: etcd cuts it there, and that is said.
+    #[test]
+    fn an_end_that_a_crash_may_have_torn_is_told_from_one_that_is_whole() {
+        let mut files = files();
+        let end = files[1].bytes.len();
+        files[1].bytes.resize(end + 64, 0);
+        assert_eq!(read(&files, 0).cut, None);
+        files[1].bytes.extend([1]);
+        let log = read(&files, 0);
+        assert_eq!(
+            (log.cut, log.damage.len(), log.last),
+            (Some(end as u64), 0, 4)
+        );
+        files[1].bytes.truncate(end - 5);
+        assert!(read(&files, 0).cut.is_some());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
