@@ -30,7 +30,7 @@ fn copied(data: &Path) -> Result<Copied, Failed> {
         std::fs::create_dir_all(member.join(part))?;
         for entry in std::fs::read_dir(data.join("member").join(part))?.flatten() {
             // What is made ready for later is no log yet.
-            if !entry.path().extension().is_some_and(|e| e == "tmp") {
+            if entry.path().extension().is_none_or(|e| e != "tmp") {
                 std::fs::copy(entry.path(), member.join(part).join(entry.file_name()))?;
             }
         }
