@@ -121,7 +121,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 23] = [
+    let tests: [Test; 24] = [
+        (
+            "a_database_that_was_sent_is_named",
+            segments::a_database_that_was_sent_is_named,
+        ),
         (
             "a_log_of_several_files_is_what_etcd_makes_of_it",
             segments::a_log_of_several_files_is_what_etcd_makes_of_it,

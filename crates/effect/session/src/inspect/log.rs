@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: the files (`collect`), what entries do (`store`).
 
+use std::path::{Path, PathBuf};
+
 use defib_collect::datastore::FileAt;
 use defib_formats::bbolt::Walked;
 use defib_formats::etcd::Etcd;
@@ -18,6 +20,8 @@ pub(super) struct Beside {
     /// Why what was read may not be all, if so.
     pub(super) open: Option<String>,
     files: Vec<FileAt>,
+    /// The file beside which it lies.
+    database: PathBuf,
 }
 
 impl Beside {
@@ -40,12 +44,14 @@ impl Beside {
 /// The database with what its log says beyond it, as far as that was agreed on.
 pub(super) fn apply(
     etcd: Etcd<FileAt>,
+    database: &Path,
     files: Vec<(String, FileAt)>,
     notes: &mut Vec<String>,
 ) -> (Replayed<Etcd<FileAt>>, Beside) {
     let (names, files): (Vec<String>, Vec<FileAt>) = files.into_iter().unzip();
     let mut beside = Beside {
         files,
+        database: database.to_owned(),
         ..Beside::default()
     };
     let mut membership = Membership::new(&etcd.meta);
@@ -131,18 +137,25 @@ fn read(
         beside.open = Some(why.into());
     }
     if log.snapshot > index {
-        // Sent by the leader, and the database that came with it never took this one's place.
+        // Sent by the leader (`RecoverSnapshotBackend` in `server/storage/backend.go`).
+        let sent = format!("{:016x}.snap.db", log.snapshot);
+        let sent = beside.database.with_file_name(sent);
+        let more = match sent.is_file() {
+            true => format!(
+                "; the one that the leader sent lies beside it, and etcd takes that: {}",
+                sent.display()
+            ),
+            false => String::new(),
+        };
         notes.push(format!(
-            "the log says that a snapshot of entry {} was taken, and the database ends at {index}: they do not belong together, the log is left out",
+            "the log builds on a snapshot of entry {}, and the database ends at {index}: the log is left out{more}",
             log.snapshot
         ));
-        damage.note(
-            0,
-            format!(
-                "(log) it builds on entry {}, the database ends at {index}",
-                log.snapshot
-            ),
+        let what = format!(
+            "(log) it builds on entry {}, the database ends at {index}",
+            log.snapshot
         );
+        damage.note(0, what);
         return Vec::new();
     }
     if log.last < index && log.damage.is_empty() {

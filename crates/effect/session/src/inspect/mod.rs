@@ -180,7 +180,7 @@ impl Dead {
             ));
         }
         let mut notes = opened.notes;
-        let (store, beside) = log::apply(store, opened.log, &mut notes);
+        let (store, beside) = log::apply(store, &path, opened.log, &mut notes);
         Ok(Self {
             packed: opened.packed,
             holder: opened.holder,

@@ -3,11 +3,12 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use defib_session::inspect::{Dead, Trust};
 use libtest_mimic::Failed;
 use xtask::lab::member::Member;
 
 use super::Outcome;
-use super::wal::{Count, SLOW, compare, failed};
+use super::wal::{Count, SLOW, compare, failed, served, shown};
 
 /// A folder and its log's files, in order.
 type Copied = (tempfile::TempDir, Vec<PathBuf>);
@@ -105,5 +106,54 @@ pub fn a_log_of_several_files_is_what_etcd_makes_of_it() -> Outcome {
     }
     println!("{} files: {count:?}", names(&data)?.len());
     assert!(count.refused >= 3, "{count:?}");
+    Ok(())
+}
+
+/// A database that the leader sent, and which etcd had no time to put in the place of its own.
+pub fn a_database_that_was_sent_is_named() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let quick = [
+        "--snapshot-count=5",
+        "--heartbeat-interval=10",
+        "--election-timeout=100",
+    ];
+    let mut member = Member::start(folder.path(), &quick).map_err(failed)?;
+    let put = |member: &Member, n: u64| {
+        let key = format!("/registry/a/{n:02}");
+        member
+            .etcdctl(&["put", &key, "value"])
+            .map(|_| ())
+            .map_err(failed)
+    };
+    put(&member, 0)?;
+    member.kill();
+    let own = member.data().join("member/snap/db");
+    let old = std::fs::read(&own)?;
+    member.start_again().map_err(failed)?;
+    for n in 1..30 {
+        put(&member, n)?;
+    }
+    member.kill();
+    let before = Dead::open(&member.data()).map_err(failed)?;
+    let state = shown(&before)?;
+    drop(before);
+    let last = std::fs::read_dir(member.data().join("member/snap"))?
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter_map(|n| Some(n.strip_suffix(".snap")?.split_once('-')?.1.to_owned()))
+        .max()
+        .ok_or("a snapshot of the consensus")?;
+    let sent = own.with_file_name(format!("{last}.snap.db"));
+    std::fs::rename(&own, &sent)?;
+    std::fs::write(&own, &old)?;
+    let dead = Dead::open(&member.data()).map_err(failed)?;
+    assert_eq!(dead.verify().trust, Trust::Damaged);
+    let notes = dead.notes.join("; ");
+    assert!(notes.contains(&format!("{last}.snap.db")), "{notes}");
+    let dead = Dead::open(&sent).map_err(failed)?;
+    assert_eq!(shown(&dead)?, state, "{:?}", dead.notes);
+    drop(dead);
+    member.start_again().map_err(failed)?;
+    assert_eq!(served(&member)?, state);
     Ok(())
 }
