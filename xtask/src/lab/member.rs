@@ -18,8 +18,9 @@ use super::{LabError, toolchain};
 
 /// How long a member may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What it is asked to see whether it serves.
-const HEALTH: &[&str] = &["endpoint", "health"];
+/// What it is asked to see whether it serves: a read that a majority has to agree to. `endpoint health` also fails
+/// where an alarm is set.
+const HEALTH: &[&str] = &["get", "health"];
 
 /// A running etcd.
 pub struct Member {

@@ -121,7 +121,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 24] = [
+    let tests: [Test; 25] = [
+        (
+            "what_an_alarm_refused_is_not_shown",
+            segments::what_an_alarm_refused_is_not_shown,
+        ),
         (
             "a_database_that_was_sent_is_named",
             segments::a_database_that_was_sent_is_named,

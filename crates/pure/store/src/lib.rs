@@ -19,7 +19,7 @@ pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
 pub use membership::{Membership, agreed};
 pub use name::{Form, Name, Type, name, type_of};
-pub use replay::Replayed;
+pub use replay::{Replayed, Standing};
 pub use stats::{Share, Stats, stats};
 pub use verify::{
     Check, Hash, How as Depth, Trust, Verification, verify, verify_rows, verify_salvaged,

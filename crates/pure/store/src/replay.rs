@@ -2,8 +2,8 @@
 //!
 //! etcd writes its database every tenth of a second, and its log before it answers: a member that was killed
 //! has its last writes only there. Sources: `server/etcdserver/apply/uber_apply.go`, `server/etcdserver/txn`,
-//! `api/etcdserverpb/{raft_internal,rpc}.proto`. Deliberately absent: changes of members (`membership`), users and
-//! alarms, which are counted only.
+//! `api/etcdserverpb/{raft_internal,rpc}.proto`. Deliberately absent: changes of members (`membership`) and users,
+//! which are counted only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -34,6 +34,40 @@ pub struct Replayed<B> {
     pub withheld: u64,
 }
 
+/// What decides beside the rows whether etcd takes a write.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Ids of leases: no key is bound to one that is not there.
+    pub leases: BTreeSet<u64>,
+    /// Alarms, member and which: with `NOSPACE` nothing is put, with `CORRUPT` nothing is done.
+    pub alarms: BTreeSet<(u64, u64)>,
+}
+
+impl Standing {
+    fn has(&self, alarm: u64) -> bool {
+        self.alarms.iter().any(|(_, kind)| *kind == alarm)
+    }
+
+    /// A request to set or to end an alarm (`AlarmRequest`; member 0 is all of them where one ends).
+    fn change(&mut self, request: &[u8]) -> Option<()> {
+        let (action, member, kind) = (
+            varint(request, 1)?,
+            varint(request, 2)?,
+            varint(request, 3)?,
+        );
+        match action {
+            1 => drop(self.alarms.insert((member, kind))),
+            2 => drop(self.alarms.remove(&(member, kind))),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+/// Alarms that refuse writes.
+const NOSPACE: u64 = 1;
+const CORRUPT: u64 = 2;
+
 struct Written {
     key: Vec<u8>,
     revision: (u64, u64),
@@ -56,9 +90,9 @@ struct Known {
 }
 
 impl<B: Rows> Replayed<B> {
-    /// Applies entries, the oldest first, to the state that the rows have and to the leases that there are.
-    /// `damage` is that of the log.
-    pub fn new(base: B, leases: BTreeSet<u64>, entries: &[Entry], damage: Walked) -> Self {
+    /// Applies entries, the oldest first, to the state that the rows and what stands beside them have. `damage`
+    /// is that of the log.
+    pub fn new(base: B, standing: Standing, entries: &[Entry], damage: Walked) -> Self {
         let mut out = Self {
             base,
             writes: Vec::new(),
@@ -87,7 +121,7 @@ impl<B: Rows> Replayed<B> {
         }
         let mut state = State {
             live,
-            leases,
+            standing,
             revision,
             rows: &out.base,
             writes: Vec::new(),
@@ -133,7 +167,7 @@ fn known(row: &Row<'_>) -> Known {
 /// The state of all keys.
 struct State<'b> {
     live: BTreeMap<Vec<u8>, Known>,
-    leases: BTreeSet<u64>,
+    standing: Standing,
     revision: u64,
     rows: &'b dyn Rows,
     writes: Vec<Written>,
@@ -200,16 +234,24 @@ impl State<'_> {
     fn apply(&mut self, request: &[u8]) -> Option<bool> {
         let mut known = false;
         let mut operations = Vec::new();
-        let (mut granted, mut revoked) = (None, None);
+        let (mut granted, mut revoked, mut alarm) = (None, None, None);
+        let mut puts = false;
         let mut parts = fields(request);
         for (number, value) in parts.by_ref() {
             // `InternalRaftRequest`: put, delete_range, txn; lease_grant, lease_revoke.
             match (number, value) {
-                (4, Value::Bytes(put)) => operations.push(Operation::put(put)?),
+                (4, Value::Bytes(put)) => {
+                    puts = true;
+                    operations.push(Operation::put(put)?);
+                }
                 (5, Value::Bytes(delete)) => operations.push(Operation::delete(delete)?),
-                (6, Value::Bytes(txn)) => self.transaction(txn, &mut operations, DEPTH)?,
+                (6, Value::Bytes(txn)) => {
+                    puts |= may_put(txn, DEPTH)?;
+                    self.transaction(txn, &mut operations, DEPTH)?;
+                }
                 (8, Value::Bytes(grant)) => granted = Some(varint(grant, 2)?),
                 (9, Value::Bytes(revoke)) => revoked = Some(varint(revoke, 1)?),
+                (10, Value::Bytes(request)) => alarm = Some(request),
                 _ => {}
             }
             known |= matches!(number, 4 | 5 | 6 | 9);
@@ -217,12 +259,20 @@ impl State<'_> {
         if !parts.is_whole() {
             return None;
         }
-        self.leases.extend(granted);
+        if let Some(request) = alarm {
+            self.standing.change(request)?;
+        }
+        // `applierV3Capped` and `applierV3Corrupt` in `server/etcdserver/apply`.
+        let capped = self.standing.has(NOSPACE) && (puts || granted.is_some());
+        if capped || self.standing.has(CORRUPT) {
+            return Some(false);
+        }
+        self.standing.leases.extend(granted);
         let mut under = Under {
             main: self.revision + 1,
             sub: 0,
         };
-        if revoked.is_some_and(|lease| self.leases.remove(&lease)) {
+        if revoked.is_some_and(|lease| self.standing.leases.remove(&lease)) {
             let held = self.live.iter().filter(|(_, k)| Some(k.lease) == revoked);
             let gone: Vec<Vec<u8>> = held.map(|(k, _)| k.clone()).collect();
             self.remove(gone, &mut under);
@@ -258,7 +308,7 @@ impl State<'_> {
             self.value(before)?;
         }
         let keeps = put.keep_value || put.keep_lease;
-        let leased = put.lease == 0 || self.leases.contains(&put.lease);
+        let leased = put.lease == 0 || self.standing.leases.contains(&put.lease);
         Some(leased && !(keeps && before.is_none()))
     }
 
@@ -433,6 +483,24 @@ impl State<'_> {
     }
 }
 
+/// Does a transaction put anything, whichever way it goes?
+fn may_put(txn: &[u8], depth: u8) -> Option<bool> {
+    let depth = depth.checked_sub(1)?;
+    for (number, field) in fields(txn) {
+        let (2 | 3, Value::Bytes(operation)) = (number, field) else {
+            continue;
+        };
+        for (number, field) in fields(operation) {
+            match (number, field) {
+                (2, _) => return Some(true),
+                (4, Value::Bytes(txn)) if may_put(txn, depth)? => return Some(true),
+                _ => {}
+            }
+        }
+    }
+    Some(false)
+}
+
 /// A number of a small message; 0 where it is not there.
 fn varint(message: &[u8], wanted: u32) -> Option<u64> {
     let mut found = 0;
@@ -557,13 +625,20 @@ mod tests {
         }
     }
 
+    fn leased(lease: u64) -> Standing {
+        Standing {
+            leases: BTreeSet::from([lease]),
+            ..Standing::default()
+        }
+    }
+
     /// Key, revision, version, value.
     type Said = (String, (u64, u64), u64, Option<String>);
 
     fn writes(base: Base, requests: Vec<Vec<u8>>) -> Vec<Said> {
         let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        let done = Replayed::new(base, BTreeSet::from([9]), &entries, Walked::default());
+        let done = Replayed::new(base, leased(9), &entries, Walked::default());
         assert_eq!(done.broken, 0);
         let written = done.writes.iter();
         written
@@ -663,7 +738,7 @@ mod tests {
             bytes(4, &put(b"c", b"2")),
         ];
         let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
-        let done = Replayed::new(base, BTreeSet::new(), &entries, Walked::default());
+        let done = Replayed::new(base, Standing::default(), &entries, Walked::default());
         assert_eq!((done.applied, done.broken, done.writes.len()), (1, 2, 1));
         assert_eq!(done.scan(0, 1, &mut |_| {}).damages, 1);
     }

@@ -8,7 +8,7 @@ use defib_collect::datastore::FileAt;
 use defib_formats::bbolt::Walked;
 use defib_formats::etcd::Etcd;
 use defib_formats::etcd::wal::{Entry, Log};
-use defib_store::{Membership, Replayed, Trust, Verification, agreed};
+use defib_store::{Membership, Replayed, Standing, Trust, Verification, agreed};
 
 /// What the log says beside what it adds to the rows.
 #[derive(Default)]
@@ -73,8 +73,11 @@ pub(super) fn apply(
         ));
     }
     beside.membership = Some(membership);
-    let leases = etcd.meta.leases.clone();
-    let done = Replayed::new(etcd, leases, &entries, damage);
+    let standing = Standing {
+        leases: etcd.meta.leases.clone(),
+        alarms: etcd.meta.alarms.iter().copied().collect(),
+    };
+    let done = Replayed::new(etcd, standing, &entries, damage);
     if done.applied > 0 {
         notes.push(format!(
             "{} writes of the log beside it were applied, which the database did not have yet",

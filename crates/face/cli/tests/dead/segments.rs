@@ -2,13 +2,14 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use defib_session::inspect::{Dead, Trust};
 use libtest_mimic::Failed;
 use xtask::lab::member::Member;
 
 use super::Outcome;
-use super::wal::{Count, SLOW, compare, failed, served, shown};
+use super::wal::{Count, SLOW, State, compare, failed, served, shown};
 
 /// A folder and its log's files, in order.
 type Copied = (tempfile::TempDir, Vec<PathBuf>);
@@ -155,5 +156,54 @@ pub fn a_database_that_was_sent_is_named() -> Outcome {
     drop(dead);
     member.start_again().map_err(failed)?;
     assert_eq!(served(&member)?, state);
+    Ok(())
+}
+
+/// With an alarm set etcd writes down what it then refuses: none of that is shown.
+pub fn what_an_alarm_refused_is_not_shown() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let mut extra = SLOW.to_vec();
+    extra.push("--quota-backend-bytes=400000");
+    // Without the first two: its size grows only when the database is written.
+    let mut member =
+        Member::start(folder.path(), extra.get(2..).unwrap_or_default()).map_err(failed)?;
+    let value = "v".repeat(90_000);
+    let mut refused = 0;
+    for n in 0..12 {
+        let key = format!("/registry/a/{n:02}");
+        refused += u64::from(member.etcdctl(&["put", &key, &value]).is_err());
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    assert!(refused > 0, "the alarm is set");
+    member
+        .etcdctl(&["del", "/registry/a/00", "/registry/a/09"])
+        .map_err(failed)?;
+    member
+        .etcdctl(&["compact", "4", "--physical"])
+        .map_err(failed)?;
+    member.etcdctl(&["defrag"]).map_err(failed)?;
+    member.kill();
+    let mut member = Member::start(folder.path(), &extra).map_err(failed)?;
+    let notes = || -> Result<(String, State), Failed> {
+        let dead = Dead::open(&member.data()).map_err(failed)?;
+        Ok((dead.notes.join("; "), shown(&dead)?))
+    };
+    let (_, before) = notes()?;
+    // There is room again, so it is written down; the alarm refuses it.
+    let said = member.etcdctl(&["put", "/registry/b", "x"]);
+    let said = said.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(said.contains("database space exceeded"), "{said}");
+    let (told, after) = notes()?;
+    assert_eq!(after, before, "{told}");
+    assert_eq!(served(&member)?, after, "{told}");
+    member.etcdctl(&["alarm", "disarm"]).map_err(failed)?;
+    member
+        .etcdctl(&["put", "/registry/b", "y"])
+        .map_err(failed)?;
+    let living = served(&member)?;
+    member.kill();
+    let dead = Dead::open(&member.data()).map_err(failed)?;
+    assert_eq!(shown(&dead)?, living, "{:?}", dead.notes);
+    drop(dead);
     Ok(())
 }
