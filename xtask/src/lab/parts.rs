@@ -86,6 +86,14 @@ pub static SUPPORT_BUNDLE: Part = Part {
     upstream: &TROUBLESHOOT,
 };
 
+/// bbolt's own program, which checks a database page by page. It comes with etcd's modules, and no control plane
+/// needs it.
+pub static BBOLT: Part = Part {
+    name: "bbolt",
+    package: "go.etcd.io/bbolt/cmd/bbolt",
+    upstream: &ETCD,
+};
+
 /// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
 pub static PARTS: &[Part] = &[
     Part {
@@ -185,7 +193,7 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_committed_recipes() {
-        for part in PARTS.iter().chain([&SUPPORT_BUNDLE]) {
+        for part in PARTS.iter().chain([&SUPPORT_BUNDLE, &BBOLT]) {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }

@@ -53,6 +53,14 @@ pub enum CollectError {
         /// Why.
         why: String,
     },
+    /// The file is a datastore, and too damaged to be read as one.
+    #[error("{path} is too damaged to be read: {why}")]
+    DamagedDatastore {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The bundle was written by a newer tool.
     #[error(
         "{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer"

@@ -371,6 +371,76 @@ fn a_page_that_does_not_hold_is_found_or_changes_nothing() {
     }
 }
 
+/// What SQLite itself says of a file, asked where it lies and as anybody would.
+fn sqlite_says_good(path: &Path) -> bool {
+    let asked = Connection::open(path).and_then(|connection| {
+        let mut asked = connection.prepare("PRAGMA integrity_check")?;
+        let lines: Result<Vec<String>, _> = asked.query_map([], |row| row.get(0))?.collect();
+        Ok(lines? == ["ok"])
+    });
+    asked.unwrap_or(false)
+}
+
+/// Single bits in every page: where SQLite's check complains, nothing better than damaged is said; and what is
+/// called damaged where it does not complain has a reason that is said.
+#[test]
+fn what_sqlite_calls_broken_is_never_good() {
+    const PAGE: usize = 4096;
+    let kine = Kine::new();
+    for i in 0..150 {
+        let id = kine.create(&format!("n-{i}"), "some data that fills pages");
+        kine.update(&format!("n-{i}"), id, id, "some data that fills pages", "b");
+    }
+    kine.checkpoint();
+    let good = std::fs::read(kine.path()).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let path = to.path().join("state.db");
+    let (mut both, mut ours, mut neither) = (0u32, 0u32, 0u32);
+    for page in 0..good.len() / PAGE {
+        for n in 0..8 {
+            // Kind, first free block, cells, their places; and somewhere in what they hold.
+            let within = [
+                0,
+                2,
+                3,
+                5,
+                9,
+                13,
+                (page * 797) % PAGE,
+                PAGE - 40 - page % 200,
+            ][n];
+            let at = page * PAGE + within;
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << ((page + n) % 8);
+            std::fs::write(&path, &bytes).unwrap();
+            let theirs = sqlite_says_good(&path);
+            let said = Dead::open(&path).map(|dead| dead.verify());
+            match (&said, theirs) {
+                (Ok(said), true) if said.trust == Trust::Damaged => {
+                    ours += 1;
+                    assert!(!said.damage.is_empty(), "byte {at}");
+                }
+                (Ok(said), false) => {
+                    both += 1;
+                    assert_eq!(said.trust, Trust::Damaged, "byte {at}: {said:?}");
+                }
+                (Err(_), false) => both += 1,
+                (Err(why), true) => {
+                    ours += 1;
+                    let why = why.to_string();
+                    assert!(why.contains("kine") || why.contains("SQLite"), "{why}");
+                }
+                (Ok(_), true) => neither += 1,
+            }
+        }
+    }
+    assert!(
+        both > 100,
+        "{both} both, {ours} only here, {neither} neither"
+    );
+    println!("{both} both, {ours} only here, {neither} neither");
+}
+
 #[test]
 fn a_database_of_something_else_is_refused() {
     let folder = tempfile::tempdir().unwrap();

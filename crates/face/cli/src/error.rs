@@ -92,6 +92,9 @@ impl From<defib_session::Error> for CliError {
                 .hint("a snapshot:            defib inspect verify /var/lib/rancher/k3s/server/db/snapshots/FILE")
                 .hint("a member's database:   defib inspect verify /var/lib/rancher/k3s/server/db/etcd")
                 .hint("a server without etcd: defib inspect verify /var/lib/rancher/k3s/server/db/state.db"),
+            E::DamagedDatastore { .. } => failure
+                .hint("rows out of single pages may still be had: add --salvage to ls, get, history, stats, diff, export or verify")
+                .hint("deleted ones may come back with them; an older snapshot that is whole is better"),
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
             E::Unwritable { .. } => {
                 failure.hint("name a file in a folder that exists and may be written: --out FILE")

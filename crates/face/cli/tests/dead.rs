@@ -9,14 +9,28 @@
     reason = "a harness of its own is no test to clippy, and has to say itself why it skips"
 )]
 
+#[path = "dead/agree.rs"]
+mod agree;
+#[path = "dead/buckets.rs"]
+mod buckets;
+#[path = "dead/cluster.rs"]
+mod cluster;
 #[path = "dead/damage.rs"]
 mod damage;
 #[path = "dead/diagnose.rs"]
 mod diagnose;
 #[path = "dead/export.rs"]
 mod export;
+#[path = "dead/living.rs"]
+mod living;
+#[path = "dead/salvage.rs"]
+mod salvage;
+#[path = "dead/segments.rs"]
+mod segments;
 #[path = "dead/verbs.rs"]
 mod verbs;
+#[path = "dead/wal.rs"]
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
@@ -109,7 +123,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 13] = [
+    let tests: [Test; 27] = [
         (
             "a_dead_datastore_is_evidence",
             diagnose::a_dead_datastore_is_evidence,
@@ -117,6 +131,59 @@ fn main() -> ExitCode {
         (
             "damage_is_a_cause_with_its_place",
             diagnose::damage_is_a_cause_with_its_place,
+        ),
+        (
+            "what_an_alarm_refused_is_not_shown",
+            segments::what_an_alarm_refused_is_not_shown,
+        ),
+        (
+            "a_database_that_was_sent_is_named",
+            segments::a_database_that_was_sent_is_named,
+        ),
+        (
+            "a_log_of_several_files_is_what_etcd_makes_of_it",
+            segments::a_log_of_several_files_is_what_etcd_makes_of_it,
+        ),
+        (
+            "what_others_call_broken_is_never_good",
+            agree::what_others_call_broken_is_never_good,
+        ),
+        (
+            "a_database_under_writes_is_never_verified",
+            living::a_database_under_writes_is_never_verified,
+        ),
+        (
+            "a_file_that_changes_is_unknown",
+            living::a_file_that_changes_is_unknown,
+        ),
+        (
+            "what_is_asked_beside_the_verdict",
+            verbs::what_is_asked_beside_the_verdict,
+        ),
+        (
+            "rows_come_back_without_a_tree",
+            salvage::rows_come_back_without_a_tree,
+        ),
+        (
+            "what_was_compacted_may_come_back",
+            salvage::what_was_compacted_may_come_back,
+        ),
+        ("every_bucket_is_reached", buckets::every_bucket_is_reached),
+        (
+            "a_log_is_not_applied_to_a_damaged_database",
+            buckets::a_log_is_not_applied_to_a_damaged_database,
+        ),
+        (
+            "three_killed_members_show_what_was_agreed_on",
+            cluster::three_killed_members_show_what_was_agreed_on,
+        ),
+        (
+            "changes_of_members_in_the_log_are_shown",
+            cluster::changes_of_members_in_the_log_are_shown,
+        ),
+        (
+            "a_damaged_log_is_what_etcd_makes_of_it",
+            wal::a_damaged_log_is_what_etcd_makes_of_it,
         ),
         (
             "a_killed_member_shows_what_it_answered",

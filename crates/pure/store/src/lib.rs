@@ -7,6 +7,7 @@ mod change;
 mod export;
 mod history;
 mod index;
+mod membership;
 mod name;
 mod replay;
 mod stats;
@@ -16,7 +17,10 @@ pub use change::{Change, changes};
 pub use export::{Left, left, rank, strip};
 pub use history::{Write, history};
 pub use index::{Index, Live, Selection};
+pub use membership::{Membership, agreed};
 pub use name::{Form, Name, Type, name, type_of};
-pub use replay::Replayed;
+pub use replay::{Replayed, Standing};
 pub use stats::{Share, Stats, stats};
-pub use verify::{Check, Hash, Trust, Verification, verify, verify_rows};
+pub use verify::{
+    Check, Hash, How as Depth, Trust, Verification, verify, verify_rows, verify_salvaged,
+};

@@ -2,10 +2,10 @@
 //!
 //! etcd writes its database every tenth of a second, and its log before it answers: a member that was killed
 //! has its last writes only there. Sources: `server/etcdserver/apply/uber_apply.go`, `server/etcdserver/txn`,
-//! `api/etcdserverpb/{raft_internal,rpc}.proto`. Deliberately absent: changes of members, leases and users, which
-//! are counted only.
+//! `api/etcdserverpb/{raft_internal,rpc}.proto`. Deliberately absent: changes of members (`membership`) and users,
+//! which are counted only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use defib_formats::bbolt::Walked;
@@ -22,13 +22,51 @@ const DEPTH: u8 = 8;
 pub struct Replayed<B> {
     base: B,
     writes: Vec<Written>,
+    /// What is wrong with the log, and not with the database.
+    damage: Walked,
     /// Entries that were applied.
     pub applied: u64,
     /// Entries that are no writes, or none that are followed here.
     pub passed: u64,
-    /// Entries that do not hold.
+    /// Entries from the first on that does not hold: what comes behind it would get wrong revisions.
     pub broken: u64,
+    /// Entries that were not applied because the database is damaged: its latest revision is not known.
+    pub withheld: u64,
 }
+
+/// What decides beside the rows whether etcd takes a write.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Ids of leases: no key is bound to one that is not there.
+    pub leases: BTreeSet<u64>,
+    /// Alarms, member and which: with `NOSPACE` nothing is put, with `CORRUPT` nothing is done.
+    pub alarms: BTreeSet<(u64, u64)>,
+}
+
+impl Standing {
+    fn has(&self, alarm: u64) -> bool {
+        self.alarms.iter().any(|(_, kind)| *kind == alarm)
+    }
+
+    /// A request to set or to end an alarm (`AlarmRequest`; member 0 is all of them where one ends).
+    fn change(&mut self, request: &[u8]) -> Option<()> {
+        let (action, member, kind) = (
+            varint(request, 1)?,
+            varint(request, 2)?,
+            varint(request, 3)?,
+        );
+        match action {
+            1 => drop(self.alarms.insert((member, kind))),
+            2 => drop(self.alarms.remove(&(member, kind))),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+/// Alarms that refuse writes.
+const NOSPACE: u64 = 1;
+const CORRUPT: u64 = 2;
 
 struct Written {
     key: Vec<u8>,
@@ -52,14 +90,17 @@ struct Known {
 }
 
 impl<B: Rows> Replayed<B> {
-    /// Applies entries, the oldest first, to the state that the rows have.
-    pub fn new(base: B, entries: &[Entry]) -> Self {
+    /// Applies entries, the oldest first, to the state that the rows and what stands beside them have. `damage`
+    /// is that of the log.
+    pub fn new(base: B, standing: Standing, entries: &[Entry], damage: Walked) -> Self {
         let mut out = Self {
             base,
             writes: Vec::new(),
+            damage,
             applied: 0,
             passed: 0,
             broken: 0,
+            withheld: 0,
         };
         if entries.is_empty() {
             return out;
@@ -67,20 +108,25 @@ impl<B: Rows> Replayed<B> {
         let mut live = BTreeMap::new();
         // An empty store is at 1, and never behind its compaction (`server/storage/mvcc/kvstore.go`, `restore`).
         let mut revision = out.base.compacted().max(1);
-        out.base.scan(0, 1, &mut |row| {
+        let walked = out.base.scan(0, 1, &mut |row| {
             revision = revision.max(row.revision.0);
             match row.value {
                 None => live.remove(row.key),
                 Some(_) => live.insert(row.key.to_vec(), known(&row)),
             };
         });
+        if walked.damages > 0 {
+            out.withheld = entries.len() as u64;
+            return out;
+        }
         let mut state = State {
             live,
+            standing,
             revision,
             rows: &out.base,
             writes: Vec::new(),
         };
-        for entry in entries {
+        for (n, entry) in (0u64..).zip(entries) {
             // A new leader begins with an empty one.
             if !entry.is_normal || entry.data.is_empty() {
                 out.passed += 1;
@@ -89,7 +135,12 @@ impl<B: Rows> Replayed<B> {
             match state.apply(&entry.data) {
                 Some(true) => out.applied += 1,
                 Some(false) => out.passed += 1,
-                None => out.broken += 1,
+                None => {
+                    out.broken = entries.len() as u64 - n;
+                    let what = format!("(log) entry {} does not hold", entry.index);
+                    out.damage.note(0, what);
+                    break;
+                }
             }
         }
         out.writes = state.writes;
@@ -116,6 +167,7 @@ fn known(row: &Row<'_>) -> Known {
 /// The state of all keys.
 struct State<'b> {
     live: BTreeMap<Vec<u8>, Known>,
+    standing: Standing,
     revision: u64,
     rows: &'b dyn Rows,
     writes: Vec<Written>,
@@ -127,39 +179,119 @@ struct Under {
     sub: u64,
 }
 
+/// One write of a request.
+enum Operation<'r> {
+    Put(Put<'r>),
+    /// From a key on, up to an end.
+    Delete(&'r [u8], &'r [u8]),
+}
+
+#[derive(Default)]
+struct Put<'r> {
+    key: &'r [u8],
+    value: &'r [u8],
+    lease: u64,
+    /// The value stays as it is.
+    keep_value: bool,
+    /// The lease stays as it is.
+    keep_lease: bool,
+}
+
+impl<'r> Operation<'r> {
+    fn put(bytes: &'r [u8]) -> Option<Self> {
+        let mut put = Put::default();
+        let mut parts = fields(bytes);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Bytes(v)) => put.key = v,
+                (2, Value::Bytes(v)) => put.value = v,
+                (3, Value::Varint(v)) => put.lease = v,
+                (5, Value::Varint(v)) => put.keep_value = v != 0,
+                (6, Value::Varint(v)) => put.keep_lease = v != 0,
+                _ => {}
+            }
+        }
+        (parts.is_whole() && !put.key.is_empty()).then_some(Self::Put(put))
+    }
+
+    fn delete(bytes: &'r [u8]) -> Option<Self> {
+        let (mut key, mut end) = (&[][..], &[][..]);
+        let mut parts = fields(bytes);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (1, Value::Bytes(v)) => key = v,
+                (2, Value::Bytes(v)) => end = v,
+                _ => {}
+            }
+        }
+        (parts.is_whole() && !key.is_empty()).then_some(Self::Delete(key, end))
+    }
+}
+
 impl State<'_> {
-    /// Applies a request; false for one that writes nothing, `None` for one that does not hold.
+    /// Applies a request, whole or not at all; false for one that writes nothing, `None` for one that does not
+    /// hold.
     fn apply(&mut self, request: &[u8]) -> Option<bool> {
+        let mut known = false;
+        let mut operations = Vec::new();
+        let (mut granted, mut revoked, mut alarm) = (None, None, None);
+        let mut puts = false;
+        let mut parts = fields(request);
+        for (number, value) in parts.by_ref() {
+            // `InternalRaftRequest`: put, delete_range, txn; lease_grant, lease_revoke.
+            match (number, value) {
+                (4, Value::Bytes(put)) => {
+                    puts = true;
+                    operations.push(Operation::put(put)?);
+                }
+                (5, Value::Bytes(delete)) => operations.push(Operation::delete(delete)?),
+                (6, Value::Bytes(txn)) => {
+                    puts |= may_put(txn, DEPTH)?;
+                    self.transaction(txn, &mut operations, DEPTH)?;
+                }
+                (8, Value::Bytes(grant)) => granted = Some(varint(grant, 2)?),
+                (9, Value::Bytes(revoke)) => revoked = Some(varint(revoke, 1)?),
+                (10, Value::Bytes(request)) => alarm = Some(request),
+                _ => {}
+            }
+            known |= matches!(number, 4 | 5 | 6 | 9);
+        }
+        if !parts.is_whole() {
+            return None;
+        }
+        if let Some(request) = alarm {
+            self.standing.change(request)?;
+        }
+        // `applierV3Capped` and `applierV3Corrupt` in `server/etcdserver/apply`.
+        let capped = self.standing.has(NOSPACE) && (puts || granted.is_some());
+        if capped || self.standing.has(CORRUPT) {
+            return Some(false);
+        }
+        self.standing.leases.extend(granted);
         let mut under = Under {
             main: self.revision + 1,
             sub: 0,
         };
-        let mut known = false;
-        let mut parts = fields(request);
-        for (number, value) in parts.by_ref() {
-            // `InternalRaftRequest`: put, delete_range, txn, compaction; lease_revoke.
-            match (number, value) {
-                (4, Value::Bytes(put)) => {
-                    known = true;
-                    self.put(put, &mut under)?;
-                }
-                (5, Value::Bytes(delete)) => {
-                    known = true;
-                    self.delete(delete, &mut under)?;
-                }
-                (6, Value::Bytes(txn)) => {
-                    known = true;
-                    self.transaction(txn, &mut under, DEPTH)?;
-                }
-                (9, Value::Bytes(revoke)) => {
-                    known = true;
-                    self.revoke(revoke, &mut under)?;
-                }
-                _ => {}
+        if revoked.is_some_and(|lease| self.standing.leases.remove(&lease)) {
+            let held = self.live.iter().filter(|(_, k)| Some(k.lease) == revoked);
+            let gone: Vec<Vec<u8>> = held.map(|(k, _)| k.clone()).collect();
+            self.remove(gone, &mut under);
+        }
+        for operation in &operations {
+            if let Operation::Put(put) = operation
+                && !self.takes(put)?
+            {
+                return Some(false);
             }
         }
-        if !parts.is_whole() {
-            return None;
+        for operation in operations {
+            match operation {
+                Operation::Put(put) => self.put(&put, &mut under)?,
+                Operation::Delete(key, end) => {
+                    let gone: Vec<Vec<u8>> = self.range(key, end).cloned().collect();
+                    self.remove(gone, &mut under);
+                }
+            }
         }
         if under.sub > 0 {
             self.revision = under.main;
@@ -167,31 +299,28 @@ impl State<'_> {
         Some(known)
     }
 
-    fn put(&mut self, put: &[u8], under: &mut Under) -> Option<()> {
-        let (mut key, mut value, mut lease) = (&[][..], &[][..], 0);
-        let (mut keep_value, mut keep_lease) = (false, false);
-        let mut parts = fields(put);
-        for (number, field) in parts.by_ref() {
-            match (number, field) {
-                (1, Value::Bytes(v)) => key = v,
-                (2, Value::Bytes(v)) => value = v,
-                (3, Value::Varint(v)) => lease = v,
-                (5, Value::Varint(v)) => keep_value = v != 0,
-                (6, Value::Varint(v)) => keep_lease = v != 0,
-                _ => {}
-            }
+    /// Would etcd take it (`checkPut` in `server/etcdserver/txn/txn.go`)? `None` where what it keeps can't be read.
+    fn takes(&self, put: &Put<'_>) -> Option<bool> {
+        let before = self.live.get(put.key);
+        if put.keep_value
+            && let Some(before) = before
+        {
+            self.value(before)?;
         }
-        if !parts.is_whole() || key.is_empty() {
-            return None;
-        }
-        let before = self.live.get(key).cloned();
-        let value = match (&before, keep_value) {
+        let keeps = put.keep_value || put.keep_lease;
+        let leased = put.lease == 0 || self.standing.leases.contains(&put.lease);
+        Some(leased && !(keeps && before.is_none()))
+    }
+
+    fn put(&mut self, put: &Put<'_>, under: &mut Under) -> Option<()> {
+        let before = self.live.get(put.key).cloned();
+        let value = match (&before, put.keep_value) {
             (Some(before), true) => self.value(before)?,
-            _ => value.to_vec(),
+            _ => put.value.to_vec(),
         };
-        let lease = match (&before, keep_lease) {
+        let lease = match (&before, put.keep_lease) {
             (Some(before), true) => before.lease,
-            _ => lease,
+            _ => put.lease,
         };
         let now = Known {
             create_revision: before.as_ref().map_or(under.main, |b| b.create_revision),
@@ -202,7 +331,7 @@ impl State<'_> {
             value: Some(value.clone()),
         };
         self.writes.push(Written {
-            key: key.to_vec(),
+            key: put.key.to_vec(),
             revision: (under.main, under.sub),
             create_revision: now.create_revision,
             version: now.version,
@@ -210,25 +339,7 @@ impl State<'_> {
             value: Some(value),
         });
         under.sub += 1;
-        self.live.insert(key.to_vec(), now);
-        Some(())
-    }
-
-    fn delete(&mut self, delete: &[u8], under: &mut Under) -> Option<()> {
-        let (mut key, mut end) = (&[][..], &[][..]);
-        let mut parts = fields(delete);
-        for (number, field) in parts.by_ref() {
-            match (number, field) {
-                (1, Value::Bytes(v)) => key = v,
-                (2, Value::Bytes(v)) => end = v,
-                _ => {}
-            }
-        }
-        if !parts.is_whole() || key.is_empty() {
-            return None;
-        }
-        let gone: Vec<Vec<u8>> = self.range(key, end).cloned().collect();
-        self.remove(gone, under);
+        self.live.insert(put.key.to_vec(), now);
         Some(())
     }
 
@@ -259,21 +370,13 @@ impl State<'_> {
         }
     }
 
-    fn revoke(&mut self, revoke: &[u8], under: &mut Under) -> Option<()> {
-        let lease = fields(revoke).find_map(|(number, value)| match (number, value) {
-            (1, Value::Varint(v)) => Some(v),
-            _ => None,
-        })?;
-        let held = self
-            .live
-            .iter()
-            .filter(|(_, k)| k.lease == lease && lease != 0);
-        let gone: Vec<Vec<u8>> = held.map(|(k, _)| k.clone()).collect();
-        self.remove(gone, under);
-        Some(())
-    }
-
-    fn transaction(&mut self, txn: &[u8], under: &mut Under, depth: u8) -> Option<()> {
+    /// What a transaction writes, with those inside of it: all comparisons are made before anything is written.
+    fn transaction<'r>(
+        &self,
+        txn: &'r [u8],
+        out: &mut Vec<Operation<'r>>,
+        depth: u8,
+    ) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         let (mut holds, mut then, mut otherwise) = (true, Vec::new(), Vec::new());
         let mut parts = fields(txn);
@@ -293,9 +396,9 @@ impl State<'_> {
             for (number, field) in parts.by_ref() {
                 // `RequestOp`: range, put, delete_range, txn.
                 match (number, field) {
-                    (2, Value::Bytes(put)) => self.put(put, under)?,
-                    (3, Value::Bytes(delete)) => self.delete(delete, under)?,
-                    (4, Value::Bytes(txn)) => self.transaction(txn, under, depth)?,
+                    (2, Value::Bytes(put)) => out.push(Operation::put(put)?),
+                    (3, Value::Bytes(delete)) => out.push(Operation::delete(delete)?),
+                    (4, Value::Bytes(txn)) => self.transaction(txn, out, depth)?,
                     _ => {}
                 }
             }
@@ -380,13 +483,43 @@ impl State<'_> {
     }
 }
 
+/// Does a transaction put anything, whichever way it goes?
+fn may_put(txn: &[u8], depth: u8) -> Option<bool> {
+    let depth = depth.checked_sub(1)?;
+    for (number, field) in fields(txn) {
+        let (2 | 3, Value::Bytes(operation)) = (number, field) else {
+            continue;
+        };
+        for (number, field) in fields(operation) {
+            match (number, field) {
+                (2, _) => return Some(true),
+                (4, Value::Bytes(txn)) if may_put(txn, depth)? => return Some(true),
+                _ => {}
+            }
+        }
+    }
+    Some(false)
+}
+
+/// A number of a small message; 0 where it is not there.
+fn varint(message: &[u8], wanted: u32) -> Option<u64> {
+    let mut found = 0;
+    let mut parts = fields(message);
+    for (number, field) in parts.by_ref() {
+        if let (true, Value::Varint(v)) = (number == wanted, field) {
+            found = v;
+        }
+    }
+    parts.is_whole().then_some(found)
+}
+
 impl<B: Rows> Rows for Replayed<B> {
     fn engine(&self) -> Engine {
         self.base.engine()
     }
 
     fn scan(&self, part: usize, of: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
-        let walked = self.base.scan(part, of, each);
+        let mut walked = self.base.scan(part, of, each);
         // What the log adds is later than all rows.
         if part + 1 == of {
             for (n, write) in (0u64..).zip(&self.writes) {
@@ -404,6 +537,7 @@ impl<B: Rows> Rows for Replayed<B> {
                     },
                 });
             }
+            walked.absorb(self.damage.clone());
         }
         walked
     }
@@ -491,13 +625,20 @@ mod tests {
         }
     }
 
+    fn leased(lease: u64) -> Standing {
+        Standing {
+            leases: BTreeSet::from([lease]),
+            ..Standing::default()
+        }
+    }
+
     /// Key, revision, version, value.
     type Said = (String, (u64, u64), u64, Option<String>);
 
     fn writes(base: Base, requests: Vec<Vec<u8>>) -> Vec<Said> {
         let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        let done = Replayed::new(base, &entries);
+        let done = Replayed::new(base, leased(9), &entries, Walked::default());
         assert_eq!(done.broken, 0);
         let written = done.writes.iter();
         written
@@ -538,5 +679,67 @@ mod tests {
                 ("b".into(), (12, 0), 0, None),
             ]
         );
+    }
+
+    /// What etcd refuses leaves nothing, not even the part of a transaction that it would have taken.
+    #[test]
+    fn what_is_refused_is_refused_whole() {
+        let base = Base(vec![(b"a", 5, b"old", 0), (b"b", 7, b"x", 9)]);
+        let leased = |key: &[u8], lease: u8| [put(key, b"v"), vec![0x18, lease]].concat();
+        let keeping = |key: &[u8]| [bytes(1, key), vec![0x28, 1]].concat();
+        let both = [
+            bytes(1, &unchanged(b"a", 5)),
+            bytes(2, &bytes(2, &put(b"a", b"taken"))),
+            bytes(2, &bytes(2, &keeping(b"none"))),
+        ]
+        .concat();
+        // A transaction inside of one: it compares with what was before both.
+        let inner = bytes(
+            4,
+            &[
+                bytes(1, &unchanged(b"a", 5)),
+                bytes(2, &bytes(2, &put(b"c", b"in"))),
+            ]
+            .concat(),
+        );
+        let nested = [bytes(2, &bytes(2, &put(b"a", b"new"))), bytes(2, &inner)].concat();
+        let got = writes(
+            base,
+            vec![
+                bytes(4, &leased(b"l", 8)),
+                bytes(8, &[0x10, 8]),
+                bytes(4, &leased(b"l", 8)),
+                bytes(6, &both),
+                bytes(4, &keeping(b"none")),
+                bytes(6, &nested),
+                bytes(9, &[8, 77]),
+                bytes(9, &[8, 8]),
+            ],
+        );
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(
+            got,
+            [
+                ("l".into(), (8, 0), 1, some("v")),
+                ("a".into(), (9, 0), 2, some("new")),
+                ("c".into(), (9, 1), 1, some("in")),
+                ("l".into(), (10, 0), 0, None),
+            ]
+        );
+    }
+
+    /// One that does not hold ends it: what comes behind would get wrong revisions.
+    #[test]
+    fn nothing_is_applied_behind_what_does_not_hold() {
+        let base = Base(vec![(b"a", 5, b"old", 0)]);
+        let requests = [
+            bytes(4, &put(b"b", b"1")),
+            vec![0x22, 9],
+            bytes(4, &put(b"c", b"2")),
+        ];
+        let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
+        let done = Replayed::new(base, Standing::default(), &entries, Walked::default());
+        assert_eq!((done.applied, done.broken, done.writes.len()), (1, 2, 1));
+        assert_eq!(done.scan(0, 1, &mut |_| {}).damages, 1);
     }
 }

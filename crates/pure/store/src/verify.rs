@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use defib_formats::bbolt::{Damage, Walked};
+use defib_formats::bootstrap;
 use defib_formats::datastore::{Engine, Rows};
-use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
+use defib_formats::etcd::{Etcd, Salvage, TRAILER, has_trailer};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
 use defib_formats::read_at::ReadAt;
 use rayon::prelude::*;
@@ -82,6 +83,16 @@ impl From<&Damage> for Check {
     }
 }
 
+/// How far each value is looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum How {
+    /// Its form on the wire.
+    #[default]
+    Wire,
+    /// Every field of it.
+    Decoded,
+}
+
 /// What was found out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
@@ -97,6 +108,8 @@ pub struct Verification {
     pub revision: u64,
     /// Values by how they are written.
     pub values: BTreeMap<String, u64>,
+    /// Hashes of the tokens that open the k3s bootstrap records in it.
+    pub bootstrap: Vec<String>,
     /// What is wrong, at most a hundred.
     pub damage: Vec<Check>,
     /// How many there are in all.
@@ -107,15 +120,20 @@ pub struct Verification {
 
 /// Verifies a database of etcd: hash, pages, and every row. `decoded` gives the same rows, decrypted where that
 /// can be.
-pub fn verify<R: ReadAt>(etcd: &Etcd<R>, decoded: &dyn Rows, length: u64) -> Verification {
-    let (hash, (walked, rows, revision, values)) = rayon::join(
+pub fn verify<R: ReadAt>(
+    etcd: &Etcd<R>,
+    decoded: &dyn Rows,
+    length: u64,
+    how: How,
+) -> Verification {
+    let (hash, counted) = rayon::join(
         || trailer(etcd.database().source(), length),
-        || values(decoded),
+        || values(decoded, how),
     );
     let mut all = Walked::default();
     all.absorb(etcd.walk().walked.clone());
     all.absorb(etcd.meta.walked.clone());
-    all.absorb(walked);
+    all.absorb(counted.walked.clone());
     // Two meta pages belong to nobody.
     let reached = all.pages + 2;
     let mut notes = Vec::new();
@@ -123,24 +141,46 @@ pub fn verify<R: ReadAt>(etcd: &Etcd<R>, decoded: &dyn Rows, length: u64) -> Ver
         notes.push(format!("{why}: normal after a crash, the other one holds"));
     }
     let pages = (reached, etcd.database().pages());
-    verdict(hash, all, pages, (rows, revision, values), notes)
+    verdict(hash, all, pages, counted, notes)
 }
 
 /// Verifies rows whose engine looked at its structure itself: what it found, and its pages in use and in all.
 /// Without a hash nothing is better than readable.
-pub fn verify_rows(rows: &dyn Rows, structure: Walked, pages: (u64, u64)) -> Verification {
-    let (walked, count, revision, values) = values(rows);
+pub fn verify_rows(
+    rows: &dyn Rows,
+    structure: Walked,
+    pages: (u64, u64),
+    how: How,
+) -> Verification {
+    let counted = values(rows, how);
     let mut all = structure;
-    all.absorb(walked);
-    let counted = (count, revision, values);
+    all.absorb(counted.walked.clone());
     verdict(Hash::Absent, all, pages, counted, Vec::new())
+}
+
+/// What salvaged rows are worth: their values are looked at, and the rest is damaged whatever they say.
+pub fn verify_salvaged<R: ReadAt>(
+    salvaged: &Salvage<R>,
+    decoded: &dyn Rows,
+    length: u64,
+    how: How,
+) -> Verification {
+    let (hash, counted) = rayon::join(
+        || trailer(salvaged.source(), length),
+        || values(decoded, how),
+    );
+    let pages = (salvaged.pages.leaves, salvaged.pages.pages);
+    let walked = counted.walked.clone();
+    let mut done = verdict(hash, walked, pages, counted, Vec::new());
+    done.trust = Trust::Damaged;
+    done
 }
 
 fn verdict(
     hash: Hash,
     all: Walked,
     pages: (u64, u64),
-    (rows, revision, values): (u64, u64, BTreeMap<String, u64>),
+    counted: Counted,
     notes: Vec<String>,
 ) -> Verification {
     let trust = match &hash {
@@ -153,73 +193,118 @@ fn verdict(
         trust,
         hash,
         pages,
-        rows,
-        revision,
-        values,
+        rows: counted.rows,
+        revision: counted.revision,
+        values: counted.values,
+        bootstrap: (counted.bootstrap.into_iter())
+            .filter(|(_, (_, lives))| *lives)
+            .map(|(hash, _)| hash)
+            .collect(),
         damage: all.damage.iter().map(Check::from).collect(),
         damages: all.damages,
         notes,
     }
 }
 
-type Values = (Walked, u64, u64, BTreeMap<String, u64>);
+/// What is learnt of all rows.
+#[derive(Default)]
+struct Counted {
+    walked: Walked,
+    rows: u64,
+    revision: u64,
+    values: BTreeMap<String, u64>,
+    /// Bootstrap records by their hash: the last revision, and whether it lives.
+    bootstrap: BTreeMap<String, (u64, bool)>,
+}
 
-/// Every row, on its wire.
-fn values(rows: &dyn Rows) -> Values {
+impl Counted {
+    fn absorb(&mut self, other: Self) {
+        self.walked.absorb(other.walked);
+        self.rows += other.rows;
+        self.revision = self.revision.max(other.revision);
+        for (form, n) in other.values {
+            *self.values.entry(form).or_insert(0) += n;
+        }
+        for (hash, last) in other.bootstrap {
+            let known = self.bootstrap.entry(hash).or_insert(last);
+            *known = (*known).max(last);
+        }
+    }
+}
+
+/// Every row, on its wire or decoded.
+fn values(rows: &dyn Rows, how: How) -> Counted {
     let of = rayon::current_num_threads().max(1);
-    let parts: Vec<Values> = (0..of)
+    let parts: Vec<Counted> = (0..of)
         .into_par_iter()
         .map(|part| {
-            let mut values: BTreeMap<String, u64> = BTreeMap::new();
-            let (mut count, mut revision) = (0, 0);
+            let mut out = Counted::default();
             let mut broken = Walked::default();
+            let mut json = Vec::new();
             let walked = rows.scan(part, of, &mut |row| {
-                count += u64::from(!row.place.is_remnant());
-                revision = revision.max(row.revision.0);
-                if let Some(value) = row.value {
-                    let form = match form(value) {
-                        Ok(form) => form,
-                        Err(why) => {
-                            let key = String::from_utf8_lossy(row.key);
-                            let (at, row) = match rows.engine() {
-                                Engine::Etcd => (row.place.at, String::new()),
-                                Engine::Kine => (0, format!(" in row {}", row.revision.0)),
-                            };
-                            let what = format!("the value of {key}{row} does not hold: {why}");
-                            broken.note(at, what);
-                            "broken".into()
-                        }
-                    };
-                    *values.entry(form).or_insert(0) += 1;
+                out.rows += u64::from(!row.place.is_remnant());
+                out.revision = out.revision.max(row.revision.0);
+                if let Some(hash) = hash(row.key) {
+                    let last = (row.revision.0, row.value.is_some());
+                    let known = out.bootstrap.entry(hash.to_owned()).or_insert(last);
+                    *known = (*known).max(last);
                 }
+                let Some(value) = row.value else {
+                    return;
+                };
+                let form = match form(value, how, &mut json) {
+                    Ok(form) => form,
+                    Err(why) => {
+                        let key = String::from_utf8_lossy(row.key);
+                        let (at, row) = match rows.engine() {
+                            Engine::Etcd => (row.place.at, String::new()),
+                            Engine::Kine => (0, format!(" in row {}", row.revision.0)),
+                        };
+                        let what = format!("the value of {key}{row} does not hold: {why}");
+                        broken.note(at, what);
+                        "broken".into()
+                    }
+                };
+                *out.values.entry(form).or_insert(0) += 1;
             });
-            broken.absorb(walked);
-            (broken, count, revision, values)
+            out.walked = broken;
+            out.walked.absorb(walked);
+            out
         })
         .collect();
-    parts
-        .into_iter()
-        .reduce(|mut a, b| {
-            a.0.absorb(b.0);
-            a.1 += b.1;
-            a.2 = a.2.max(b.2);
-            for (form, n) in b.3 {
-                *a.3.entry(form).or_insert(0) += n;
-            }
-            a
-        })
-        .unwrap_or_default()
+    let mut all = Counted::default();
+    parts.into_iter().for_each(|part| all.absorb(part));
+    all
+}
+
+/// The hash in the key of a bootstrap record.
+fn hash(key: &[u8]) -> Option<&str> {
+    let key = std::str::from_utf8(
+        key.starts_with(bootstrap::PREFIX.as_bytes())
+            .then_some(key)?,
+    );
+    bootstrap::hash(key.ok()?)
 }
 
 /// How a value is written, where it is well-formed.
-fn form(value: &[u8]) -> Result<String, DecodeError> {
+fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<String, DecodeError> {
     match kubernetes::open(value)? {
         Stored::Encrypted(by) => Ok(format!("encrypted ({} {})", by.provider, by.key)),
         Stored::Other(_) => Ok("not of Kubernetes".into()),
         Stored::Protobuf(_) | Stored::Json(_) | Stored::Cbor(_) => {
-            let said = kubernetes::walk(value)?;
-            let unknown = if said.known { "" } else { " of unknown kinds" };
-            Ok(format!("{}{unknown}", said.encoding))
+            let (encoding, known) = match how {
+                How::Wire => {
+                    let said = kubernetes::walk(value)?;
+                    (said.encoding, said.known)
+                }
+                How::Decoded => {
+                    json.clear();
+                    let said = kubernetes::decode(value, json)?;
+                    (said.encoding, said.known)
+                }
+            };
+            let unknown = if known { "" } else { " of unknown kinds" };
+            Ok(format!("{encoding}{unknown}"))
         }
     }
 }

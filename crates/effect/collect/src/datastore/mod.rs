@@ -39,8 +39,8 @@ pub struct Opened {
     pub holder: Option<u32>,
     /// What is worth knowing about how it was found.
     pub notes: Vec<String>,
-    /// The files of etcd's write-ahead log beside a member's database, in order.
-    pub log: Vec<FileAt>,
+    /// The files of etcd's write-ahead log beside a member's database with their names, in order.
+    pub log: Vec<(String, FileAt)>,
 }
 
 /// Where a datastore lies in the folders that people have, most specific first: an etcd data directory, k3s'
@@ -211,7 +211,7 @@ fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
 
 /// The log of the member whose database this is: `member/wal` beside `member/snap/db`, its files named by their
 /// number and first entry (`server/storage/wal/util.go`).
-fn log(database: &Path, notes: &mut Vec<String>) -> Vec<FileAt> {
+fn log(database: &Path, notes: &mut Vec<String>) -> Vec<(String, FileAt)> {
     let folder = database.parent().filter(|f| f.ends_with("snap"));
     let Some(folder) = folder.and_then(Path::parent).map(|m| m.join("wal")) else {
         return Vec::new();
@@ -219,18 +219,32 @@ fn log(database: &Path, notes: &mut Vec<String>) -> Vec<FileAt> {
     let Ok(list) = std::fs::read_dir(&folder) else {
         return Vec::new();
     };
-    let mut paths: Vec<PathBuf> = list
+    // etcd passes over what is named otherwise.
+    let is_name = |name: &str| {
+        name.strip_suffix(".wal")
+            .and_then(|n| n.split_once('-'))
+            .is_some_and(|(number, entry)| {
+                [number, entry]
+                    .iter()
+                    .all(|n| n.len() == 16 && n.bytes().all(|b| b.is_ascii_hexdigit()))
+            })
+    };
+    let mut names: Vec<String> = list
         .flatten()
-        .map(|entry| entry.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "wal") && p.is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_name(name))
         .collect();
-    paths.sort();
+    names.sort();
     let mut out = Vec::new();
-    for path in paths {
+    for name in names {
+        let path = folder.join(&name);
         match File::open(&path).and_then(FileAt::new) {
-            Ok(file) => out.push(file),
+            Ok(file) => out.push((name, file)),
             Err(e) => {
-                notes.push(format!("{} can't be read: {e}", path.display()));
+                notes.push(format!(
+                    "{} can't be read: {e}; the log is left out",
+                    path.display()
+                ));
                 return Vec::new();
             }
         }

@@ -6,20 +6,25 @@ mod bootstrap;
 mod diff;
 mod evidence;
 mod export;
+mod further;
 mod list;
+mod log;
 mod object;
 mod query;
 #[cfg(feature = "live")]
 mod rehearse;
+mod salvaged;
 mod unlocked;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use defib_collect::CollectError;
 use defib_collect::datastore::{self, FileAt, Kind, Kine, Log as SqliteLog};
+use defib_formats::bbolt::Database;
 use defib_formats::datastore::Rows;
-use defib_formats::etcd::wal::{Entry, Log};
-use defib_formats::etcd::{Etcd, TRAILER, has_trailer};
+use defib_formats::etcd::{Etcd, Salvage, TRAILER, has_trailer, is_worth_salvaging};
 use defib_formats::read_at::ReadAt;
 use defib_store::Replayed;
 use serde::Serialize;
@@ -27,9 +32,10 @@ use serde::Serialize;
 pub use bootstrap::{Bootstrap, BootstrapError, Certificate, Kept, OnDisk, PrivateKey, Record};
 pub use defib_formats::bootstrap::Token;
 pub use defib_formats::datastore::Engine;
-pub use defib_store::{Change, Hash, Share, Trust, Verification};
+pub use defib_store::{Change, Depth, Hash, Share, Trust, Verification};
 pub use diff::{Difference, How, differences};
 pub use export::{Export, Exported};
+pub use further::{Further, Quota};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};
 pub use query::{History, Step, Target};
@@ -38,6 +44,7 @@ pub use rehearse::{Outcome, Rehearsed};
 pub use unlocked::{UnlockError, read_token};
 
 pub(crate) use evidence::evidence;
+use log::Beside;
 use unlocked::Unlocked;
 
 /// A datastore that nobody runs, open for reading.
@@ -53,12 +60,36 @@ pub struct Dead {
     /// Bytes of the file, unpacked.
     pub length: u64,
     rows: Unlocked,
+    /// The log of a member, beside its database.
+    beside: Beside,
+    /// Which file it was.
+    stamp: Option<Stamp>,
 }
 
 /// The datastore itself, by what keeps it.
 enum Store {
     Etcd(Box<Replayed<Etcd<FileAt>>>),
     Kine(Box<Kine>),
+    Salvaged(Box<Salvage<FileAt>>),
+}
+
+/// Which file a path names, and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self {
+            file: (meta.dev(), meta.ino()),
+            length: meta.len(),
+            modified: meta.modified().ok(),
+        })
+    }
 }
 
 /// A member, for people and for JSON.
@@ -93,6 +124,10 @@ pub struct Members {
     pub consistent_index: Option<u64>,
     /// The term of that entry.
     pub term: Option<u64>,
+    /// The id of the member whose folder this is, in hex, where its log is there to say so.
+    pub id: Option<String>,
+    /// The id of the cluster, in hex, where a log says so.
+    pub cluster_id: Option<String>,
 }
 
 /// Who fills a datastore.
@@ -136,6 +171,14 @@ impl Dead {
             length
         };
         let path = opened.path.clone();
+        // The first pages only: the file is needed again where they do not hold.
+        if let Err(e) = Database::open(&opened.file, end) {
+            let why = e.to_string();
+            return Err(match is_worth_salvaging(&opened.file) {
+                true => CollectError::DamagedDatastore { path, why },
+                false => none(why),
+            });
+        }
         let store = Etcd::open(opened.file, end).map_err(|e| none(e.to_string()))?;
         if !defib_formats::etcd::is_etcd(store.walk()) && store.walk().walked.damages == 0 {
             return Err(none(
@@ -143,14 +186,16 @@ impl Dead {
             ));
         }
         let mut notes = opened.notes;
-        let entries = behind(&store, &opened.log, &mut notes);
+        let (store, beside) = log::apply(store, &path, opened.log, &mut notes);
         Ok(Self {
-            path,
             packed: opened.packed,
             holder: opened.holder,
             length,
-            rows: Unlocked::new(Store::Etcd(Box::new(replayed(store, &entries, &mut notes)))),
+            rows: Unlocked::new(Store::Etcd(Box::new(store))),
+            stamp: Stamp::of(&path),
+            path,
             notes,
+            beside,
         })
     }
 
@@ -158,12 +203,14 @@ impl Dead {
         let (path, packed, holder) = (opened.path.clone(), opened.packed, opened.holder);
         let (store, notes) = Kine::open(opened)?;
         Ok(Self {
-            path,
             packed,
             holder,
             notes,
             length,
             rows: Unlocked::new(Store::Kine(Box::new(store))),
+            beside: Beside::default(),
+            stamp: Stamp::of(&path),
+            path,
         })
     }
 
@@ -189,24 +236,46 @@ impl Dead {
 
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
+        if Stamp::of(&self.path) != self.stamp {
+            return true;
+        }
         match &self.rows.store {
-            Store::Etcd(etcd) => etcd.base().database().source().has_changed(),
+            Store::Etcd(etcd) => {
+                etcd.base().database().source().has_changed() || self.beside.has_changed()
+            }
             Store::Kine(kine) => kine.has_changed(),
+            Store::Salvaged(salvaged) => salvaged.source().has_changed(),
         }
     }
 
     /// How far it can be trusted.
     pub fn verify(&self) -> Verification {
+        self.verify_by(Depth::Wire)
+    }
+
+    /// The same, with every value looked into so far.
+    pub fn verify_by(&self, how: Depth) -> Verification {
         self.rows.tally();
         let mut done = match &self.rows.store {
-            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length),
-            Store::Kine(kine) => verify_kine(kine, self.rows()),
+            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length, how),
+            Store::Kine(kine) => verify_kine(kine, self.rows(), how),
+            Store::Salvaged(salvaged) => {
+                let mut done =
+                    defib_store::verify_salvaged(salvaged, self.rows(), self.length, how);
+                done.notes.extend(salvaged::said(salvaged));
+                done
+            }
         };
         locked(&self.rows.tally(), &mut done);
+        self.beside.judge(&mut done);
         if self.has_changed() {
             done.trust = Trust::Unknown;
             done.notes
-                .push("the file was written to while it was read".into());
+                .push("the file was written to or replaced while it was read".into());
+        } else if let Some(process) = self.holder {
+            done.notes.push(format!(
+                "process {process} has it open, and may write to it"
+            ));
         }
         done
     }
@@ -218,13 +287,18 @@ impl Dead {
             Store::Etcd(etcd) => {
                 let etcd = etcd.base();
                 // Two meta pages belong to nobody.
-                let pages = etcd.walk().walked.pages + said.walked.pages + 2;
+                let small = etcd.walk().walked.pages + etcd.meta.walked.pages;
+                let pages = small + said.walked.pages + 2;
                 let used = pages * u64::from(etcd.database().meta().page_size);
-                (used, Some(etcd.meta.leases), None)
+                (used, Some(etcd.meta.leases.len() as u64), None)
             }
             Store::Kine(kine) => {
                 let used = kine.pages.0.saturating_mul(kine.page_size);
                 (used, None, Some(kine.old_values()))
+            }
+            Store::Salvaged(salvaged) => {
+                let size = u64::from(salvaged.pages.page_size);
+                (salvaged.pages.leaves.saturating_mul(size), None, None)
             }
         };
         Stats {
@@ -244,6 +318,7 @@ impl Dead {
             return None;
         };
         let meta = &etcd.base().meta;
+        let known = self.beside.membership.clone().unwrap_or_default();
         let alarms = |id: u64| {
             meta.alarms
                 .iter()
@@ -255,7 +330,7 @@ impl Dead {
                 })
                 .collect()
         };
-        let mut members: Vec<Member> = meta
+        let mut members: Vec<Member> = known
             .members
             .iter()
             .map(|m| Member {
@@ -268,7 +343,7 @@ impl Dead {
             })
             .collect();
         let voters = members.iter().filter(|m| m.role == "voter").count();
-        members.extend(meta.removed.iter().map(|id| Member {
+        members.extend(known.removed.iter().map(|id| Member {
             id: format!("{id:x}"),
             name: String::new(),
             role: "removed",
@@ -279,84 +354,19 @@ impl Dead {
         Some(Members {
             members,
             majority: voters / 2 + 1,
-            cluster_version: meta.cluster_version.clone(),
+            cluster_version: known.cluster_version,
             storage_version: meta.storage_version.clone(),
             consistent_index: meta.consistent_index,
             term: meta.term,
+            id: self.beside.ids.map(|(member, _)| format!("{member:x}")),
+            cluster_id: self.beside.ids.map(|(_, cluster)| format!("{cluster:x}")),
         })
     }
 }
 
-/// Entries of the member's log that its database does not have yet, as far as they were agreed on.
-fn behind(etcd: &Etcd<FileAt>, files: &[FileAt], notes: &mut Vec<String>) -> Vec<Entry> {
-    if files.is_empty() {
-        return Vec::new();
-    }
-    // A database that was never written to has none.
-    let index = etcd.meta.consistent_index.unwrap_or(0);
-    let log = Log::read(files, index);
-    for (file, damage) in &log.damage {
-        notes.push(format!(
-            "file {file} of the log beside it is damaged {damage}; what stands behind is not read"
-        ));
-    }
-    if log.is_partial {
-        notes.push("the log holds more entries than are read here".into());
-    }
-    // What one voter writes down is agreed on by that.
-    let alone = etcd
-        .meta
-        .conf_state
-        .as_ref()
-        .is_some_and(|c| c.voters.len() == 1);
-    let (sure, open): (Vec<Entry>, Vec<Entry>) = log
-        .entries
-        .into_iter()
-        .partition(|e| alone || e.index <= log.commit);
-    if !open.is_empty() {
-        notes.push(format!(
-            "{} more entries stand in the log, of which this member did not know whether a majority had them; they are not applied",
-            open.len()
-        ));
-    }
-    // A log that begins further on belongs to another database.
-    match sure.first() {
-        Some(first) if first.index != index + 1 => {
-            notes.push(format!(
-                "the log begins at entry {}, the database ends at {index}: they do not belong together, the log is left out",
-                first.index
-            ));
-            Vec::new()
-        }
-        _ => sure,
-    }
-}
-
-/// The database with what its log says beyond it.
-fn replayed(
-    etcd: Etcd<FileAt>,
-    entries: &[Entry],
-    notes: &mut Vec<String>,
-) -> Replayed<Etcd<FileAt>> {
-    let done = Replayed::new(etcd, entries);
-    if done.applied > 0 {
-        notes.push(format!(
-            "{} writes of the log beside it were applied, which the database did not have yet",
-            done.applied
-        ));
-    }
-    if done.broken > 0 {
-        notes.push(format!(
-            "{} entries of the log do not hold and were passed over",
-            done.broken
-        ));
-    }
-    done
-}
-
 /// SQLite's own check, and every value; what a log that was left out held, nobody knows.
-fn verify_kine(kine: &Kine, rows: &dyn Rows) -> Verification {
-    let mut done = defib_store::verify_rows(rows, kine.integrity(), kine.pages);
+fn verify_kine(kine: &Kine, rows: &dyn Rows, how: Depth) -> Verification {
+    let mut done = defib_store::verify_rows(rows, kine.integrity(), kine.pages, how);
     if done.damages > 0
         && let Some(expected) = kine.expected_rows()
     {

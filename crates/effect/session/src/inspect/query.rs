@@ -243,7 +243,7 @@ pub(super) fn masked(changes: Vec<Change>, of: &Value, show_secrets: bool) -> Ve
 }
 
 /// The latest time that an object names in its metadata: of its creation, or of who managed a field of it.
-fn latest_time(object: &Value) -> Option<String> {
+pub(super) fn latest_time(object: &Value) -> Option<String> {
     let metadata = object.get("metadata")?;
     let managed = metadata
         .get("managedFields")

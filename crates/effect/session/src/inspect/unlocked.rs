@@ -167,6 +167,7 @@ impl Unlocked {
         match &self.store {
             Store::Etcd(etcd) => etcd.as_ref(),
             Store::Kine(kine) => kine.as_ref(),
+            Store::Salvaged(salvaged) => salvaged.as_ref(),
         }
     }
 

@@ -221,3 +221,52 @@ pub fn a_living_database_is_called_one() -> Outcome {
         .map_err(|e| Failed::from(e.to_string()))?;
     Ok(())
 }
+
+/// Which etcd opens it, how old it is, whose bootstrap record it holds, how full it is.
+pub fn what_is_asked_beside_the_verdict() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let failed = |e: xtask::lab::LabError| Failed::from(e.to_string());
+    let member = Member::start(folder.path(), &[]).map_err(failed)?;
+    let put = |key: &str, value: &str| member.etcdctl(&["put", key, value]).map_err(failed);
+    let file = folder.path().join("a.db");
+    put("/bootstrap/0123456789ab", "sealed")?;
+    put("/bootstrap/ffffffffffff", "sealed")?;
+    member
+        .etcdctl(&["del", "/bootstrap/ffffffffffff"])
+        .map_err(failed)?;
+    let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n","namespace":"kube-node-lease","creationTimestamp":"2031-01-02T03:04:05Z"},"spec":{"renewTime":"2031-05-06T07:08:09.000001Z"}}"#;
+    put("/registry/leases/kube-node-lease/n", lease)?;
+    member.snapshot(&file).map_err(failed)?;
+    let file = text(&file);
+    let said = json(&["inspect", "verify", &file, "-o", "json"]);
+    assert_eq!(said["trust"], "verified");
+    assert_eq!(said["opened_by"], "etcd 3.6 or 3.7", "{said}");
+    assert_eq!(said["newest_write"], "2031-05-06T07:08:09.000001Z");
+    assert_eq!(said["bootstrap"], serde_json::json!(["0123456789ab"]));
+    assert_eq!(said["quota"]["of"], 2u64 << 30);
+    assert_eq!(said["quota"]["is_full"], false);
+    let decoded = json(&["inspect", "verify", &file, "--decode", "-o", "json"]);
+    assert_eq!(decoded, said);
+    let told = defib(&["inspect", "verify", &file, "--quota", "4KiB"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    for words in [
+        "opened by  etcd 3.6 or 3.7",
+        "not before 2031-05-06",
+        "0123456789ab",
+        "FULL",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let wrong = defib(&["inspect", "verify", &file, "--quota", "much"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("like 8GiB"));
+    // Nothing names a time in a file of plain keys.
+    let none = json(&[
+        "inspect",
+        "verify",
+        &text(&files().snapshot()),
+        "-o",
+        "json",
+    ]);
+    assert_eq!(none["bootstrap"], serde_json::json!([]));
+    Ok(())
+}

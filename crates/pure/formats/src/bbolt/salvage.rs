@@ -67,10 +67,14 @@ pub fn salvage(
             out.leaves += 1;
             sound = whole;
             for n in 0..page.count {
-                let Some(Leaf { key, value, at, .. }) = page.leaf(n) else {
+                let Some(leaf) = page.leaf(n) else {
                     sound = false;
                     continue;
                 };
+                if leaf.is_bucket {
+                    within(&leaf, offset, &mut each);
+                }
+                let Leaf { key, value, at, .. } = leaf;
                 each(Entry {
                     key,
                     value,
@@ -82,6 +86,20 @@ pub fn salvage(
         id += 1 + if sound { overflow } else { 0 };
     }
     out
+}
+
+/// The pairs of a small bucket, which stands inside of the leaf.
+fn within(leaf: &Leaf<'_>, offset: u64, each: &mut impl FnMut(Entry<'_>)) {
+    let inside = leaf.value.get(super::HEADER..).and_then(Page::new);
+    let Some(page) = inside.filter(|p| p.kind() == Some(Kind::Leaf)) else {
+        return;
+    };
+    for n in 0..page.count {
+        if let Some(Leaf { key, value, at, .. }) = page.leaf(n) {
+            let offset = offset + (leaf.at + super::HEADER + at) as u64;
+            each(Entry { key, value, offset });
+        }
+    }
 }
 
 fn read(

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::protobuf::{Value as Field, fields};
+
 /// A member of the bucket `members`: the key is its id in hex, the value JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
@@ -23,8 +25,12 @@ pub struct Member {
 impl Member {
     /// The member of one pair.
     pub fn parse(key: &[u8], value: &[u8]) -> Option<Self> {
-        let id = Self::id(key)?;
         let said: Value = serde_json::from_slice(value).ok()?;
+        Some(Self::read(Self::id(key)?, &said))
+    }
+
+    /// The member as its JSON says, which the log has too.
+    fn read(id: u64, said: &Value) -> Self {
         let list = |name: &str| {
             said.get(name)
                 .and_then(Value::as_array)
@@ -33,7 +39,7 @@ impl Member {
                 .filter_map(|u| u.as_str().map(str::to_owned))
                 .collect()
         };
-        Some(Self {
+        Self {
             id,
             name: said
                 .get("name")
@@ -46,7 +52,7 @@ impl Member {
                 .get("isLearner")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
-        })
+        }
     }
 
     /// The id that a key of `members` or `members_removed` means.
@@ -54,6 +60,99 @@ impl Member {
         let text = std::str::from_utf8(key).ok().filter(|t| t.len() <= 16)?;
         u64::from_str_radix(text, 16).ok()
     }
+}
+
+/// A change of who belongs to the cluster, as the log has it (`raftpb.ConfChange`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A member came, to vote or to learn.
+    Added(Member),
+    /// A learner votes from now on.
+    Promoted(u64),
+    /// A member went for good.
+    Removed(u64),
+    /// A member is reached elsewhere.
+    Moved(Member),
+}
+
+impl Change {
+    /// The change that an entry of the log asks for.
+    pub fn parse(data: &[u8]) -> Option<Self> {
+        let (mut kind, mut id, mut context) = (0, 0, &[][..]);
+        let mut parts = fields(data);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (2, Field::Varint(v)) => kind = v,
+                (3, Field::Varint(v)) => id = v,
+                (4, Field::Bytes(v)) => context = v,
+                _ => {}
+            }
+        }
+        if !parts.is_whole() || id == 0 {
+            return None;
+        }
+        if kind == 1 {
+            return Some(Self::Removed(id));
+        }
+        let said: Value = serde_json::from_slice(context).ok()?;
+        let is_promotion = said.get("isPromote").and_then(Value::as_bool);
+        let member = Member::read(id, &said);
+        Some(match kind {
+            0 | 3 if is_promotion == Some(true) => Self::Promoted(id),
+            0 | 3 => Self::Added(member),
+            2 => Self::Moved(member),
+            _ => return None,
+        })
+    }
+}
+
+/// What a member says of itself once it has started (`membershippb.ClusterMemberAttrSetRequest`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where clients reach it.
+    pub client_urls: Vec<String>,
+}
+
+/// What a request of the log says of the cluster itself: a member's attributes, or the version that all agreed
+/// on.
+pub fn announced(request: &[u8]) -> (Option<Attributes>, Option<String>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (mut attributes, mut version) = (None, None);
+    for (number, field) in fields(request) {
+        match (number, field) {
+            (1300, Field::Bytes(set)) => {
+                version = fields(set).find_map(|(number, field)| match (number, field) {
+                    (1, Field::Bytes(v)) => Some(text(v)),
+                    _ => None,
+                });
+            }
+            (1301, Field::Bytes(set)) => {
+                let mut out = Attributes::default();
+                for (number, field) in fields(set) {
+                    match (number, field) {
+                        (1, Field::Varint(v)) => out.id = v,
+                        (2, Field::Bytes(inner)) => {
+                            for (number, field) in fields(inner) {
+                                match (number, field) {
+                                    (1, Field::Bytes(v)) => out.name = text(v),
+                                    (2, Field::Bytes(v)) => out.client_urls.push(text(v)),
+                                    _ => {}
+                                }
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                attributes = Some(out);
+            }
+            _ => {}
+        }
+    }
+    (attributes, version)
 }
 
 /// Who takes part in the consensus (`raftpb.ConfState`, kept as JSON).

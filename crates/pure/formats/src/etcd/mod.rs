@@ -5,11 +5,15 @@
 mod kv;
 mod member;
 mod rows;
+mod salvaged;
+mod version;
 pub mod wal;
 
 pub use kv::{KeyValue, Revision};
-pub use member::{ConfState, Member};
+pub use member::{Attributes, Change, ConfState, Member, announced};
 pub use rows::{Etcd, Meta};
+pub use salvaged::{Salvage, is_worth_salvaging};
+pub use version::openers;
 
 use crate::bbolt::Walk;
 use crate::bytes::u64_be;

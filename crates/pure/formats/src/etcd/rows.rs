@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: what the write-ahead log holds beyond it (`wal`).
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::{KeyValue, Revision, bucket, number};
@@ -39,8 +40,8 @@ pub struct Meta {
     pub removed: Vec<u64>,
     /// Alarms: member, and which.
     pub alarms: Vec<(u64, u64)>,
-    /// Leases.
-    pub leases: u64,
+    /// Ids of leases.
+    pub leases: BTreeSet<u64>,
     /// What did not hold.
     pub walked: Walked,
 }
@@ -83,9 +84,17 @@ impl Meta {
             let mut walked = Walked::default();
             if let Some(bucket) = walk.bucket(name) {
                 for part in bucket.parts(1) {
-                    walked.absorb(
-                        bucket.leaves(database, &walk.seen, part, |e, _, _| each(e.key, e.value)),
-                    );
+                    walked.absorb(bucket.leaves(
+                        database,
+                        &walk.seen,
+                        part,
+                        |e, nested, walked| {
+                            if nested {
+                                walked.note(e.offset, "a bucket stands inside of one of etcd's");
+                            }
+                            each(e.key, e.value);
+                        },
+                    ));
                 }
             }
             walked
@@ -115,7 +124,24 @@ impl Meta {
         walked.absorb(pairs(bucket::ALARM, &mut |key, _| {
             out.alarms.extend(super::alarm(key));
         }));
-        walked.absorb(pairs(bucket::LEASE, &mut |_, _| out.leases += 1));
+        walked.absorb(pairs(bucket::LEASE, &mut |key, _| {
+            out.leases.extend(number(key));
+        }));
+        // Users and roles, and what a later etcd may add: not looked into, but reached, so that damage shows.
+        let known = [
+            bucket::KEY,
+            bucket::META,
+            bucket::CLUSTER,
+            bucket::MEMBERS,
+            bucket::REMOVED,
+            bucket::ALARM,
+            bucket::LEASE,
+        ];
+        for other in &walk.buckets {
+            if !known.contains(&other.name.as_slice()) {
+                walked.absorb(pairs(&other.name, &mut |_, _| {}));
+            }
+        }
         out.walked = walked;
         out
     }
@@ -133,39 +159,48 @@ impl<R: ReadAt> Rows for Etcd<R> {
         let Some(part) = bucket.parts(of).into_iter().nth(part) else {
             return Walked::default();
         };
-        bucket.leaves(&self.database, &self.walk.seen, part, |entry, _, walked| {
-            let Some(revision) = Revision::parse(entry.key) else {
-                walked.note(entry.offset, "a key of this bucket is no revision");
-                return;
-            };
-            let Some(kv) = KeyValue::parse(entry.value) else {
-                walked.note(
-                    entry.offset,
-                    format!("revision {} is not whole", revision.main),
-                );
-                return;
-            };
-            if !revision.is_tombstone && kv.mod_revision != revision.main {
-                let what = format!(
-                    "revision {} calls itself {}",
-                    revision.main, kv.mod_revision
-                );
-                walked.note(entry.offset, what);
-            }
-            let within = entry.value.len() - rest(entry.value, kv.value);
-            each(Row {
-                key: kv.key,
-                revision: (revision.main, revision.sub),
-                create_revision: kv.create_revision,
-                version: kv.version,
-                lease: kv.lease,
-                value: (!revision.is_tombstone).then_some(kv.value),
-                place: Place {
-                    at: entry.offset + within as u64,
-                    length: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
-                },
-            });
-        })
+        bucket.leaves(
+            &self.database,
+            &self.walk.seen,
+            part,
+            |entry, nested, walked| {
+                if nested {
+                    walked.note(entry.offset, "a bucket stands among the revisions");
+                    return;
+                }
+                let Some(revision) = Revision::parse(entry.key) else {
+                    walked.note(entry.offset, "a key of this bucket is no revision");
+                    return;
+                };
+                let Some(kv) = KeyValue::parse(entry.value) else {
+                    walked.note(
+                        entry.offset,
+                        format!("revision {} is not whole", revision.main),
+                    );
+                    return;
+                };
+                if !revision.is_tombstone && kv.mod_revision != revision.main {
+                    let what = format!(
+                        "revision {} calls itself {}",
+                        revision.main, kv.mod_revision
+                    );
+                    walked.note(entry.offset, what);
+                }
+                let within = entry.value.len() - rest(entry.value, kv.value);
+                each(Row {
+                    key: kv.key,
+                    revision: (revision.main, revision.sub),
+                    create_revision: kv.create_revision,
+                    version: kv.version,
+                    lease: kv.lease,
+                    value: (!revision.is_tombstone).then_some(kv.value),
+                    place: Place {
+                        at: entry.offset + within as u64,
+                        length: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
+                    },
+                });
+            },
+        )
     }
 
     fn value(&self, place: Place) -> io::Result<Vec<u8>> {
@@ -184,7 +219,7 @@ impl<R: ReadAt> Rows for Etcd<R> {
 }
 
 /// Bytes from where a part of a message begins to the message's end.
-fn rest(message: &[u8], part: &[u8]) -> usize {
+pub(super) fn rest(message: &[u8], part: &[u8]) -> usize {
     // Both are of one buffer; the field behind the value is the lease, which may be absent.
     let start = part.as_ptr().addr().wrapping_sub(message.as_ptr().addr());
     message.len().saturating_sub(start)

@@ -1,11 +1,11 @@
 //! etcd's write-ahead log: what was agreed on, and may not be in the database yet.
 //!
 //! Sources: `server/storage/wal/{decoder,encoder,wal,repair}.go`, `server/storage/wal/walpb/record.proto`,
-//! `raft/v3/raftpb/raft.proto`. A record that ends too early ends the log, as etcd repairs it; one whose sum is
-//! wrong is damage. Deliberately absent: what entries do (`store`).
+//! `raft/v3/raftpb/raft.proto`. A record of the last file that ends too early ends the log, as etcd repairs it;
+//! what etcd does not start on is damage. Deliberately absent: what entries do (`store`), repair.
 
 use crate::bytes::u64_le;
-use crate::protobuf::{Value, fields};
+use crate::protobuf::{Got, Value, Wire, WireError, fields};
 use crate::read_at::ReadAt;
 
 use crate::bbolt::Damage;
@@ -22,8 +22,6 @@ const KEPT: usize = 1 << 20;
 pub struct Entry {
     /// Its place in the log.
     pub index: u64,
-    /// The term in which it was proposed.
-    pub term: u64,
     /// Is it a write, and no change of members?
     pub is_normal: bool,
     /// The request.
@@ -37,50 +35,96 @@ pub struct Log {
     pub entries: Vec<Entry>,
     /// The last entry that the member knew to be agreed on.
     pub commit: u64,
+    /// The last entry in it, also where it is not behind the index that was asked for.
+    pub last: u64,
+    /// The entry up to which the log says that a snapshot was taken.
+    pub snapshot: u64,
     /// The id of the member, and of its cluster.
     pub ids: Option<(u64, u64)>,
-    /// Records that were read.
-    pub records: u64,
-    /// What does not hold: the file, counted from 0, and where.
+    /// What does not hold: the file, counted from 0, and where. etcd does not start on such a log.
     pub damage: Vec<(usize, Damage)>,
-    /// The last file ends within a record, which is normal after a crash.
-    pub is_cut: bool,
+    /// Where the last file ends within a record, or where something stands behind its last record: etcd cuts it
+    /// there. It is normal after a crash.
+    pub cut: Option<u64>,
     /// There are more entries than are kept.
     pub is_partial: bool,
+}
+
+/// What is only needed while the files are read.
+#[derive(Default)]
+struct Reading {
+    /// The sum up to here.
+    sum: Option<u32>,
+    /// The record that names the member.
+    metadata: Option<Vec<u8>>,
+    /// Entries of snapshots, also of those that were not agreed on.
+    snapshots: Vec<u64>,
+    /// Where entries are missing: the last before them, the first behind them, the file and the place.
+    gaps: Vec<(u64, u64, usize, u64)>,
 }
 
 impl Log {
     /// Reads the files in the order of their names, for entries behind `index`.
     pub fn read<R: ReadAt>(files: &[R], index: u64) -> Self {
         let mut log = Self::default();
-        let mut sum = None;
+        let mut reading = Reading::default();
         for (n, file) in files.iter().enumerate() {
             let last = n + 1 == files.len();
-            match log.file(file, index, &mut sum) {
-                Ok(cut) if last => log.is_cut = cut.is_some(),
+            match log.file(file, (n, last), index, &mut reading) {
+                Ok(cut) if last => log.cut = cut,
                 Ok(None) => {}
-                Ok(Some(offset)) => log.damage.push((
-                    n,
-                    Damage {
-                        offset,
-                        what: "the log ends within a record, and another file follows".into(),
-                    },
-                )),
+                Ok(Some(offset)) => {
+                    let what = "the log ends within a record, and another file follows".into();
+                    log.damage.push((n, Damage { offset, what }));
+                    break;
+                }
                 Err(damage) => {
                     log.damage.push((n, damage));
-                    return log;
+                    break;
                 }
             }
         }
+        log.judge(files.len(), reading);
         log
+    }
+
+    /// What can only be said of all files together.
+    fn judge(&mut self, files: usize, reading: Reading) {
+        let agreed = reading.snapshots.iter().filter(|s| **s <= self.commit);
+        self.snapshot = agreed.max().copied().unwrap_or(0);
+        // What a snapshot covers may be missing (`ReadAll` in `server/storage/wal/wal.go`).
+        let gap =
+            (reading.gaps.iter()).find(|(last, next, ..)| *next > self.snapshot.max(*last) + 1);
+        if let Some((last, next, file, offset)) = gap {
+            self.entries.retain(|e| e.index <= *last);
+            let what = format!("entry {next} follows entry {last}");
+            let offset = *offset;
+            self.damage.insert(0, (*file, Damage { offset, what }));
+        }
+        if !self.damage.is_empty() || files == 0 {
+            return;
+        }
+        let mut whole = |what: String| {
+            let at = files.saturating_sub(1);
+            self.damage.push((at, Damage { offset: 0, what }));
+        };
+        if self.ids.is_none() {
+            whole("no record says whose log it is".into());
+        } else if self.commit > self.last.max(self.snapshot) {
+            whole(format!(
+                "entries up to {} were agreed on, and the last that is there is {}",
+                self.commit, self.last
+            ));
+        }
     }
 
     /// One file; where it is cut, if it is.
     fn file<R: ReadAt>(
         &mut self,
         file: &R,
+        (number, is_last): (usize, bool),
         index: u64,
-        sum: &mut Option<u32>,
+        reading: &mut Reading,
     ) -> Result<Option<u64>, Damage> {
         let mut reader = Reader {
             file,
@@ -88,17 +132,23 @@ impl Log {
             held: Vec::new(),
             from: 0,
         };
-        while reader.at + 8 <= file.len() {
+        while reader.at < file.len() {
             let begin = reader.at;
             let damage = |what: String| Damage {
                 offset: begin,
                 what,
             };
+            if begin + 8 > file.len() {
+                return Ok(Some(begin));
+            }
             let frame = reader.take(8)?;
             let frame = u64_le(frame, 0).unwrap_or(0);
             // What was made ready for more is zero.
             if frame == 0 {
-                return Ok(None);
+                return Ok(match is_last {
+                    true => reader.beyond()?.then_some(begin),
+                    false => None,
+                });
             }
             // The sign says that the three bits below the top byte's count padding.
             let length = frame & !(0xff << 56);
@@ -107,58 +157,53 @@ impl Log {
             } else {
                 0
             };
-            if length > LONGEST {
-                return Err(damage(format!("a record of {length} bytes")));
-            }
             if begin + 8 + length + padding > file.len() {
                 return Ok(Some(begin));
             }
-            let record = reader.take(length + padding)?;
-            let record = record
+            if length > LONGEST {
+                return Err(damage(format!("a record of {length} bytes")));
+            }
+            let all = reader.take(length + padding)?;
+            // A sector that was never written is zero; such an end is a torn one.
+            let torn = is_last && is_torn(all, begin + 8);
+            let record = all
                 .get(..usize::try_from(length).unwrap_or(0))
                 .unwrap_or_default();
-            let (mut kind, mut said, mut data) = (0, 0u32, &[][..]);
-            let mut parts = fields(record);
-            for (number, value) in parts.by_ref() {
-                match (number, value) {
-                    (1, Value::Varint(v)) => kind = v,
-                    (2, Value::Varint(v)) => said = u32::try_from(v & 0xffff_ffff).unwrap_or(0),
-                    (3, Value::Bytes(v)) => data = v,
-                    _ => {}
-                }
-            }
-            if !parts.is_whole() {
-                // A sector that was never written is zero; such an end is a torn one.
-                return if is_torn(record, begin + 8) {
-                    Ok(Some(begin))
-                } else {
-                    Err(damage("a record that does not hold".into()))
-                };
-            }
+            let (kind, said, data) = match parse(record) {
+                Ok(parts) => parts,
+                Err(is_short) if torn || is_short => return Ok(Some(begin)),
+                Err(_) => return Err(damage("a record that does not hold".into())),
+            };
             if kind == CRC {
-                if sum.is_some_and(|sum| sum != said) {
-                    return Err(damage("it does not follow the file before it".into()));
+                if reading.sum.is_some_and(|sum| sum != said) {
+                    return Err(damage("it does not follow what stands before it".into()));
                 }
-                *sum = Some(said);
+                reading.sum = Some(said);
                 continue;
             }
-            let now = crc32c(sum.unwrap_or(0), data);
+            let now = crc32c(reading.sum.unwrap_or(0), data);
             if now != said {
-                return if is_torn(record, begin + 8) {
-                    Ok(Some(begin))
-                } else {
-                    Err(damage("the sum of a record is wrong".into()))
+                return match torn {
+                    true => Ok(Some(begin)),
+                    false => Err(damage("the sum of a record is wrong".into())),
                 };
             }
-            *sum = Some(now);
-            self.records += 1;
-            self.record(kind, data, index)
-                .ok_or_else(|| damage("what a record holds is not whole".into()))?;
+            reading.sum = Some(now);
+            self.record(kind, data, index, (number, begin), reading)
+                .map_err(|what| damage(what.into()))?;
         }
         Ok(None)
     }
 
-    fn record(&mut self, kind: u64, data: &[u8], index: u64) -> Option<()> {
+    fn record(
+        &mut self,
+        kind: u64,
+        data: &[u8],
+        index: u64,
+        (file, offset): (usize, u64),
+        reading: &mut Reading,
+    ) -> Result<(), &'static str> {
+        const BROKEN: &str = "what a record holds is not whole";
         let numbers = |data| {
             let mut out = [0u64; 4];
             let mut parts = fields(data);
@@ -170,33 +215,27 @@ impl Log {
                     *at = v;
                 }
             }
-            parts.is_whole().then_some(out)
+            parts.is_whole().then_some(out).ok_or(BROKEN)
         };
         match kind {
             METADATA => {
+                if reading.metadata.as_ref().is_some_and(|m| m != data) {
+                    return Err("it is the log of another member");
+                }
                 let [_, member, cluster, _] = numbers(data)?;
                 self.ids = Some((member, cluster));
+                reading.metadata = Some(data.to_vec());
             }
             ENTRY => {
-                let mut entry = Entry {
-                    is_normal: true,
-                    ..Entry::default()
-                };
-                let mut parts = fields(data);
-                for (number, value) in parts.by_ref() {
-                    match (number, value) {
-                        (1, Value::Varint(v)) => entry.is_normal = v == 0,
-                        (2, Value::Varint(v)) => entry.term = v,
-                        (3, Value::Varint(v)) => entry.index = v,
-                        (4, Value::Bytes(v)) if self.entries.len() < KEPT => {
-                            entry.data = v.to_vec()
-                        }
-                        _ => {}
-                    }
+                let (entry, kind) = Entry::parse(data).ok_or(BROKEN)?;
+                // Nothing writes a third kind, and etcd does not start on one.
+                if kind > 1 {
+                    return Err("an entry of a kind that etcd does not have");
                 }
-                if !parts.is_whole() {
-                    return None;
+                if entry.index > self.last + 1 {
+                    (reading.gaps).push((self.last, entry.index, file, offset));
                 }
+                self.last = entry.index;
                 // A new leader may write over what was not agreed on.
                 while self.entries.last().is_some_and(|e| e.index >= entry.index) {
                     self.entries.pop();
@@ -211,11 +250,34 @@ impl Log {
             }
             STATE => {
                 let [_, _, _, commit] = numbers(data)?;
-                self.commit = self.commit.max(commit);
+                self.commit = commit;
             }
-            _ => {}
+            SNAPSHOT => {
+                let [_, at, _, _] = numbers(data)?;
+                reading.snapshots.push(at);
+            }
+            _ => return Err("a record of a kind that etcd does not have"),
         }
-        Some(())
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The entry (`raftpb.Entry`), and which kind it is.
+    fn parse(data: &[u8]) -> Option<(Self, u64)> {
+        let mut entry = Self::default();
+        let mut kind = 0;
+        let mut parts = fields(data);
+        for (number, value) in parts.by_ref() {
+            match (number, value) {
+                (1, Value::Varint(v)) => kind = v,
+                (3, Value::Varint(v)) => entry.index = v,
+                (4, Value::Bytes(v)) => entry.data = v.to_vec(),
+                _ => {}
+            }
+        }
+        entry.is_normal = kind == 0;
+        parts.is_whole().then_some((entry, kind))
     }
 }
 
@@ -224,6 +286,38 @@ const METADATA: u64 = 1;
 const ENTRY: u64 = 2;
 const STATE: u64 = 3;
 const CRC: u64 = 4;
+const SNAPSHOT: u64 = 5;
+
+/// The kind, the sum and the data of a record (`walpb.Record`). The error says whether it is too short for what it
+/// says: such a one etcd takes for the end of the log, and any other for damage.
+fn parse(record: &[u8]) -> Result<(u64, u32, &[u8]), bool> {
+    let is_short = |error| match error {
+        WireError::Truncated { .. } => true,
+        WireError::Length { length, .. } => i64::try_from(length).is_ok(),
+        WireError::Varint { .. } | WireError::Tag { .. } => false,
+    };
+    let (mut kind, mut said, mut data) = (0, 0, &[][..]);
+    let mut wire = Wire::new(record, 0);
+    while !wire.is_empty() {
+        let mut ahead = wire;
+        let tag = ahead.varint().map_err(is_short)?;
+        // The type of a field is looked at before its value.
+        match (tag >> 3, tag & 7) {
+            (1 | 2, 0) | (3, 2) => {}
+            (0..=3, _) | (_, 4) => return Err(false),
+            // A group of which nobody knows the end.
+            (_, 3) => return Err(true),
+            _ => {}
+        }
+        match wire.field().map_err(is_short)? {
+            (1, Got::Number(v)) => kind = v,
+            (2, Got::Number(v)) => said = u32::try_from(v & 0xffff_ffff).unwrap_or(0),
+            (3, Got::Len(v)) => data = v.bytes(),
+            _ => {}
+        }
+    }
+    Ok((kind, said, data))
+}
 
 /// Was the record torn by a crash: is one of the sectors in which it lies all zero (`decoder.isTornEntry`)?
 fn is_torn(record: &[u8], at: u64) -> bool {
@@ -273,6 +367,22 @@ struct Reader<'a, R> {
 }
 
 impl<R: ReadAt> Reader<'_, R> {
+    /// Does anything stand behind this that is not zero?
+    fn beyond(&mut self) -> Result<bool, Damage> {
+        while self.at < self.file.len() {
+            let length = (BLOCK as u64).min(self.file.len() - self.at);
+            let block = self.take(length)?;
+            let zero = [0u8; 4096];
+            if !block
+                .chunks(zero.len())
+                .all(|c| zero.get(..c.len()) == Some(c))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The next bytes, which are there.
     fn take(&mut self, length: u64) -> Result<&[u8], Damage> {
         let end = self.from + self.held.len() as u64;
@@ -306,6 +416,180 @@ mod tests {
         // The check value of CRC-32C (RFC 3720, B.4 gives others of the same function).
         assert_eq!(crc32c(0, b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(crc32c(0, b"1234"), b"56789"), 0xe306_9283);
+    }
+
+    /// Writes records as etcd does, each with the sum of all before it.
+    #[derive(Default)]
+    struct Writer {
+        bytes: Vec<u8>,
+        sum: u32,
+    }
+
+    fn field(number: u8, value: u64) -> Vec<u8> {
+        let mut out = vec![number << 3];
+        let mut rest = value;
+        while rest > 0x7f {
+            out.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+        out
+    }
+
+    impl Writer {
+        /// A file that follows another.
+        fn after(sum: u32) -> Self {
+            let mut out = Self {
+                bytes: Vec::new(),
+                sum,
+            };
+            out.raw(CRC, sum, &[]);
+            out
+        }
+
+        fn raw(&mut self, kind: u64, sum: u32, data: &[u8]) {
+            let mut record = [field(1, kind), field(2, u64::from(sum))].concat();
+            record.push(0x1a);
+            record.push(data.len() as u8);
+            record.extend(data);
+            let padding = record.len().wrapping_neg() % 8;
+            let mut frame = record.len() as u64;
+            if padding > 0 {
+                frame |= (0x80 | padding as u64) << 56;
+            }
+            self.bytes.extend(frame.to_le_bytes());
+            self.bytes.extend(record);
+            self.bytes.resize(self.bytes.len() + padding, 0);
+        }
+
+        fn record(&mut self, kind: u64, parts: &[(u8, u64)]) {
+            let data: Vec<u8> = parts.iter().flat_map(|(n, v)| field(*n, *v)).collect();
+            self.sum = crc32c(self.sum, &data);
+            self.raw(kind, self.sum, &data);
+        }
+
+        fn member(&mut self, id: u64) {
+            self.record(METADATA, &[(1, id), (2, 99)]);
+        }
+
+        fn entry(&mut self, index: u64) {
+            self.record(ENTRY, &[(1, 0), (2, 1), (3, index)]);
+        }
+
+        fn commit(&mut self, index: u64) {
+            self.record(STATE, &[(1, 1), (2, 1), (3, index)]);
+        }
+    }
+
+    /// Two files of a member: entries 1 to 4, agreed on up to 3.
+    fn files() -> [Writer; 2] {
+        let mut first = Writer::after(0);
+        first.member(7);
+        first.record(SNAPSHOT, &[(1, 0), (2, 0)]);
+        first.entry(1);
+        first.entry(2);
+        first.commit(2);
+        let mut second = Writer::after(first.sum);
+        second.member(7);
+        second.entry(3);
+        second.entry(4);
+        second.commit(3);
+        [first, second]
+    }
+
+    fn read(files: &[Writer; 2], index: u64) -> Log {
+        let bytes: Vec<&[u8]> = files.iter().map(|f| f.bytes.as_slice()).collect();
+        let bytes: Vec<Vec<u8>> = bytes.into_iter().map(<[u8]>::to_vec).collect();
+        Log::read(&bytes, index)
+    }
+
+    #[test]
+    fn files_follow_each_other() {
+        let log = read(&files(), 1);
+        assert_eq!(log.damage, []);
+        assert_eq!(
+            (log.commit, log.last, log.ids, log.cut),
+            (3, 4, Some((7, 99)), None)
+        );
+        let indexes: Vec<u64> = log.entries.iter().map(|e| e.index).collect();
+        assert_eq!(indexes, [2, 3, 4]);
+    }
+
+    /// A new leader writes over what was not agreed on.
+    #[test]
+    fn later_entries_take_the_place_of_earlier_ones() {
+        let mut files = files();
+        files[1].entry(4);
+        files[1].entry(5);
+        let log = read(&files, 2);
+        let indexes: Vec<u64> = log.entries.iter().map(|e| e.index).collect();
+        assert_eq!((indexes, log.damage.len()), (vec![3, 4, 5], 0));
+    }
+
+    #[test]
+    fn what_etcd_does_not_start_on_is_damage() {
+        let harmed = |harm: fn(&mut [Writer; 2])| {
+            let mut files = files();
+            harm(&mut files);
+            let log = read(&files, 0);
+            log.damage.into_iter().map(|(n, d)| (n, d.what)).next()
+        };
+        let at = |n: usize, what: &str| Some((n, what.to_owned()));
+        assert_eq!(harmed(|f| f[1].entry(9)), at(1, "entry 9 follows entry 4"));
+        assert_eq!(
+            harmed(|f| f[1].commit(8)),
+            at(
+                1,
+                "entries up to 8 were agreed on, and the last that is there is 4"
+            )
+        );
+        assert_eq!(
+            harmed(|f| f[1].member(8)),
+            at(1, "it is the log of another member")
+        );
+        assert_eq!(
+            harmed(|f| f[1].record(6, &[])),
+            at(1, "a record of a kind that etcd does not have")
+        );
+        // A few bytes are no record; where another file follows, etcd does not cut them away.
+        let short = "the log ends within a record, and another file follows";
+        assert_eq!(harmed(|f| f[0].bytes.extend([1, 2, 3])), at(0, short));
+        assert_eq!(
+            harmed(|f| f[0].bytes.clear()),
+            at(1, "entry 3 follows entry 0")
+        );
+        assert_eq!(harmed(|f| f[1].bytes.extend([1, 2, 3])), None);
+    }
+
+    /// What a snapshot covers may be missing.
+    #[test]
+    fn a_snapshot_covers_what_is_not_there() {
+        let mut files = files();
+        files[1].entry(9);
+        files[1].commit(9);
+        files[1].record(SNAPSHOT, &[(1, 8), (2, 1)]);
+        let log = read(&files, 8);
+        assert_eq!(
+            (log.damage.len(), log.snapshot, log.entries.len()),
+            (0, 8, 1)
+        );
+    }
+
+    /// Something behind the end, or an end within a record: etcd cuts it there, and that is said.
+    #[test]
+    fn an_end_that_a_crash_may_have_torn_is_told_from_one_that_is_whole() {
+        let mut files = files();
+        let end = files[1].bytes.len();
+        files[1].bytes.resize(end + 64, 0);
+        assert_eq!(read(&files, 0).cut, None);
+        files[1].bytes.extend([1]);
+        let log = read(&files, 0);
+        assert_eq!(
+            (log.cut, log.damage.len(), log.last),
+            (Some(end as u64), 0, 4)
+        );
+        files[1].bytes.truncate(end - 5);
+        assert!(read(&files, 0).cut.is_some());
     }
 
     proptest! {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use defib_session::inspect::{Bootstrap, BootstrapError, Kept, OnDisk, UnlockError, read_token};
+use defib_session::inspect::{
+    Bootstrap, BootstrapError, Dead, Kept, OnDisk, UnlockError, read_token,
+};
 
 use super::{Form, Source};
 use crate::error::CliError;
@@ -29,7 +31,11 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let file = &args.source.file;
-    let dead = super::open(file)?;
+    let dead = match args.source.unlock.salvage {
+        true => Dead::salvage(file)?,
+        false => Dead::open(file)?,
+    };
+    super::announce(&dead);
     let token = match &args.source.unlock.token_file {
         Some(path) => Some(read_token(path).map_err(|e| failed(file, e))?),
         None => None,

@@ -115,6 +115,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             "{damage} places of the file are damaged, so keys may be missing: defib inspect verify {}",
             args.source.file.display()
         ));
+        super::more(&dead).into_iter().for_each(super::tell);
         return Ok(exit::UNKNOWN);
     }
     if dead.has_changed() {

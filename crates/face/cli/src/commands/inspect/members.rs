@@ -12,6 +12,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
+    if args.source.unlock.salvage {
+        return Err(CliError::new("members are not salvaged")
+            .hint("what was written is: defib inspect ls --salvage FILE"));
+    }
     let dead = super::open(&args.source.file)?;
     let Some(said) = dead.members() else {
         return Err(CliError::new(format!(
@@ -61,6 +65,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 text.push_str(&format!(
                     "last entry of the log in the file: {index}, of term {term}\n"
                 ));
+            }
+            if let (Some(id), Some(cluster)) = (&said.id, &said.cluster_id) {
+                text.push_str(&format!("this is member {id} of cluster {cluster}\n"));
             }
             output::text(&text)?;
         }

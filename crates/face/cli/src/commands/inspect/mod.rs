@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
-use defib_session::inspect::{Change, Dead};
+use defib_session::inspect::{Change, Dead, Engine};
 use serde_json::Value;
 
 use crate::error::CliError;
@@ -77,12 +77,19 @@ struct Unlock {
     /// A file with the cluster's token, which opens the bootstrap record and the keys in it.
     #[arg(long, value_name = "FILE", conflicts_with = "encryption_config")]
     token_file: Option<PathBuf>,
+    /// Take rows out of every page that looks as if it held some, where the file is too damaged to be read as a
+    /// whole. What was deleted may come back.
+    #[arg(long)]
+    salvage: bool,
 }
 
 impl Unlock {
     /// Opens a datastore, and what is encrypted in it as far as keys are given.
     fn open(&self, path: &Path) -> Result<Dead, CliError> {
-        let mut dead = Dead::open(path)?;
+        let mut dead = match self.salvage {
+            true => Dead::salvage(path)?,
+            false => Dead::open(path)?,
+        };
         dead.unlock(
             path,
             self.encryption_config.as_deref(),
@@ -134,6 +141,12 @@ fn announce(dead: &Dead) {
     }
 }
 
+/// What else can be had of a file that is damaged; nothing where that was done already, or can't be.
+fn more(dead: &Dead) -> Option<&'static str> {
+    (dead.engine() == Engine::Etcd && !dead.is_salvaged())
+        .then_some("--salvage also takes what the tree does not lead to any more")
+}
+
 /// A remark for people, on standard error.
 fn tell(what: &str) {
     eprintln!("note: {}", clean(what));
@@ -182,6 +195,26 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         line(&mut row.iter().map(String::as_str));
     }
     out
+}
+
+/// Bytes that somebody typed: a number, with or without a unit.
+fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "ki" | "kib" => 1 << 10,
+        "m" | "mi" | "mib" => 1 << 20,
+        "g" | "gi" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("a size is a number of bytes, or like 8GiB or 500MB".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "it needs a number first")?;
+    let size = number.checked_mul(factor).filter(|n| *n > 0);
+    size.ok_or_else(|| "it is no size that a file can have".into())
 }
 
 /// Bytes, as people say them.

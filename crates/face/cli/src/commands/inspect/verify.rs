@@ -1,6 +1,7 @@
 //! `defib inspect verify`.
 
-use defib_session::inspect::{Engine, Hash, Trust};
+use defib_session::inspect::{Dead, Depth, Engine, Further, Hash, Trust, Verification};
+use serde::Serialize;
 
 use super::{Form, Source};
 use crate::error::CliError;
@@ -11,14 +12,39 @@ use crate::{exit, output};
 pub struct Args {
     #[command(flatten)]
     source: Source,
+    /// Decode every value whole, instead of checking its form.
+    #[arg(long)]
+    decode: bool,
+    /// The quota of etcd, against which its size is shown: 8GiB, 500MB, or bytes.
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = super::bytes)]
+    quota: u64,
+}
+
+/// The verdict, and what is asked beside it.
+#[derive(Serialize)]
+struct Said<'s> {
+    #[serde(flatten)]
+    verdict: &'s Verification,
+    #[serde(flatten)]
+    further: &'s Further,
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = args.source.open()?;
-    let said = dead.verify();
+    let how = if args.decode {
+        Depth::Decoded
+    } else {
+        Depth::Wire
+    };
+    let said = dead.verify_by(how);
+    let further = dead.further(args.quota);
+    let both = Said {
+        verdict: &said,
+        further: &further,
+    };
     match args.source.output {
-        Form::Json => output::json(&said)?,
-        Form::Yaml => output::yaml(&said)?,
+        Form::Json => output::json(&both)?,
+        Form::Yaml => output::yaml(&both)?,
         Form::Text => {
             let mut text = format!(
                 "{}: {}\n",
@@ -48,6 +74,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 .map(|(f, n)| format!("{n} {f}"))
                 .collect();
             text.push_str(&format!("  values     {}\n", values.join(", ")));
+            text.push_str(&more(&dead, &said, &further));
             for check in said.damage.iter().take(10) {
                 let place = match check.offset {
                     0 => String::new(),
@@ -64,6 +91,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                     "  DAMAGE     and {more} more places (-o json lists a hundred)\n"
                 ));
             }
+            if said.trust == Trust::Damaged
+                && let Some(more) = super::more(&dead)
+            {
+                text.push_str(&format!("  hint       {more}\n"));
+            }
             for note in &said.notes {
                 text.push_str(&format!("  note       {}\n", super::clean(note)));
             }
@@ -75,4 +107,54 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Trust::Damaged => exit::PROBLEMS,
         Trust::Readable | Trust::Unknown => exit::UNKNOWN,
     })
+}
+
+/// The lines beside the verdict.
+fn more(dead: &Dead, said: &Verification, further: &Further) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    match (&further.opened_by, &further.opened_by_unknown) {
+        (Some(by), _) => lines.push(("opened by", by.clone())),
+        (None, Some(why)) => lines.push(("opened by", format!("unknown: {why}"))),
+        (None, None) => {}
+    }
+    let newest = match &further.newest_write {
+        Some(time) => format!("not before {time}"),
+        None => "of an unknown time: no object of the last revisions names one".into(),
+    };
+    lines.push(("last write", newest));
+    let hashes = said.bootstrap.join(", ");
+    lines.push(match hashes.as_str() {
+        "" => ("bootstrap", "no k3s bootstrap record".into()),
+        hashes => (
+            "bootstrap",
+            format!("a k3s record for the token with the hash {hashes}"),
+        ),
+    });
+    if !further.learners.is_empty() {
+        lines.push(("learners", further.learners.join(", ")));
+    }
+    if !further.removed.is_empty() {
+        lines.push(("removed", further.removed.join(", ")));
+    }
+    if let Some(quota) = further.quota {
+        let full = if quota.is_full {
+            ": FULL, etcd takes no more writes"
+        } else {
+            ""
+        };
+        lines.push((
+            "size",
+            format!(
+                "{} of a quota of {} ({:.1}%){full}",
+                super::size(quota.bytes),
+                super::size(quota.of),
+                100.0 * quota.bytes as f64 / quota.of.max(1) as f64
+            ),
+        ));
+    }
+    if dead.is_salvaged() {
+        lines.retain(|(what, _)| *what != "opened by");
+    }
+    let line = |(what, text): (&str, String)| format!("  {what:<10} {}\n", super::clean(&text));
+    lines.into_iter().map(line).collect()
 }
