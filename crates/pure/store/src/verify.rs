@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::bootstrap;
+use defib_formats::bytes::hex;
 use defib_formats::datastore::{Engine, Rows};
 use defib_formats::etcd::{Etcd, Salvage, TRAILER, has_trailer};
 use defib_formats::kubernetes::{self, DecodeError, Stored};
@@ -342,8 +343,4 @@ fn trailer(source: &impl ReadAt, length: u64) -> Hash {
     } else {
         Hash::Wrong { expected, found }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -38,6 +38,8 @@ struct Header<'h> {
     revision: u64,
     compacted: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member_id: Option<&'h str>,
 }
 
 /// What does not hold, in one line.
@@ -105,6 +107,9 @@ pub(crate) fn evidence(
             Err(CollectError::NoDatastore { why, .. }) if database.is_at_its_place() => {
                 broken(collection, &database, &why)?;
             }
+            Err(CollectError::DamagedDatastore { why, .. }) => {
+                broken(collection, &database, &why)?;
+            }
             // Given by itself, it is the source that can't be read.
             Err(why) if is_alone => return Err(why),
             Err(why) => missed(collection, &database, why.to_string()),
@@ -165,8 +170,10 @@ fn broken(
         datastore: &database.id,
         path: database.path.display().to_string(),
         engine: engine.to_string(),
-        snapshot: false,
+        // What does not stand where a member keeps its own was taken to be kept.
+        snapshot: !database.is_at_its_place(),
         trust: Trust::Damaged,
+        member_id: None,
         revision: 0,
         compacted: 0,
         bytes,
@@ -188,12 +195,14 @@ fn about(
     none: &[String],
 ) -> Result<(), CollectError> {
     let (dead, verified) = (&one.dead, &one.verified);
+    let members = dead.members();
     let mut lines = vec![line(&Header {
         datastore: &one.id,
         path: dead.path.display().to_string(),
         engine: dead.engine().to_string(),
         snapshot: dead.is_snapshot(),
         trust: verified.trust,
+        member_id: members.as_ref().and_then(|m| m.id.as_deref()),
         revision: verified.revision,
         compacted: dead.compacted(),
         bytes: dead.length,
@@ -204,7 +213,6 @@ fn about(
             at: Some(check.offset).filter(|at| *at > 0),
         }));
     }
-    let members = dead.members();
     for member in members.iter().flat_map(|m| &m.members) {
         lines.push(line(&MemberLine {
             member: &member.id,
