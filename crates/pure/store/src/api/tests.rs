@@ -1,0 +1,1 @@
+//! Whole questions, asked of a datastore that a test holds.
