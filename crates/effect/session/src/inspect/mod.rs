@@ -8,6 +8,8 @@ mod export;
 mod list;
 mod object;
 mod query;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod unlocked;
 
 use std::path::{Path, PathBuf};

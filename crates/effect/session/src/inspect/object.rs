@@ -57,6 +57,12 @@ impl Dead {
         revision: u64,
         show_secrets: bool,
     ) -> Result<Object, ValueError> {
+        let bytes = self.stored(place)?;
+        read(&bytes, revision, show_secrets)
+    }
+
+    /// The bytes of a value that is open.
+    fn stored(&self, place: Place) -> Result<Vec<u8>, ValueError> {
         let bytes = self
             .rows()
             .value(place)
@@ -74,7 +80,18 @@ impl Dead {
                 key: by.key.to_owned(),
             });
         }
-        read(&bytes, revision, show_secrets)
+        Ok(bytes)
+    }
+
+    /// Reads a value as the JSON that an API server answers, secrets and all.
+    ///
+    /// # Errors
+    /// When the value can't be read, is encrypted, damaged, or no object.
+    #[cfg(feature = "serve")]
+    pub(super) fn served(&self, place: Place, revision: u64) -> Result<Vec<u8>, ValueError> {
+        let mut json = Vec::new();
+        kubernetes::decode_served(&self.stored(place)?, Some(revision), &mut json)?;
+        Ok(json)
     }
 }
 
