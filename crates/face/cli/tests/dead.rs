@@ -13,6 +13,8 @@
 mod damage;
 #[path = "dead/export.rs"]
 mod export;
+#[path = "dead/serve.rs"]
+mod serve;
 #[path = "dead/verbs.rs"]
 mod verbs;
 
@@ -107,7 +109,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 11] = [
+    let tests: [Test; 12] = [
         (
             "a_killed_member_shows_what_it_answered",
             verbs::a_killed_member_shows_what_it_answered,
@@ -119,6 +121,10 @@ fn main() -> ExitCode {
         (
             "what_is_exported_lives_again",
             export::what_is_exported_lives_again,
+        ),
+        (
+            "kubectl_shows_of_the_snapshot_what_it_showed_of_the_cluster",
+            serve::kubectl_shows_of_the_snapshot_what_it_showed_of_the_cluster,
         ),
         (
             "a_snapshot_is_what_etcdutl_says",

@@ -3,6 +3,7 @@
 //! A kind is served in the versions in which its objects are stored, since nothing here converts; only a custom
 //! resource whose versions differ by name alone is served in all of them. Deliberately absent: objects.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -150,7 +151,7 @@ impl Catalog {
             }
         }
         for versions in out.values_mut() {
-            versions.sort_by(|a, b| age(b).cmp(&age(a)));
+            versions.sort_by_key(|v| Reverse(age(v)));
         }
         out
     }
@@ -233,7 +234,7 @@ fn count(resource: &mut Resource, index: &Index) {
         return;
     }
     let mut versions: Vec<String> = resource.stored.keys().take(VERSIONS).cloned().collect();
-    versions.sort_by(|a, b| age(b).cmp(&age(a)));
+    versions.sort_by_key(|v| Reverse(age(v)));
     resource.versions = versions;
 }
 
@@ -285,7 +286,7 @@ fn custom(definition: &Value) -> Option<Resource> {
             versions.push(name);
         }
     }
-    versions.sort_by(|a, b| age(b).cmp(&age(a)));
+    versions.sort_by_key(|v| Reverse(age(v)));
     if !said.is_one || versions.is_empty() {
         versions = storage.into_iter().collect();
     }
@@ -360,7 +361,7 @@ mod tests {
         let mut all = [
             "v1alpha1", "foo", "v10", "v1beta2", "v2", "v1", "v1beta1", "v",
         ];
-        all.sort_by(|a, b| age(b).cmp(&age(a)));
+        all.sort_by_key(|v| Reverse(age(v)));
         assert_eq!(
             all[..6],
             ["v10", "v2", "v1", "v1beta2", "v1beta1", "v1alpha1"]

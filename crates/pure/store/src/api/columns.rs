@@ -292,6 +292,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_path_is_too_odd(path in "[.\\[\\]\\\\?(@='\"a-b0-9*)-]{0,30}") {
+            let object = json!({"a": [{"b": 1}, "a"], "b": {"a": null}});
+            if let Some(steps) = parse(&path) {
+                let _ = find(&object, &steps);
+            }
+        }
+    }
+
     #[test]
     fn cells_are_of_the_columns_type() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();

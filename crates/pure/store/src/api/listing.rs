@@ -22,8 +22,11 @@ use crate::name::name;
 const PIECE: usize = 256;
 /// Bytes of stored values of one piece; one value may be more.
 const PIECE_BYTES: u64 = 8 << 20;
-/// Bytes of a stored value that is shown; no API server takes more than a fraction of it.
-const LONGEST: u32 = 64 << 20;
+/// Bytes of a stored value that is shown; API servers as they come take less than half of it.
+const LONGEST: u32 = 8 << 20;
+
+/// How deep JSON may lie in itself, which is as deep as it is read where it has to be.
+const DEEPEST: u32 = 120;
 
 /// In which form objects are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +209,10 @@ impl<'c> Show<'c> {
         // A custom resource is called by the version that is asked for.
         let renames = self.resource.custom.is_some();
         if self.form == Form::Whole && is_plain && !renames {
+            // What no client can read would cost it the whole list.
+            if is_deep(json) {
+                return Err("its JSON lies too deep in itself".to_owned());
+            }
             return Ok(Some(if masks {
                 mask::object(json, self.is_secret())
             } else {
@@ -253,6 +260,22 @@ impl<'c> Show<'c> {
             row
         })
     }
+}
+
+/// Does JSON lie deeper in itself than it is read elsewhere here?
+fn is_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut kept) = (0u32, false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if kept => kept = false,
+            b'\\' if in_text => kept = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 fn metadata_of(value: &Value) -> Value {
@@ -332,10 +355,7 @@ impl<'a> Pieces<'a> {
         {
             return Ok(None);
         }
-        if live.place.length > LONGEST {
-            return Err(format!("it has {} bytes", live.place.length));
-        }
-        let json = self.values.json(live.place, live.revision)?;
+        let json = json_of(self.values, live)?;
         self.show.item(&json, Some(&self.selector))
     }
 
@@ -396,6 +416,16 @@ impl Iterator for Pieces<'_> {
             return Some(self.show.tail(&self.api.revision().to_string(), more));
         }
         Some(self.items())
+    }
+}
+
+/// An object's JSON, unless it is longer than any that an API server takes.
+pub(super) fn json_of(values: &dyn Values, live: &Live<'_>) -> Result<Vec<u8>, String> {
+    match live.place.length {
+        ..=LONGEST => values.json(live.place, live.revision),
+        length => Err(format!(
+            "it has {length} bytes; `defib inspect get` reads it"
+        )),
     }
 }
 

@@ -89,7 +89,7 @@ impl Api {
         let index = Index::new(values.rows(), &Selection::default());
         let catalog = Catalog::new(&index, &|place| {
             let live = index.range(place..place + 1).next()?;
-            let json = values.json(live.place, live.revision).ok()?;
+            let json = listing::json_of(values, &live).ok()?;
             serde_json::from_slice(&json).ok()
         });
         Self {
@@ -193,8 +193,7 @@ impl Api {
                 wanted.name
             )));
         }
-        let json = values
-            .json(live.place, live.revision)
+        let json = listing::json_of(values, &live)
             .map_err(|why| Status::unreadable(self.why(&live, &why)))?;
         let shown = show.one(&json).map_err(Status::unreadable)?;
         Ok(Answer {
@@ -258,7 +257,7 @@ impl Api {
         let definitions = own.clone().find(|r| r.kind == "CustomResourceDefinition")?;
         let key = key_of(definitions, "", name);
         let live = self.index.range(self.index.below(&key)).next()?;
-        let json = values.json(live.place, live.revision).ok()?;
+        let json = listing::json_of(values, &live).ok()?;
         serde_json::from_slice(&json).ok()
     }
 }

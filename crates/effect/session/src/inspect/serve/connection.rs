@@ -26,8 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 
-/// Connections at once.
-pub(super) const MOST: usize = 32;
+/// Connections at once, most of which may be somebody who has no token.
+const CONNECTIONS: usize = 256;
+/// Answers that are made at once.
+pub(super) const ANSWERS: usize = 16;
 /// Time for the handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Time in which a client has to take a piece of an answer.
@@ -42,7 +44,7 @@ const WAITING: usize = 2;
 /// Takes connections until somebody interrupts.
 pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let acceptor = TlsAcceptor::from(tls);
-    let room = Arc::new(Semaphore::new(MOST));
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
     let serving = async {
         loop {
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -84,6 +86,8 @@ async fn interrupted() {
 
 /// One connection; what goes wrong with it is its client's business.
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    // Without it, what ends a page waits for the client's word that it has the page's begin.
+    let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
         return;
     };

@@ -149,7 +149,7 @@ pub fn serve(
 fn runtime() -> Result<Runtime, ServeError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(connection::MOST)
+        .max_blocking_threads(connection::ANSWERS)
         .enable_all()
         .build()
         .map_err(|e| ServeError::Setup(e.to_string()))

@@ -48,10 +48,6 @@ pub(super) fn printer(group: &str, kind: &str) -> Option<Printer> {
             "Name|AttachRequired?|PodInfoOnMount?|StorageCapacity?|TokenRequests|RequiresRepublish?|Modes|Age",
             driver,
         ),
-        ("storage.k8s.io", "CSIStorageCapacity") => ("Name|StorageClassName|Capacity", |o, row| {
-            row.text(text(o, "storageClassName"));
-            row.text(text_or(o, "capacity", "<unset>"));
-        }),
         _ => return None,
     };
     Some(Printer { columns, cells })
