@@ -12,10 +12,12 @@ use super::builtin::KINDS;
 use super::columns::{Column, Columns};
 use super::value::{at, list, text, truth};
 use crate::index::Index;
-use crate::name::Form;
+use crate::name::{Form, name};
 
 /// Custom kinds that are served; a hostile file may define any number.
 const CUSTOM: usize = 4_096;
+/// Letters of what a definition says of a column.
+const LONGEST: usize = 1_024;
 /// Versions of one kind.
 const VERSIONS: usize = 16;
 
@@ -45,7 +47,7 @@ pub(super) struct Resource {
 /// What a definition says of its kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Custom {
-    /// Its name, under which it is stored.
+    /// Its name, under which it is stored; empty where there is none.
     pub(super) definition: String,
     /// Whether versions are the same but for their names.
     pub(super) is_one: bool,
@@ -126,6 +128,15 @@ impl Catalog {
                 continue;
             }
             count(&mut resource, index);
+            resources.push(resource);
+        }
+        for mut resource in orphans(index, &taken) {
+            count(&mut resource, index);
+            let versions = resource.versions.clone();
+            if let Some(custom) = &mut resource.custom {
+                let plain = |version| (version, Columns::new(std::iter::empty()));
+                custom.columns = versions.into_iter().map(plain).collect();
+            }
             resources.push(resource);
         }
         resources.sort_by(|a, b| (&a.group, &a.plural).cmp(&(&b.group, &b.plural)));
@@ -245,19 +256,16 @@ fn custom(definition: &Value) -> Option<Resource> {
     let own = |value: &Value, path: &str| text(value, path).to_owned();
     let (group, plural) = (own(spec, "group"), own(names, "plural"));
     let kind = own(names, "kind");
-    // What is served stands in paths.
-    let is_word = |text: &str| {
-        !text.is_empty()
-            && text.len() < 256
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
-    };
-    if !group.contains('.') || ![&group, &plural, &kind].iter().all(|word| is_word(word)) {
+    if !group.contains('.')
+        || ![&group, &plural, &kind]
+            .into_iter()
+            .all(|word| is_word(word))
+    {
         return None;
     }
     let words = |path: &str| -> Vec<String> {
         let words = list(names, path).iter().filter_map(Value::as_str);
+        let words = words.filter(|word| is_word(word));
         words.take(VERSIONS).map(str::to_owned).collect()
     };
     let mut said = Custom {
@@ -291,7 +299,7 @@ fn custom(definition: &Value) -> Option<Resource> {
         versions = storage.into_iter().collect();
     }
     let singular = match text(names, "singular") {
-        "" => kind.to_lowercase(),
+        singular if !is_word(singular) => kind.to_lowercase(),
         singular => singular.to_owned(),
     };
     (!versions.is_empty()).then(|| Resource {
@@ -309,11 +317,61 @@ fn custom(definition: &Value) -> Option<Resource> {
     })
 }
 
+/// Custom kinds whose definition is gone or can't be read: their objects say what they are.
+fn orphans(index: &Index, taken: &BTreeSet<(String, String)>) -> Vec<Resource> {
+    let mut out: Vec<Resource> = Vec::new();
+    for live in index.live() {
+        let said = name(live.key).unwrap_or_default();
+        let Some((group, plural)) = said.resource.split_once('/') else {
+            continue;
+        };
+        let prefix = format!("/registry/{group}/{plural}/");
+        // Keys are sorted, so those of one kind stand together.
+        if out.last().is_some_and(|r| r.prefix == prefix) {
+            continue;
+        }
+        let own = live.kind.api_version.split_once('/');
+        let is_own = own.is_some_and(|(own, version)| own == group && is_word(version));
+        let kind = live.kind.kind.as_str();
+        if !is_own
+            || !group.contains('.')
+            || ![group, plural, kind].into_iter().all(is_word)
+            || taken.contains(&(group.to_owned(), plural.to_owned()))
+        {
+            continue;
+        }
+        if out.len() == CUSTOM {
+            break;
+        }
+        out.push(Resource {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+            singular: kind.to_lowercase(),
+            is_namespaced: !said.namespace.is_empty(),
+            prefix,
+            custom: Some(Custom::default()),
+            ..Resource::default()
+        });
+    }
+    out
+}
+
+/// Can it stand in a path, and in a name of what is served?
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() < 256
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+}
+
 fn column(said: &Value) -> Column {
+    let short = |field: &str| text(said, field).chars().take(LONGEST).collect::<String>();
     Column {
-        name: text(said, "name").to_owned(),
-        kind: text(said, "type").to_owned(),
-        path: text(said, "jsonPath").to_owned(),
+        name: short("name"),
+        kind: short("type"),
+        path: short("jsonPath"),
         priority: super::value::number(said, "priority"),
     }
 }

@@ -109,6 +109,11 @@ impl Api {
         self.index.revision
     }
 
+    /// Places of the datastore that are damaged.
+    pub fn damages(&self) -> u64 {
+        self.index.walked.damages
+    }
+
     /// Answers.
     pub fn answer<'a>(&'a self, values: &'a dyn Values, question: &Question<'_>) -> Answer<'a> {
         self.answered(values, question)
@@ -242,6 +247,9 @@ impl Api {
             }
         };
         let mut warnings = show.not_shown();
+        if self.damages() > 0 {
+            warnings.push("the datastore is damaged: objects may be missing".to_owned());
+        }
         warnings.extend(show.masked().map(str::to_owned));
         let pieces = Pieces::new(self, values, show, selector, begin..places.end, limit);
         Ok(Answer {
@@ -253,10 +261,11 @@ impl Api {
 
     /// The definition of this name.
     fn definition(&self, values: &dyn Values, name: &str) -> Option<Value> {
-        let own = self.catalog.resources.iter();
-        let definitions = own.clone().find(|r| r.kind == "CustomResourceDefinition")?;
+        let mut own = self.catalog.resources.iter();
+        let definitions = own.find(|r| r.kind == "CustomResourceDefinition")?;
         let key = key_of(definitions, "", name);
-        let live = self.index.range(self.index.below(&key)).next()?;
+        let lives = self.index.range(self.index.below(&key));
+        let live = lives.take(1).find(|live| live.key == key)?;
         let json = listing::json_of(values, &live).ok()?;
         serde_json::from_slice(&json).ok()
     }

@@ -376,6 +376,36 @@ fn custom_resources_are_served_in_each_version_and_printed_as_defined() {
 }
 
 #[test]
+fn custom_resources_without_a_definition_are_served_plainly() {
+    let held = Held::of(&[
+        (
+            "example.net/gardens/a/g",
+            json!({"apiVersion": "example.net/v1", "kind": "Garden", "metadata": {"name": "g", "namespace": "a"}}),
+        ),
+        (
+            "example.net/gardens/a/h",
+            json!({"apiVersion": "example.net/v1", "kind": "Garden", "metadata": {"name": "h", "namespace": "a"}}),
+        ),
+        (
+            "example.net/odd name/a",
+            json!({"apiVersion": "example.net/v1", "kind": "Odd", "metadata": {"name": "a"}}),
+        ),
+        (
+            "other.net/as/a",
+            json!({"apiVersion": "example.net/v1", "kind": "A", "metadata": {"name": "a"}}),
+        ),
+    ]);
+    assert_eq!(
+        names(&get(&held, "/apis/example.net/v1/namespaces/a/gardens").json),
+        ["g", "h"]
+    );
+    let table = asked(&held, false, "GET", "/apis/example.net/v1/gardens", TABLE).json;
+    assert_eq!(table["rows"][0]["cells"], json!(["g", null]));
+    assert_eq!(get(&held, "/openapi/v3/apis/example.net/v1").code, 200);
+    assert_eq!(get(&held, "/apis/other.net").code, 404);
+}
+
+#[test]
 fn another_stored_version_is_said_and_not_lost() {
     let budget = |version: &str, name: &str| json!({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "a"}});
     let held = Held::of(&[

@@ -44,6 +44,8 @@ pub struct Listening {
     pub keys: usize,
     /// The latest revision.
     pub revision: u64,
+    /// Places of the datastore that are damaged.
+    pub damages: u64,
 }
 
 /// Why it can't serve.
@@ -138,6 +140,7 @@ pub fn serve(
         kubeconfig: kept.path.clone(),
         keys: shared.api.keys(),
         revision: shared.api.revision(),
+        damages: shared.api.damages(),
     });
     runtime.block_on(connection::accept(listener, Arc::new(tls), shared));
     // An answer that is still being made must not keep us: nobody waits for it any more.

@@ -38,6 +38,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         show_secrets: args.show_secrets,
     };
     let ready = |at: &serve::Listening| {
+        if at.damages > 0 {
+            super::tell("the datastore is damaged: what is missing from an answer may have lived");
+        }
         super::tell(&format!(
             "{} keys at revision {} are served on https://{}, for reading only, until Ctrl-C",
             at.keys, at.revision, at.address
