@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use defib_formats::json::Value::Whole;
+use defib_formats::json::{fields, skip_space};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -219,6 +221,12 @@ impl<'c> Show<'c> {
                 json.to_vec()
             }));
         }
+        if matches!(self.form, Form::Table(Beside::Nothing | Beside::Metadata))
+            && !(masks && self.is_secret())
+            && let Some(lean) = Lean::of(json)
+        {
+            return self.lean_row(&lean, selector);
+        }
         let mut value: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         if !selector.is_none_or(|s| s.takes(&value)) {
             return Ok(None);
@@ -239,6 +247,34 @@ impl<'c> Show<'c> {
             Form::Table(beside) => return Ok(Some(self.row(value, beside, masks)?)),
         };
         Ok(Some(shown.to_string().into_bytes()))
+    }
+
+    /// A row whose metadata is passed on as it is written: most of it nobody here has to understand.
+    fn lean_row(
+        &self,
+        lean: &Lean<'_>,
+        selector: Option<&Selector>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let value: Value = serde_json::from_slice(&lean.rest).map_err(|e| e.to_string())?;
+        if !selector.is_none_or(|s| s.takes(&value)) {
+            return Ok(None);
+        }
+        if is_deep(lean.metadata) {
+            return Err("its JSON lies too deep in itself".to_owned());
+        }
+        let cells = Value::Array(self.table.cells(&value, self.now));
+        let mut row = format!("{{\"cells\":{cells}").into_bytes();
+        if self.form == Form::Table(Beside::Metadata) {
+            row.extend_from_slice(PARTIAL);
+            row.extend_from_slice(lean.metadata);
+            row.push(b'}');
+        }
+        row.push(b'}');
+        Ok(Some(if self.show_secrets {
+            row
+        } else {
+            mask::object(&row, false)
+        }))
     }
 
     fn row(&self, mut value: Value, beside: Beside, masks: bool) -> Result<Vec<u8>, String> {
@@ -276,6 +312,45 @@ fn is_deep(json: &[u8]) -> bool {
         }
         depth > DEEPEST
     })
+}
+
+/// What stands before the metadata in a row.
+const PARTIAL: &[u8] =
+    b",\"object\":{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":";
+
+/// An object's JSON, taken apart: who manages which field is half of many objects, and no cell says it.
+struct Lean<'j> {
+    metadata: &'j [u8],
+    /// The whole object without its managed fields.
+    rest: Vec<u8>,
+}
+
+impl<'j> Lean<'j> {
+    /// `None` for what is not written as Kubernetes writes it.
+    fn of(json: &'j [u8]) -> Option<Self> {
+        let one = |start: usize, end: usize, key: &str| -> Option<Range<usize>> {
+            let mut found = None;
+            for field in fields(json, start, end).filter(|f| f.key == key) {
+                let Whole(range) = field.value else {
+                    return None;
+                };
+                if found.replace(range).is_some() {
+                    return None;
+                }
+            }
+            found
+        };
+        let place = one(skip_space(json, 0), json.len(), "metadata")?;
+        let metadata = json.get(place.clone())?;
+        if !metadata.starts_with(b"{") {
+            return None;
+        }
+        let rest = match one(place.start, place.end, "managedFields") {
+            Some(managed) => [json.get(..managed.start)?, b"[]", json.get(managed.end..)?].concat(),
+            None => json.to_vec(),
+        };
+        Some(Self { metadata, rest })
+    }
 }
 
 fn metadata_of(value: &Value) -> Value {
@@ -479,6 +554,25 @@ mod tests {
             assert_eq!(Form::of(accept, ""), want, "{accept}");
         }
         assert_eq!(Form::of(table, "Object"), Some(Form::Table(Beside::Object)));
+    }
+
+    #[test]
+    fn managed_fields_are_passed_on_unread() {
+        let json =
+            br#"{"a":1,"metadata":{"name":"x","managedFields":[{"f":{"g":{}}}],"z":"]"},"b":2}"#;
+        let lean = Lean::of(json).unwrap();
+        let rest = br#"{"a":1,"metadata":{"name":"x","managedFields":[],"z":"]"},"b":2}"#;
+        assert_eq!(lean.rest, rest);
+        assert!(lean.metadata.ends_with(b"\"z\":\"]\"}"));
+        for odd in [
+            r#"{"metadata":{},"metadata":{}}"#,
+            r#"{"metadata":5}"#,
+            "{}",
+            "[",
+            r#"{"metadata":{"#,
+        ] {
+            assert!(Lean::of(odd.as_bytes()).is_none(), "{odd}");
+        }
     }
 
     #[test]
