@@ -319,6 +319,12 @@ pub fn kubectl_shows_of_the_snapshot_what_it_showed_of_the_cluster() -> Outcome 
         let (good, _, err) = dead.run(write)?;
         assert!(!good && err.contains("reading only"), "{write:?}: {err}");
     }
+    // What is dumped from it can be diagnosed.
+    let dump = text(&folder.path().join("dump"));
+    dead.out(&["cluster-info", "dump", "-A", "--output-directory", &dump])?;
+    let report = super::defib(&["diagnose", &dump, "-o", "json"]);
+    let report: Value = serde_json::from_slice(&report.stdout)?;
+    assert_eq!(report["sources"][0]["read"], "all", "{report}");
     let kubeconfig = open.kubeconfig.clone();
     drop(open);
     assert!(!kubeconfig.exists(), "the kubeconfig stays behind");

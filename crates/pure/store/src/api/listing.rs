@@ -24,7 +24,7 @@ use crate::name::name;
 const PIECE: usize = 256;
 /// Bytes of stored values of one piece; one value may be more.
 const PIECE_BYTES: u64 = 8 << 20;
-/// Bytes of a stored value that is shown; API servers as they come take less than half of it.
+/// Bytes of a value that is shown, stored and as JSON; API servers as they come take less than half of it.
 const LONGEST: u32 = 8 << 20;
 
 /// How deep JSON may lie in itself, which is as deep as it is read where it has to be.
@@ -496,11 +496,16 @@ impl Iterator for Pieces<'_> {
 
 /// An object's JSON, unless it is longer than any that an API server takes.
 pub(super) fn json_of(values: &dyn Values, live: &Live<'_>) -> Result<Vec<u8>, String> {
-    match live.place.length {
-        ..=LONGEST => values.json(live.place, live.revision),
-        length => Err(format!(
-            "it has {length} bytes; `defib inspect get` reads it"
-        )),
+    let long = |length: String| format!("it has {length} bytes; `defib inspect get` reads it");
+    if live.place.length > LONGEST {
+        return Err(long(live.place.length.to_string()));
+    }
+    let json = values.json(live.place, live.revision)?;
+    // What is short on the wire may be long as text, and far longer as values.
+    if u32::try_from(json.len()).is_ok_and(|length| length <= LONGEST) {
+        Ok(json)
+    } else {
+        Err(long(json.len().to_string()))
     }
 }
 
