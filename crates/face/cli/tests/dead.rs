@@ -27,6 +27,8 @@ mod living;
 mod salvage;
 #[path = "dead/segments.rs"]
 mod segments;
+#[path = "dead/serve.rs"]
+mod serve;
 #[path = "dead/verbs.rs"]
 mod verbs;
 #[path = "dead/wal.rs"]
@@ -123,7 +125,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 27] = [
+    let tests: [Test; 28] = [
         (
             "a_dead_datastore_is_evidence",
             diagnose::a_dead_datastore_is_evidence,
@@ -196,6 +198,10 @@ fn main() -> ExitCode {
         (
             "what_is_exported_lives_again",
             export::what_is_exported_lives_again,
+        ),
+        (
+            "kubectl_shows_of_the_snapshot_what_it_showed_of_the_cluster",
+            serve::kubectl_shows_of_the_snapshot_what_it_showed_of_the_cluster,
         ),
         (
             "a_snapshot_is_what_etcdutl_says",

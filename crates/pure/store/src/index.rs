@@ -4,6 +4,7 @@
 //! Deliberately absent: history, which is read when it is asked for.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use defib_formats::bbolt::Walked;
@@ -153,6 +154,27 @@ impl Index {
     /// Every live key, in the order of keys.
     pub fn live(&self) -> impl ExactSizeIterator<Item = Live<'_>> + '_ {
         self.order.iter().map(|n| self.at(*n))
+    }
+
+    /// The places among the live keys of those that begin so.
+    pub fn below(&self, prefix: &[u8]) -> Range<usize> {
+        let key = |n: &u32| self.slot(*n).map_or(&[][..], |s| self.key(s));
+        let begin = self.order.partition_point(|n| key(n) < prefix);
+        let behind = self.order.get(begin..).unwrap_or_default();
+        let length = behind.partition_point(|n| key(n).starts_with(prefix));
+        begin..begin + length
+    }
+
+    /// The place of the first live key behind this one.
+    pub fn behind(&self, key: &[u8]) -> usize {
+        let own = |n: &u32| self.slot(*n).map_or(&[][..], |s| self.key(s));
+        self.order.partition_point(|n| own(n) <= key)
+    }
+
+    /// The live keys at these places.
+    pub fn range(&self, places: Range<usize>) -> impl ExactSizeIterator<Item = Live<'_>> + '_ {
+        let order = self.order.get(places).unwrap_or_default();
+        order.iter().map(|n| self.at(*n))
     }
 
     /// Every key that was met, in no order; of one that is deleted, its deletion.

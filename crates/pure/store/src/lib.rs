@@ -3,6 +3,7 @@
 //! What `formats` decodes becomes answers here: which keys live, what an object was, who fills the database,
 //! whether it can be trusted. Deliberately absent: files (`collect` opens them), printing (the faces).
 
+pub mod api;
 mod change;
 mod export;
 mod history;

@@ -14,6 +14,8 @@ mod query;
 #[cfg(feature = "live")]
 mod rehearse;
 mod salvaged;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod unlocked;
 
 use std::os::unix::fs::MetadataExt;

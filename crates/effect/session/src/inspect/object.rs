@@ -60,7 +60,10 @@ impl Dead {
         read(&self.stored(place)?, revision, show_secrets)
     }
 
-    /// As `object`, secrets and all, as JSON text: for what takes the secrets out itself.
+    /// As `object`, secrets and all, as the JSON text that an API server answers.
+    ///
+    /// # Errors
+    /// As `object`, and when it is no object.
     pub(super) fn json(&self, place: Place, revision: u64) -> Result<Vec<u8>, ValueError> {
         let mut json = Vec::new();
         kubernetes::decode_served(&self.stored(place)?, Some(revision), &mut json)?;

@@ -12,6 +12,7 @@ mod head;
 mod order;
 mod raw;
 mod scalars;
+mod schema;
 mod served;
 mod table;
 mod transcode;
@@ -21,6 +22,7 @@ use std::fmt;
 
 pub use envelope::{Encrypted, Envelope, Stored, open};
 pub use head::{Head, head};
+pub use schema::{FieldOf, Scalar, fields, is_kind, message, message_name, version};
 pub use served::decode_served;
 pub use walk::{Walked, walk};
 

@@ -78,9 +78,20 @@ pub(super) struct Field {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     kinds: BTreeMap<(&'static str, &'static str), usize>,
+    /// Names of messages, as the table has them.
+    names: Vec<&'static str>,
     messages: Vec<Vec<Field>>,
     /// The message of every kind's metadata.
     metadata: usize,
+}
+
+/// The version of Kubernetes from which the table was written.
+pub(super) fn version() -> &'static str {
+    let head = TEXT.lines().next().unwrap_or_default();
+    let words = head.split_once(" from Kubernetes ");
+    words
+        .and_then(|(_, rest)| rest.split(':').next())
+        .unwrap_or("v1")
 }
 
 /// The table; parsed at the first use.
@@ -99,6 +110,16 @@ impl Table {
     /// All kinds.
     pub(super) fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
         self.kinds.keys().copied()
+    }
+
+    /// What a message is called (`core/v1.Pod`); empty where there is none.
+    pub(super) fn name(&self, message: usize) -> &'static str {
+        self.names.get(message).copied().unwrap_or_default()
+    }
+
+    /// Is a message that of a kind?
+    pub(super) fn is_kind(&self, message: usize) -> bool {
+        self.kinds.values().any(|kind| *kind == message)
     }
 
     /// The message of metadata.
@@ -134,6 +155,7 @@ impl Table {
             if line.is_empty() || line.starts_with('#') {
             } else if let Some(name) = line.strip_prefix('=') {
                 package = name.rsplit_once('.').map_or("", |(package, _)| package);
+                table.names.push(name);
                 table.messages.push(Vec::new());
             } else if let Some(kind) = line.strip_prefix('!') {
                 let mut words = kind.split(' ');

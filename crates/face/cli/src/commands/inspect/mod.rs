@@ -7,6 +7,8 @@ mod get;
 mod history;
 mod ls;
 mod members;
+#[cfg(feature = "serve")]
+mod serve;
 mod stats;
 mod verify;
 
@@ -40,6 +42,8 @@ enum Verb {
     Export(export::Args),
     Verify(verify::Args),
     Bootstrap(bootstrap::Args),
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
 }
 
 /// The form of a verb's answer.
@@ -119,6 +123,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Verb::Members(args) => members::run(args),
         Verb::Verify(args) => verify::run(args),
         Verb::Bootstrap(args) => bootstrap::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Serve(args) => serve::run(args),
     }
 }
 
