@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::LabError;
 use super::error::file;
-use super::parts::{BBOLT, KWOK, KWOK_STAGES, PARTS, Part, SUPPORT_BUNDLE, Upstream};
+use super::parts::{BBOLT, KINE, KWOK, KWOK_STAGES, PARTS, Part, SUPPORT_BUNDLE, Upstream};
 use super::toolchain;
 
 /// The folder of built programs: `$DEFIB_CACHE`, else `$XDG_CACHE_HOME/defib`, else
@@ -62,6 +62,14 @@ impl Programs {
         fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
         programs.ensure(&SUPPORT_BUNDLE, tell)?;
         programs.path(&SUPPORT_BUNDLE)
+    }
+
+    /// kine, built if it is missing.
+    pub fn kine(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
+        let programs = Self { cache: root()? };
+        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
+        programs.ensure(&KINE, tell)?;
+        programs.path(&KINE)
     }
 
     /// bbolt's own program, built if it is missing.

@@ -118,6 +118,9 @@ fn build() -> Result<ExitCode, LabError> {
     if let Err(error) = cache::Programs::support_bundle(&mut |line| eprintln!("lab: {line}")) {
         eprintln!("lab: its test will be skipped: {}", chain(&error));
     }
+    if let Err(error) = cache::Programs::kine(&mut |line| eprintln!("lab: {line}")) {
+        eprintln!("lab: kine's test will be skipped: {}", chain(&error));
+    }
     eprintln!(
         "lab: all programs are in {} ({:.0}s)",
         cache::root()?.display(),

@@ -151,6 +151,9 @@ pub enum LabError {
     /// A name that no part has.
     #[error("this control plane has no part `{0}`")]
     NoSuchPart(String),
+    /// A datastore did not take a write.
+    #[error("the write was refused: {0}")]
+    Refused(String),
     /// The thread all processes are started from is gone.
     #[error("the thread that starts processes is gone: a bug in the lab")]
     NoSpawner,

@@ -11,6 +11,7 @@ pub mod control_plane;
 mod error;
 mod files;
 mod inside;
+pub mod kine;
 mod kubeconfig;
 pub mod leftovers;
 pub mod member;

@@ -21,6 +21,8 @@ pub struct Upstream {
     pub stamped: &'static [&'static str],
     /// Build tags, separated by commas: what upstream leaves out of its own releases too.
     pub tags: &'static str,
+    /// It is built with a C compiler, as upstream builds it.
+    pub cgo: bool,
 }
 
 /// One program of the lab.
@@ -43,6 +45,7 @@ pub static KUBERNETES: Upstream = Upstream {
         "k8s.io/client-go/pkg/version",
     ],
     tags: "",
+    cgo: false,
 };
 
 /// etcd, whose three programs share one version.
@@ -51,6 +54,7 @@ pub static ETCD: Upstream = Upstream {
     module: "go.etcd.io/etcd/server/v3",
     stamped: &[],
     tags: "",
+    cgo: false,
 };
 
 /// KWOK, which plays nodes and pods.
@@ -59,6 +63,7 @@ pub static KWOK: Upstream = Upstream {
     module: "sigs.k8s.io/kwok",
     stamped: &[],
     tags: "",
+    cgo: false,
 };
 
 /// Troubleshoot.sh, whose bundles are read.
@@ -68,6 +73,7 @@ pub static TROUBLESHOOT: Upstream = Upstream {
     stamped: &[],
     // From its Makefile: without them it wants C libraries for images, which no bundle needs.
     tags: "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
+    cgo: false,
 };
 
 /// Our own program that writes a large cluster into an etcd: Kubernetes' types and encoders.
@@ -76,6 +82,7 @@ pub static FILL: Upstream = Upstream {
     module: "k8s.io/api",
     stamped: &[],
     tags: "",
+    cgo: false,
 };
 
 /// The program that makes a support bundle. No control plane needs it, so it is built apart: where that
@@ -92,6 +99,22 @@ pub static BBOLT: Part = Part {
     name: "bbolt",
     package: "go.etcd.io/bbolt/cmd/bbolt",
     upstream: &ETCD,
+};
+
+/// kine, which keeps what an API server stores in SQLite: with upstream's SQLite in C, as k3s has it.
+pub static KINE_MODULE: Upstream = Upstream {
+    folder: "kine",
+    module: "github.com/k3s-io/kine",
+    stamped: &[],
+    tags: "",
+    cgo: true,
+};
+
+/// kine's own program. No control plane here needs it.
+pub static KINE: Part = Part {
+    name: "kine",
+    package: "github.com/k3s-io/kine",
+    upstream: &KINE_MODULE,
 };
 
 /// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
@@ -193,7 +216,7 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_committed_recipes() {
-        for part in PARTS.iter().chain([&SUPPORT_BUNDLE, &BBOLT]) {
+        for part in PARTS.iter().chain([&SUPPORT_BUNDLE, &BBOLT, &KINE]) {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }

@@ -44,7 +44,7 @@ fn go(upstream: &Upstream) -> Command {
     let mut command = process::mortal("go".as_ref());
     command
         .current_dir(upstream.recipe())
-        .env("CGO_ENABLED", "0")
+        .env("CGO_ENABLED", if upstream.cgo { "1" } else { "0" })
         .env("GOTOOLCHAIN", "local")
         .env("GOWORK", "off")
         .env("GOFLAGS", "-mod=readonly -buildvcs=false");

@@ -21,6 +21,8 @@ mod damage;
 mod diagnose;
 #[path = "dead/export.rs"]
 mod export;
+#[path = "dead/kine.rs"]
+mod kine;
 #[path = "dead/living.rs"]
 mod living;
 #[path = "dead/salvage.rs"]
@@ -125,7 +127,11 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 28] = [
+    let tests: [Test; 29] = [
+        (
+            "a_killed_kine_shows_what_it_answered",
+            kine::a_killed_kine_shows_what_it_answered,
+        ),
         (
             "a_dead_datastore_is_evidence",
             diagnose::a_dead_datastore_is_evidence,

@@ -283,8 +283,7 @@ fn objects(collection: &mut Collection<'_>, one: &Found) -> Result<Vec<String>, 
     }
     let intact = list.index.walked.damages == 0;
     for (resource, count) in &closed {
-        let why =
-            "they are encrypted at rest and the keys are not beside the datastore, or damaged";
+        let why = "they do not say what they are: encrypted at rest, and the keys are not beside the datastore, or damaged";
         let gap = Gap::new(format!("{count} {resource} in {}", one.id), why)
             .with_command(format!("defib inspect verify {}", dead.path.display()));
         collection.bundle.gaps.push(gap);
