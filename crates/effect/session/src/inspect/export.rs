@@ -41,6 +41,26 @@ pub struct Exported {
     pub damages: u64,
 }
 
+/// An object on its way out.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// Taken apart.
+    Value(Value),
+    /// As it is: one line of JSON.
+    Json(Vec<u8>),
+}
+
+impl Form {
+    /// The object, taken apart.
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Value(value) => value,
+            // It was written by us just now; what does not read is no object.
+            Self::Json(json) => serde_json::from_slice(&json).unwrap_or_default(),
+        }
+    }
+}
+
 /// Objects that are decoded at once.
 const BATCH: usize = 512;
 /// Keys that are named when they could not be read.
@@ -80,7 +100,20 @@ impl Dead {
     pub fn export<E>(
         &self,
         export: &Export,
-        mut each: impl FnMut(u8, &Item<'_>, Value) -> Result<(), E>,
+        each: impl FnMut(u8, &Item<'_>, Value) -> Result<(), E>,
+    ) -> Result<Exported, E> {
+        self.export_as(export, Form::into_value, each)
+    }
+
+    /// As `export`; what is handed on is made of the object on all cores.
+    ///
+    /// # Errors
+    /// Those of `each`, which end it.
+    pub fn export_as<T: Send, E>(
+        &self,
+        export: &Export,
+        make: impl Fn(Form) -> T + Sync,
+        mut each: impl FnMut(u8, &Item<'_>, T) -> Result<(), E>,
     ) -> Result<Exported, E> {
         let list = self.list(&Wanted {
             revision: export.revision,
@@ -97,9 +130,9 @@ impl Dead {
             ..Exported::default()
         };
         for batch in items.chunks(BATCH) {
-            let read: Vec<Result<Result<Value, Left>, ValueError>> = batch
+            let read: Vec<Result<Result<T, Left>, ValueError>> = batch
                 .par_iter()
-                .map(|(_, item)| self.exported(export, item))
+                .map(|(_, item)| Ok(self.exported(export, item)?.map(&make)))
                 .collect();
             for ((rank, item), read) in batch.iter().zip(read) {
                 match read {
@@ -120,20 +153,20 @@ impl Dead {
         Ok(out)
     }
 
-    fn exported(
-        &self,
-        export: &Export,
-        item: &Item<'_>,
-    ) -> Result<Result<Value, Left>, ValueError> {
+    fn exported(&self, export: &Export, item: &Item<'_>) -> Result<Result<Form, Left>, ValueError> {
         // Masked values are never written: a Secret is exported whole, or not at all.
         if item.kind == "Secret" && !export.show_secrets {
             return Ok(Err(Left::Secret));
+        }
+        // What says its kind is an object, and as it is it need not be taken apart.
+        if export.raw && !item.api_version.is_empty() {
+            return Ok(Ok(Form::Json(self.json(item.place, item.revision)?)));
         }
         let Object { mut value, .. } = self.object(item.place, item.revision, true)?;
         if export.raw {
             let whole = value.get("kind").is_some();
             return Ok(if whole || export.show_secrets {
-                Ok(value)
+                Ok(Form::Value(value))
             } else {
                 Err(Left::NoObject)
             });
@@ -142,6 +175,6 @@ impl Dead {
             return Ok(Err(left));
         }
         strip(&mut value);
-        Ok(Ok(value))
+        Ok(Ok(Form::Value(value)))
     }
 }

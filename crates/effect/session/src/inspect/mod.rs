@@ -36,7 +36,7 @@ pub use defib_formats::bootstrap::Token;
 pub use defib_formats::datastore::Engine;
 pub use defib_store::{Change, Depth, Hash, Share, Trust, Verification};
 pub use diff::{Difference, How, differences};
-pub use export::{Export, Exported};
+pub use export::{Export, Exported, Form};
 pub use further::{Further, Quota};
 pub use list::{Item, List, Wanted};
 pub use object::{Object, ValueError};

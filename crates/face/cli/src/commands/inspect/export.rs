@@ -7,8 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use defib_session::inspect::{Export, Exported, Item};
-use serde_json::Value;
+use defib_session::inspect::{Export, Exported, Form as Object, Item};
 
 use crate::commands::Cluster;
 use crate::error::CliError;
@@ -172,11 +171,12 @@ fn into_stream(
     export: &Export,
 ) -> Result<Exported, CliError> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let done = dead.export(export, |_, _, value| {
+    let make = |object| written(args.output, object);
+    let done = dead.export_as(export, make, |_, _, text| {
         if args.output == Form::Yaml {
             out.write_all(b"---\n")?;
         }
-        out.write_all(&written(args.output, &value)?)?;
+        out.write_all(&text?)?;
         Ok::<(), CliError>(())
     })?;
     out.flush()?;
@@ -200,7 +200,8 @@ fn into_tree(
         return Err(CliError::new(format!("{} is not empty", folder.display()))
             .hint("nothing is overwritten: name another folder with --out DIR"));
     }
-    dead.export(export, |rank, item, value| {
+    let make = |object| written(args.output, object);
+    dead.export_as(export, make, |rank, item, text| {
         let path = place(folder, rank, item, args.output);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|e| fail(parent, e))?;
@@ -211,8 +212,7 @@ fn into_tree(
             .mode(0o600)
             .open(&path)
             .map_err(|e| fail(&path, e))?;
-        file.write_all(&written(args.output, &value)?)
-            .map_err(|e| fail(&path, e))
+        file.write_all(&text?).map_err(|e| fail(&path, e))
     })
 }
 
@@ -261,12 +261,24 @@ fn file_name(name: &str) -> String {
     out
 }
 
-fn written(form: Form, value: &Value) -> Result<Vec<u8>, CliError> {
-    Ok(match form {
-        Form::Yaml => defib_render::yaml::write(value).into_bytes(),
-        Form::Json => {
-            let mut line = serde_json::to_string(value)
-                .map_err(|e| CliError::new(format!("cannot write JSON: {e}")))?;
+fn written(form: Form, object: Object) -> Result<Vec<u8>, CliError> {
+    let no_json = |e: String| CliError::new(format!("cannot write JSON: {e}"));
+    Ok(match (form, object) {
+        (Form::Yaml, object) => defib_render::yaml::write(&object.into_value()).into_bytes(),
+        (Form::Json, Object::Json(mut line)) => {
+            // Nearly all are such, and need not be looked at letter by letter.
+            let is_plain = line.iter().all(|b| (b' '..0x7f).contains(b));
+            line.push(b'\n');
+            match is_plain {
+                true => line,
+                false => {
+                    let line = String::from_utf8(line).map_err(|e| no_json(e.to_string()))?;
+                    defib_render::json::safe(&line).into_bytes()
+                }
+            }
+        }
+        (Form::Json, Object::Value(value)) => {
+            let mut line = serde_json::to_string(&value).map_err(|e| no_json(e.to_string()))?;
             line.push('\n');
             defib_render::json::safe(&line).into_bytes()
         }
