@@ -129,26 +129,37 @@ impl Dead {
             damages: list.index.walked.damages,
             ..Exported::default()
         };
-        for batch in items.chunks(BATCH) {
-            let read: Vec<Result<Result<T, Left>, ValueError>> = batch
-                .par_iter()
-                .map(|(_, item)| Ok(self.exported(export, item)?.map(&make)))
-                .collect();
-            for ((rank, item), read) in batch.iter().zip(read) {
-                match read {
-                    Ok(Ok(value)) => {
-                        each(*rank, item, value)?;
-                        out.objects += 1;
-                    }
-                    Ok(Err(left)) => *out.left.entry(left).or_insert(0) += 1,
-                    Err(why) => {
-                        out.unread += 1;
-                        if out.examples.len() < EXAMPLES {
-                            out.examples.push((item.key.to_owned(), why.to_string()));
+        let read = |batch: &[(u8, Item<'_>)]| -> Vec<Result<Result<T, Left>, ValueError>> {
+            let one = |item: &Item<'_>| Ok(self.exported(export, item)?.map(&make));
+            batch.par_iter().map(|(_, item)| one(item)).collect()
+        };
+        let mut batches = items.chunks(BATCH);
+        let mut batch = batches.next().unwrap_or_default();
+        let mut ready = read(batch);
+        while !batch.is_empty() {
+            let behind = batches.next().unwrap_or_default();
+            let mut following = Vec::new();
+            // While these are handed on, the next are read.
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| following = read(behind));
+                for ((rank, item), read) in batch.iter().zip(ready.drain(..)) {
+                    match read {
+                        Ok(Ok(value)) => {
+                            each(*rank, item, value)?;
+                            out.objects += 1;
+                        }
+                        Ok(Err(left)) => *out.left.entry(left).or_insert(0) += 1,
+                        Err(why) => {
+                            out.unread += 1;
+                            if out.examples.len() < EXAMPLES {
+                                out.examples.push((item.key.to_owned(), why.to_string()));
+                            }
                         }
                     }
                 }
-            }
+                Ok(())
+            })?;
+            (batch, ready) = (behind, following);
         }
         Ok(out)
     }

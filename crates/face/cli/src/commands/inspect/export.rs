@@ -267,7 +267,11 @@ fn written(form: Form, object: Object) -> Result<Vec<u8>, CliError> {
         (Form::Yaml, object) => defib_render::yaml::write(&object.into_value()).into_bytes(),
         (Form::Json, Object::Json(mut line)) => {
             // Nearly all are such, and need not be looked at letter by letter.
-            let is_plain = line.iter().all(|b| (b' '..0x7f).contains(b));
+            let plain = |block: &[u8]| {
+                let one = |sure: bool, b: &u8| sure & (b' '..0x7f).contains(b);
+                block.iter().fold(true, one)
+            };
+            let is_plain = line.chunks(64).all(plain);
             line.push(b'\n');
             match is_plain {
                 true => line,
