@@ -73,6 +73,16 @@ pub enum CollectError {
         /// The version that wrote it.
         needs: String,
     },
+    /// A private copy of a database can't be made.
+    #[error("no copy of {path} can be made in {folder}")]
+    NoRoom {
+        /// The database.
+        path: PathBuf,
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A kind of source that is not read yet.
     #[error("{what} cannot be read by this version yet")]
     NotYet {

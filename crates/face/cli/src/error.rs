@@ -96,6 +96,10 @@ impl From<defib_session::Error> for CliError {
                 .hint("rows out of single pages may still be had: add --salvage to ls, get, history, stats, diff, export or verify")
                 .hint("deleted ones may come back with them; an older snapshot that is whole is better"),
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
+            E::NoRoom { folder, .. } => failure.hint(format!(
+                "name a folder with as much room as the database and its log have: TMPDIR=FOLDER defib … (now {})",
+                folder.display()
+            )),
             E::Unwritable { .. } => {
                 failure.hint("name a file in a folder that exists and may be written: --out FILE")
             }

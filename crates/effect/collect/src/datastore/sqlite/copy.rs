@@ -1,7 +1,8 @@
 //! A private copy of a database and of its write-ahead log.
 //!
-//! Deliberately absent: reading a database in place. A copy needs as much room as the original in the folder
-//! for temporary files (`TMPDIR`).
+//! A copy needs as much room as the original in the folder for temporary files (`TMPDIR`). Where there is none,
+//! a database without anything in its log is read where it lies. Deliberately absent: reading a log where it
+//! lies; SQLite would write beside it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,8 +18,8 @@ use crate::CollectError;
 
 /// What was copied.
 pub(super) struct Copied {
-    /// The folder, which goes when this goes.
-    pub(super) folder: TempDir,
+    /// The folder, which goes when this goes; none where nothing was copied.
+    pub(super) folder: Option<TempDir>,
     /// The copy of the database.
     pub(super) database: PathBuf,
     /// The copy of its log, where it has one with anything in it.
@@ -43,8 +44,43 @@ pub(super) fn take(
     database: &FileAt,
     beside: Option<&Path>,
 ) -> Result<Copied, CollectError> {
-    let unwritable = |source| CollectError::Unwritable {
-        path: std::env::temp_dir(),
+    match copied(path, database, beside) {
+        Err(CollectError::NoRoom { source, .. })
+            if is_full(&source) && beside.is_some_and(is_nothing) =>
+        {
+            Ok(Copied {
+                folder: None,
+                database: path.to_owned(),
+                log: None,
+                log_at: None,
+                holes: Walked::default(),
+                moved: false,
+            })
+        }
+        other => other,
+    }
+}
+
+/// Is it that there is no room?
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Is there no such log, or nothing in it?
+fn is_nothing(log: &Path) -> bool {
+    match std::fs::symlink_metadata(log) {
+        Ok(meta) => meta.is_file() && meta.len() == 0,
+        Err(e) => e.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn copied(path: &Path, database: &FileAt, beside: Option<&Path>) -> Result<Copied, CollectError> {
+    let unwritable = |source| CollectError::NoRoom {
+        path: path.to_owned(),
+        folder: std::env::temp_dir(),
         source,
     };
     let private = std::fs::Permissions::from_mode(0o700);
@@ -82,7 +118,7 @@ pub(super) fn take(
                 log_at,
                 holes,
                 moved,
-                folder,
+                folder: Some(folder),
             });
         }
         match File::open(path).and_then(FileAt::new) {
@@ -97,7 +133,7 @@ pub(super) fn take(
         log_at: None,
         holes,
         moved,
-        folder,
+        folder: Some(folder),
     })
 }
 

@@ -1,6 +1,6 @@
 //! kine's table in SQLite: the only place where SQLite is opened.
 //!
-//! It is never opened where it lies: SQLite writes beside what it reads. A private copy of the database and of
+//! Where it can be helped it is not opened where it lies: SQLite writes beside what it reads. A private copy of the database and of
 //! its write-ahead log is read instead, never of `-shm`, which is only good on the machine and in the moment
 //! that wrote it. Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
 //! Deliberately absent: writing, and what the rows mean (`store`).
@@ -93,6 +93,13 @@ impl Kine {
                     .into(),
             );
         }
+        let in_place = copied.folder.is_none();
+        if in_place {
+            notes.push(
+                "there is no room for a copy: it is read where it lies, and what is written meanwhile makes it inconsistent"
+                    .into(),
+            );
+        }
         let log = settle(&copied).map_err(|e| none(said(&e)))?;
         match &log {
             Log::None => {}
@@ -107,10 +114,10 @@ impl Kine {
         let count = rayon::current_num_threads().max(1);
         let mut connections = Vec::new();
         for _ in 0..count {
-            let connection = connect(&copied.database, false).map_err(|e| none(said(&e)))?;
+            let connection = connect(&copied.database, in_place).map_err(|e| none(said(&e)))?;
             connections.push(Mutex::new(connection));
         }
-        let single = connect(&copied.database, false).map_err(|e| none(said(&e)))?;
+        let single = connect(&copied.database, in_place).map_err(|e| none(said(&e)))?;
         let mut kine = Self {
             log,
             pages: (0, 0),
@@ -282,7 +289,7 @@ fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::Error> {
     }
     address.push_str("?mode=ro");
     if alone {
-        // The copy never changes, and this is how SQLite is told to see no log.
+        // It does not change, or is asked whether it did; and this is how SQLite is told to see no log.
         address.push_str("&immutable=1");
     }
     let connection = Connection::open_with_flags(address, flags)?;
