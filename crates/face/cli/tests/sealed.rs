@@ -433,3 +433,42 @@ fn another_key_of_the_same_name_is_no_damage_by_itself() {
 fn config_with(key: [u8; 32]) -> String {
     config().replace(&STANDARD.encode([5; 32]), &STANDARD.encode(key))
 }
+
+/// `diagnose` compares the token beside a datastore with its record by the hash alone, and the files with what is
+/// in it; neither is told.
+#[test]
+fn a_token_of_another_time_is_noticed() {
+    let server = Server::new();
+    let data = server.folder.path().display().to_string();
+    let report = || -> serde_json::Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_defib"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .args(["diagnose", &data, "-o", "json"])
+            .output()
+            .unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        for secret in [PASSWORD, SECRET, "canary-of-passwd"] {
+            assert!(!out.contains(secret), "{secret} is in {out}");
+        }
+        serde_json::from_str(&out).unwrap()
+    };
+    let classes = |report: &serde_json::Value| -> Vec<String> {
+        ["root_causes", "candidates"]
+            .iter()
+            .flat_map(|list| report[list].as_array().unwrap())
+            .map(|f| f["class"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // Without a token nothing is compared.
+    assert!(classes(&report()).is_empty(), "{}", report());
+    server.write("token", "K10aa::server:something-else", WRITTEN);
+    assert_eq!(classes(&report()), ["token-mismatch"], "{}", report());
+    server.write("token", &format!("K10aa::server:{PASSWORD}"), WRITTEN);
+    assert_eq!(
+        classes(&report()),
+        ["bootstrap-data-conflict"],
+        "{}",
+        report()
+    );
+}

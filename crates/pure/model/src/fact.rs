@@ -158,6 +158,11 @@ pub enum Value {
     Datastore(Datastore),
     /// What does not hold in the file of a datastore.
     DatastoreDamage(String),
+    /// A bootstrap record of k3s in a datastore: the hash of the token that it wants, and whether the one beside
+    /// the datastore is that.
+    Bootstrap(String, Option<bool>),
+    /// A file that is not as the bootstrap record has it.
+    BootstrapDiffers(String),
     /// A member that the datastore knows as removed: its id, hexadecimal.
     EtcdRemoved(String),
 }

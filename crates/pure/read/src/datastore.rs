@@ -18,6 +18,9 @@ struct Line {
     bytes: u64,
     member_id: String,
     damage: Option<String>,
+    bootstrap: Option<String>,
+    token_fits: Option<bool>,
+    differs_from_bootstrap: Option<String>,
     alarm: Option<String>,
     member: Option<String>,
     name: String,
@@ -73,6 +76,12 @@ fn value(line: Line) -> Option<Value> {
     }
     if let Some(what) = line.damage {
         return Some(Value::DatastoreDamage(what));
+    }
+    if let Some(hash) = line.bootstrap {
+        return Some(Value::Bootstrap(hash, line.token_fits));
+    }
+    if let Some(file) = line.differs_from_bootstrap {
+        return Some(Value::BootstrapDiffers(file));
     }
     let member = line.member?;
     if let Some(kind) = line.alarm {

@@ -5,7 +5,7 @@
 //! Deliberately absent: any judgement of what was found (`diagnose`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use defib_collect::{Asked, CollectError, Collection, Database};
 use defib_formats::kubernetes;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Dead, Engine, Item, Trust, Verification, Wanted};
+use super::{Dead, Engine, Item, OnDisk, Trust, Verification, Wanted, read_token};
 use crate::Event;
 
 /// Datastores of one folder that are read.
@@ -51,6 +51,14 @@ struct DamageLine<'d> {
     at: Option<u64>,
 }
 
+/// A bootstrap record, in one line: its hash is the one of the token's password.
+#[derive(Serialize)]
+struct RecordLine<'r> {
+    bootstrap: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_fits: Option<bool>,
+}
+
 /// A member, in one line.
 #[derive(Serialize)]
 struct MemberLine<'m> {
@@ -64,6 +72,8 @@ struct MemberLine<'m> {
 /// A datastore under its name in the evidence.
 struct Found {
     id: String,
+    /// k3s' data directory, where the datastore stands in one.
+    data: Option<PathBuf>,
     dead: Dead,
     verified: Verification,
 }
@@ -97,7 +107,9 @@ pub(crate) fn evidence(
                     dead.notes.push(why.to_string());
                 }
                 let verified = dead.verify();
+                let data = folder_of(&database.path).to_owned();
                 found.push(Found {
+                    data: database.is_at_its_place().then_some(data),
                     id: database.id,
                     dead,
                     verified,
@@ -225,6 +237,7 @@ fn about(
             lines.push(line(&json!({"alarm": alarm, "member": member.id})));
         }
     }
+    lines.extend(sealed(one));
     for note in dead.notes.iter().chain(&verified.notes) {
         lines.push(line(&json!({ "note": note })));
     }
@@ -242,6 +255,45 @@ fn about(
         collection.bundle.gaps.push(gap);
     }
     write(collection, &one.id, &lines)
+}
+
+/// k3s' bootstrap records: by their hashes alone whether the token beside the datastore fits, and with it which
+/// files of the data directory are not those of the record. Nothing of their content is told.
+fn sealed(one: &Found) -> Vec<String> {
+    let token = one.data.as_ref().map(|d| d.join("server/token"));
+    let token = token
+        .filter(|t| t.is_file())
+        .and_then(|t| read_token(&t).ok());
+    let Ok(records) = one.dead.bootstrap(None, None) else {
+        return Vec::new();
+    };
+    let mut lines: Vec<String> = records
+        .records
+        .iter()
+        .map(|record| {
+            let fits = token.as_ref().map(|t| t.fits(&record.hash));
+            line(&RecordLine {
+                bootstrap: &record.hash,
+                token_fits: fits,
+            })
+        })
+        .collect();
+    if let (Some(token), Some(data)) = (&token, &one.data)
+        && let Ok(opened) = one.dead.bootstrap(Some(token), Some(data))
+    {
+        let other =
+            |on_disk: &OnDisk| matches!(on_disk, OnDisk::Newer | OnDisk::Older | OnDisk::Differs);
+        let differ = opened
+            .files
+            .iter()
+            .filter(|f| f.on_disk.as_ref().is_some_and(other));
+        for file in differ.filter_map(|f| f.file) {
+            lines.push(line(
+                &json!({ "differs_from_bootstrap": format!("server/{file}") }),
+            ));
+        }
+    }
+    lines
 }
 
 fn line(value: &impl Serialize) -> String {

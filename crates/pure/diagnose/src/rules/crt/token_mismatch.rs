@@ -17,7 +17,9 @@
 //! ## What not to do
 //! Do not wipe the server to get rid of the message: the data is well. Do not make new CAs.
 
-use crate::analysis::host::{self, TROUBLES, Told, called, quotes};
+use defib_model::fact::Value;
+
+use crate::analysis::host::{self, TROUBLES, Told, called, facts_anywhere, quotes};
 use crate::analysis::token;
 use crate::rules::prelude::*;
 
@@ -31,6 +33,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    out.extend(stored(cx));
     for (host, lines) in host::by_host(host::lines(
         cx,
         token::WRONG,
@@ -46,17 +49,45 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if lines.is_empty() {
             continue;
         }
-        out.push(
+        out.push(advise(
             RULE.on(host.clone())
-                .title(format!("the token given on {} is not the one of this cluster", called(&host)))
+                .title(format!(
+                    "the token given on {} is not the one of this cluster",
+                    called(&host)
+                ))
                 .why("Without it a server can't read the cluster's keys, and nobody can join.")
                 .term(88, "k3s compares the token and says so")
                 .cite_all(quotes(&lines))
-                .explains_observed(cx, TROUBLES, &host)
-                .safe("The right one, on a server that works; and all places that give one here.", "cat /var/lib/rancher/k3s/server/token; grep -rn -i token /etc/rancher/k3s/config.yaml* /etc/systemd/system/k3s*")
+                .explains_observed(cx, TROUBLES, &host),
+        ));
+    }
+}
+
+/// None of the bootstrap records in the datastore is sealed with the token that lies beside it.
+fn stored(cx: &Context<'_>) -> Option<Finding> {
+    let records: Vec<_> = facts_anywhere(cx, |v| match v {
+        Value::Bootstrap(hash, Some(fits)) => Some((hash, *fits)),
+        _ => None,
+    })
+    .collect();
+    if records.is_empty() || records.iter().any(|(_, (_, fits))| *fits) {
+        return None;
+    }
+    let cited = records
+        .iter()
+        .map(|(fact, (hash, _))| cx.fact(fact, format!("it wants a token whose hash is {hash}")));
+    Some(advise(
+        RULE.on(crate::analysis::etcd::entity())
+            .title("the token on disk is not the one that the datastore's keys are sealed with")
+            .why("Without it a server can't read the cluster's keys, and ends at its start.")
+            .term(80, "the hash of the token is in no bootstrap record")
+            .cite_all(cited),
+    ))
+}
+
+fn advise(f: Finding) -> Finding {
+    f.safe("The right one, on a server that works; and all places that give one here.", "cat /var/lib/rancher/k3s/server/token; grep -rn -i token /etc/rancher/k3s/config.yaml* /etc/systemd/system/k3s*")
                 .advice("Put exactly that token where this host takes it from, and start again.")
                 .dont("Don't wipe the server because of this: its data is well.")
-                .dont("Don't rotate the CA or the token to make it fit: that locks the others out."),
-        );
-    }
+                .dont("Don't rotate the CA or the token to make it fit: that locks the others out.")
 }

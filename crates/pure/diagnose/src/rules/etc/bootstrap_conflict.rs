@@ -16,7 +16,9 @@
 //! ## What not to do
 //! Do not delete the whole `tls` folder, and do not change the files' times to get past the check.
 
-use crate::analysis::host::{self, TROUBLES, called, quotes};
+use defib_model::fact::Value;
+
+use crate::analysis::host::{self, TROUBLES, called, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,6 +31,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    out.extend(stored(cx));
     for (host, lines) in host::by_host(host::lines(
         cx,
         &["k3s.bootstrap-newer"],
@@ -66,4 +69,30 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// Files that differ from the record. Those that are older are replaced at the next start, those that are newer
+/// end it; times of a copy say neither.
+fn stored(cx: &Context<'_>) -> Option<Finding> {
+    let files: Vec<_> = facts_anywhere(cx, |v| match v {
+        Value::BootstrapDiffers(file) => Some(file.as_str()),
+        _ => None,
+    })
+    .collect();
+    let (_, first) = files.first()?;
+    let cited = files
+        .iter()
+        .map(|(fact, _)| cx.fact(fact, "its content is not the one of the record"));
+    Some(
+        RULE.on(crate::analysis::etcd::entity())
+            .title(format!("{} files on disk are not those of the bootstrap record, such as {first}", files.len()))
+            .why("k3s replaces those that are older than the record, and refuses to start over those that are newer.")
+            .term(55, "they were compared byte by byte")
+            .cite_all(cited)
+            .undecided(
+                "Are the files on disk newer than the record?",
+                "defib inspect bootstrap DATA-DIRECTORY --token-file DATA-DIRECTORY/server/token",
+                &["bootstrap-data-conflict"],
+            ),
+    )
 }
