@@ -116,7 +116,7 @@ pub fn tree(collection: &mut Collection<'_>, path: &Path) -> Result<(), CollectE
             read += 1;
             continue;
         }
-        if datastore::is_part(&full) {
+        if datastore::is_part(&full) && !is_text(&head) {
             parts.push((id, full));
             continue;
         }

@@ -4,9 +4,7 @@
 //! Deliberately absent: running anything, and commands as plain text: advice takes nothing else, so a
 //! name like `x; rm -rf ~` has to pass here.
 
-use std::fmt::{self, Display, Write};
-
-use defib_model::text::is_unsafe;
+use defib_model::text::Word;
 
 /// A command line. Made from a fixed text, or by `command!` with quoted parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,32 +63,6 @@ impl Part for str {
 impl Part for String {
     fn part(&self) -> String {
         self.as_str().part()
-    }
-}
-
-/// One word of a command: written as it is where a shell reads it as one word, else in single quotes.
-/// What a terminal would obey can't be typed anyway and is replaced.
-struct Word<'a>(&'a str);
-
-impl Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0;
-        let plain = |c: char| {
-            c.is_ascii_alphanumeric()
-                || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',')
-        };
-        if !text.is_empty() && text.chars().all(plain) && !text.starts_with('=') {
-            return f.write_str(text);
-        }
-        f.write_char('\'')?;
-        for c in text.chars() {
-            match c {
-                '\'' => f.write_str("'\\''")?,
-                c if is_unsafe(c) => f.write_char(char::REPLACEMENT_CHARACTER)?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('\'')
     }
 }
 

@@ -1,9 +1,18 @@
-//! What the file of a datastore says of itself: one JSON value per line, as `session::inspect` writes them.
+//! Datastores that were read from their files: what each says of itself, one JSON value per line as
+//! `session::inspect` writes them, and which of them the cluster is read from.
 //!
-//! Deliberately absent: the objects in it, which come as lists of their own.
+//! Deliberately absent: the reading of their objects, which come as lists of the API.
 
-use defib_model::fact::{Datastore, EtcdMember, Fact, Value};
+use std::collections::BTreeMap;
+
+use defib_model::bundle::Entry;
+use defib_model::fact::{self, EtcdMember, Fact, Value};
+use defib_model::report::Gap;
+use defib_model::text::Word;
 use serde::Deserialize;
+
+use crate::object::Parsed;
+use crate::reader::List;
 
 /// What stands in one line; fields that a line does not have are empty.
 #[derive(Default, Deserialize)]
@@ -35,8 +44,125 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(b"{\"datastore\":")
 }
 
+/// Which datastore: its source, and its file's name there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Datastore {
+    source: String,
+    file: String,
+}
+
+impl Datastore {
+    /// The one that an entry came out of.
+    pub(crate) fn of(entry: &Entry) -> Self {
+        let file = entry.id.split_once(".datastore/");
+        Self {
+            source: entry.source.clone(),
+            file: file.map_or(entry.id.as_str(), |(file, _)| file).to_owned(),
+        }
+    }
+}
+
+/// What the file of one datastore holds.
+#[derive(Default)]
+pub(crate) struct Stored {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) parsed: Vec<Parsed>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) gaps: Vec<Gap>,
+}
+
+impl Stored {
+    /// Takes what it says of itself.
+    pub(crate) fn about(&mut self, bytes: &[u8], index: u32) {
+        let (facts, none) = read(bytes, index);
+        self.facts.extend(facts);
+        self.lists.extend(none.into_iter().map(|kind| List {
+            kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
+            asked_whole: true,
+            ..List::default()
+        }));
+    }
+
+    fn header(&self) -> Option<&fact::Datastore> {
+        self.facts.iter().find_map(|f| match &f.value {
+            Value::Datastore(store) => Some(store),
+            _ => None,
+        })
+    }
+
+    /// A server's own before a snapshot, a whole one before a damaged one, then the newest.
+    fn rank(&self) -> (bool, bool, bool, u64) {
+        let store = self.header();
+        (
+            !self.parsed.is_empty(),
+            store.is_some_and(|s| !s.snapshot),
+            store.is_some_and(|s| s.trust != "damaged"),
+            store.map_or(0, |s| s.revision),
+        )
+    }
+}
+
+/// Takes what datastores hold together. Objects and members are those of one: of several days they make no
+/// cluster. They count where nothing else shows what ran (`answered`), and a snapshot's members where nobody asked
+/// etcd.
+pub(crate) fn joined(
+    stored: BTreeMap<Datastore, Stored>,
+    answered: bool,
+    facts: &[Fact],
+) -> Stored {
+    let chosen = stored
+        .iter()
+        .max_by_key(|(_, s)| s.rank())
+        .map(|(which, _)| which.clone());
+    let asked = facts
+        .iter()
+        .any(|f| is_membership(&f.value) || is_answer(&f.value));
+    let mut out = Stored::default();
+    for (which, mut one) in stored {
+        let is_chosen = chosen.as_ref() == Some(&which);
+        let is_snapshot = one.header().is_some_and(|s| s.snapshot);
+        let speaks = is_chosen && !(is_snapshot && (asked || answered));
+        one.facts.retain(|f| speaks || !is_membership(&f.value));
+        out.facts.append(&mut one.facts);
+        let count = one.parsed.len();
+        let why = match (is_chosen, answered) {
+            (true, false) => {
+                out.parsed.append(&mut one.parsed);
+                out.lists.append(&mut one.lists);
+                continue;
+            }
+            (_, true) => {
+                "other evidence holds what an API server answered; objects of another time were not mixed with it"
+            }
+            (false, false) => {
+                "objects are taken from one datastore only: the server's own, or the newest"
+            }
+        };
+        if count > 0 {
+            out.gaps.push(Gap::new(
+                format!("{count} objects of the datastore {}", which.file),
+                why,
+            ));
+        }
+    }
+    out
+}
+
+/// Does it say who belongs to etcd, or how it is?
+fn is_membership(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::EtcdMember(_) | Value::EtcdAlarm(..) | Value::EtcdRemoved(_)
+    )
+}
+
+/// Did an etcd that runs answer?
+fn is_answer(value: &Value) -> bool {
+    matches!(value, Value::EtcdStatus(_) | Value::EtcdHealth(..))
+}
+
 /// The facts of an entry, and the kinds of which the datastore has no object.
-pub(crate) fn read(bytes: &[u8], entry: u32) -> (Vec<Fact>, Vec<String>) {
+fn read(bytes: &[u8], entry: u32) -> (Vec<Fact>, Vec<String>) {
     let (mut facts, mut none) = (Vec::new(), Vec::new());
     let mut path = String::new();
     for (number, text) in (1..).zip(String::from_utf8_lossy(bytes).lines()) {
@@ -52,7 +178,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> (Vec<Fact>, Vec<String>) {
                 entry,
                 line: number,
                 text: text.to_owned(),
-                command: format!("defib inspect verify {path}"),
+                command: format!("defib inspect verify {}", Word(&path)),
                 value,
                 ..Fact::default()
             });
@@ -63,7 +189,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> (Vec<Fact>, Vec<String>) {
 
 fn value(line: Line) -> Option<Value> {
     if let Some(file) = line.datastore {
-        return Some(Value::Datastore(Datastore {
+        return Some(Value::Datastore(fact::Datastore {
             file,
             path: line.path,
             engine: line.engine,
@@ -132,5 +258,49 @@ mod tests {
         );
         assert_eq!(values[3], (4, &Value::EtcdRemoved("91bc".into())));
         assert_eq!((facts.len(), none), (4, vec!["v1/Pod".to_owned()]));
+    }
+
+    /// A learner of last week's snapshot is none of today's.
+    #[test]
+    fn members_are_those_of_one_datastore() {
+        let one = |name: &str, snapshot: bool, revision: u64| {
+            let text = format!(
+                "{{\"datastore\":\"{name}\",\"engine\":\"etcd\",\"snapshot\":{snapshot},\"trust\":\"readable\",\"revision\":{revision}}}\n{{\"member\":\"{revision}\",\"name\":\"n\"}}\n"
+            );
+            let mut stored = Stored::default();
+            stored.about(text.as_bytes(), 0);
+            let entry = Entry {
+                id: format!("{name}.datastore/about.jsonl"),
+                ..Entry::default()
+            };
+            (Datastore::of(&entry), stored)
+        };
+        let all = || BTreeMap::from([one("db", false, 5), one("old", true, 3), one("z", true, 9)]);
+        let members = |joined: Stored| -> Vec<String> {
+            let of = joined.facts.into_iter();
+            of.filter_map(|f| match f.value {
+                Value::EtcdMember(m) => Some(m.id),
+                _ => None,
+            })
+            .collect()
+        };
+        assert_eq!(
+            members(joined(all(), false, &[])),
+            ["5"],
+            "the server's own"
+        );
+        let snapshots = || BTreeMap::from([one("old", true, 3), one("z", true, 9)]);
+        assert_eq!(
+            members(joined(snapshots(), false, &[])),
+            ["9"],
+            "the newest"
+        );
+        let asked = Fact {
+            value: Value::EtcdHealth("127.0.0.1".into(), true, String::new()),
+            ..Fact::default()
+        };
+        assert!(members(joined(snapshots(), false, &[asked])).is_empty());
+        let damaged = joined(all(), true, &[]).facts;
+        assert_eq!(damaged.len(), 4, "what each file says of itself stays");
     }
 }

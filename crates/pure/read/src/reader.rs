@@ -17,6 +17,7 @@ use defib_model::report::Gap;
 use defib_model::views::Event;
 use rayon::prelude::*;
 
+use crate::datastore::{Datastore, Stored};
 use crate::object::{self, Parsed, Refused, View};
 use crate::scan::{Log, Owner, Scanned, SignalSet};
 
@@ -45,13 +46,6 @@ pub(crate) struct List {
     pub asked_whole: bool,
 }
 
-/// Objects and lists out of the file of a datastore.
-#[derive(Default)]
-struct Stored {
-    parsed: Vec<Parsed>,
-    lists: Vec<List>,
-}
-
 /// Reads entries into a Cluster.
 pub struct Reader<'s> {
     signals: &'s SignalSet,
@@ -67,8 +61,8 @@ pub struct Reader<'s> {
     full: bool,
     /// Entries without a word that are named like objects.
     empty: Vec<String>,
-    /// What the file of a datastore holds.
-    stored: Stored,
+    /// What the files of datastores hold.
+    stored: BTreeMap<Datastore, Stored>,
     /// The entry that comes in pieces, and its log once the first piece was read.
     under_way: Option<(u32, Entry, Option<Log>)>,
 }
@@ -89,7 +83,7 @@ impl<'s> Reader<'s> {
             api_ready: None,
             full: false,
             empty: Vec::new(),
-            stored: Stored::default(),
+            stored: BTreeMap::new(),
             under_way: None,
         }
     }
@@ -120,13 +114,10 @@ impl<'s> Reader<'s> {
             return;
         }
         if crate::datastore::is_one(bytes) {
-            let (facts, none) = crate::datastore::read(bytes, index);
-            self.facts.extend(facts);
-            self.stored.lists.extend(none.into_iter().map(|kind| List {
-                kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
-                asked_whole: true,
-                ..List::default()
-            }));
+            self.stored
+                .entry(Datastore::of(entry))
+                .or_default()
+                .about(bytes, index);
             return;
         }
         if entry.probe == "datastore-list" {
@@ -156,28 +147,24 @@ impl<'s> Reader<'s> {
         let parsed = self.parsed.len();
         let lists = self.lists.len();
         self.json(index, entry, bytes);
-        self.stored.parsed.extend(self.parsed.drain(parsed..));
-        self.stored.lists.extend(self.lists.drain(lists..));
+        let one = self.stored.entry(Datastore::of(entry)).or_default();
+        one.parsed.extend(self.parsed.drain(parsed..));
+        one.lists.extend(self.lists.drain(lists..));
     }
 
-    /// Objects of a datastore count where no others show what ran: those of another day would stand among
-    /// them as if they still lived. The answer is whether they do.
+    /// Takes what the files of datastores hold in among the rest. The answer is whether their objects count.
     fn join_stored(&mut self) -> bool {
-        let stored = std::mem::take(&mut self.stored);
         let runs =
             |p: &Parsed| matches!(p.object.kind.as_str(), "Pod" | "Node") && !p.object.printed;
-        if stored.parsed.is_empty() || !self.parsed.iter().any(runs) {
-            let any = !stored.parsed.is_empty();
-            self.parsed.extend(stored.parsed);
-            self.lists.extend(stored.lists);
-            return any;
-        }
-        let count = stored.parsed.len();
-        self.gaps.push(Gap::new(
-            format!("{count} objects of a datastore"),
-            "other evidence holds what an API server answered; objects of another time were not mixed with it",
-        ));
-        false
+        let answered = self.parsed.iter().any(runs);
+        let stored = std::mem::take(&mut self.stored);
+        let joined = crate::datastore::joined(stored, answered, &self.facts);
+        self.facts.extend(joined.facts);
+        self.gaps.extend(joined.gaps);
+        let any = !joined.parsed.is_empty();
+        self.parsed.extend(joined.parsed);
+        self.lists.extend(joined.lists);
+        any
     }
 
     /// Text that may be anything: a transcript, a paste, a log.
@@ -540,11 +527,10 @@ impl<'s> Reader<'s> {
     }
 
     fn take(&mut self, entry: &Entry, bytes: &[u8], parsed: Vec<Result<Parsed, Refused>>) {
+        let held: usize = self.stored.values().map(|s| s.parsed.len()).sum();
         for one in parsed {
             match one {
-                Ok(p) if self.parsed.len() + self.stored.parsed.len() < MAX_OBJECTS => {
-                    self.parsed.push(p)
-                }
+                Ok(p) if self.parsed.len() + held < MAX_OBJECTS => self.parsed.push(p),
                 Ok(_) => {
                     if !self.full {
                         self.full = true;

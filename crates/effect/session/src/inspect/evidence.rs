@@ -11,6 +11,7 @@ use defib_collect::{Asked, CollectError, Collection, Database};
 use defib_formats::kubernetes;
 use defib_model::bundle::{About, Seen};
 use defib_model::report::Gap;
+use defib_model::text::Word;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -144,14 +145,19 @@ pub(crate) fn evidence(
         if Some(n) == whose {
             none = objects(collection, one)?;
         } else {
-            let why = "objects are taken from one datastore only, here from another, newer one";
+            let why = "objects are taken from one datastore only: the server's own, or the newest";
             let gap = Gap::new(format!("objects in {}", one.id), why)
-                .with_command(format!("defib diagnose {}", one.dead.path.display()));
+                .with_command(command("diagnose", &one.dead.path));
             collection.bundle.gaps.push(gap);
         }
         about(collection, one, &none)?;
     }
     Ok(())
+}
+
+/// A command of this tool about a file.
+fn command(verb: &str, path: &Path) -> String {
+    format!("defib {verb} {}", Word(&path.display().to_string()))
 }
 
 /// The k3s data directory that a file of a datastore belongs to, if it stands in one.
@@ -162,7 +168,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn missed(collection: &mut Collection<'_>, database: &Database, why: String) {
     let gap = Gap::new(format!("datastore {}", database.id), why)
-        .with_command(format!("defib inspect verify {}", database.path.display()));
+        .with_command(command("inspect verify", &database.path));
     collection.bundle.gaps.push(gap);
     collection.seen(Seen::Part);
 }
@@ -241,17 +247,13 @@ fn about(
     for note in dead.notes.iter().chain(&verified.notes) {
         lines.push(line(&json!({ "note": note })));
     }
-    if let Some(holder) = dead.holder {
-        let note = format!("process {holder} has it open and may write to it meanwhile");
-        lines.push(line(&json!({ "note": note })));
-    }
     if !none.is_empty() {
         lines.push(line(&json!({ "none_of": none })));
     }
     if verified.damages > 0 {
         let why = format!("{} places of it are damaged", verified.damages);
         let gap = Gap::new(format!("part of the datastore {}", one.id), why)
-            .with_command(format!("defib inspect verify {}", dead.path.display()));
+            .with_command(command("inspect verify", &dead.path));
         collection.bundle.gaps.push(gap);
     }
     write(collection, &one.id, &lines)
@@ -337,7 +339,7 @@ fn objects(collection: &mut Collection<'_>, one: &Found) -> Result<Vec<String>, 
     for (resource, count) in &closed {
         let why = "they do not say what they are: encrypted at rest, and the keys are not beside the datastore, or damaged";
         let gap = Gap::new(format!("{count} {resource} in {}", one.id), why)
-            .with_command(format!("defib inspect verify {}", dead.path.display()));
+            .with_command(command("inspect verify", &dead.path));
         collection.bundle.gaps.push(gap);
     }
     let hidden = |kind: &str| closed.keys().any(|resource| is_plural(resource, kind));
@@ -433,7 +435,7 @@ fn kind_of(
             format!("{failed} objects of kind {kind} in {}", one.id),
             why,
         )
-        .with_command(format!("defib inspect verify {}", one.dead.path.display()));
+        .with_command(command("inspect verify", &one.dead.path));
         collection.bundle.gaps.push(gap);
     }
     Ok(())

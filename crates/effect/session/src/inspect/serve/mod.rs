@@ -165,5 +165,5 @@ fn token(provider: &CryptoProvider) -> Result<String, ServeError> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| ServeError::Setup("no random numbers are to be had".into()))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(defib_formats::bytes::hex(&bytes))
 }

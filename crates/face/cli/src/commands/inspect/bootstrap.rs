@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if token.is_none() {
         super::tell(&format!(
             "what is in it: defib inspect bootstrap {} --token-file /var/lib/rancher/k3s/server/token",
-            file.display()
+            super::word(file)
         ));
         if args.data_dir.is_some() {
             super::tell("nothing is compared without the token");
@@ -189,11 +189,11 @@ pub(super) fn failed(file: &Path, why: UnlockError) -> CliError {
         ),
         BootstrapError::None => failure.hint(format!(
             "see what there is: defib inspect ls {}",
-            file.display()
+            super::word(file)
         )),
         BootstrapError::Closed { .. } | BootstrapError::Unreadable { .. } => failure.hint(format!(
             "see whether the file is sound: defib inspect verify {}",
-            file.display()
+            super::word(file)
         )),
         BootstrapError::NoDataDirectory(_) => {
             failure.hint("k3s keeps it in /var/lib/rancher/k3s where nothing else was said")

@@ -313,7 +313,7 @@ fn told(done: &Exported, args: &Args) {
         super::tell(&format!(
             "{} places of the file are damaged, so objects may be missing: defib inspect verify {}",
             done.damages,
-            args.file.display()
+            super::word(&args.file)
         ));
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use defib_model::text::Word;
 use defib_session::inspect::{Target, ValueError};
 use serde_json::{Value, json};
 
@@ -124,12 +125,13 @@ fn nothing(args: &Args, dead: &defib_session::inspect::Dead) -> CliError {
     let gone = dead.find_keys(&args.what, args.namespace.as_deref());
     match gone.first() {
         Some(key) => failure.hint(format!(
-            "it was deleted, and its history is there: defib inspect history {} {key}",
-            args.file.display()
+            "it was deleted, and its history is there: defib inspect history {} {}",
+            super::word(&args.file),
+            Word(key)
         )),
         None => failure.hint(format!(
             "see what there is: defib inspect ls {}",
-            args.file.display()
+            super::word(&args.file)
         )),
     }
 }

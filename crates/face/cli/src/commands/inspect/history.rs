@@ -1,5 +1,7 @@
 //! `defib inspect history`.
 
+use defib_model::text::Word;
+
 use super::{Form, Source, shown};
 use crate::error::CliError;
 use crate::{exit, output};
@@ -39,7 +41,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             ))
             .hint(format!(
                 "see what there is: defib inspect ls {}",
-                args.source.file.display()
+                super::word(&args.source.file)
             )));
         }
         several => {
@@ -47,8 +49,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             for key in several.iter().take(5) {
                 failure = failure.hint(format!(
                     "defib inspect history {} {}",
-                    args.source.file.display(),
-                    super::clean(key)
+                    super::word(&args.source.file),
+                    Word(key)
                 ));
             }
             return Err(failure);

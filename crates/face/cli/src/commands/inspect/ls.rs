@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if damage > 0 {
         super::tell(&format!(
             "{damage} places of the file are damaged, so keys may be missing: defib inspect verify {}",
-            args.source.file.display()
+            super::word(&args.source.file)
         ));
         super::more(&dead).into_iter().for_each(super::tell);
         return Ok(exit::UNKNOWN);

@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         ))
         .hint(format!(
             "which servers there were: defib inspect ls {} --kind node",
-            args.source.file.display()
+            super::word(&args.source.file)
         )));
     };
     match args.source.output {

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
+use defib_model::text::Word;
 use defib_session::inspect::{Change, Dead, Engine};
 use serde_json::Value;
 
@@ -156,6 +157,11 @@ fn more(dead: &Dead) -> Option<&'static str> {
 /// A remark for people, on standard error.
 fn tell(what: &str) {
     eprintln!("note: {}", clean(what));
+}
+
+/// A file in a command that people paste.
+fn word(path: &Path) -> String {
+    Word(&path.display().to_string()).to_string()
 }
 
 /// Text from a file, without what could steer a terminal.

@@ -1,7 +1,7 @@
 //! `defib inspect serve`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use defib_session::inspect::serve::{self, ServeError, Settings};
 
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         ));
         let line = format!(
             "kubectl --kubeconfig {} get pods -A\n",
-            word(&at.kubeconfig)
+            super::word(&at.kubeconfig)
         );
         // Nobody reading it is no reason to stop.
         let mut out = std::io::stdout().lock();
@@ -55,17 +55,6 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     serve::serve(dead, &settings, ready, super::tell).map_err(failed)?;
     Ok(exit::HEALTHY)
-}
-
-/// A path as one word of a shell.
-fn word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", super::clean(&text).replace('\'', "'\\''"))
-    }
 }
 
 fn failed(error: ServeError) -> CliError {
