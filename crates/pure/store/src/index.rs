@@ -403,60 +403,25 @@ fn bucket(key: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
-    use defib_formats::datastore::Engine;
-
     use super::*;
+    use crate::held::{Held, Told};
 
-    /// Rows as they are told, the parts of them in the order told.
-    struct Told(Vec<(&'static str, u64, Option<Vec<u8>>)>);
-
-    impl Rows for Told {
-        fn engine(&self) -> Engine {
-            Engine::Etcd
-        }
-
-        fn scan(&self, part: usize, _: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
-            for (key, revision, value) in self.0.iter().filter(|_| part == 0) {
-                each(Row {
-                    key: key.as_bytes(),
-                    revision: (*revision, 0),
-                    create_revision: 0,
-                    version: 0,
-                    lease: 0,
-                    value: value.as_deref(),
-                    place: Place::default(),
-                });
-            }
-            Walked::default()
-        }
-
-        fn value(&self, _: Place) -> io::Result<Vec<u8>> {
-            Ok(Vec::new())
-        }
-
-        fn compacted(&self) -> u64 {
-            0
-        }
-    }
-
-    fn json(kind: &str) -> Option<Vec<u8>> {
-        Some(format!(r#"{{"apiVersion":"v1","kind":"{kind}"}}"#).into_bytes())
+    fn json(kind: &str) -> String {
+        format!(r#"{{"apiVersion":"v1","kind":"{kind}"}}"#)
     }
 
     /// Threads bring rows in any order: the answer is the same, also of what a deletion deleted.
     #[test]
     fn the_latest_write_counts_in_whatever_order_rows_come() {
         let rows = [
-            ("/registry/a/x", 3, json("A")),
-            ("/registry/b/y", 4, json("B")),
-            ("/registry/a/x", 7, None),
-            ("/registry/b/y", 9, json("B")),
+            Told::new("/registry/a/x", 3, json("A")),
+            Told::new("/registry/b/y", 4, json("B")),
+            Told::deleted("/registry/a/x", 7),
+            Told::new("/registry/b/y", 9, json("B")),
         ];
         let orders: [[usize; 4]; 3] = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1]];
         for order in orders {
-            let told = Told(order.iter().map(|n| rows[*n].clone()).collect());
+            let told = Held(order.iter().map(|n| rows[*n].clone()).collect());
             let index = Index::new(&told, &Selection::default());
             assert_eq!((index.len(), index.deleted(), index.rows), (1, 1, 4));
             let mut all: Vec<_> = index
@@ -475,11 +440,9 @@ mod tests {
     /// A file may name any number of kinds; those past the bound are not told apart, and none is lent another's.
     #[test]
     fn a_kind_past_the_bound_is_no_kind() {
-        let rows = (0..KINDS + 10).map(|n| {
-            let key: &'static str = Box::leak(format!("/registry/k/{n:06}").into_boxed_str());
-            (key, 2, json(&format!("K{n:06}")))
-        });
-        let index = Index::new(&Told(rows.collect()), &Selection::default());
+        let rows = (0..KINDS + 10)
+            .map(|n| Told::new(format!("/registry/k/{n:06}"), 2, json(&format!("K{n:06}"))));
+        let index = Index::new(&Held(rows.collect()), &Selection::default());
         for live in index.live() {
             let number = String::from_utf8_lossy(live.key)
                 .rsplit('/')

@@ -6,6 +6,8 @@
 pub mod api;
 mod change;
 mod export;
+#[cfg(test)]
+mod held;
 mod history;
 mod index;
 mod membership;

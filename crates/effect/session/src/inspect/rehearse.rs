@@ -63,15 +63,55 @@ impl Dead {
         options: &Options,
         events: &mut dyn FnMut(Event),
     ) -> Result<(Vec<Rehearsed>, Exported), CollectError> {
-        let mut objects = Vec::new();
-        let done = self.export(export, |_, _, value| {
-            objects.push(value);
+        let mut asked = Questions::default();
+        let done = self.export(export, |_, _, object| {
+            asked.take(&object);
             Ok::<(), CollectError>(())
         })?;
-        let said = crate::with_api(context, options, async |api| {
-            ask(api, &objects, events).await
-        })?;
+        let said = crate::with_api(context, options, async |api| ask(api, asked, events).await)?;
         Ok((said, done))
+    }
+}
+
+/// What is to be asked, as text, and what of it others wait for.
+#[derive(Default)]
+struct Questions {
+    objects: Vec<Question>,
+    namespaces: BTreeSet<String>,
+    /// Groups and kinds that are defined.
+    defined: BTreeSet<(String, String)>,
+}
+
+/// One object.
+struct Question {
+    api_version: String,
+    kind: String,
+    namespace: String,
+    name: String,
+    json: Vec<u8>,
+}
+
+impl Questions {
+    fn take(&mut self, object: &Value) {
+        let of = |at: &str| text(object, at).to_owned();
+        let question = Question {
+            api_version: of("/apiVersion"),
+            kind: of("/kind"),
+            namespace: of("/metadata/namespace"),
+            name: of("/metadata/name"),
+            json: object.to_string().into_bytes(),
+        };
+        match question.kind.as_str() {
+            "Namespace" => {
+                self.namespaces.insert(question.name.clone());
+            }
+            "CustomResourceDefinition" => {
+                let kind = (of("/spec/group"), of("/spec/names/kind"));
+                self.defined.insert(kind);
+            }
+            _ => {}
+        }
+        self.objects.push(question);
     }
 }
 
@@ -85,7 +125,7 @@ fn text<'v>(object: &'v Value, at: &str) -> &'v str {
 
 async fn ask(
     api: &KubeApi,
-    objects: &[Value],
+    asked: Questions,
     events: &mut dyn FnMut(Event),
 ) -> Result<Vec<Rehearsed>, CollectError> {
     let (served, gaps) = kinds(api).await;
@@ -97,53 +137,50 @@ async fn ask(
         .iter()
         .map(|k| ((k.group.as_str(), k.kind.as_str()), k.resource.as_str()))
         .collect();
-    let named = |kind: &str| -> BTreeSet<&str> {
-        let of = objects.iter().filter(|o| text(o, "/kind") == kind);
-        of.map(|o| text(o, "/metadata/name")).collect()
-    };
-    let namespaces = named("Namespace");
-    let defined: BTreeSet<(&str, &str)> = objects
-        .iter()
-        .filter(|o| text(o, "/kind") == "CustomResourceDefinition")
-        .map(|o| (text(o, "/spec/group"), text(o, "/spec/names/kind")))
-        .collect();
+    let count = asked.objects.len();
     let mut out = Vec::new();
-    for (n, object) in objects.iter().enumerate() {
+    for (n, one) in asked.objects.into_iter().enumerate() {
         if n % 50 == 0 {
-            events(Event::Reading(format!("{n}/{} objects", objects.len())));
+            events(Event::Reading(format!("{n}/{count} objects")));
         }
-        let api_version = text(object, "/apiVersion");
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let kind = text(object, "/kind");
-        let namespace = text(object, "/metadata/namespace");
-        let (outcome, why) = match plurals.get(&(group, kind)) {
+        let split = one.api_version.split_once('/');
+        let (group, version) = split.unwrap_or(("", &one.api_version));
+        let (outcome, why) = match plurals.get(&(group, one.kind.as_str())) {
             Some(resource) => {
                 let place = Place {
                     group: group.to_owned(),
                     version: version.to_owned(),
                     resource: (*resource).to_owned(),
-                    namespace: namespace.to_owned(),
-                    name: text(object, "/metadata/name").to_owned(),
+                    namespace: one.namespace.clone(),
+                    name: one.name.clone(),
                 };
-                match api.rehearse(&place, object.to_string().into_bytes()).await {
-                    Ok(answer) => judged(&answer, namespaces.contains(namespace)),
+                match api.rehearse(&place, one.json).await {
+                    Ok(answer) => judged(&answer, asked.namespaces.contains(&one.namespace)),
                     Err(e) => (Outcome::Unknown, e.to_string()),
                 }
             }
-            None if defined.contains(&(group, kind)) => (
-                Outcome::Later,
-                "its definition is part of the export, and not there yet".to_owned(),
-            ),
+            None if asked
+                .defined
+                .contains(&(group.to_owned(), one.kind.clone())) =>
+            {
+                (
+                    Outcome::Later,
+                    "its definition is part of the export, and not there yet".to_owned(),
+                )
+            }
             None => (
                 Outcome::Refused,
-                format!("the API server does not serve {kind} of {api_version}"),
+                format!(
+                    "the API server does not serve {} of {}",
+                    one.kind, one.api_version
+                ),
             ),
         };
         out.push(Rehearsed {
             outcome,
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            name: text(object, "/metadata/name").to_owned(),
+            kind: one.kind,
+            namespace: one.namespace,
+            name: one.name,
             why,
         });
     }

@@ -1,48 +1,10 @@
 //! Whole questions, asked of a datastore that a test holds.
 
-use std::io;
-
-use defib_formats::bbolt::Walked;
-use defib_formats::datastore::{Engine, Row};
 use defib_formats::kubernetes;
 use serde_json::json;
 
 use super::*;
-
-/// Keys and values.
-struct Held(Vec<(String, Vec<u8>)>);
-
-impl Rows for Held {
-    fn engine(&self) -> Engine {
-        Engine::Etcd
-    }
-
-    fn scan(&self, part: usize, _: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
-        for (n, (key, value)) in self.0.iter().enumerate().filter(|_| part == 0) {
-            each(Row {
-                key: key.as_bytes(),
-                revision: (n as u64 + 1, 0),
-                create_revision: n as u64 + 1,
-                version: 1,
-                lease: 0,
-                value: Some(value),
-                place: Place {
-                    at: n as u64,
-                    length: value.len() as u32,
-                },
-            });
-        }
-        Walked::default()
-    }
-
-    fn value(&self, place: Place) -> io::Result<Vec<u8>> {
-        Ok(self.0[usize::try_from(place.at).unwrap()].1.clone())
-    }
-
-    fn compacted(&self) -> u64 {
-        0
-    }
-}
+use crate::held::{Held, Told};
 
 impl Values for Held {
     fn rows(&self) -> &dyn Rows {
@@ -57,15 +19,12 @@ impl Values for Held {
     }
 }
 
-impl Held {
-    fn of(objects: &[(&str, Value)]) -> Self {
-        let objects = objects.iter();
-        Self(
-            objects
-                .map(|(key, value)| (format!("/registry/{key}"), value.to_string().into_bytes()))
-                .collect(),
-        )
-    }
+/// Objects under their keys below `/registry/`, each a revision later.
+fn held(objects: &[(&str, Value)]) -> Held {
+    let told = (1..).zip(objects).map(|(revision, (key, value))| {
+        Told::new(format!("/registry/{key}"), revision, value.to_string())
+    });
+    Held(told.collect())
 }
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -111,7 +70,7 @@ fn pod(name: &str, app: &str) -> Value {
 }
 
 fn pods() -> Held {
-    Held::of(&[
+    held(&[
         ("pods/a/p1", pod("p1", "x")),
         ("pods/a/p2", pod("p2", "y")),
         ("pods/a/p3", pod("p3", "x")),
@@ -305,7 +264,7 @@ fn secrets_stay_hidden_in_every_form() {
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"k": canary},
         "metadata": {"name": "s", "namespace": "a", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}},
     });
-    let held = Held::of(&[("secrets/a/s", secret)]);
+    let held = held(&[("secrets/a/s", secret)]);
     let metadata = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
     for (accept, query) in [
         ("", ""),
@@ -345,7 +304,7 @@ fn custom_resources_are_served_in_each_version_and_printed_as_defined() {
     };
     let garden = json!({"apiVersion": "example.net/v1beta1", "kind": "Garden", "metadata": {"name": "g", "namespace": "a"}, "spec": {"beds": 3}});
     let held = |strategy: &str| {
-        Held::of(&[
+        held(&[
             (
                 "apiextensions.k8s.io/customresourcedefinitions/gardens.example.net",
                 definition(strategy),
@@ -377,7 +336,7 @@ fn custom_resources_are_served_in_each_version_and_printed_as_defined() {
 
 #[test]
 fn custom_resources_without_a_definition_are_served_plainly() {
-    let held = Held::of(&[
+    let held = held(&[
         (
             "example.net/gardens/a/g",
             json!({"apiVersion": "example.net/v1", "kind": "Garden", "metadata": {"name": "g", "namespace": "a"}}),
@@ -408,7 +367,7 @@ fn custom_resources_without_a_definition_are_served_plainly() {
 #[test]
 fn another_stored_version_is_said_and_not_lost() {
     let budget = |version: &str, name: &str| json!({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "a"}});
-    let held = Held::of(&[
+    let held = held(&[
         ("poddisruptionbudgets/a/new", budget("policy/v1", "new")),
         (
             "poddisruptionbudgets/a/old",
@@ -462,10 +421,11 @@ fn what_does_not_hold_costs_itself_and_nothing_else() {
                 .into_bytes(),
         ),
     ] {
-        held.0.push((format!("/registry/pods/z/{name}"), value));
+        held.0
+            .push(Told::new(format!("/registry/pods/z/{name}"), 1, value));
     }
     held.0
-        .push(("/registry/pods/z/\u{1b}[31m/x/y".to_owned(), b"{}".to_vec()));
+        .push(Told::new("/registry/pods/z/\u{1b}[31m/x/y", 1, "{}"));
     for accept in ["", TABLE] {
         let said = asked(&held, false, "GET", "/api/v1/pods", accept);
         let list = if accept.is_empty() { "items" } else { "rows" };

@@ -24,7 +24,8 @@ use crate::{output, progress::Progress};
 ///
 ///   defib inspect export FILE --select 'ns=apps kind=ConfigMap,PVC' | kubectl apply -f -
 ///
-/// With --dry-run nothing is written: the cluster of the kubeconfig is asked what it would do with each object.
+/// With --dry-run nothing is written: the cluster of the kubeconfig is asked what it would do with each object,
+/// and its answers are printed in lines (-o json: as a list).
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
