@@ -178,6 +178,14 @@ fn main() -> ExitCode {
         ),
         ("every_bucket_is_reached", buckets::every_bucket_is_reached),
         (
+            "a_member_that_can_t_be_read_is_damage",
+            buckets::a_member_that_can_t_be_read_is_damage,
+        ),
+        (
+            "a_log_that_can_t_be_read_leaves_it_unknown",
+            buckets::a_log_that_can_t_be_read_leaves_it_unknown,
+        ),
+        (
             "a_log_is_not_applied_to_a_damaged_database",
             buckets::a_log_is_not_applied_to_a_damaged_database,
         ),

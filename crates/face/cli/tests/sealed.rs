@@ -274,6 +274,42 @@ fn a_token_opens_the_record_and_a_data_directory_is_compared() {
     );
 }
 
+/// A data directory may hold anything where a file should be: nothing waits for it, and nothing is read without end.
+#[test]
+fn what_is_no_file_is_not_read() {
+    let server = Server::new();
+    let token = server.token(PASSWORD);
+    let tls = server.folder.path().join("server/tls");
+    let (endless, pipe) = (tls.join("server-ca.crt"), tls.join("client-ca.crt"));
+    std::fs::remove_file(&endless).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    std::fs::remove_file(&pipe).unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let root = server.folder.path();
+    let said = server.run("bootstrap", &[text(root), "--token-file", text(&token)]);
+    for file in ["tls/server-ca.crt", "tls/client-ca.crt"] {
+        let line = said.out.lines().find(|l| l.contains(file));
+        assert!(
+            line.is_some_and(|l| l.ends_with("can't be read on disk: it is no regular file")),
+            "{}",
+            said.out
+        );
+    }
+    // The same for the log beside the database, and for the database itself.
+    let file = server.file();
+    let mut log = file.clone().into_os_string();
+    log.push("-wal");
+    let _ = std::fs::remove_file(&log);
+    let made = Command::new("mkfifo").arg(&log).status();
+    assert!(made.unwrap().success());
+    let said = server.run("bootstrap", &[text(&file)]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = server.run("bootstrap", &[text(&pipe)]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("no regular file"), "{}", said.err);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_its_reason() {
     let server = Server::new();

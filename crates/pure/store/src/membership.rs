@@ -81,8 +81,8 @@ impl Membership {
     }
 }
 
-/// How many of the log's entries are agreed on: those that the member knew to be, and those that its only voter
-/// wrote down.
+/// How many of the log's entries are agreed on: those that the member knew to be, and those that it wrote down as
+/// the only one who votes.
 pub fn agreed(meta: &Meta, log: &Log) -> usize {
     let mut voters: BTreeSet<u64> = meta
         .conf_state
@@ -90,8 +90,9 @@ pub fn agreed(meta: &Meta, log: &Log) -> usize {
         .map(|c| c.voters.iter().copied().collect())
         .unwrap_or_default();
     let known = log.commit.max(meta.consistent_index.unwrap_or(0));
+    let own = log.ids.map(|(member, _)| BTreeSet::from([member]));
     for (n, entry) in log.entries.iter().enumerate() {
-        if entry.index > known && voters.len() != 1 {
+        if entry.index > known && own.as_ref() != Some(&voters) {
             return n;
         }
         if entry.is_normal {
@@ -105,4 +106,80 @@ pub fn agreed(meta: &Meta, log: &Log) -> usize {
         }
     }
     log.entries.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_formats::etcd::ConfState;
+
+    use super::*;
+
+    fn agreed_of(voters: &[u64], own: Option<u64>) -> usize {
+        let meta = Meta {
+            consistent_index: Some(5),
+            conf_state: Some(ConfState {
+                voters: voters.to_vec(),
+                learners: vec![9],
+            }),
+            ..Meta::default()
+        };
+        let entries = (5..=8).map(|index| Entry {
+            index,
+            is_normal: true,
+            data: Vec::new(),
+        });
+        let log = Log {
+            entries: entries.collect(),
+            ids: own.map(|id| (id, 77)),
+            ..Log::default()
+        };
+        agreed(&meta, &log)
+    }
+
+    /// A learner writes down what the one voter may never have agreed to.
+    #[test]
+    fn only_the_one_who_votes_agrees_by_writing() {
+        assert_eq!(agreed_of(&[1], Some(1)), 4);
+        assert_eq!(agreed_of(&[1], Some(9)), 1);
+        assert_eq!(agreed_of(&[1], None), 1);
+        assert_eq!(agreed_of(&[1, 2], Some(1)), 1);
+    }
+
+    /// Members of etcd 3.5 announce themselves with requests of the second API.
+    #[test]
+    fn what_members_announce_is_read_in_both_forms() {
+        let field = |number: u8, value: &[u8]| {
+            let mut out = vec![number << 3 | 2, value.len() as u8];
+            out.extend(value);
+            out
+        };
+        let put = |path: &[u8], value: &[u8]| {
+            [
+                vec![8, 1],
+                field(2, b"PUT"),
+                field(3, path),
+                field(4, value),
+            ]
+            .concat()
+        };
+        let said = br#"{"name":"n1","clientURLs":["https://198.51.100.1:2379"]}"#;
+        let mut membership = Membership::default();
+        membership.members.push(Member {
+            id: 0xa1,
+            ..Member::default()
+        });
+        let entry = |data| Entry {
+            index: 1,
+            is_normal: true,
+            data,
+        };
+        membership.apply(&entry(put(b"/0/members/a1/attributes", said)));
+        membership.apply(&entry(put(b"/0/version", b"3.5.0")));
+        assert_eq!(membership.members[0].name, "n1");
+        assert_eq!(membership.members[0].client_urls.len(), 1);
+        assert_eq!(membership.cluster_version.as_deref(), Some("3.5.0"));
+        // Inside of a request of the third.
+        membership.apply(&entry(field(2, &put(b"/0/version", b"3.6.0"))));
+        assert_eq!(membership.cluster_version.as_deref(), Some("3.6.0"));
+    }
 }

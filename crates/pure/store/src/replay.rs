@@ -10,6 +10,7 @@ use std::io;
 
 use defib_formats::bbolt::Walked;
 use defib_formats::datastore::{Engine, Place, Row, Rows};
+use defib_formats::etcd::is_legacy;
 use defib_formats::etcd::wal::Entry;
 use defib_formats::protobuf::{Value, fields};
 
@@ -26,12 +27,12 @@ pub struct Replayed<B> {
     damage: Walked,
     /// Entries that were applied.
     pub applied: u64,
-    /// Entries that are no writes, or none that are followed here.
-    pub passed: u64,
     /// Entries from the first on that does not hold: what comes behind it would get wrong revisions.
     pub broken: u64,
     /// Entries that were not applied because the database is damaged: its latest revision is not known.
     pub withheld: u64,
+    /// What stood beside the rows after the last entry.
+    pub standing: Standing,
 }
 
 /// What decides beside the rows whether etcd takes a write.
@@ -98,9 +99,9 @@ impl<B: Rows> Replayed<B> {
             writes: Vec::new(),
             damage,
             applied: 0,
-            passed: 0,
             broken: 0,
             withheld: 0,
+            standing,
         };
         if entries.is_empty() {
             return out;
@@ -121,7 +122,7 @@ impl<B: Rows> Replayed<B> {
         }
         let mut state = State {
             live,
-            standing,
+            standing: std::mem::take(&mut out.standing),
             revision,
             rows: &out.base,
             writes: Vec::new(),
@@ -129,12 +130,11 @@ impl<B: Rows> Replayed<B> {
         for (n, entry) in (0u64..).zip(entries) {
             // A new leader begins with an empty one.
             if !entry.is_normal || entry.data.is_empty() {
-                out.passed += 1;
                 continue;
             }
             match state.apply(&entry.data) {
                 Some(true) => out.applied += 1,
-                Some(false) => out.passed += 1,
+                Some(false) => {}
                 None => {
                     out.broken = entries.len() as u64 - n;
                     let what = format!("(log) entry {} does not hold", entry.index);
@@ -143,8 +143,13 @@ impl<B: Rows> Replayed<B> {
                 }
             }
         }
-        out.writes = state.writes;
+        (out.writes, out.standing) = (state.writes, state.standing);
         out
+    }
+
+    /// Places where the log, and not the database, is damaged.
+    pub fn log_damages(&self) -> u64 {
+        self.damage.damages
     }
 
     /// The rows without the log.
@@ -232,6 +237,9 @@ impl State<'_> {
     /// Applies a request, whole or not at all; false for one that writes nothing, `None` for one that does not
     /// hold.
     fn apply(&mut self, request: &[u8]) -> Option<bool> {
+        if is_legacy(request) {
+            return Some(false);
+        }
         let mut known = false;
         let mut operations = Vec::new();
         let (mut granted, mut revoked, mut alarm) = (None, None, None);
@@ -269,7 +277,7 @@ impl State<'_> {
         }
         self.standing.leases.extend(granted);
         let mut under = Under {
-            main: self.revision + 1,
+            main: self.revision.saturating_add(1),
             sub: 0,
         };
         if revoked.is_some_and(|lease| self.standing.leases.remove(&lease)) {

@@ -5,6 +5,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::time::SystemTime;
 
 use defib_formats::read_at::ReadAt;
@@ -17,6 +18,18 @@ pub struct FileAt {
 }
 
 impl FileAt {
+    /// Opens a regular file; anything else could keep us waiting, or have no end.
+    ///
+    /// # Errors
+    /// When it is none, or can't be opened.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if !std::fs::metadata(path)?.is_file() {
+            let why = "it is no regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Self::new(File::open(path)?)
+    }
+
     /// The file as it is now.
     ///
     /// # Errors

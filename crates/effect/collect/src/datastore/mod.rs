@@ -41,6 +41,8 @@ pub struct Opened {
     pub notes: Vec<String>,
     /// The files of etcd's write-ahead log beside a member's database with their names, in order.
     pub log: Vec<(String, FileAt)>,
+    /// Why a log that lies beside it is not among them.
+    pub log_left: Option<String>,
 }
 
 /// Where a datastore lies in the folders that people have, most specific first: an etcd data directory, k3s'
@@ -153,20 +155,21 @@ pub fn belongs(part: &Path, database: &Path) -> bool {
         || (database.ends_with("member/snap/db") && member(part) == member(database))
 }
 
-fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
+fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
     let unreadable = |source| CollectError::Unreadable {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(unreadable)?;
-    let meta = file.metadata().map_err(unreadable)?;
     let none = |why: &str| CollectError::NoDatastore {
         path: path.to_owned(),
         why: why.to_owned(),
     };
-    if !meta.is_file() {
+    // Asked first: a pipe would keep us waiting.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(none("it is no regular file"));
     }
+    let file = File::open(path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
     let mut head = Vec::new();
     (&file)
         .take(512)
@@ -194,13 +197,14 @@ fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
         }
         Kind::Etcd
     };
-    let log = match (kind, packed) {
-        (Kind::Etcd, None) => log(path, &mut notes),
-        _ => Vec::new(),
+    let (log, log_left) = match (kind, packed) {
+        (Kind::Etcd, None) => log(path),
+        _ => MemberLog::default(),
     };
     Ok(Opened {
         path: path.to_owned(),
         log,
+        log_left,
         kind,
         file,
         packed,
@@ -209,18 +213,35 @@ fn one(path: &Path, mut notes: Vec<String>) -> Result<Opened, CollectError> {
     })
 }
 
+/// The files of a log by their names, or why they are left out.
+type MemberLog = (Vec<(String, FileAt)>, Option<String>);
+
 /// The log of the member whose database this is: `member/wal` beside `member/snap/db`, its files named by their
 /// number and first entry (`server/storage/wal/util.go`).
-fn log(database: &Path, notes: &mut Vec<String>) -> Vec<(String, FileAt)> {
+fn log(database: &Path) -> MemberLog {
     let folder = database.parent().filter(|f| f.ends_with("snap"));
     let Some(folder) = folder.and_then(Path::parent).map(|m| m.join("wal")) else {
-        return Vec::new();
+        return MemberLog::default();
     };
-    let Ok(list) = std::fs::read_dir(&folder) else {
-        return Vec::new();
+    let left = |path: &Path, e: std::io::Error| {
+        let why = format!("{} can't be read: {e}", path.display());
+        (Vec::new(), Some(why))
     };
+    let mut names = Vec::new();
+    match std::fs::read_dir(&folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return MemberLog::default(),
+        Err(e) => return left(&folder, e),
+        Ok(list) => {
+            for entry in list {
+                match entry {
+                    Ok(entry) => names.extend(entry.file_name().into_string().ok()),
+                    Err(e) => return left(&folder, e),
+                }
+            }
+        }
+    }
     // etcd passes over what is named otherwise.
-    let is_name = |name: &str| {
+    names.retain(|name| {
         name.strip_suffix(".wal")
             .and_then(|n| n.split_once('-'))
             .is_some_and(|(number, entry)| {
@@ -228,28 +249,17 @@ fn log(database: &Path, notes: &mut Vec<String>) -> Vec<(String, FileAt)> {
                     .iter()
                     .all(|n| n.len() == 16 && n.bytes().all(|b| b.is_ascii_hexdigit()))
             })
-    };
-    let mut names: Vec<String> = list
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| is_name(name))
-        .collect();
+    });
     names.sort();
     let mut out = Vec::new();
     for name in names {
         let path = folder.join(&name);
-        match File::open(&path).and_then(FileAt::new) {
+        match FileAt::open(&path) {
             Ok(file) => out.push((name, file)),
-            Err(e) => {
-                notes.push(format!(
-                    "{} can't be read: {e}; the log is left out",
-                    path.display()
-                ));
-                return Vec::new();
-            }
+            Err(e) => return left(&path, e),
         }
     }
-    out
+    (out, None)
 }
 
 /// What a file is that can be no database, in people's words.

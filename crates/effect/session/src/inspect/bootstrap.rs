@@ -10,9 +10,10 @@ use defib_collect::CollectError;
 use defib_collect::private::{self, File};
 use defib_formats::bootstrap::{self, Content, FILES, Token};
 use defib_formats::certificate::{self, time};
+use defib_formats::datastore::Place;
 use serde::Serialize;
 
-use super::{Dead, Wanted};
+use super::{Dead, Wanted, unlocked};
 
 /// A record as it stands in the datastore.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +31,9 @@ pub struct Record {
     /// Does the token fit that was given?
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
+    /// Where it stands.
+    #[serde(skip)]
+    place: Place,
 }
 
 /// How a file of a data directory stands to the record.
@@ -112,6 +116,14 @@ pub struct Bootstrap {
 /// Why a record can't be shown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BootstrapError {
+    /// There is none, in what could be read.
+    #[error(
+        "no bootstrap record was found, and {damages} places of it are damaged: there may be one"
+    )]
+    Unknown {
+        /// Damaged places.
+        damages: u64,
+    },
     /// There is none.
     #[error(
         "there is no bootstrap record in it: it was taken before the first server wrote one, or it is not of k3s"
@@ -163,17 +175,20 @@ impl Dead {
         token: Option<&Token>,
         data: Option<&Path>,
     ) -> Result<Bootstrap, BootstrapError> {
-        let mut out = Bootstrap {
-            records: self.records(token)?,
-            files: Vec::new(),
-            compared_with: data.map(server).transpose()?,
+        let records = self.records(token)?;
+        let compared_with = data.map(server).transpose()?;
+        let files = match token {
+            Some(token) => {
+                let (_, opened) = self.open_record(&records, token)?;
+                kept(&opened.files, compared_with.as_deref())
+            }
+            None => Vec::new(),
         };
-        if let Some(token) = token {
-            let (_, opened) = self.open_bootstrap(token)?;
-            let beside = out.compared_with.as_deref();
-            out.files = kept(&opened.files, beside);
-        }
-        Ok(out)
+        Ok(Bootstrap {
+            records,
+            files,
+            compared_with,
+        })
     }
 
     /// Writes the files of the record, keys included, into an archive that only its owner may read: as they lie
@@ -217,13 +232,15 @@ impl Dead {
                     bytes: item.bytes,
                     revision: item.revision,
                     fits: token.map(|t| t.fits(hash)),
+                    place: item.place,
                 })
             })
             .collect();
-        if records.is_empty() {
-            return Err(BootstrapError::None);
+        match list.index.walked.damages {
+            _ if !records.is_empty() => Ok(records),
+            0 => Err(BootstrapError::None),
+            damages => Err(BootstrapError::Unknown { damages }),
         }
-        Ok(records)
     }
 
     /// Opens the record that a token fits.
@@ -231,35 +248,30 @@ impl Dead {
         &self,
         token: &Token,
     ) -> Result<(Record, bootstrap::Bootstrap), BootstrapError> {
-        let records = self.records(Some(token))?;
-        let wanted: Vec<String> = records.iter().map(|r| r.hash.clone()).collect();
-        let Some(record) = records.into_iter().find(|r| r.fits == Some(true)) else {
+        self.open_record(&self.records(Some(token))?, token)
+    }
+
+    fn open_record(
+        &self,
+        records: &[Record],
+        token: &Token,
+    ) -> Result<(Record, bootstrap::Bootstrap), BootstrapError> {
+        let Some(record) = records.iter().find(|r| r.fits == Some(true)) else {
+            let wanted = records.iter().map(|r| r.hash.clone()).collect();
             return Err(match token.is_agents() {
                 true => BootstrapError::Agents { wanted },
                 false => BootstrapError::WrongToken { wanted },
             });
         };
-        let list = self.list(&Wanted {
-            prefix: record.key.clone(),
-            ..Wanted::default()
-        });
-        let place = list.items().find(|i| i.key == record.key).map(|i| i.place);
-        let value = match place.map(|place| self.rows().value(place)) {
-            Some(Ok(value)) => value,
-            Some(Err(e)) => {
-                return Err(BootstrapError::Unreadable {
-                    key: record.key,
-                    why: e.to_string(),
-                });
-            }
-            None => return Err(BootstrapError::None),
-        };
+        let key = || record.key.clone();
+        let value = self.rows().value(record.place);
+        let value = value.map_err(|e| BootstrapError::Unreadable {
+            key: key(),
+            why: e.to_string(),
+        })?;
         match bootstrap::open(&value, token) {
-            Ok(opened) => Ok((record, opened)),
-            Err(why) => Err(BootstrapError::Closed {
-                key: record.key,
-                why,
-            }),
+            Ok(opened) => Ok((record.clone(), opened)),
+            Err(why) => Err(BootstrapError::Closed { key: key(), why }),
         }
     }
 }
@@ -315,7 +327,9 @@ fn shown(of: &certificate::Certificate) -> Certificate {
 
 /// As k3s compares at its start (`k3s/pkg/cluster/bootstrap.go`).
 fn compare(path: &Path, content: &Content) -> OnDisk {
-    let bytes = match std::fs::read(path) {
+    // More than the record has is different, however much that is.
+    let enough = content.bytes.len() as u64 + 1;
+    let bytes = match unlocked::beginning(path, enough) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return OnDisk::Missing,
         Err(e) => return OnDisk::Unread(e.to_string()),

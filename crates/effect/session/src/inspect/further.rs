@@ -51,7 +51,9 @@ impl Dead {
     pub fn further(&self, quota: u64) -> Further {
         let (mut opened_by, mut unknown) = (None, None);
         if let Store::Etcd(etcd) = &self.rows.store {
-            match openers(&etcd.base().meta) {
+            let agreed = self.beside.membership.as_ref();
+            let version = agreed.and_then(|m| m.cluster_version.as_deref());
+            match openers(&etcd.base().meta, version) {
                 Ok(said) => opened_by = Some(said),
                 Err(why) => unknown = Some(why.to_owned()),
             }

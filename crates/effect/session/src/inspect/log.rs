@@ -45,15 +45,17 @@ impl Beside {
 pub(super) fn apply(
     etcd: Etcd<FileAt>,
     database: &Path,
-    files: Vec<(String, FileAt)>,
+    (files, left): (Vec<(String, FileAt)>, Option<String>),
     notes: &mut Vec<String>,
 ) -> (Replayed<Etcd<FileAt>>, Beside) {
     let (names, files): (Vec<String>, Vec<FileAt>) = files.into_iter().unzip();
     let mut beside = Beside {
         files,
         database: database.to_owned(),
+        open: left.map(|why| format!("the log beside it is left out: {why}")),
         ..Beside::default()
     };
+    notes.extend(beside.open.clone());
     let mut membership = Membership::new(&etcd.meta);
     let mut damage = Walked::default();
     let entries = match beside.files.is_empty() {
@@ -116,12 +118,13 @@ fn read(
     beside.ids = log.ids;
     let name = |n: usize| names.get(n).map_or("", String::as_str);
     for (file, found) in &log.damage {
-        let what = format!("(log {}) {}", name(*file), found.what);
         notes.push(format!(
             "the log beside it is damaged: {} {found}; what stands behind is not read, and etcd does not start on it",
             name(*file)
         ));
-        damage.note(found.offset, what);
+        // Not a place of the database.
+        let at = format!("(log {}, byte {})", name(*file), found.offset);
+        damage.note(0, format!("{at} {}", found.what));
     }
     if let Some(missing) = missing(names) {
         notes.push(format!("a file of the log is missing before {missing}"));
@@ -138,6 +141,10 @@ fn read(
         let why = "the log holds more entries than are read here";
         notes.push(why.into());
         beside.open = Some(why.into());
+    }
+    if etcd.meta.consistent_index.is_none() && etcd.meta.walked.damages > 0 {
+        withhold(log.entries.len() as u64, notes);
+        return Vec::new();
     }
     if log.snapshot > index {
         // Sent by the leader (`RecoverSnapshotBackend` in `server/storage/backend.go`).

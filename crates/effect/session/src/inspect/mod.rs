@@ -122,6 +122,8 @@ pub struct Members {
     pub cluster_version: Option<String>,
     /// Version of the storage, from etcd 3.6 on.
     pub storage_version: Option<String>,
+    /// Places of the file or of its log that are damaged, where members may stand.
+    pub damages: u64,
     /// The last entry of the log that is in the file.
     pub consistent_index: Option<u64>,
     /// The term of that entry.
@@ -188,7 +190,7 @@ impl Dead {
             ));
         }
         let mut notes = opened.notes;
-        let (store, beside) = log::apply(store, &path, opened.log, &mut notes);
+        let (store, beside) = log::apply(store, &path, (opened.log, opened.log_left), &mut notes);
         Ok(Self {
             packed: opened.packed,
             holder: opened.holder,
@@ -219,6 +221,14 @@ impl Dead {
     /// Its rows.
     pub fn rows(&self) -> &dyn Rows {
         &self.rows
+    }
+
+    /// Places where the log beside it, and not the datastore itself, is damaged.
+    pub fn log_damages(&self) -> u64 {
+        match &self.rows.store {
+            Store::Etcd(etcd) => etcd.log_damages(),
+            Store::Kine(_) | Store::Salvaged(_) => 0,
+        }
     }
 
     /// What keeps them.
@@ -287,12 +297,13 @@ impl Dead {
         let said = defib_store::stats(self.rows());
         let (used, leases, old_values) = match &self.rows.store {
             Store::Etcd(etcd) => {
+                let leases = etcd.standing.leases.len() as u64;
                 let etcd = etcd.base();
                 // Two meta pages belong to nobody.
                 let small = etcd.walk().walked.pages + etcd.meta.walked.pages;
                 let pages = small + said.walked.pages + 2;
                 let used = pages * u64::from(etcd.database().meta().page_size);
-                (used, Some(etcd.meta.leases.len() as u64), None)
+                (used, Some(leases), None)
             }
             Store::Kine(kine) => {
                 let used = kine.pages.0.saturating_mul(kine.page_size);
@@ -322,8 +333,8 @@ impl Dead {
         let meta = &etcd.base().meta;
         let known = self.beside.membership.clone().unwrap_or_default();
         let alarms = |id: u64| {
-            meta.alarms
-                .iter()
+            let standing = etcd.standing.alarms.iter();
+            standing
                 .filter(|(member, _)| *member == id)
                 .map(|(_, kind)| match kind {
                     1 => "NOSPACE",
@@ -356,6 +367,9 @@ impl Dead {
         Some(Members {
             members,
             majority: voters / 2 + 1,
+            damages: etcd.base().walk().walked.damages
+                + etcd.base().meta.walked.damages
+                + etcd.log_damages(),
             cluster_version: known.cluster_version,
             storage_version: meta.storage_version.clone(),
             consistent_index: meta.consistent_index,

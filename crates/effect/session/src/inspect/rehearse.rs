@@ -27,7 +27,7 @@ pub enum Outcome {
     Later,
     /// The API server refuses it.
     Refused,
-    /// No answer came.
+    /// No answer came, or one that does not judge the object.
     Unknown,
 }
 
@@ -199,18 +199,48 @@ fn judged(answer: &Answer, is_coming: bool) -> (Outcome, String) {
             "its namespace is part of the export, and not there yet".to_owned(),
         ),
         409 => (Outcome::Conflict, message(&status)),
+        // It was not judged: who asks may not, or the API server can't just now.
+        401 | 403 | 408 | 429 | 500.. => (Outcome::Unknown, message(&status)),
         _ => (Outcome::Refused, message(&status)),
     }
 }
 
 /// The API server's words, without what is secret: it may quote what it refuses.
 fn message(status: &Value) -> String {
-    let mut said = text(status, "/message").to_owned();
+    let clean = redact::redact(text(status, "/message").as_bytes());
+    let mut said = String::from_utf8_lossy(&clean.text).into_owned();
     let mut end = said.len().min(LONGEST);
     while !said.is_char_boundary(end) {
         end -= 1;
     }
     said.truncate(end);
-    let clean = redact::redact(said.as_bytes());
-    String::from_utf8_lossy(&clean.text).into_owned()
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An API server that is not able or willing to judge has refused nothing.
+    #[test]
+    fn only_a_judgement_is_a_refusal() {
+        let said = |status: u16, about: &str, is_coming: bool| {
+            let body = format!(r#"{{"message":"why","details":{{"kind":"{about}"}}}}"#);
+            let answer = Answer {
+                status,
+                body: body.into_bytes(),
+                date: None,
+            };
+            judged(&answer, is_coming).0
+        };
+        for status in [401, 403, 408, 429, 500, 503, 504] {
+            assert_eq!(said(status, "", false), Outcome::Unknown, "{status}");
+        }
+        for status in [400, 404, 405, 413, 415, 422] {
+            assert_eq!(said(status, "", false), Outcome::Refused, "{status}");
+        }
+        assert_eq!(said(404, "namespaces", true), Outcome::Later);
+        assert_eq!(said(404, "namespaces", false), Outcome::Refused);
+        assert_eq!(said(409, "", false), Outcome::Conflict);
+    }
 }

@@ -123,7 +123,21 @@ impl Dead {
     }
 }
 
-/// Reads a small file of secrets.
+/// As much of a regular file as there is, up to so many bytes; anything else could keep us waiting, or have no end.
+pub(super) fn beginning(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    if !std::fs::metadata(path)?.is_file() {
+        let why = "it is no regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let mut out = Vec::new();
+    std::fs::File::open(path)?
+        .take(most)
+        .read_to_end(&mut out)?;
+    Ok(out)
+}
+
+/// Reads a small file of secrets. It may come from a pipe.
 fn read(path: &Path) -> Result<Vec<u8>, UnlockError> {
     use std::io::Read;
     let unreadable = |why: String| UnlockError::Unreadable {

@@ -67,6 +67,66 @@ pub fn every_bucket_is_reached() -> Outcome {
     Ok(())
 }
 
+/// A member whose entry can't be read is no member less: etcd does not start on it either.
+pub fn a_member_that_can_t_be_read_is_damage() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let member = Member::start(folder.path(), &[]).map_err(failed)?;
+    let path = folder.path().join("a.db");
+    member.snapshot(&path).map_err(failed)?;
+    drop(member);
+    let mut bytes = std::fs::read(&path)?;
+    bytes.truncate(bytes.len() - 32);
+    // Pages that are free now have it too.
+    let begin = br#"{"id":"#;
+    let places: Vec<usize> = (0..bytes.len() - begin.len())
+        .filter(|n| bytes.get(*n..n + begin.len()) == Some(begin))
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] = b'[';
+    }
+    hashed(&path, &bytes)?;
+    let dead = Dead::open(&path).map_err(failed)?;
+    let verdict = dead.verify();
+    assert_eq!(verdict.trust, Trust::Damaged);
+    let said = verdict.damage.iter().find(|d| d.what.contains("`members`"));
+    assert!(said.is_some_and(|d| d.offset > 0), "{:?}", verdict.damage);
+    let members = dead.members().ok_or("members")?;
+    assert_eq!((members.members.len(), members.damages), (0, 1));
+    Ok(())
+}
+
+/// A log that can't be read may hold later writes: what was read without it is not all.
+pub fn a_log_that_can_t_be_read_leaves_it_unknown() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let snap = folder.path().join("member/snap");
+    std::fs::create_dir_all(&snap)?;
+    let snapshot = std::fs::read(super::files().snapshot())?;
+    let bare = snapshot.get(..snapshot.len() - 32).ok_or("a trailer")?;
+    std::fs::write(snap.join("db"), bare)?;
+    let trust = || -> Result<(Trust, String), libtest_mimic::Failed> {
+        let dead = Dead::open(folder.path()).map_err(failed)?;
+        Ok((dead.verify().trust, dead.notes.join("; ")))
+    };
+    assert_eq!(trust()?.0, Trust::Readable);
+    // No folder, and a pipe that nobody writes to.
+    let log = folder.path().join("member/wal");
+    std::fs::write(&log, "")?;
+    let (said, notes) = trust()?;
+    assert_eq!(said, Trust::Unknown);
+    assert!(notes.contains("member/wal can't be read"), "{notes}");
+    std::fs::remove_file(&log)?;
+    std::fs::create_dir(&log)?;
+    assert_eq!(trust()?.0, Trust::Readable);
+    let pipe = log.join("0000000000000000-0000000000000000.wal");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status()?;
+    assert!(made.success());
+    let (said, notes) = trust()?;
+    assert_eq!(said, Trust::Unknown);
+    assert!(notes.contains("no regular file"), "{notes}");
+    Ok(())
+}
+
 /// A log is not applied to a database that is damaged: its revisions would be others.
 pub fn a_log_is_not_applied_to_a_damaged_database() -> Outcome {
     let folder = tempfile::tempdir()?;

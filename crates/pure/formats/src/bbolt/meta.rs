@@ -31,8 +31,6 @@ pub struct Meta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metas {
     chosen: Meta,
-    /// Which of the two it is, and what is wrong with the other.
-    pub index: usize,
     /// Why the other one can't be used; one such is normal after a crash.
     pub other: Option<String>,
 }
@@ -79,22 +77,16 @@ impl Metas {
             }
         }
         match (first, second) {
-            (Ok(a), Ok(b)) => {
-                let (chosen, index) = if b.txid > a.txid { (b, 1) } else { (a, 0) };
-                Ok(Self {
-                    chosen,
-                    index,
-                    other: None,
-                })
-            }
+            (Ok(a), Ok(b)) => Ok(Self {
+                chosen: if b.txid > a.txid { b } else { a },
+                other: None,
+            }),
             (Ok(chosen), Err(why)) => Ok(Self {
                 chosen,
-                index: 0,
                 other: Some(format!("meta page 1: {why}")),
             }),
             (Err(why), Ok(chosen)) => Ok(Self {
                 chosen,
-                index: 1,
                 other: Some(format!("meta page 0: {why}")),
             }),
             (Err(Invalid::Foreign(why)), Err(Invalid::Foreign(_))) => Err(OpenError::NotBolt(why)),

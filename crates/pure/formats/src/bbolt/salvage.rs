@@ -11,6 +11,10 @@ use crate::read_at::ReadAt;
 /// Pages that are looked at to find out how long one is.
 const SAMPLE: u64 = 512;
 
+/// How often the whole file may be read: pages that claim to overflow into all that follow would make it as
+/// often as there are pages.
+const TIMES: u64 = 4;
+
 /// What a salvage found.
 #[derive(Clone, Debug, Default)]
 pub struct Salvaged {
@@ -39,6 +43,7 @@ pub fn salvage(
     let size = u64::from(out.page_size.max(512));
     out.pages = length / size;
     let mut buffer = Vec::new();
+    let mut budget = length.saturating_mul(TIMES);
     let mut id = 2;
     while id < out.pages {
         let offset = id * size;
@@ -59,9 +64,14 @@ pub fn salvage(
                 continue;
             }
         };
-        let whole = wanted <= LARGEST && offset + wanted <= length;
+        let mut whole = wanted <= LARGEST && offset + wanted <= length;
+        if whole && overflow > 0 && wanted > budget {
+            whole = false;
+            (out.walked).note(offset, "pages claim more of the file than there is");
+        }
         let mut sound = false;
         let wanted = if whole { wanted } else { size };
+        budget = budget.saturating_sub(wanted);
         let done = read(source, offset, wanted, &mut buffer);
         if let Some(page) = done.ok().and_then(|()| Page::new(&buffer)) {
             out.leaves += 1;

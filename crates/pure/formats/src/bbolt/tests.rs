@@ -1,5 +1,7 @@
 //! Files made by hand, whole and damaged. Files that a real etcd wrote are read in the tests of `defib`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use proptest::prelude::*;
 
 use super::{Database, Walked, salvage};
@@ -172,6 +174,41 @@ fn leaves_are_found_without_a_tree() {
         },
     );
     assert_eq!((keys, found.leaves), (whole(), 2));
+}
+
+/// Counts what is read.
+struct Counted(Vec<u8>, AtomicU64);
+
+impl crate::read_at::ReadAt for Counted {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.1.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        self.0.as_slice().read_at(offset, buffer)
+    }
+}
+
+/// Leaves that all say they reach to the end of the file, and do not hold, do not make it be read as often as there
+/// are pages.
+#[test]
+fn pages_that_claim_everything_are_not_believed() {
+    let pages = 2_000u64;
+    let mut bytes = Vec::new();
+    for id in 0..pages {
+        // Its one element stands nowhere.
+        let mut one = page(id, 2, 1, &[0xff; 16]);
+        let rest = u32::try_from(pages - id - 1).unwrap();
+        one[12..16].copy_from_slice(&rest.to_le_bytes());
+        bytes.extend(one);
+    }
+    let file = Counted(bytes, Default::default());
+    let length = pages * SIZE as u64;
+    let found = salvage(&file, length, Some(SIZE as u32), |_| {});
+    assert!(found.walked.damages > 0);
+    let read = file.1.into_inner();
+    assert!(read < 8 * length, "{} times", read / length);
 }
 
 proptest! {

@@ -117,9 +117,80 @@ pub struct Attributes {
     pub client_urls: Vec<String>,
 }
 
+/// A request of etcd's second API (`etcdserverpb.Request`). Members of etcd 3.5 still announce themselves and the
+/// cluster's version with it; it writes nothing into the database.
+struct Legacy<'r> {
+    path: &'r [u8],
+    value: &'r [u8],
+}
+
+impl<'r> Legacy<'r> {
+    /// What it may ask for (`server/etcdserver/v2_server.go`).
+    const METHODS: [&'static [u8]; 7] = [
+        b"PUT", b"POST", b"DELETE", b"GET", b"QGET", b"HEAD", b"SYNC",
+    ];
+
+    fn parse(request: &'r [u8]) -> Option<Self> {
+        let (mut method, mut path, mut value) = (&[][..], &[][..], &[][..]);
+        let mut parts = fields(request);
+        for (number, field) in parts.by_ref() {
+            match (number, field) {
+                (2, Field::Bytes(v)) => method = v,
+                (3, Field::Bytes(v)) => path = v,
+                (4, Field::Bytes(v)) => value = v,
+                _ => {}
+            }
+        }
+        let is_one = parts.is_whole() && Self::METHODS.contains(&method);
+        // The time passes for all keys, and names none.
+        let has_path = path.starts_with(b"/") || (path.is_empty() && method == b"SYNC");
+        (is_one && has_path).then_some(Self { path, value })
+    }
+
+    /// The one that an entry is, or holds.
+    fn of(request: &'r [u8]) -> Option<Self> {
+        Self::parse(request).or_else(|| {
+            fields(request).find_map(|(number, field)| match (number, field) {
+                (2, Field::Bytes(inner)) => Self::parse(inner),
+                _ => None,
+            })
+        })
+    }
+
+    /// `server/etcdserver/api/membership/storev2.go` names the paths.
+    fn announced(&self) -> (Option<Attributes>, Option<String>) {
+        let path = self.path.strip_prefix(b"/0/").unwrap_or_default();
+        if path == b"version" {
+            return (None, Some(String::from_utf8_lossy(self.value).into_owned()));
+        }
+        let id = path
+            .strip_prefix(b"members/")
+            .and_then(|rest| rest.strip_suffix(b"/attributes"));
+        let said = serde_json::from_slice(self.value).ok();
+        let member = id
+            .and_then(Member::id)
+            .zip(said.as_ref())
+            .map(|(id, said)| Member::read(id, said));
+        let attributes = member.map(|m| Attributes {
+            id: m.id,
+            name: m.name,
+            client_urls: m.client_urls,
+        });
+        (attributes, None)
+    }
+}
+
+/// Is an entry a request of etcd's second API, which writes no key of the third?
+pub fn is_legacy(request: &[u8]) -> bool {
+    Legacy::parse(request).is_some()
+}
+
 /// What a request of the log says of the cluster itself: a member's attributes, or the version that all agreed
 /// on.
 pub fn announced(request: &[u8]) -> (Option<Attributes>, Option<String>) {
+    if let Some(legacy) = Legacy::of(request) {
+        return legacy.announced();
+    }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (mut attributes, mut version) = (None, None);
     for (number, field) in fields(request) {

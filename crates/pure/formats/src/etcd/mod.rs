@@ -10,7 +10,7 @@ mod version;
 pub mod wal;
 
 pub use kv::{KeyValue, Revision};
-pub use member::{Attributes, Change, ConfState, Member, announced};
+pub use member::{Attributes, Change, ConfState, Member, announced, is_legacy};
 pub use rows::{Etcd, Meta};
 pub use salvaged::{Salvage, is_worth_salvaging};
 pub use version::openers;

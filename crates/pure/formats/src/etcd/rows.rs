@@ -7,7 +7,6 @@ use std::io;
 
 use super::{KeyValue, Revision, bucket, number};
 use crate::bbolt::{Bucket, Database, OpenError, Walk, Walked};
-use crate::bytes::u64_be;
 use crate::datastore::{Engine, Place, Row, Rows};
 use crate::read_at::ReadAt;
 
@@ -77,10 +76,14 @@ impl<R: ReadAt> Etcd<R> {
     }
 }
 
+/// Takes a pair; `None` where it does not hold.
+type Each<'e> = &'e mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+
 impl Meta {
     fn read<R: ReadAt>(database: &Database<R>, walk: &Walk) -> Self {
         let mut out = Self::default();
-        let pairs = |name: &[u8], each: &mut dyn FnMut(&[u8], &[u8])| -> Walked {
+        // etcd does not start where one of these does not hold.
+        let pairs = |name: &[u8], each: Each<'_>| -> Walked {
             let mut walked = Walked::default();
             if let Some(bucket) = walk.bucket(name) {
                 for part in bucket.parts(1) {
@@ -91,41 +94,51 @@ impl Meta {
                         |e, nested, walked| {
                             if nested {
                                 walked.note(e.offset, "a bucket stands inside of one of etcd's");
+                            } else if each(e.key, e.value).is_none() {
+                                let bucket = String::from_utf8_lossy(name);
+                                let what = format!("what `{bucket}` holds here can't be read");
+                                walked.note(e.offset, what);
                             }
-                            each(e.key, e.value);
                         },
                     ));
                 }
             }
             walked
         };
-        let mut walked = pairs(bucket::META, &mut |key, value| match key {
-            b"consistent_index" => out.consistent_index = number(value),
-            b"term" => out.term = number(value),
-            b"confState" => out.conf_state = super::ConfState::parse(value),
-            b"storageVersion" => {
-                out.storage_version = Some(String::from_utf8_lossy(value).into_owned());
+        let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
+        let mut walked = pairs(bucket::META, &mut |key, value| {
+            match key {
+                b"consistent_index" => out.consistent_index = Some(number(value)?),
+                b"term" => out.term = Some(number(value)?),
+                b"confState" => out.conf_state = Some(super::ConfState::parse(value)?),
+                b"storageVersion" => out.storage_version = Some(text(value)?),
+                b"scheduledCompactRev" => out.compaction.0 = Revision::parse(value)?.main,
+                b"finishedCompactRev" => out.compaction.1 = Revision::parse(value)?.main,
+                _ => {}
             }
-            b"scheduledCompactRev" => out.compaction.0 = u64_be(value, 0).unwrap_or(0),
-            b"finishedCompactRev" => out.compaction.1 = u64_be(value, 0).unwrap_or(0),
-            _ => {}
+            Some(())
         });
         walked.absorb(pairs(bucket::CLUSTER, &mut |key, value| {
             if key == b"clusterVersion" {
-                out.cluster_version = Some(String::from_utf8_lossy(value).into_owned());
+                out.cluster_version = Some(text(value)?);
             }
+            Some(())
         }));
         walked.absorb(pairs(bucket::MEMBERS, &mut |key, value| {
-            out.members.extend(super::Member::parse(key, value));
+            out.members.push(super::Member::parse(key, value)?);
+            Some(())
         }));
         walked.absorb(pairs(bucket::REMOVED, &mut |key, _| {
-            out.removed.extend(super::Member::id(key));
+            out.removed.push(super::Member::id(key)?);
+            Some(())
         }));
         walked.absorb(pairs(bucket::ALARM, &mut |key, _| {
-            out.alarms.extend(super::alarm(key));
+            out.alarms.push(super::alarm(key)?);
+            Some(())
         }));
         walked.absorb(pairs(bucket::LEASE, &mut |key, _| {
-            out.leases.extend(number(key));
+            out.leases.insert(number(key)?);
+            Some(())
         }));
         // Users and roles, and what a later etcd may add: not looked into, but reached, so that damage shows.
         let known = [
@@ -139,7 +152,7 @@ impl Meta {
         ];
         for other in &walk.buckets {
             if !known.contains(&other.name.as_slice()) {
-                walked.absorb(pairs(&other.name, &mut |_, _| {}));
+                walked.absorb(pairs(&other.name, &mut |_, _| Some(())));
             }
         }
         out.walked = walked;

@@ -6,14 +6,15 @@
 use super::Meta;
 
 /// The versions that may open it: the one that wrote it last, and the next, which takes it over. The error says
-/// why that is not known.
-pub fn openers(meta: &Meta) -> Result<String, &'static str> {
+/// why that is not known. `cluster` is the version that the members agreed on, which a log may know better than the
+/// database.
+pub fn openers(meta: &Meta, cluster: Option<&str>) -> Result<String, &'static str> {
     let storage = match &meta.storage_version {
         Some(said) => Some(minor(said).ok_or("the version of its storage does not hold")?),
         // Written since 3.5, and from 3.6 on beside a version.
         None => meta.term.filter(|t| *t > 0).map(|_| (3, 5)),
     };
-    let cluster = meta.cluster_version.as_deref().and_then(minor);
+    let cluster = cluster.and_then(minor);
     let Some((major, minor)) = storage.max(cluster) else {
         return Err("it names no version, as before etcd 3.5 or before its first entry");
     };
@@ -36,13 +37,12 @@ mod tests {
     #[test]
     fn the_later_of_storage_and_cluster_counts() {
         let of = |storage: Option<&str>, cluster: Option<&str>, term: u64| {
-            openers(&Meta {
+            let meta = Meta {
                 storage_version: storage.map(str::to_owned),
-                cluster_version: cluster.map(str::to_owned),
                 term: Some(term),
                 ..Meta::default()
-            })
-            .ok()
+            };
+            openers(&meta, cluster).ok()
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(of(Some("3.6.0"), Some("3.6.0"), 4), some("etcd 3.6 or 3.7"));

@@ -153,3 +153,20 @@ fn nothing_is_applied_behind_what_does_not_hold() {
     assert_eq!((done.applied, done.broken, done.writes.len()), (1, 2, 1));
     assert_eq!(done.scan(0, 1, &mut |_| {}).damages, 1);
 }
+
+/// etcd 3.5 announces members in the form of its second API: no write, and no damage.
+#[test]
+fn a_request_of_the_second_api_is_passed() {
+    let announced = [
+        vec![8, 1],
+        bytes(2, b"PUT"),
+        bytes(3, b"/0/version"),
+        bytes(4, b"3.5.0"),
+    ]
+    .concat();
+    let got = writes(
+        Held(vec![Told::new("a", 5, "old")]),
+        vec![announced, bytes(4, &put(b"b", b"new"))],
+    );
+    assert_eq!(got, [("b".into(), (6, 0), 1, Some("new".to_owned()))]);
+}

@@ -4,7 +4,7 @@
 //! a database without anything in its log is read where it lies. Deliberately absent: reading a log where it
 //! lies; SQLite would write beside it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -96,14 +96,18 @@ fn copied(path: &Path, database: &FileAt, beside: Option<&Path>) -> Result<Copie
     let mut again;
     let mut from = database;
     for _ in 0..TRIES {
+        // The log of an earlier try would be read with a later database.
+        match std::fs::remove_file(&log_to) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unwritable(e)),
+            _ => {}
+        }
         // The database first: a checkpoint between the two is seen by the change of either.
         holes = whole(from, &to).map_err(unwritable)?;
         let mut log_at = None;
         if let Some(log) = beside
-            && let Ok(file) = File::open(log)
-            && file.metadata().is_ok_and(|m| m.is_file() && m.len() > 0)
+            && std::fs::metadata(log).is_ok_and(|m| m.is_file() && m.len() > 0)
         {
-            let file = FileAt::new(file).map_err(|source| CollectError::Unreadable {
+            let file = FileAt::open(log).map_err(|source| CollectError::Unreadable {
                 path: log.to_owned(),
                 source,
             })?;
@@ -121,7 +125,7 @@ fn copied(path: &Path, database: &FileAt, beside: Option<&Path>) -> Result<Copie
                 folder: Some(folder),
             });
         }
-        match File::open(path).and_then(FileAt::new) {
+        match FileAt::open(path) {
             Ok(file) => again = file,
             Err(_) => break,
         }

@@ -6,7 +6,7 @@ use defib_session::inspect::{
     Bootstrap, BootstrapError, Dead, Kept, OnDisk, UnlockError, read_token,
 };
 
-use super::{Form, Source};
+use super::{Form, Place};
 use crate::error::CliError;
 use crate::{exit, output};
 
@@ -17,7 +17,16 @@ use crate::{exit, output};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
+    place: Place,
+
+    /// A file with the cluster's token, which opens the record.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Look for records in every page that looks as if it held some, where the file is too damaged to be read as a
+    /// whole. An old one may come back.
+    #[arg(long)]
+    salvage: bool,
     /// Compare with the files of this k3s data directory; without it with FILE, where it is one.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -30,13 +39,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let file = &args.source.file;
-    let dead = match args.source.unlock.salvage {
+    let file = &args.place.file;
+    let dead = match args.salvage {
         true => Dead::salvage(file)?,
         false => Dead::open(file)?,
     };
     super::announce(&dead);
-    let token = match &args.source.unlock.token_file {
+    let token = match &args.token_file {
         Some(path) => Some(read_token(path).map_err(|e| failed(file, e))?),
         None => None,
     };
@@ -63,10 +72,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         super::tell(&format!(
             "{count} files with private keys are in {}, for you alone; with k3s stopped they go back by: tar -xpf {} -C /var/lib/rancher/k3s",
             out.display(),
-            out.display()
+            super::word(out)
         ));
     }
-    match args.source.output {
+    match args.place.output {
         Form::Json => output::json(&said)?,
         Form::Yaml => output::yaml(&said)?,
         Form::Text => output::text(&text(&said))?,
@@ -191,7 +200,9 @@ pub(super) fn failed(file: &Path, why: UnlockError) -> CliError {
             "see what there is: defib inspect ls {}",
             super::word(file)
         )),
-        BootstrapError::Closed { .. } | BootstrapError::Unreadable { .. } => failure.hint(format!(
+        BootstrapError::Closed { .. }
+        | BootstrapError::Unreadable { .. }
+        | BootstrapError::Unknown { .. } => failure.hint(format!(
             "see whether the file is sound: defib inspect verify {}",
             super::word(file)
         )),

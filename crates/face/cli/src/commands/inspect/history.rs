@@ -37,11 +37,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             return Err(CliError::new(format!(
                 "nothing called {} is or was in {}",
                 args.what,
-                args.source.file.display()
+                args.source.place.file.display()
             ))
             .hint(format!(
                 "see what there is: defib inspect ls {}",
-                super::word(&args.source.file)
+                super::word(&args.source.place.file)
             )));
         }
         several => {
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             for key in several.iter().take(5) {
                 failure = failure.hint(format!(
                     "defib inspect history {} {}",
-                    super::word(&args.source.file),
+                    super::word(&args.source.place.file),
                     Word(key)
                 ));
             }
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
     };
     let said = dead.history(key, args.show_secrets);
-    match args.source.output {
+    match args.source.place.output {
         Form::Json => output::json(&said)?,
         Form::Yaml => output::yaml(&said)?,
         Form::Text => {

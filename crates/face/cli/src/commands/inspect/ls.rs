@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     });
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut shown = 0u64;
-    match args.source.output {
+    match args.source.place.output {
         Form::Text => {
             let (mut kind, mut namespace, mut name) =
                 ("KIND".len(), "NAMESPACE".len(), "NAME".len());
@@ -113,9 +113,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if damage > 0 {
         super::tell(&format!(
             "{damage} places of the file are damaged, so keys may be missing: defib inspect verify {}",
-            super::word(&args.source.file)
+            super::word(&args.source.place.file)
         ));
-        super::more(&dead).into_iter().for_each(super::tell);
+        super::more(&dead, damage).into_iter().for_each(super::tell);
         return Ok(exit::UNKNOWN);
     }
     if dead.has_changed() {

@@ -1,6 +1,6 @@
 //! `defib inspect members`.
 
-use super::{Form, Source};
+use super::{Form, Place};
 use crate::error::CliError;
 use crate::{exit, output};
 
@@ -8,15 +8,12 @@ use crate::{exit, output};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
+    place: Place,
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    if args.source.unlock.salvage {
-        return Err(CliError::new("members are not salvaged")
-            .hint("what was written is: defib inspect ls --salvage FILE"));
-    }
-    let dead = super::open(&args.source.file)?;
+    let file = &args.place.file;
+    let dead = super::open(file)?;
     let Some(said) = dead.members() else {
         return Err(CliError::new(format!(
             "{} is kine's: the file of one server, which has no members",
@@ -24,10 +21,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         ))
         .hint(format!(
             "which servers there were: defib inspect ls {} --kind node",
-            super::word(&args.source.file)
+            super::word(file)
         )));
     };
-    match args.source.output {
+    match args.place.output {
         Form::Json => output::json(&said)?,
         Form::Yaml => output::yaml(&said)?,
         Form::Text => {
@@ -76,6 +73,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         super::tell(
             "no members are written in it: a snapshot that was restored once has them again after its first start",
         );
+        return Ok(exit::UNKNOWN);
+    }
+    if said.damages > 0 {
+        super::tell(&format!(
+            "{} places are damaged: a member may be missing. See them: defib inspect verify {}",
+            said.damages,
+            super::word(file)
+        ));
         return Ok(exit::UNKNOWN);
     }
     Ok(exit::HEALTHY)

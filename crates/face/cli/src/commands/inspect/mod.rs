@@ -61,13 +61,20 @@ enum Form {
 
 /// What every verb takes.
 #[derive(clap::Args)]
-struct Source {
+struct Place {
     /// The snapshot, database or folder.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The form of the answer.
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,
+}
+
+/// What verbs take that look into values.
+#[derive(clap::Args)]
+struct Source {
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     unlock: Unlock,
 }
@@ -109,7 +116,7 @@ impl Unlock {
 impl Source {
     /// Opens it with the keys that are given.
     fn open(&self) -> Result<Dead, CliError> {
-        self.unlock.open(&self.file)
+        self.unlock.open(&self.place.file)
     }
 }
 
@@ -148,9 +155,11 @@ fn announce(dead: &Dead) {
     }
 }
 
-/// What else can be had of a file that is damaged; nothing where that was done already, or can't be.
-fn more(dead: &Dead) -> Option<&'static str> {
-    (dead.engine() == Engine::Etcd && !dead.is_salvaged())
+/// What else can be had of a file with so many damaged places; nothing where that was done already or can't be, and
+/// where only the log beside it is damaged.
+fn more(dead: &Dead, damages: u64) -> Option<&'static str> {
+    let is_file = damages > dead.log_damages();
+    (is_file && dead.engine() == Engine::Etcd && !dead.is_salvaged())
         .then_some("--salvage also takes what the tree does not lead to any more")
 }
 

@@ -20,7 +20,7 @@ const QUOTA: u64 = 2 << 30;
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let dead = args.source.open()?;
     let said = dead.stats();
-    match args.source.output {
+    match args.source.place.output {
         Form::Json => output::json(&said)?,
         Form::Yaml => output::yaml(&said)?,
         Form::Text => {

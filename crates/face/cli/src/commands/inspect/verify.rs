@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         verdict: &said,
         further: &further,
     };
-    match args.source.output {
+    match args.source.place.output {
         Form::Json => output::json(&both)?,
         Form::Yaml => output::yaml(&both)?,
         Form::Text => {
@@ -91,9 +91,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                     "  DAMAGE     and {more} more places (-o json lists a hundred)\n"
                 ));
             }
-            if said.trust == Trust::Damaged
-                && let Some(more) = super::more(&dead)
-            {
+            if let Some(more) = super::more(&dead, said.damages) {
                 text.push_str(&format!("  hint       {more}\n"));
             }
             for note in &said.notes {
@@ -124,6 +122,10 @@ fn more(dead: &Dead, said: &Verification, further: &Further) -> String {
     lines.push(("last write", newest));
     let hashes = said.bootstrap.join(", ");
     lines.push(match hashes.as_str() {
+        "" if said.damages > 0 => (
+            "bootstrap",
+            "no k3s bootstrap record was found; one may stand where it is damaged".into(),
+        ),
         "" => ("bootstrap", "no k3s bootstrap record".into()),
         hashes => (
             "bootstrap",
