@@ -127,7 +127,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 29] = [
+    let tests: [Test; 31] = [
         (
             "a_killed_kine_shows_what_it_answered",
             kine::a_killed_kine_shows_what_it_answered,
