@@ -33,6 +33,8 @@ pub struct Replayed<B> {
     pub withheld: u64,
     /// What stood beside the rows after the last entry.
     pub standing: Standing,
+    /// Up to which revision entries give up history.
+    compacted: u64,
 }
 
 /// What decides beside the rows whether etcd takes a write.
@@ -102,6 +104,7 @@ impl<B: Rows> Replayed<B> {
             broken: 0,
             withheld: 0,
             standing,
+            compacted: 0,
         };
         if entries.is_empty() {
             return out;
@@ -124,6 +127,7 @@ impl<B: Rows> Replayed<B> {
             live,
             standing: std::mem::take(&mut out.standing),
             revision,
+            compacted: 0,
             rows: &out.base,
             writes: Vec::new(),
         };
@@ -143,6 +147,7 @@ impl<B: Rows> Replayed<B> {
                 }
             }
         }
+        out.compacted = state.compacted;
         (out.writes, out.standing) = (state.writes, state.standing);
         out
     }
@@ -174,6 +179,8 @@ struct State<'b> {
     live: BTreeMap<Vec<u8>, Known>,
     standing: Standing,
     revision: u64,
+    /// The revision up to which history is given up; 0 where no entry says so.
+    compacted: u64,
     rows: &'b dyn Rows,
     writes: Vec<Written>,
 }
@@ -242,11 +249,11 @@ impl State<'_> {
         }
         let mut known = false;
         let mut operations = Vec::new();
-        let (mut granted, mut revoked, mut alarm) = (None, None, None);
+        let (mut granted, mut revoked, mut alarm, mut compact) = (None, None, None, None);
         let mut puts = false;
         let mut parts = fields(request);
         for (number, value) in parts.by_ref() {
-            // `InternalRaftRequest`: put, delete_range, txn; lease_grant, lease_revoke.
+            // `InternalRaftRequest`: put, delete_range, txn, compaction; lease_grant, lease_revoke, alarm.
             match (number, value) {
                 (4, Value::Bytes(put)) => {
                     puts = true;
@@ -257,6 +264,7 @@ impl State<'_> {
                     puts |= may_put(txn, DEPTH)?;
                     self.transaction(txn, &mut operations, DEPTH)?;
                 }
+                (7, Value::Bytes(compaction)) => compact = Some(varint(compaction, 1)?),
                 (8, Value::Bytes(grant)) => granted = Some(varint(grant, 2)?),
                 (9, Value::Bytes(revoke)) => revoked = Some(varint(revoke, 1)?),
                 (10, Value::Bytes(request)) => alarm = Some(request),
@@ -275,6 +283,9 @@ impl State<'_> {
         if capped || self.standing.has(CORRUPT) {
             return Some(false);
         }
+        // Refused: what is compacted already, and what is not written yet (`Compact` in `server/storage/mvcc`).
+        let compact = compact.filter(|at| *at <= self.revision);
+        self.compacted = self.compacted.max(compact.unwrap_or(0));
         self.standing.leases.extend(granted);
         let mut under = Under {
             main: self.revision.saturating_add(1),
@@ -562,7 +573,7 @@ impl<B: Rows> Rows for Replayed<B> {
     }
 
     fn compacted(&self) -> u64 {
-        self.base.compacted()
+        self.base.compacted().max(self.compacted)
     }
 }
 

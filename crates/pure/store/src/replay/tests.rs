@@ -170,3 +170,18 @@ fn a_request_of_the_second_api_is_passed() {
     );
     assert_eq!(got, [("b".into(), (6, 0), 1, Some("new".to_owned()))]);
 }
+
+/// A compaction that is only in the log counts, unless etcd would have refused it.
+#[test]
+fn a_compaction_of_the_log_counts() {
+    let of = |requests: Vec<Vec<u8>>| {
+        let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
+        let base = Held(vec![Told::new("a", 5, "old")]);
+        Replayed::new(base, Standing::default(), &entries, Walked::default()).compacted()
+    };
+    let compact = |revision: u8| bytes(7, &[8, revision]);
+    assert_eq!(of(vec![compact(4)]), 4);
+    assert_eq!(of(vec![compact(4), compact(3)]), 4);
+    assert_eq!(of(vec![compact(6)]), 0);
+    assert_eq!(of(vec![bytes(4, &put(b"b", b"new")), compact(6)]), 6);
+}
