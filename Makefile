@@ -10,6 +10,6 @@ check:
 test:
 	cargo xtask ci test
 
-# Everything there is, before a part is called done.
+# Everything there is, before a part is called done. What passed on a commit is not run again on it.
 full:
 	cargo xtask ci full

@@ -3,14 +3,53 @@
 //! The last line is `N passed, N failed, N skipped`: tests of all binaries together, and every step
 //! that is no test counts as one. Deliberately absent: anything that `cargo test` does not check at home.
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::full::{self, Done};
+
+/// Tests and steps, by how they ended.
 #[derive(Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// Did something pass, and nothing fail?
+    pub(crate) fn is_good(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+
+    /// What `Display` wrote.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.trim().split(", ");
+        let mut number = |word: &str| parts.next()?.strip_suffix(word)?.trim().parse().ok();
+        Some(Self {
+            passed: number("passed")?,
+            failed: number("failed")?,
+            skipped: number("skipped")?,
+        })
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
 }
 
 /// Crates whose tests need nothing but themselves.
@@ -32,7 +71,19 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
     let mut count = Count::default();
     match arguments.first().map(String::as_str) {
         Some("check") => check(&mut count),
-        Some("test" | "full") => {
+        Some("full") => {
+            let done = Done::on_this_commit();
+            done.or_run(&mut count, "check", check);
+            done.or_run(&mut count, "lab build", lab);
+            for (name, arguments) in full::targets() {
+                let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                done.or_run(&mut count, &name, |count| {
+                    run_tests(count, &words, &[(full::EVERYTHING, "1")]);
+                });
+            }
+            done.or_run(&mut count, "score", score);
+        }
+        Some("test") => {
             check(&mut count);
             lab(&mut count);
             // Everything, the lab and the binary included; the pure crates' tests run again in a breath.
@@ -47,10 +98,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    println!(
-        "{} passed, {} failed, {} skipped",
-        count.passed, count.failed, count.skipped
-    );
+    println!("{count}");
     if count.failed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -115,15 +163,20 @@ fn lab(count: &mut Count) {
     );
 }
 
+fn tests(count: &mut Count, arguments: &[&str]) {
+    run_tests(count, arguments, &[]);
+}
+
 #[expect(
     clippy::print_stderr,
     clippy::print_stdout,
     reason = "the output of tests is passed on"
 )]
-fn tests(count: &mut Count, arguments: &[&str]) {
+fn run_tests(count: &mut Count, arguments: &[&str], environment: &[(&str, &str)]) {
     eprintln!("== cargo {}", arguments.join(" "));
     let child = Command::new("cargo")
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(crate::codegen::root())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -129,7 +129,7 @@ pub fn verify<R: ReadAt>(
 ) -> Verification {
     let (hash, counted) = rayon::join(
         || trailer(etcd.database().source(), length),
-        || values(decoded, how),
+        || values(decoded, how, SMALL),
     );
     let mut all = Walked::default();
     all.absorb(etcd.walk().walked.clone());
@@ -153,7 +153,7 @@ pub fn verify_rows(
     pages: (u64, u64),
     how: How,
 ) -> Verification {
-    let counted = values(rows, how);
+    let counted = values(rows, how, 1);
     let mut all = structure;
     all.absorb(counted.walked.clone());
     verdict(Hash::Absent, all, pages, counted, Vec::new())
@@ -168,7 +168,7 @@ pub fn verify_salvaged<R: ReadAt>(
 ) -> Verification {
     let (hash, counted) = rayon::join(
         || trailer(salvaged.source(), length),
-        || values(decoded, how),
+        || values(decoded, how, SMALL),
     );
     let pages = (salvaged.pages.leaves, salvaged.pages.pages);
     let walked = counted.walked.clone();
@@ -233,9 +233,12 @@ impl Counted {
     }
 }
 
-/// Every row, on its wire or decoded.
-fn values(rows: &dyn Rows, how: How) -> Counted {
-    let of = rayon::current_num_threads().max(1);
+/// Parts for each thread where one of them hashes the file meanwhile: it can help when it is done.
+const SMALL: usize = 8;
+
+/// Every row, on its wire or decoded, in so many parts for each thread.
+fn values(rows: &dyn Rows, how: How, parts: usize) -> Counted {
+    let of = rayon::current_num_threads().max(1) * parts;
     let parts: Vec<Counted> = (0..of)
         .into_par_iter()
         .map(|part| {

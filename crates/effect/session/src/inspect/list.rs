@@ -2,11 +2,19 @@
 //!
 //! Deliberately absent: values; they are read when one is asked for.
 
+use std::ops::Range;
+
 use defib_formats::datastore::{Engine, Place};
 use defib_store::{Index, Live, Selection, name};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Dead;
+
+/// Items that a thread works on at a time.
+const RUN: usize = 2_048;
+/// Runs that wait to be taken, at most.
+const AT_ONCE: usize = 8;
 
 /// Which keys are wanted.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +91,38 @@ impl Dead {
 impl List {
     /// The items, in the order of their keys.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
-        self.index.live().filter_map(|live| {
+        self.items_at(0..self.index.len())
+    }
+
+    fn items_at(&self, places: Range<usize>) -> impl Iterator<Item = Item<'_>> {
+        self.index.range(places).filter_map(|live| {
             let item = item(&live);
             let takes = self.kind.as_ref().is_none_or(|k| is_kind(&item, k));
             takes.then_some(item)
         })
+    }
+
+    /// Makes something of the items on all cores, a run of them at a time; what was made of each run is taken in the
+    /// order of the keys.
+    ///
+    /// # Errors
+    /// The first that `take` gives.
+    pub fn in_runs<T: Send, E>(
+        &self,
+        make: impl Fn(&mut dyn Iterator<Item = Item<'_>>) -> T + Sync,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let all = self.index.len();
+        for round in (0..all).step_by(RUN * AT_ONCE) {
+            let end = all.min(round + RUN * AT_ONCE);
+            let runs: Vec<usize> = (round..end).step_by(RUN).collect();
+            let made: Vec<T> = runs
+                .into_par_iter()
+                .map(|run| make(&mut self.items_at(run..end.min(run + RUN))))
+                .collect();
+            made.into_iter().try_for_each(&mut take)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use defib_session::inspect::Wanted;
+use defib_session::inspect::{Item, Wanted};
 
 use super::{Form, Source};
 use crate::error::CliError;
@@ -53,11 +53,16 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Form::Text => {
             let (mut kind, mut namespace, mut name) =
                 ("KIND".len(), "NAMESPACE".len(), "NAME".len());
-            for item in list.items() {
-                kind = kind.max(item.kind.len());
-                namespace = namespace.max(item.namespace.len());
-                name = name.max(item.name.len());
-            }
+            let widths = |items: &mut dyn Iterator<Item = Item<'_>>| {
+                items.fold((0, 0, 0), |(k, ns, n), item| {
+                    let of = |text: &str, known: usize| known.max(text.len());
+                    (of(item.kind, k), of(item.namespace, ns), of(item.name, n))
+                })
+            };
+            list.in_runs(widths, |(k, ns, n)| -> std::io::Result<()> {
+                (kind, namespace, name) = (kind.max(k), namespace.max(ns), name.max(n));
+                Ok(())
+            })?;
             // One very long key must not push all others off the screen.
             let (kind, namespace, name) = (kind.min(40), namespace.min(63), name.min(80));
             writeln!(
@@ -65,20 +70,26 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                 "{:<kind$}  {:<namespace$}  {:<name$}  {:>9}  {:>6}  {:>8}",
                 "KIND", "NAMESPACE", "NAME", "REVISION", "WRITES", "BYTES"
             )?;
-            let mut line = Vec::new();
-            for item in list.items() {
-                shown += 1;
-                line.clear();
-                cell(&mut line, item.kind, kind);
-                cell(&mut line, item.namespace, namespace);
-                cell(&mut line, item.name, name);
-                writeln!(
-                    line,
-                    "{:>9}  {:>6}  {:>8}",
-                    item.revision, item.writes, item.bytes
-                )?;
-                out.write_all(&line)?;
-            }
+            let lines = |items: &mut dyn Iterator<Item = Item<'_>>| -> std::io::Result<_> {
+                let (mut count, mut lines) = (0u64, Vec::new());
+                for item in items {
+                    count += 1;
+                    cell(&mut lines, item.kind, kind);
+                    cell(&mut lines, item.namespace, namespace);
+                    cell(&mut lines, item.name, name);
+                    writeln!(
+                        lines,
+                        "{:>9}  {:>6}  {:>8}",
+                        item.revision, item.writes, item.bytes
+                    )?;
+                }
+                Ok((count, lines))
+            };
+            list.in_runs(lines, |run| -> std::io::Result<()> {
+                let (count, lines) = run?;
+                shown += count;
+                out.write_all(&lines)
+            })?;
         }
         Form::Json => {
             // Written as it is found: there may be a hundred thousand.

@@ -1,0 +1,146 @@
+//! `cargo xtask ci full`: every test with everything it can try, resumable.
+//!
+//! What passed on a commit is kept in `target/full`, and not run on it again; what failed is. With changes that are
+//! not committed everything runs. Deliberately absent: what a step does (`ci`).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::ci::Count;
+use crate::codegen::root;
+
+/// Makes tests try every position, page and byte instead of some.
+pub(crate) const EVERYTHING: &str = "DEFIB_FULL";
+
+/// Steps that passed on this commit.
+pub(crate) struct Done {
+    /// Where they are kept; nowhere where the tree is no commit.
+    folder: Option<PathBuf>,
+}
+
+impl Done {
+    #[expect(clippy::print_stderr, reason = "progress of a long run")]
+    pub(crate) fn on_this_commit() -> Self {
+        let folder = match git(&["status", "--porcelain"]).as_deref() {
+            Some("") => {
+                git(&["rev-parse", "HEAD"]).map(|commit| root().join("target/full").join(commit))
+            }
+            _ => None,
+        };
+        match &folder {
+            Some(folder) => eprintln!("== what passes is kept in {}", folder.display()),
+            None => eprintln!("== there are changes that are not committed: everything runs"),
+        }
+        Self { folder }
+    }
+
+    /// Runs a step, unless it passed before; its counts are added either way.
+    #[expect(clippy::print_stderr, reason = "progress of a long run")]
+    pub(crate) fn or_run(&self, count: &mut Count, name: &str, run: impl FnOnce(&mut Count)) {
+        let kept = self.folder.as_ref().map(|f| f.join(name));
+        let before = kept.as_ref().and_then(|k| fs::read_to_string(k).ok());
+        if let Some(seen) = before.as_deref().and_then(Count::read) {
+            eprintln!("== {name} passed before");
+            count.add(&seen);
+            return;
+        }
+        let mut seen = Count::default();
+        run(&mut seen);
+        if let (true, Some(kept), Some(folder)) = (seen.is_good(), kept, &self.folder) {
+            let written =
+                fs::create_dir_all(folder).and_then(|()| fs::write(kept, seen.to_string()));
+            if let Err(e) = written {
+                eprintln!("== it will run again next time: {e}");
+            }
+        }
+        count.add(&seen);
+    }
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let done = Command::new("git")
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .ok()?;
+    let said = String::from_utf8(done.stdout).ok()?;
+    done.status.success().then(|| said.trim().to_owned())
+}
+
+/// What `cargo test` is given for each step, by its name; all of the workspace, so that nothing is built twice.
+pub(crate) fn targets() -> Vec<(String, Vec<String>)> {
+    let metadata = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
+        .current_dir(root())
+        .output();
+    let said: Value = metadata
+        .ok()
+        .and_then(|done| serde_json::from_slice(&done.stdout).ok())
+        .unwrap_or_default();
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
+    let mut names = BTreeSet::new();
+    for package in list(&said, "packages").unwrap_or_default() {
+        for target in list(&package, "targets").unwrap_or_default() {
+            let is_test = list(&target, "kind").is_some_and(|k| k.iter().any(|k| k == "test"));
+            let name = target.get("name").and_then(Value::as_str);
+            names.extend(name.filter(|_| is_test).map(str::to_owned));
+        }
+    }
+    let step = |name: String, what: &[&str]| {
+        let words = ["test", "--workspace", "--locked", "--no-fail-fast"].iter();
+        let words = words.chain(what).map(|w| (*w).to_owned());
+        (name, words.collect())
+    };
+    let units = [
+        ("units", "--lib"),
+        ("binaries", "--bins"),
+        ("examples in documents", "--doc"),
+    ];
+    let mut out: Vec<_> = units
+        .map(|(name, flag)| step(name.to_owned(), &[flag]))
+        .into();
+    out.extend(
+        names
+            .iter()
+            .map(|name| step(format!("tests {name}"), &["--test", name])),
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passed_is_not_run_again_and_what_failed_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = Done {
+            folder: Some(folder.path().join("commit")),
+        };
+        let mut count = Count::default();
+        let mut runs = 0;
+        for (passed, failed) in [(3, 1), (4, 0), (9, 9)] {
+            done.or_run(&mut count, "a step", |seen| {
+                runs += 1;
+                (seen.passed, seen.failed) = (passed, failed);
+            });
+        }
+        assert_eq!(runs, 2);
+        assert_eq!((count.passed, count.failed), (3 + 4 + 4, 1));
+        let nowhere = Done { folder: None };
+        nowhere.or_run(&mut count, "a step", |_| runs += 1);
+        assert_eq!(runs, 3);
+    }
+
+    #[test]
+    fn every_test_of_the_workspace_is_a_step() {
+        let names: Vec<String> = targets().into_iter().map(|(name, _)| name).collect();
+        for name in ["units", "tests dead", "tests cases", "tests control_plane"] {
+            assert!(names.iter().any(|n| n == name), "{name}: {names:?}");
+        }
+    }
+}
