@@ -3,6 +3,7 @@
 //! The words are those of every verdict on data: `verified` (its hash, every page, every value), `readable`
 //! (its structure only), `damaged`, `unknown`. Deliberately absent: `proven`, which only a restore can say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use defib_formats::bbolt::{Damage, Walked};
@@ -269,7 +270,10 @@ fn values(rows: &dyn Rows, how: How, parts: usize) -> Counted {
                         "broken".into()
                     }
                 };
-                *out.values.entry(form).or_insert(0) += 1;
+                match out.values.get_mut(&*form) {
+                    Some(n) => *n += 1,
+                    None => drop(out.values.insert(form.into_owned(), 1)),
+                }
             });
             out.walked = broken;
             out.walked.absorb(walked);
@@ -291,9 +295,9 @@ fn hash(key: &[u8]) -> Option<&str> {
 }
 
 /// How a value is written, where it is well-formed.
-fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<String, DecodeError> {
+fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<Cow<'static, str>, DecodeError> {
     match kubernetes::open(value)? {
-        Stored::Encrypted(by) => Ok(format!("encrypted ({} {})", by.provider, by.key)),
+        Stored::Encrypted(by) => Ok(format!("encrypted ({} {})", by.provider, by.key).into()),
         Stored::Other(_) => Ok("not of Kubernetes".into()),
         Stored::Protobuf(_) | Stored::Json(_) | Stored::Cbor(_) => {
             let (encoding, known) = match how {
@@ -307,8 +311,10 @@ fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<String, DecodeErro
                     (said.encoding, said.known)
                 }
             };
-            let unknown = if known { "" } else { " of unknown kinds" };
-            Ok(format!("{encoding}{unknown}"))
+            Ok(match known {
+                true => encoding.as_str().into(),
+                false => format!("{encoding} of unknown kinds").into(),
+            })
         }
     }
 }
@@ -320,7 +326,8 @@ fn trailer(source: &impl ReadAt, length: u64) -> Hash {
     }
     let end = length - TRAILER;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    // As much as stays in the processor's cache until it is hashed.
+    let mut buffer = vec![0; 1 << 17];
     let mut at = 0;
     while at < end {
         let n = usize::try_from((end - at).min(buffer.len() as u64)).unwrap_or(0);

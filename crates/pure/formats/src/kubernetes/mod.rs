@@ -51,13 +51,20 @@ pub enum Encoding {
     Cbor,
 }
 
-impl fmt::Display for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Encoding {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Protobuf => "protobuf",
             Self::Json => "json",
             Self::Cbor => "cbor",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
