@@ -3,15 +3,17 @@
 #
 #   cargo build --release -p defib
 #   cargo xtask snapshot --out FILE
-#   cargo xtask lab control-plane -- sh lab/measure-serve.sh FILE [RUNS]
+#   cargo xtask lab control-plane -- sh lab/measure-serve.sh FILE [RUNS] [PAGE]
 #
-# Prints wall time, processor time and peak memory of kubectl, which asks for the pods of all namespaces by
-# pages of 500, and the medians. The bar: twice what the real one takes. The real one is started a second time,
-# on an etcd into which the snapshot was restored. Deliberately absent: its first answer, which fills its cache.
+# kubectl asks for the pods of all namespaces by pages of 500, between which it waits by itself; pages of 10000
+# tell more. Prints the wall time of the first answer of each, of RUNS more in turn, and their medians. The bar:
+# twice what the real one takes. The real one is started a second time, on an etcd into which the snapshot was
+# restored. Deliberately absent: what starting them takes.
 set -eu
 
 file=${1:?a snapshot}
 runs=${2:-5}
+size=${3:-500}
 defib=${DEFIB:-target/release/defib}
 [ -x "$defib" ] || { echo "no $defib: cargo build --release -p defib" >&2; exit 1; }
 : "${LAB_DIR:?runs inside cargo xtask lab control-plane}"
@@ -67,21 +69,20 @@ timed() {
     name=$1
     shift
     command time -o "$out/one" -f '%e %U %S' "$@" >"$out/$name.answer"
-    awk -v name="$name" '{ printf "%-6s wall %6.2fs  kubectl user+sys %6.2fs\n", name, $1, $2 + $3 }' "$out/one" |
+    awk -v name="$name" '{ printf "%-11s wall %6.2fs  kubectl user+sys %6.2fs\n", name, $1, $2 + $3 }' "$out/one" |
         tee -a "$out/runs"
 }
-# Both once before they count.
-kubectl "$real" get pods -A >/dev/null
-kubectl --kubeconfig "$out/kubeconfig" get pods -A >/dev/null
+timed first-real kubectl "$real" get pods -A --chunk-size="$size"
+timed first-defib kubectl --kubeconfig "$out/kubeconfig" get pods -A --chunk-size="$size"
 run=0
 while [ "$run" -lt "$runs" ]; do
     run=$((run + 1))
-    timed real kubectl "$real" get pods -A
-    timed defib kubectl --kubeconfig "$out/kubeconfig" get pods -A
+    timed real kubectl "$real" get pods -A --chunk-size="$size"
+    timed defib kubectl --kubeconfig "$out/kubeconfig" get pods -A --chunk-size="$size"
 done
 wc -l "$out/real.answer" "$out/defib.answer" | head -n 2
 echo "medians:"
 for name in real defib; do
     awk -v name="$name" '$1 == name { print $3 + 0 }' "$out/runs" | sort -n |
-        awk -v name="$name" '{ v[NR] = $1 } END { printf "%-6s wall %6.2fs\n", name, v[int((NR + 1) / 2)] }'
+        awk -v name="$name" '{ v[NR] = $1 } END { printf "%-11s wall %6.2fs\n", name, v[int((NR + 1) / 2)] }'
 done

@@ -26,6 +26,33 @@ fn ls(file: &Path) -> Output {
         .unwrap()
 }
 
+/// With a `/tmp` of 64 KiB, in mounts of its own: what stands in the log is read with the database, copied elsewhere.
+#[test]
+fn where_there_is_room_a_copy_is_made() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("state.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    let may = Command::new("unshare").args(["--mount", "true"]).status();
+    if !may.is_ok_and(|s| s.success()) {
+        println!("skipped: mounts of its own need root and unshare");
+        return;
+    }
+    let done = Command::new("unshare")
+        .args(["--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=64k none /tmp && exec \"$0\" inspect ls \"$1\"")
+        .args([env!("CARGO_BIN_EXE_defib").as_ref(), file.as_os_str()])
+        .env_remove("TMPDIR")
+        .output()
+        .unwrap();
+    let (out, said) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    assert!(out.contains("c1"), "{out}{said}");
+    assert!(said.contains("write-ahead log"), "{said}");
+}
+
 #[test]
 fn without_room_it_is_read_where_it_lies_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();

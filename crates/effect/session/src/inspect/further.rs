@@ -44,7 +44,7 @@ pub struct Quota {
 /// Revisions whose objects are asked for times.
 const NEWEST: usize = 400;
 /// Parts in which rows are read from their end on.
-const PARTS: usize = 64;
+const PARTS: usize = 256;
 
 impl Dead {
     /// What is asked beside the verdict; `quota` is in bytes.

@@ -1,8 +1,9 @@
 //! A private copy of a database and of its write-ahead log.
 //!
-//! A copy needs as much room as the original in the folder for temporary files (`TMPDIR`). Where there is none,
-//! a database without anything in its log is read where it lies. Deliberately absent: reading a log where it
-//! lies; SQLite would write beside it.
+//! A copy needs as much room as the original in the folder for temporary files: `TMPDIR`, else whichever of `/tmp`,
+//! `/var/tmp` and `/dev/shm` has it. Where none has, a database without anything in its log is read where it lies.
+//! No file system is filled to its end, and no more than half of the free memory: what is dying on the host must
+//! not die of this. Deliberately absent: reading a log where it lies; SQLite would write beside it.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -44,8 +45,28 @@ pub(super) fn take(
     database: &FileAt,
     beside: Option<&Path>,
 ) -> Result<Copied, CollectError> {
-    match copied(path, database, beside) {
-        Err(CollectError::NoRoom { source, .. })
+    let mut refused = None;
+    for folder in folders() {
+        let done = room(&folder, bytes_of(database, beside))
+            .map_err(|source| CollectError::NoRoom {
+                path: path.to_owned(),
+                folder: folder.clone(),
+                source,
+            })
+            .and_then(|()| copied(path, database, beside, &folder));
+        match done {
+            Err(CollectError::NoRoom { .. }) if refused.is_some() => {}
+            Err(e @ CollectError::NoRoom { .. }) => refused = Some(e),
+            other => return other,
+        }
+    }
+    let refused = refused.unwrap_or_else(|| CollectError::NoRoom {
+        path: path.to_owned(),
+        folder: std::env::temp_dir(),
+        source: io::ErrorKind::NotFound.into(),
+    });
+    match refused {
+        CollectError::NoRoom { source, .. }
             if is_full(&source) && beside.is_some_and(is_nothing) =>
         {
             Ok(Copied {
@@ -57,8 +78,50 @@ pub(super) fn take(
                 moved: false,
             })
         }
-        other => other,
+        e => Err(e),
     }
+}
+
+/// Where a copy may lie: where somebody said, or else where there is room.
+fn folders() -> Vec<PathBuf> {
+    match std::env::var_os("TMPDIR") {
+        Some(said) => vec![said.into()],
+        None => ["/tmp", "/var/tmp", MEMORY].map(PathBuf::from).to_vec(),
+    }
+}
+
+/// A file system in memory.
+const MEMORY: &str = "/dev/shm";
+
+/// Bytes of a database and of its log.
+fn bytes_of(database: &FileAt, log: Option<&Path>) -> u64 {
+    let log = log
+        .and_then(|l| std::fs::metadata(l).ok())
+        .map_or(0, |m| m.len());
+    database.len().saturating_add(log)
+}
+
+/// Has the folder room for so many bytes, and some to spare?
+fn room(folder: &Path, bytes: u64) -> io::Result<()> {
+    let said = rustix::fs::statvfs(folder)?;
+    let mut free = said.f_bavail.saturating_mul(said.f_frsize);
+    if folder == Path::new(MEMORY) {
+        free = free.min(free_memory() / 2);
+    }
+    let wanted = bytes.saturating_add(bytes / 10);
+    if free >= wanted {
+        return Ok(());
+    }
+    let what = format!("{free} bytes are free there, and {wanted} are wanted");
+    Err(io::Error::new(io::ErrorKind::StorageFull, what))
+}
+
+/// Bytes of memory that are to be had (`proc_meminfo(5)`); none where that is not said.
+fn free_memory() -> u64 {
+    let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = said.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0).saturating_mul(1024)
 }
 
 /// Is it that there is no room?
@@ -77,17 +140,22 @@ fn is_nothing(log: &Path) -> bool {
     }
 }
 
-fn copied(path: &Path, database: &FileAt, beside: Option<&Path>) -> Result<Copied, CollectError> {
+fn copied(
+    path: &Path,
+    database: &FileAt,
+    beside: Option<&Path>,
+    within: &Path,
+) -> Result<Copied, CollectError> {
     let unwritable = |source| CollectError::NoRoom {
         path: path.to_owned(),
-        folder: std::env::temp_dir(),
+        folder: within.to_owned(),
         source,
     };
     let private = std::fs::Permissions::from_mode(0o700);
     let folder = tempfile::Builder::new()
         .prefix("defib-")
         .permissions(private)
-        .tempdir()
+        .tempdir_in(within)
         .map_err(unwritable)?;
     let to = folder.path().join("state.db");
     let log_to = folder.path().join("state.db-wal");
