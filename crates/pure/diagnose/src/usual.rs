@@ -4,6 +4,7 @@
 //! tell apart. Deliberately absent: certainty.
 
 use defib_model::condition::{Condition, ConditionKind as K};
+use defib_model::fact::Value;
 
 use crate::context::Context;
 
@@ -45,11 +46,24 @@ pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
             "host-firewall-blocks-pod-network",
             "restart-storm-unnoticed",
         ],
+        K::ContainerCrashLoop if killed(cx, c) => &[
+            "oom-kill",
+            "oomkilled-limit-too-low",
+            "liveness-probe-too-aggressive",
+            "liveness-probe-wrong-endpoint",
+        ],
         K::ContainerCrashLoop => &[
             "env-var-missing",
             "liveness-probe-too-aggressive",
             "oomkilled-limit-too-low",
             "command-not-found",
+        ],
+        // The server answers others: what lies between is at fault.
+        K::NameResolutionFailing if answers_others(cx) => &[
+            "host-firewall-blocks-pod-network",
+            "vxlan-checksum-offload",
+            "ip-forward-off",
+            "networkpolicy-blocks-traffic",
         ],
         K::NameResolutionFailing | K::DnsDown => &[
             "coredns-forward-loop",
@@ -114,6 +128,25 @@ pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+/// Did the cluster's DNS answer another pod?
+fn answers_others(cx: &Context<'_>) -> bool {
+    let mut facts = cx.cluster.facts.iter();
+    facts.any(|f| matches!(f.value, Value::Resolve(_, true)))
+}
+
+/// Was a container of it ended by a signal that it could not refuse, or asked to end (128 and SIGKILL, SIGTERM)?
+/// Whoever ends by itself has a code of its own.
+fn killed(cx: &Context<'_>, c: &Condition) -> bool {
+    let pod = cx.cluster.pod(&c.entity);
+    let mut statuses = pod.into_iter().flat_map(|p| p.statuses());
+    statuses.any(|(_, s)| {
+        [&s.last_state, &s.state].iter().any(|state| {
+            let ended = state.terminated.as_ref();
+            ended.is_some_and(|t| matches!(t.exit_code, Some(137 | 143)))
+        })
+    })
 }
 
 /// Do containers of three namespaces or more end again and again?

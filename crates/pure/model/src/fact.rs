@@ -6,6 +6,8 @@
 
 use jiff::Timestamp;
 
+use crate::id::EntityId;
+
 /// One fact and where it stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fact {
@@ -148,6 +150,8 @@ pub enum Value {
     Memory(u64, u64),
     /// What came of an attempt to reach something.
     Reach(Reach),
+    /// A pod asked the cluster's DNS for a name, and whether anybody answered.
+    Resolve(EntityId, bool),
     /// A file that somebody looked for and that is not there.
     NoFile(String),
     /// A packet of this payload (bytes) to this target came through, or did not.

@@ -5,10 +5,10 @@
 //! `pv_controller.go` (syncUnboundClaim). Deliberately absent: what a provisioner does by itself.
 
 use defib_model::ConditionKind as K;
-use defib_model::Evidence;
 use defib_model::cluster::{Cluster, ObjId};
 use defib_model::quantity;
 use defib_model::views::{PersistentVolume, PersistentVolumeClaim, StorageClass};
+use defib_model::{EntityId, Evidence};
 
 use super::storage;
 use crate::context::Context;
@@ -133,17 +133,40 @@ pub fn waits_for_consumer(cluster: &Cluster, claim: &PersistentVolumeClaim) -> b
     class_of(cluster, claim).is_some_and(|c| c.volume_binding_mode == "WaitForFirstConsumer")
 }
 
-/// True when a pod that is not done uses the claim.
+/// The scheduler's words for a pod whose claims find no volume.
+/// Source: kubernetes `pkg/scheduler/framework/plugins/volumebinding/binder.go`.
+const NO_VOLUME: &str = "didn't find available persistent volumes to bind";
+
+/// True when a pod that is not done uses the claim: its volumes say so, or, where they are not shown, that the
+/// scheduler looks for a volume for it and no other claim of its namespace is unbound.
 pub fn has_consumer(cluster: &Cluster, claim: &PersistentVolumeClaim) -> bool {
-    cluster.pods.iter().any(|p| {
-        p.metadata.namespace == claim.metadata.namespace
-            && !p.is_finished()
-            && p.spec.volumes.iter().any(|v| {
-                v.persistent_volume_claim
-                    .as_ref()
-                    .is_some_and(|c| c.claim_name == claim.metadata.name)
-            })
-    })
+    let namespace = &claim.metadata.namespace;
+    let unseen = |pod: &EntityId| cluster.pod(pod).is_none_or(|p| p.spec.volumes.is_empty());
+    // A StatefulSet names the claims of a pod after it.
+    let own = |pod: &EntityId| {
+        let rest = claim.metadata.name.strip_suffix(pod.name());
+        rest.is_some_and(|r| r.ends_with('-'))
+    };
+    let mut open = (cluster.claims.iter())
+        .filter(|c| c.metadata.namespace == *namespace && c.status.phase != "Bound");
+    let alone = open.next().is_some() && open.next().is_none();
+    let sought = cluster.events.iter().any(|e| {
+        e.about.kind() == "pod"
+            && e.about.namespace() == Some(namespace)
+            && e.message.contains(NO_VOLUME)
+            && unseen(&e.about)
+            && (alone || own(&e.about))
+    });
+    sought
+        || cluster.pods.iter().any(|p| {
+            p.metadata.namespace == claim.metadata.namespace
+                && !p.is_finished()
+                && p.spec.volumes.iter().any(|v| {
+                    v.persistent_volume_claim
+                        .as_ref()
+                        .is_some_and(|c| c.claim_name == claim.metadata.name)
+                })
+        })
 }
 
 /// Fields in which this volume does not fit, apart from who holds it.
@@ -200,7 +223,7 @@ pub fn shows_labels(cluster: &Cluster, obj: ObjId) -> bool {
 pub fn refused(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> Option<Evidence> {
     const WORDS: &[&str] = &[
         "no persistent volumes available",
-        "didn't find available persistent volumes to bind",
+        NO_VOLUME,
         "no volume plugin matched",
     ];
     let id = cx.cluster.id(claim.obj);

@@ -101,6 +101,10 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
         for (i, line) in hit.lines.iter().enumerate() {
             let text = line.text.replace("\\\"", "\"").replace("\\\\\"", "\"");
             let pod = hit.entity.clone().unwrap_or_else(|| pod_in(&text));
+            // What it waited for has come.
+            if (cx.cluster.pods.iter()).any(|p| p.metadata.name == pod.name() && p.is_ready()) {
+                continue;
+            }
             out.push(Loose {
                 pod,
                 text,

@@ -37,6 +37,7 @@ pub mod scheduling;
 pub mod sealed;
 pub mod storage;
 pub mod token;
+pub mod trials;
 pub mod webhook;
 
 /// The webhook named in an API server's refusal: `failed calling webhook "NAME": …`.

@@ -3,6 +3,7 @@
 //! Deliberately absent: pods that are done (Succeeded, or Failed under a Job, which counts itself).
 
 use defib_model::ConditionKind as K;
+use defib_model::fact::Value;
 use defib_model::views::meta::condition;
 use defib_model::views::pod::{ContainerStatus, Pod};
 use defib_model::{Condition, EntityId};
@@ -312,6 +313,12 @@ fn names(cx: &mut Context<'_>) {
             hit.first,
             hit.count as i64,
         ));
+    }
+    for fact in &cluster.facts {
+        if let Value::Resolve(pod, false) = &fact.value {
+            let e = cx.fact(fact, "no name server answers this pod");
+            found.push(one(K::NameResolutionFailing, pod, "", e, None, 1));
+        }
     }
     for c in found {
         cx.observe(c);

@@ -138,6 +138,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         };
         take(walk, first..end, printed);
     }
+    super::objects::shown(walk, "Event", false, end);
     (end > at + 1).then_some(end)
 }
 
@@ -215,7 +216,9 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
             end += 1;
             continue;
         }
-        let Some(mut printed) = one(text) else { break };
+        let Some(mut printed) = one_in(text, walk.namespace()) else {
+            break;
+        };
         if printed.about.as_str().is_empty() {
             printed.about = about.clone();
         }
@@ -255,6 +258,11 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
     let row = walk.lines.get(first).map_or(0, |l| l.indent());
     let line = walk.lines.get(at).map_or(0, |l| l.indent());
     let text = walk.text(at).trim_start();
+    // What mount-utils says of a mount that failed, in lines of its own (`mount_linux.go`).
+    let of_mount = ["Mounting command: ", "Mounting arguments: ", "Output: "];
+    if of_mount.iter().any(|begin| text.starts_with(begin)) {
+        return true;
+    }
     // The next part of a description begins at the left edge with its name and a colon.
     let heading = text
         .split_once(':')
@@ -365,6 +373,11 @@ pub(super) fn is_row(text: &str) -> bool {
 
 /// One row.
 fn one(text: &str) -> Option<Printed> {
+    one_in(text, "")
+}
+
+/// The same, in the namespace that the command names where the row names none.
+fn one_in(text: &str, asked: &str) -> Option<Printed> {
     let mut cells: Vec<String> = Vec::new();
     for (_, cell) in columns(text) {
         // In the older form one space may part type and reason.
@@ -402,7 +415,11 @@ fn one(text: &str) -> Option<Printed> {
         && word(cells.get(at + 1)?)
         && !name.contains([' ', '/'])
     {
-        let namespace = if at == 2 { cells.first()?.as_str() } else { "" };
+        let namespace = if at == 2 {
+            cells.first()?.as_str()
+        } else {
+            asked
+        };
         return Some(Printed {
             about: EntityId::object(
                 kind.kind,

@@ -43,11 +43,48 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
-    // A row that can't be read may be one more of them.
-    if kind.cluster && asked_for_all(walk) && !walk.is_output(end) {
-        walk.out.listed.push(kind.kind);
-    }
+    shown(walk, kind.kind, kind.cluster, end);
     Some(end)
+}
+
+/// Notes that a table which ends here showed everything of its kind, if its command asked for that.
+pub(super) fn shown(walk: &mut Walk<'_>, kind: &'static str, is_cluster: bool, end: usize) {
+    // A row that can't be read may be one more of them.
+    if !asked_for_all(walk) || walk.is_output(end) {
+        return;
+    }
+    if is_cluster {
+        walk.out.listed.push(kind);
+    } else if in_all_namespaces(walk) {
+        walk.out.shown.push(kind);
+    }
+}
+
+/// `No resources found`: kubectl's whole answer where there is nothing of a kind.
+pub(super) fn none(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    if walk.text(at).trim() != "No resources found" {
+        return None;
+    }
+    match asked(walk).0.as_deref()? {
+        "events" | "event" | "ev" => shown(walk, "Event", false, at + 1),
+        other => {
+            let kind = kinds::named(other)?;
+            shown(walk, kind.kind, kind.cluster, at + 1);
+        }
+    }
+    Some(at + 1)
+}
+
+/// Did the command ask in all namespaces?
+fn in_all_namespaces(walk: &Walk<'_>) -> bool {
+    walk.kubectl().is_some_and(|(c, _)| {
+        (c.words.iter()).any(|w| {
+            matches!(
+                w.as_str(),
+                "-A" | "--all-namespaces" | "--all-namespaces=true"
+            )
+        })
+    })
 }
 
 /// Labels that the command shows as columns, each with the column's name.

@@ -5,6 +5,7 @@
 //! (`signals`).
 
 use defib_model::fact::{Answer, Reach, Value};
+use defib_model::id::EntityId;
 
 use super::Walk;
 
@@ -14,6 +15,10 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         walk.fact(at..at + 1, sized);
         return Some(at + 1);
     }
+    if let Some(asked) = resolve(walk, at, &text) {
+        walk.fact(at..at + 1, asked);
+        return Some(at + 1);
+    }
     let found = netcat(walk, &text)
         .or_else(|| ping(walk, at, &text))
         .or_else(|| ready(walk, &text))?;
@@ -21,6 +26,32 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     // kubectl's words for it are an error too.
     let error = ["Error", "Unable"].iter().any(|w| text.starts_with(w));
     (!error).then_some(at + 1)
+}
+
+/// What `nslookup`, `dig` and `host` print in a pod where no server answers, and where one does.
+/// Sources: bind9 `bin/dig/dighost.c` (connect_timeout, print_servers), busybox `networking/nslookup.c`.
+fn resolve(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
+    let silent = text.trim_start_matches(['*', ';', ' ']);
+    let answered = match silent
+        .strip_prefix("connection timed out; ")
+        .unwrap_or(silent)
+    {
+        "no servers could be reached" => false,
+        _ if text.starts_with("Name:") && walk.text(at + 1).trim_start().starts_with("Address") => {
+            true
+        }
+        _ => return None,
+    };
+    let (_, words) = walk.kubectl()?;
+    let ["exec", pod, ..] = words.as_slice() else {
+        return None;
+    };
+    let pod = pod.trim_start_matches("pod/");
+    // Of a workload nobody knows which of its pods it was.
+    (!pod.contains('/')).then(|| {
+        let pod = EntityId::object("Pod", "", walk.namespace(), pod);
+        Value::Resolve(pod, answered)
+    })
 }
 
 /// `Connection to 10.0.0.2 6443 port [tcp/*] succeeded!`, `nc: connect to 10.0.0.2 port 2380 (tcp) timed
@@ -57,9 +88,14 @@ fn netcat(walk: &Walk<'_>, text: &str) -> Option<Reach> {
             reach(target, rest.get(at + 1)?, answer)
         }
         // BusyBox: `nc: 10.42.1.8 (10.42.1.8:8080): Operation timed out`, `10.42.0.21 (10.42.0.21:8080) open`.
-        ["nc:", target, place, "Operation", "timed", "out"] => {
+        ["nc:", target, place, rest @ ..] if place.starts_with('(') => {
+            let answer = match rest {
+                ["Operation", "timed", "out"] => Answer::Silent,
+                ["Connection", "refused"] => Answer::Sick,
+                _ => return None,
+            };
             let port = place.trim_matches(['(', ')', ':']).rsplit_once(':')?.1;
-            reach(target, port.trim_end_matches(')'), Answer::Silent)
+            reach(target, port.trim_end_matches(')'), answer)
         }
         [target, place, "open"] if place.starts_with('(') && place.ends_with(')') => reach(
             target,

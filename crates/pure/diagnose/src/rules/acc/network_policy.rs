@@ -5,7 +5,8 @@
 //! ## What it sees
 //! A program whose calls to a pod, a Service, the cluster's DNS or an outside address time out, while
 //! NetworkPolicies select one of the two ends and none of their rules allows this partner on this port
-//! in that direction.
+//! in that direction. Or somebody tried it: the same call passes from a pod with the labels that a policy
+//! wants, and not from one without.
 //!
 //! ## Why it matters
 //! A dropped packet leaves no trace: the program times out, all pods are ready, and nothing is logged.
@@ -19,10 +20,11 @@
 //! Do not delete the policy: it may be all that keeps others out.
 
 use defib_model::views::Node;
-use defib_model::views::network::NetworkPolicy;
+use defib_model::views::network::{NetworkPolicy, PolicyPeer};
 
 use crate::analysis::calls::{self, Attempt};
 use crate::analysis::policy::{Answer, Call, Direction, End, Rules};
+use crate::analysis::trials;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -45,6 +47,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if cx.cluster.policies.is_empty() {
         return;
     }
+    tried(cx, out);
     for attempt in calls::timed_out(cx) {
         // A program that is well and does not reach the outside may be kept in on purpose.
         if attempt.outside && cx.observed(HURT, &attempt.from).next().is_none() {
@@ -75,6 +78,74 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 _ => {}
             }
         }
+    }
+}
+
+/// Somebody tried it: with the labels that a policy lets in a call comes through, without them it does not.
+fn tried(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for trial in trials::trials(cx) {
+        let ((pass, passing), (fail, failing)) = (&trial.passes, &trial.fails);
+        let by_labels = |peer: &PolicyPeer| {
+            let pods = peer.pod_selector.as_ref();
+            pods.is_some_and(|s| s.matches(passing) && !s.matches(failing))
+        };
+        let mut deciding = (cx.cluster.policies.iter()).filter(|p| {
+            let mut rules = p.spec.ingress.iter().chain(&p.spec.egress);
+            rules.any(|r| r.from.iter().chain(&r.to).any(by_labels))
+        });
+        let Some(policy) = deciding.next() else {
+            continue;
+        };
+        let (ns, name) = (&policy.metadata.namespace, &policy.metadata.name);
+        let mut finding = RULE
+            .on(cx.cluster.id(policy.obj))
+            .title(format!(
+                "NetworkPolicy {ns}/{name} does not let in what pods without its labels send to {}",
+                trial.target
+            ))
+            .why("It goes by the labels of who calls: the same call comes through with others.")
+            .term(
+                60,
+                "the same call comes through from a pod with the labels that the policy wants",
+            )
+            .term(
+                30,
+                "the policy wants labels that the one does not have which is kept out",
+            )
+            .cite(cx.fact(fail, "a pod with these labels is kept out"))
+            .cite(cx.fact(pass, "one with those comes through"))
+            .cite(cx.field(policy.obj, "/spec/podSelector", "whom the policy rules"))
+            .safe(
+                "Compare the selectors with the labels of both ends.",
+                command!(
+                    "kubectl describe networkpolicy -n {}; kubectl get pods -A --show-labels",
+                    ns
+                ),
+            )
+            .check_first(
+                "Give the pods the labels that are let in, or allow theirs too.",
+                command!("kubectl edit networkpolicy {} -n {}", name, ns),
+            )
+            .dont("Don't delete the policy: it may be all that keeps others out.");
+        for (place, rules) in [
+            (Direction::Ingress.pointer(), &policy.spec.ingress),
+            (Direction::Egress.pointer(), &policy.spec.egress),
+        ] {
+            if !rules.is_empty() {
+                finding = finding.cite(cx.field(policy.obj, place, "all that it allows"));
+            }
+        }
+        // Pods with the labels of the one that is kept out fare the same.
+        let kept_out = cx.cluster.pods.iter().filter(|p| {
+            (trial.namespace.is_empty() || p.metadata.namespace == trial.namespace)
+                && failing
+                    .iter()
+                    .all(|(key, value)| p.metadata.labels.get(key) == Some(value))
+        });
+        for pod in kept_out {
+            finding = finding.explains_observed(cx, HURT, &cx.cluster.id(pod.obj));
+        }
+        out.push(finding);
     }
 }
 
