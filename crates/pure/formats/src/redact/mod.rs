@@ -11,6 +11,7 @@ mod manifests;
 mod names;
 mod nested;
 mod objects;
+mod packed;
 mod shapes;
 mod stream;
 mod tokens;

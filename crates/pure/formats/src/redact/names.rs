@@ -72,6 +72,15 @@ impl Names {
     }
 }
 
+/// The value behind a name that says by itself what it is; the name stands at `start..end`.
+pub(super) fn told(bytes: &[u8], start: usize, end: usize, what: &'static str, out: &mut Vec<Cut>) {
+    let before = out.len();
+    beside(bytes, start, end, false, out);
+    for cut in out.get_mut(before..).unwrap_or_default() {
+        cut.what = what;
+    }
+}
+
 /// The value behind the name.
 fn beside(bytes: &[u8], start: usize, end: usize, flag: bool, out: &mut Vec<Cut>) {
     let after_quote = skip_quote(bytes, end);

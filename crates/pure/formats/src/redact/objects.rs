@@ -8,9 +8,8 @@ use granit_parser::{Event, Parser};
 
 use super::Cut;
 use super::manifests::Mark;
+use super::packed::APPLIED;
 use crate::json::{self, Value};
-
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 pub(super) fn cuts(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
     match crate::sniff::looks(bytes) {
@@ -119,7 +118,7 @@ fn json_node(bytes: &[u8], start: usize, secret: bool, depth: u8, out: &mut Vec<
                             .into_iter()
                             .flat_map(|n| json::fields(bytes, n, bytes.len()))
                         {
-                            if note.key == LAST_APPLIED
+                            if APPLIED.contains(&note.key.as_str())
                                 && let Value::Whole(r) = note.value
                             {
                                 out.push(Cut {
@@ -230,7 +229,7 @@ fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
     // `data: {k: v}`: the object is one mapping up; `metadata: {annotations: {k: v}}`: two up.
     let data = (2..=depth).find(|up| matches!(key_of(stack, *up), Some("data" | "stringData")));
     let applied = depth >= 3
-        && key_of(stack, 1) == Some(LAST_APPLIED)
+        && key_of(stack, 1).is_some_and(|key| APPLIED.contains(&key))
         && key_of(stack, 2) == Some("annotations")
         && key_of(stack, 3) == Some("metadata");
     let up = data.unwrap_or(3);

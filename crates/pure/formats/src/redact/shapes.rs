@@ -12,7 +12,8 @@ use regex::bytes::Regex;
 
 use crate::literals::Literals;
 
-use super::names::Names;
+use super::names::{self, Names};
+use super::packed;
 use super::words::WORDS;
 use super::{Cut, base64};
 
@@ -272,6 +273,8 @@ enum Source {
     Dsn,
     Shape(usize),
     Encoded(usize),
+    Packed(usize),
+    Applied,
     Name,
 }
 
@@ -290,6 +293,12 @@ static ANCHORS: LazyLock<Option<(Literals, Vec<Source>)>> = LazyLock::new(|| {
         literals.push(literal);
         sources.push(Source::Encoded(i));
     }
+    for (i, begin) in packed::BEGINS.iter().enumerate() {
+        literals.push(begin);
+        sources.push(Source::Packed(i));
+    }
+    literals.push(packed::WRANGLER);
+    sources.push(Source::Applied);
     for word in WORDS {
         literals.push(word);
         sources.push(Source::Name);
@@ -344,6 +353,14 @@ fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
                         });
                     }
                 }
+            }
+            Some(Source::Packed(i)) => {
+                if let Some(begin) = packed::BEGINS.get(*i) {
+                    packed::cut(bytes, hit.start, begin, &mut out);
+                }
+            }
+            Some(Source::Applied) => {
+                names::told(bytes, hit.start, hit.end, "last-applied", &mut out);
             }
             Some(Source::Name) => {
                 let length = hit.end - hit.start;
