@@ -10,15 +10,21 @@ mod values;
 use self::bytes::{Place, at, behind, is_name, line_end, place, skip_between, skip_quote};
 use self::values::{Beside, inside_end, push, value};
 use super::Cut;
+use super::tokens::Strings;
 use super::words::secret_name;
 
 /// Looks at every name once, in order.
-#[derive(Default)]
-pub(super) struct Names {
+pub(super) struct Names<'s> {
     done: usize,
+    /// Those of a text that is JSON: no value reaches out of its own.
+    strings: Option<&'s Strings<'s>>,
 }
 
-impl Names {
+impl<'s> Names<'s> {
+    pub(super) fn new(strings: Option<&'s Strings<'s>>) -> Self {
+        Self { done: 0, strings }
+    }
+
     /// A piece of a name stands at `hit`.
     pub(super) fn look(&mut self, bytes: &[u8], hit: usize, length: usize, out: &mut Vec<Cut>) {
         if hit < self.done {
@@ -60,6 +66,10 @@ impl Names {
         let before = out.len();
         beside(bytes, start, end, flags >= 1, out);
         environment(bytes, start, end, out);
+        if let Some(strings) = self.strings {
+            let new = out.get_mut(before..).unwrap_or_default();
+            new.iter_mut().for_each(|cut| strings.keep_inside(cut));
+        }
         if let Some(last) = out
             .get(before..)
             .unwrap_or_default()

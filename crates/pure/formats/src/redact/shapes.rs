@@ -14,6 +14,7 @@ use crate::literals::Literals;
 
 use super::names::{self, Names};
 use super::packed;
+use super::tokens::Strings;
 use super::words::WORDS;
 use super::{Cut, base64};
 
@@ -309,25 +310,25 @@ static ANCHORS: LazyLock<Option<(Literals, Vec<Source>)>> = LazyLock::new(|| {
 /// Bytes that one thread searches at a time.
 const CHUNK: usize = 4 << 20;
 
-pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
+pub(super) fn cuts(bytes: &[u8], strings: Option<&Strings<'_>>) -> Vec<Cut> {
     if bytes.len() <= CHUNK {
-        return search(bytes, 0..bytes.len());
+        return search(bytes, 0..bytes.len(), strings);
     }
     let starts: Vec<usize> = (0..bytes.len()).step_by(CHUNK).collect();
     let found: Vec<Vec<Cut>> = starts
         .par_iter()
-        .map(|start| search(bytes, *start..(start + CHUNK).min(bytes.len())))
+        .map(|start| search(bytes, *start..(start + CHUNK).min(bytes.len()), strings))
         .collect();
     found.into_iter().flatten().collect()
 }
 
 /// What is to go for literals that begin in this range; what stands around them may lie outside of it.
-fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
+fn search(bytes: &[u8], range: Range<usize>, strings: Option<&Strings<'_>>) -> Vec<Cut> {
     let Some((literals, sources)) = &*ANCHORS else {
         return Vec::new();
     };
     let mut out: Vec<Cut> = Vec::new();
-    let mut names = Names::default();
+    let mut names = Names::new(strings);
     let mut blob = 0;
     for hit in literals.find(bytes, range) {
         match sources.get(hit.literal) {
