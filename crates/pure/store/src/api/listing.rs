@@ -207,6 +207,10 @@ impl<'c> Show<'c> {
     /// An object in the form that is asked for; `None` where it is not selected.
     fn item(&self, json: &[u8], selector: Option<&Selector>) -> Result<Option<Vec<u8>>, String> {
         let masks = !self.show_secrets;
+        // What a definition's columns and selectors name is hidden before anything looks at it, and only as a
+        // whole is a Secret known to be one: its metadata may quote it.
+        let hides_first = masks
+            && (self.is_secret() || self.resource.custom.is_some() || self.form == Form::Metadata);
         let is_plain = selector.is_none_or(Selector::is_empty);
         // A custom resource is called by the version that is asked for.
         let renames = self.resource.custom.is_some();
@@ -216,37 +220,42 @@ impl<'c> Show<'c> {
                 return Err("its JSON lies too deep in itself".to_owned());
             }
             return Ok(Some(if masks {
-                mask::object(json, self.is_secret())
+                mask::object(json, self.is_secret())?
             } else {
                 json.to_vec()
             }));
         }
         if matches!(self.form, Form::Table(Beside::Nothing | Beside::Metadata))
-            && !(masks && self.is_secret())
+            && !hides_first
             && let Some(lean) = Lean::of(json)
         {
             return self.lean_row(&lean, selector);
         }
+        let clean;
+        let json = if hides_first {
+            clean = mask::object(json, self.is_secret())?;
+            &clean
+        } else {
+            json
+        };
         let mut value: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         if !selector.is_none_or(|s| s.takes(&value)) {
             return Ok(None);
         }
+        let masks = masks && !hides_first;
         if let (true, Some(value)) = (renames, value.as_object_mut()) {
             value.insert("apiVersion".to_owned(), self.api_version.as_str().into());
         }
         let shown = match self.form {
-            Form::Whole | Form::Metadata if masks => {
-                let clean = mask::object(value.to_string().as_bytes(), self.is_secret());
-                match self.form {
-                    Form::Whole => return Ok(Some(clean)),
-                    _ => metadata_of(&serde_json::from_slice(&clean).map_err(|e| e.to_string())?),
-                }
-            }
-            Form::Whole => value,
-            Form::Metadata => metadata_of(&value),
+            Form::Whole => value.to_string(),
+            Form::Metadata => metadata_of(&value).to_string(),
             Form::Table(beside) => return Ok(Some(self.row(value, beside, masks)?)),
         };
-        Ok(Some(shown.to_string().into_bytes()))
+        Ok(Some(if masks {
+            mask::object(shown.as_bytes(), false)?
+        } else {
+            shown.into_bytes()
+        }))
     }
 
     /// A row whose metadata is passed on as it is written: most of it nobody here has to understand.
@@ -273,14 +282,13 @@ impl<'c> Show<'c> {
         Ok(Some(if self.show_secrets {
             row
         } else {
-            mask::object(&row, false)
+            mask::object(&row, false)?
         }))
     }
 
     fn row(&self, mut value: Value, beside: Beside, masks: bool) -> Result<Vec<u8>, String> {
-        // A Secret's metadata may quote it, and only as a whole is it known to be one.
-        if masks && (self.is_secret() || beside == Beside::Object) {
-            let clean = mask::object(value.to_string().as_bytes(), self.is_secret());
+        if masks && beside == Beside::Object {
+            let clean = mask::object(value.to_string().as_bytes(), false)?;
             value = serde_json::from_slice(&clean).map_err(|e| e.to_string())?;
         }
         let cells = self.table.cells(&value, self.now);
@@ -290,8 +298,8 @@ impl<'c> Show<'c> {
             Beside::Object => json!({"cells": cells, "object": value}),
         };
         let row = row.to_string().into_bytes();
-        Ok(if masks && !self.is_secret() && beside != Beside::Object {
-            mask::object(&row, false)
+        Ok(if masks && beside != Beside::Object {
+            mask::object(&row, false)?
         } else {
             row
         })

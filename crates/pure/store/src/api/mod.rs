@@ -147,7 +147,10 @@ impl Api {
                 &self.catalog,
                 &group,
                 &version,
-                &|definition| self.definition(values, definition),
+                &openapi::Definitions {
+                    read: &|definition| self.definition(values, definition),
+                    show_secrets: self.show_secrets,
+                },
             )?),
             Named::Objects(wanted) => self.objects(values, question, &wanted),
         }
@@ -262,7 +265,8 @@ impl Api {
     /// The definition of this name.
     fn definition(&self, values: &dyn Values, name: &str) -> Option<Value> {
         let mut own = self.catalog.resources.iter();
-        let definitions = own.find(|r| r.kind == "CustomResourceDefinition")?;
+        let definitions =
+            own.find(|r| r.custom.is_none() && r.kind == "CustomResourceDefinition")?;
         let key = key_of(definitions, "", name);
         let lives = self.index.range(self.index.below(&key));
         let live = lives.take(1).find(|live| live.key == key)?;
