@@ -225,13 +225,18 @@ impl Api {
         wanted: &Objects,
         query: &Query,
     ) -> Result<Answer<'a>, Status> {
+        let resource = show.resource;
+        let (labels, fields) = (query.get("labelSelector"), query.get("fieldSelector"));
+        let selector = select::Selector::parse(labels, fields, resource)?;
         if query.is_true("watch") {
             // Nothing ever happens to a dead cluster: the stream ends as soon as it begins.
             return Ok(whole(Vec::new()));
         }
-        let resource = show.resource;
-        let (labels, fields) = (query.get("labelSelector"), query.get("fieldSelector"));
-        let selector = select::Selector::parse(labels, fields, resource)?;
+        let asked = query.get("resourceVersion");
+        let is_exact = query.get("resourceVersionMatch") == "Exact";
+        if is_exact && asked != self.revision().to_string() {
+            return Err(Status::expired(asked, self.revision()));
+        }
         let prefix = key_of(resource, &wanted.namespace, "");
         let places = self.index.below(&prefix);
         let limit = match query.get("limit") {

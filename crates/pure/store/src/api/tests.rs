@@ -1,5 +1,6 @@
 //! Whole questions, asked of a datastore that a test holds.
 
+mod refusals;
 mod secrets;
 
 use defib_formats::kubernetes;
