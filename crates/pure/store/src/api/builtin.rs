@@ -3,6 +3,15 @@
 //! Sources: the REST storages below `pkg/registry` and `pkg/kubeapiserver/default_storage_factory_builder.go`.
 //! Deliberately absent: kinds that are answered and never stored (reviews, bindings).
 
+/// Kubernetes' own groups, the first of which counts most. Source: the priorities of API services in
+/// `pkg/controlplane/apiserver/aggregator.go` and `cmd/kube-apiserver/app/aggregator.go`, ties by name;
+/// the aggregator's own group goes before them all, and those of definitions (priority 1000) behind.
+pub(super) const PRIORITIES: &str = "\
+apiregistration.k8s.io apps events.k8s.io authentication.k8s.io authorization.k8s.io autoscaling batch
+certificates.k8s.io networking.k8s.io extensions policy rbac.authorization.k8s.io storage.k8s.io
+admissionregistration.k8s.io apiextensions.k8s.io scheduling.k8s.io coordination.k8s.io node.k8s.io discovery.k8s.io
+flowcontrol.apiserver.k8s.io internal.apiserver.k8s.io resource.k8s.io storagemigration.k8s.io";
+
 /// `GROUP VERSION Kind plural SCOPE short,… categories PREFIX`; `-` is none, a group of `-` is the core, a
 /// prefix of `-` is the plural. The version is that in which a datastore is served which has none of the kind.
 pub(super) const KINDS: &str = "\

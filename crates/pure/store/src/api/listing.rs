@@ -25,7 +25,15 @@ const PIECE: usize = 256;
 /// Bytes of stored values of one piece; one value may be more.
 const PIECE_BYTES: u64 = 8 << 20;
 /// Bytes of a value that is shown, stored and as JSON; API servers as they come take less than half of it.
-const LONGEST: u32 = 8 << 20;
+pub(super) const LONGEST: u32 = 8 << 20;
+
+/// Bytes of JSON after which a piece is sent; one object may be more.
+const PIECE_JSON: usize = 4 << 20;
+/// Bytes of stored values that are read at once: as text they may be many times longer.
+const STEP_BYTES: u64 = 512 << 10;
+
+/// Versions of which is said that they are not shown; what follows is one more sentence.
+const REMARKS: usize = 8;
 
 /// How deep JSON may lie in itself, which is as deep as it is read where it has to be.
 const DEEPEST: u32 = 120;
@@ -136,13 +144,37 @@ impl<'c> Show<'c> {
                 resource.closed, resource.plural
             ));
         }
-        if resource.custom.as_ref().is_none_or(|c| !c.is_one) {
-            for (version, count) in resource.stored.iter().filter(|(v, _)| *v != self.version) {
-                out.push(format!(
-                    "{count} of {} are stored as {version} and not shown: ask for {}.{version}.{}",
-                    resource.plural, resource.plural, resource.group
-                ));
+        if resource.long > 0 {
+            out.push(format!(
+                "{} of {} are longer than {LONGEST} bytes and not shown; `defib inspect get` reads them",
+                resource.long, resource.plural
+            ));
+        }
+        let others = resource.stored.iter();
+        let others = others.filter(|(stored, _)| !resource.serves(stored, self.version));
+        let (mut said, mut rest) = (0, resource.unnamed);
+        for (stored, count) in others {
+            if said == REMARKS {
+                rest += count;
+                continue;
             }
+            said += 1;
+            let (group, version) = stored.split_once('/').unwrap_or(("", stored));
+            let asked = if resource.is_served(stored) {
+                format!("ask for {}.{version}.{group}", resource.plural)
+            } else {
+                "`defib inspect get` reads them".to_owned()
+            };
+            out.push(format!(
+                "{count} of {} are stored as {stored} and not shown: {asked}",
+                resource.plural
+            ));
+        }
+        if rest > 0 {
+            out.push(format!(
+                "{rest} of {} are stored as something else and not shown; `defib inspect ls` names them",
+                resource.plural
+            ));
         }
         out
     }
@@ -445,17 +477,29 @@ impl<'a> Pieces<'a> {
     fn items(&mut self) -> Vec<u8> {
         let places = self.next_places();
         let lives: Vec<Live<'_>> = self.api.index.range(places.clone()).collect();
-        let this = &*self;
-        let items: Vec<Result<Option<Vec<u8>>, String>> =
-            lives.par_iter().map(|live| this.read(live)).collect();
         let mut out = Vec::new();
         let mut at = places.start;
-        for (live, item) in lives.iter().zip(items) {
-            if self.room == Some(0) {
+        let mut step = 0;
+        // Values that were read and not looked at, the last first.
+        let mut items: Vec<Result<Option<Vec<u8>>, String>> = Vec::new();
+        for (n, live) in lives.iter().enumerate() {
+            if self.room == Some(0) || out.len() >= PIECE_JSON {
                 break;
             }
+            if n == step {
+                let mut bytes = 0;
+                let more = lives.iter().skip(n).take_while(|live| {
+                    bytes += u64::from(live.place.length);
+                    bytes <= STEP_BYTES
+                });
+                step += more.count().max(1);
+                let this = &*self;
+                let next = lives.get(n..step).unwrap_or_default();
+                items = next.par_iter().map(|live| this.read(live)).collect();
+                items.reverse();
+            }
             at += 1;
-            match item {
+            match items.pop().unwrap_or(Ok(None)) {
                 Ok(Some(item)) => {
                     if self.has_item {
                         out.push(b',');

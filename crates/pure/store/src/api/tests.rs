@@ -2,6 +2,7 @@
 
 mod refusals;
 mod secrets;
+mod versions;
 
 use defib_formats::kubernetes;
 use serde_json::json;
