@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::{plain, sniff};
+use crate::{json, plain, sniff};
 
 use tokens::Strings;
 
@@ -91,7 +91,7 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
 
 /// The same of a whole file or answer: one that is JSON is known to be it.
 fn cuts_of_all(bytes: &[u8]) -> Vec<Cut> {
-    let is_json = sniff::looks(bytes) == sniff::Looks::Json && tokens::is_json(bytes);
+    let is_json = sniff::looks(bytes) == sniff::Looks::Json && json::is_whole(bytes);
     let strings = is_json.then(|| Strings::new(bytes));
     cuts_in(bytes, 0, strings.as_ref())
 }
@@ -182,11 +182,11 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
 /// Takes all secrets out of one JSON value, whatever it is of: what is left is JSON still, and no cut reaches
 /// out of the string in which it began. `None` for what is no JSON, or would be none any more.
 pub fn redact_json(bytes: &[u8]) -> Option<Redacted<'_>> {
-    if !tokens::is_json(bytes) {
+    if !json::is_whole(bytes) {
         return None;
     }
     let clean = without(bytes, &cuts_in(bytes, 0, Some(&Strings::new(bytes))));
-    (clean.taken.is_empty() || tokens::is_json(&clean.text)).then_some(clean)
+    (clean.taken.is_empty() || json::is_whole(&clean.text)).then_some(clean)
 }
 
 /// The bytes with marks in place of the cuts.

@@ -66,28 +66,37 @@ impl<'s> Names<'s> {
         let before = out.len();
         beside(bytes, start, end, flags >= 1, out);
         environment(bytes, start, end, out);
-        if let Some(strings) = self.strings {
-            let new = out.get_mut(before..).unwrap_or_default();
-            new.iter_mut().for_each(|cut| strings.keep_inside(cut));
-        }
-        if let Some(last) = out
-            .get(before..)
-            .unwrap_or_default()
-            .iter()
-            .map(|c| c.range.end)
-            .max()
-        {
-            self.done = self.done.max(last);
-        }
+        self.made(out.get_mut(before..).unwrap_or_default());
     }
-}
 
-/// The value behind a name that says by itself what it is; the name stands at `start..end`.
-pub(super) fn told(bytes: &[u8], start: usize, end: usize, what: &'static str, out: &mut Vec<Cut>) {
-    let before = out.len();
-    beside(bytes, start, end, false, out);
-    for cut in out.get_mut(before..).unwrap_or_default() {
-        cut.what = what;
+    /// A name that says by itself what it is stands at `start..end`.
+    pub(super) fn told(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        what: &'static str,
+        out: &mut Vec<Cut>,
+    ) {
+        if start < self.done {
+            return;
+        }
+        self.done = end;
+        let before = out.len();
+        beside(bytes, start, end, false, out);
+        let new = out.get_mut(before..).unwrap_or_default();
+        new.iter_mut().for_each(|cut| cut.what = what);
+        self.made(new);
+    }
+
+    /// These were made of the last name: what is in them needs no second look.
+    fn made(&mut self, new: &mut [Cut]) {
+        for cut in new {
+            if let Some(strings) = self.strings {
+                strings.keep_inside(cut);
+            }
+            self.done = self.done.max(cut.range.end);
+        }
     }
 }
 

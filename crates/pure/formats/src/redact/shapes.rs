@@ -12,7 +12,7 @@ use regex::bytes::Regex;
 
 use crate::literals::Literals;
 
-use super::names::{self, Names};
+use super::names::Names;
 use super::packed;
 use super::tokens::Strings;
 use super::words::WORDS;
@@ -329,7 +329,7 @@ fn search(bytes: &[u8], range: Range<usize>, strings: Option<&Strings<'_>>) -> V
     };
     let mut out: Vec<Cut> = Vec::new();
     let mut names = Names::new(strings);
-    let mut blob = 0;
+    let (mut blob, mut packed) = (0, 0);
     for hit in literals.find(bytes, range) {
         match sources.get(hit.literal) {
             Some(Source::Shape(i)) => {
@@ -357,11 +357,11 @@ fn search(bytes: &[u8], range: Range<usize>, strings: Option<&Strings<'_>>) -> V
             }
             Some(Source::Packed(i)) => {
                 if let Some(begin) = packed::BEGINS.get(*i) {
-                    packed::cut(bytes, hit.start, begin, &mut out);
+                    packed::cut(bytes, hit.start, begin, &mut packed, &mut out);
                 }
             }
             Some(Source::Applied) => {
-                names::told(bytes, hit.start, hit.end, "last-applied", &mut out);
+                names.told(bytes, hit.start, hit.end, "last-applied", &mut out);
             }
             Some(Source::Name) => {
                 let length = hit.end - hit.start;

@@ -6,11 +6,6 @@ use std::ops::Range;
 
 use super::Cut;
 
-/// Is this one JSON value and nothing else?
-pub(super) fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
-}
-
 /// Where the strings of a JSON value stand: what is written in one never reaches out of it, whatever quotes of
 /// its own it leaves open.
 pub(super) struct Strings<'b> {
