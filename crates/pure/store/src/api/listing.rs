@@ -254,7 +254,7 @@ impl<'c> Show<'c> {
             return Ok(Some(if masks {
                 mask::object(json, self.is_secret())?
             } else {
-                json.to_vec()
+                mask::readable(json.to_vec())?
             }));
         }
         if matches!(self.form, Form::Table(Beside::Nothing | Beside::Metadata))
@@ -312,7 +312,7 @@ impl<'c> Show<'c> {
         }
         row.push(b'}');
         Ok(Some(if self.show_secrets {
-            row
+            mask::readable(row)?
         } else {
             mask::object(&row, false)?
         }))

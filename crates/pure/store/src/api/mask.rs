@@ -3,7 +3,7 @@
 //! A client that knows the type of a Secret's values wants base64 there, so their marks become as many asterisks
 //! as there were bytes. Deliberately absent: what looks like a secret (`formats::redact`).
 
-use defib_formats::redact;
+use defib_formats::{json, redact};
 use serde_json::Value;
 
 /// Bytes of which asterisks are made at most; a datastore refuses values of more than a few megabytes.
@@ -13,12 +13,15 @@ const LONGEST: usize = 4 << 20;
 pub(super) const HIDDEN: &str =
     "values that look like secrets are hidden; --show-secrets of defib shows them";
 
+/// Why an item is left out: one such would cost a client its whole list.
+const NO_JSON: &str = "it does not read as JSON";
+
 /// JSON without its secrets; `is_secret` where it is a Secret.
 ///
 /// # Errors
-/// When it does not read as JSON: one such item would cost a client its whole list.
+/// When it does not read as JSON.
 pub(super) fn object(json: &[u8], is_secret: bool) -> Result<Vec<u8>, String> {
-    let clean = redact::redact_json(json).ok_or("it does not read as JSON")?;
+    let clean = redact::redact_json(json).ok_or(NO_JSON)?;
     let clean = clean.text;
     if !is_secret {
         return Ok(clean.into_owned());
@@ -33,6 +36,14 @@ pub(super) fn object(json: &[u8], is_secret: bool) -> Result<Vec<u8>, String> {
         }
     }
     Ok(is.to_string().into_bytes())
+}
+
+/// JSON with its secrets, if it reads as JSON.
+pub(super) fn readable(json: Vec<u8>) -> Result<Vec<u8>, String> {
+    match json::is_whole(&json) {
+        true => Ok(json),
+        false => Err(NO_JSON.to_owned()),
+    }
 }
 
 /// How many bytes a text in base64 holds.

@@ -149,3 +149,18 @@ fn one_annotation_spoils_no_list() {
         ["p1", "p2", "p3", "p4"]
     );
 }
+
+/// What is no JSON would cost a client its whole list, whether its secrets are shown or not.
+#[test]
+fn what_is_no_json_is_left_out() {
+    let broken = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"broken","managedFields":[{"a" 5}]},"spec":{}}"#;
+    let mut held = pods();
+    held.0.push(Told::new("/registry/pods/a/broken", 9, broken));
+    for shows in [false, true] {
+        for accept in ["", TABLE] {
+            let said = asked(&held, shows, "GET", "/api/v1/pods", accept);
+            let list = if accept.is_empty() { "items" } else { "rows" };
+            assert_eq!(value::list(&said.json, list).len(), 5, "{shows} {accept}");
+        }
+    }
+}
