@@ -26,6 +26,7 @@ use defib_formats::datastore::{Place, Rows};
 use listing::Form;
 use path::{Named, Objects, Query};
 
+pub use builtin::kind_named;
 pub use listing::Pieces;
 pub use status::Status;
 
