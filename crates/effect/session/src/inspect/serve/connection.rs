@@ -76,7 +76,7 @@ pub(super) async fn accept(
     };
     tokio::select! {
         () = serving => {}
-        () = told.to_end() => {}
+        () = told.heard() => {}
     }
 }
 

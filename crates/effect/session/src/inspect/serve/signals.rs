@@ -29,7 +29,7 @@ impl Told {
     }
 
     /// Waits until it is told.
-    pub(super) async fn to_end(&mut self) {
+    pub(super) async fn heard(&mut self) {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
