@@ -298,9 +298,9 @@ mod tests {
         let data = |n: usize| format!(r#""k{n}":"v{n}""#);
         let data: Vec<String> = (0..3_000).map(data).collect();
         let json = format!(
-            r#"{{{}"data":{{{}}}}}"#,
-            r#""kind":"Secret","#.repeat(3_000),
-            data.join(",")
+            r#"{{"data":{{{}}}{}}}"#,
+            data.join(","),
+            r#","kind":"Secret""#.repeat(3_000),
         );
         assert!((3_000..20_000).contains(&made(&json)), "{}", made(&json));
         let nested = format!(

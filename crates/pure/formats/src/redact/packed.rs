@@ -62,10 +62,8 @@ mod tests {
     /// Looked at once for each beginning, these would take minutes.
     #[test]
     fn many_beginnings_are_looked_at_once() {
-        for many in ["/H4sIA", "objectset.rio.cattle.io/applied: 'a "] {
-            let text = many.repeat(200_000);
-            assert!(!redact(text.as_bytes()).taken.is_empty());
-        }
+        let text = "/H4sIA".repeat(400_000);
+        assert_eq!(redact(text.as_bytes()).taken["packed"], 1);
     }
 
     #[test]
