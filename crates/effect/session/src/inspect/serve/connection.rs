@@ -29,9 +29,11 @@ use super::signals::Told;
 use super::strangers::{Stranger, Strangers};
 
 /// Connections of the owner at once.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 512;
 /// Connections at once that have not shown the token.
-const STRANGERS: usize = 64;
+const STRANGERS: usize = 128;
+/// Time in which no other connection ends one that has not: the owner's own handshakes take a part of it.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Answers that are made at once.
 pub(super) const ANSWERS: usize = 16;
 /// Time for the handshake, and for the head of a request.
@@ -54,9 +56,10 @@ pub(super) async fn accept(
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let strangers = Arc::new(Strangers::default());
+    let strangers = Arc::new(Strangers::new(STRANGERS, MOMENT));
     let serving = async {
         loop {
+            strangers.room().await;
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of file descriptors, most likely: those that end give some back.
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -64,7 +67,7 @@ pub(super) async fn accept(
             };
             let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
             let room = Arc::clone(&room);
-            strangers.begin(STRANGERS, |stranger| {
+            strangers.begin(|stranger| {
                 let caller = Caller {
                     stranger,
                     room,
