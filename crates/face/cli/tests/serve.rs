@@ -10,10 +10,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use rusqlite::{Connection, params};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -28,8 +30,16 @@ struct Serving {
     tls: Arc<ClientConfig>,
 }
 
+/// How it is started: by itself, and as `nohup` starts programs.
+const PLAIN: &str = "exec \"$@\"";
+const NOHUP: &str = "trap '' HUP; exec \"$@\"";
+
 impl Serving {
     fn start(objects: &[(&str, &str)]) -> Self {
+        Self::started(objects, PLAIN)
+    }
+
+    fn started(objects: &[(&str, &str)], how: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state.db");
         let database = Connection::open(&file).unwrap();
@@ -52,7 +62,8 @@ impl Serving {
         }
         drop(database);
         let kubeconfig = folder.path().join("config");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_defib"))
+        let mut child = Command::new("sh")
+            .args(["-c", how, "sh", env!("CARGO_BIN_EXE_defib")])
             .args(["inspect", "serve"])
             .arg(&file)
             .arg("--kubeconfig-out")
@@ -111,11 +122,24 @@ impl Serving {
         stream
     }
 
+    /// A connection over TLS, on which nothing was said yet.
+    fn open(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
+        let mut stream = self.stream();
+        // One that was dropped meanwhile is seen when something is asked on it.
+        while client.is_handshaking() && client.complete_io(&mut stream).is_ok() {}
+        StreamOwned::new(client, stream)
+    }
+
+    fn tell(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
     /// Sends bytes over TLS, and gives what comes until the connection ends.
     fn raw(&self, bytes: &[u8]) -> String {
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let client = ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
-        let mut stream = StreamOwned::new(client, self.stream());
+        let mut stream = self.open();
         // A server that has heard enough does not listen to the rest.
         let _ = stream.write_all(bytes).and_then(|()| stream.flush());
         let mut out = Vec::new();
@@ -149,6 +173,17 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A body that was sent in chunks, put together.
+fn unchunked(body: &str) -> String {
+    let (mut out, mut rest) = (String::new(), body);
+    while let Some((length, behind)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        out.push_str(&behind[..length]);
+        rest = behind[length..].trim_start_matches("\r\n");
+    }
+    out
 }
 
 fn pod(name: &str) -> String {
@@ -232,25 +267,95 @@ fn clients_that_mean_no_good_get_little() {
         let (code, body) = serving.ask("GET", path, "");
         assert!(matches!(code, 200 | 400 | 404), "{path}: {code} {body}");
     }
-    for noise in [
-        "\0\0\0\0\r\n\r\n",
-        "GET / HTTP/9.9\r\n\r\n",
-        "GET /\u{1b}[31m HTTP/1.1\r\n\r\n",
+    // The token is there, so that it is the noise for which there is no list.
+    let rest = format!(
+        "Host: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        serving.token
+    );
+    for (noise, is_good) in [
+        ("GET /api/v1/pods HTTP/1.1\r\n", true),
+        ("\0\0\0\0GET /api/v1/pods HTTP/1.1\r\n", false),
+        ("GET /api/v1/pods HTTP/9.9\r\n", false),
+        ("GET /api/v1/pods?\u{1b}[31m HTTP/1.1\r\n", false),
     ] {
-        assert!(!serving.raw(noise.as_bytes()).contains("PodList"));
+        let said = serving.raw(format!("{noise}{rest}").as_bytes());
+        assert_eq!(said.contains("PodList"), is_good, "{noise:?} {said}");
+        assert!(
+            is_good || said.is_empty() || split(&said).0 == 400,
+            "{said}"
+        );
     }
-    // What is no TLS.
+    // What is no TLS gets no HTTP.
     let mut plain = serving.stream();
     plain
-        .write_all(b"GET /api/v1/pods HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(format!("GET /api/v1/pods HTTP/1.1\r\n{rest}").as_bytes())
         .unwrap();
     let mut said = Vec::new();
     let _ = plain.read_to_end(&mut said);
-    assert!(!String::from_utf8_lossy(&said).contains("HTTP/1.1 200"));
-    // Many that say nothing leave room for one that asks.
-    let idle: Vec<TcpStream> = (0..100).map(|_| serving.stream()).collect();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        !said.contains("HTTP/") && !said.contains("PodList"),
+        "{said}"
+    );
+}
+
+/// One answer of a connection that stays open.
+fn kept(stream: &mut (impl Read + Write), serving: &Serving) -> String {
+    let token = &serving.token;
+    let asked =
+        format!("GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(asked.as_bytes()).unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n0\r\n\r\n") {
+        let mut piece = [0; 4_096];
+        let length = stream.read(&mut piece).unwrap();
+        assert!(length > 0, "the connection ended");
+        said.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn many_that_say_nothing_do_not_lock_the_owner_out() {
+    let serving = Serving::start(&[("pods/a/p", &pod("p"))]);
+    let mut own = serving.open();
+    assert!(kept(&mut own, &serving).contains("gitVersion"));
+    // Before the handshake, and behind it.
+    let silent: Vec<TcpStream> = (0..300).map(|_| serving.stream()).collect();
+    let soon = |begun: Instant| {
+        assert!(
+            begun.elapsed() < Duration::from_secs(9),
+            "{:?}",
+            begun.elapsed()
+        )
+    };
+    let begun = Instant::now();
     assert_eq!(serving.ask("GET", "/api/v1/pods", "").0, 200);
-    drop(idle);
+    soon(begun);
+    // Those that came first were ended long before their time was over.
+    let mut first = &silent[0];
+    assert!(matches!(first.read(&mut [0; 1]), Ok(0) | Err(_)));
+    soon(begun);
+    // Whoever showed the token is still there.
+    assert!(kept(&mut own, &serving).contains("gitVersion"));
+    let greeted: Vec<_> = (0..300).map(|_| serving.open()).collect();
+    let begun = Instant::now();
+    assert_eq!(serving.ask("GET", "/api/v1/pods", "").0, 200);
+    soon(begun);
+    drop(greeted);
+}
+
+/// kubectl asks for every group at once, on a connection each.
+#[test]
+fn all_that_the_owner_asks_at_once_is_answered() {
+    let serving = Serving::start(&[("pods/a/p", &pod("p"))]);
+    let codes: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..300)
+            .map(|_| scope.spawn(|| serving.ask("GET", "/api/v1/pods", "").0))
+            .collect();
+        asked.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
 }
 
 #[test]
@@ -294,6 +399,15 @@ fn objects_that_mean_no_good_cost_themselves() {
         );
         assert_eq!(serving.ask("GET", "/apis/x.y/v1/as", accept).0, 200);
     }
+    // Of five hundred columns as many as anybody looks at, and the name.
+    let (_, body) = serving.ask(
+        "GET",
+        "/apis/x.y/v1/as?limit=500",
+        &format!("{table}TE: x\r\n"),
+    );
+    let list = serde_json::from_str::<Value>(&unchunked(&body)).unwrap();
+    assert_eq!(list["columnDefinitions"].as_array().unwrap().len(), 65);
+    assert_eq!(list["rows"][0]["cells"].as_array().unwrap().len(), 65);
     assert_eq!(
         serving.ask("GET", "/api/v1/namespaces/a/pods/deep", "").0,
         500
@@ -303,14 +417,43 @@ fn objects_that_mean_no_good_cost_themselves() {
 
 #[test]
 fn it_ends_when_it_is_told_and_leaves_nothing() {
-    let mut serving = Serving::start(&[("pods/a/p", &pod("p"))]);
-    let idle = serving.stream();
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(serving.child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    let status = serving.child.wait().unwrap();
-    assert_eq!(status.code(), Some(0));
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut serving = Serving::start(&[("pods/a/p", &pod("p"))]);
+        let idle = serving.stream();
+        serving.tell(signal);
+        let status = serving.child.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(!serving.config().exists(), "{signal}");
+        drop(idle);
+    }
+    // Whoever starts it with `nohup` goes away before it does.
+    let mut serving = Serving::started(&[("pods/a/p", &pod("p"))], NOHUP);
+    serving.tell(Signal::SIGHUP);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(serving.ask("GET", "/version", "").0, 200);
+    serving.tell(Signal::SIGTERM);
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
     assert!(!serving.config().exists());
-    drop(idle);
+    // Told as soon as there is a file that has to go.
+    for _ in 0..5 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_defib"))
+            .args(["inspect", "serve"])
+            .arg(serving.folder.path().join("state.db"))
+            .arg("--kubeconfig-out")
+            .arg(serving.config())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let begun = Instant::now();
+        while !serving.config().exists() && begun.elapsed() < Duration::from_secs(60) {
+            std::hint::spin_loop();
+        }
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert!(!serving.config().exists());
+    }
     let again = Command::new(env!("CARGO_BIN_EXE_defib"))
         .args(["inspect", "serve"])
         .arg(serving.folder.path().join("state.db"))

@@ -22,6 +22,11 @@ fn byte(text: &[u8], at: usize) -> Option<u8> {
     text.get(at).copied()
 }
 
+/// Is this one value, and nothing else behind it? What is found by structure need not hold.
+pub fn is_whole(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// The next byte that is no white space.
 pub fn skip_space(text: &[u8], mut at: usize) -> usize {
     while matches!(byte(text, at), Some(b' ' | b'\t' | b'\r' | b'\n')) {

@@ -14,6 +14,7 @@ pub mod datastore;
 pub mod etcd;
 pub mod journal;
 pub mod json;
+pub mod jsonpath;
 pub mod kubernetes;
 pub mod leaves;
 pub mod literals;

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: the shapes of secrets; `canaries` has them.
 
-use defib_formats::redact::{redact, redact_vec};
+use defib_formats::redact::{redact, redact_json, redact_vec};
 use defib_formats::{json, locate, log, sniff, yaml};
 use proptest::prelude::*;
 
@@ -152,6 +152,9 @@ proptest! {
         let got = redact(text.as_bytes()).text.into_owned();
         let still = serde_json::from_slice::<serde_json::Value>(&got);
         prop_assert!(still.is_ok(), "{}\n{}", text, String::from_utf8_lossy(&got));
+        // Of no kind that is known, and cut all the same.
+        let row = serde_json::json!({"cells": value["items"], "object": value}).to_string();
+        prop_assert!(redact_json(row.as_bytes()).is_some(), "{}", row);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use defib_formats::datastore::{Engine, Place};
+use defib_store::api::kind_named;
 use defib_store::{Index, Live, Selection, name};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -171,39 +172,6 @@ pub(super) fn is_kind(item: &Item<'_>, wanted: &str) -> bool {
     let named = same(item.kind)
         || same(plural)
         || same(&format!("{}s", item.kind))
-        || short(word) == Some(item.kind);
+        || kind_named(word) == Some(item.kind);
     named && group.is_none_or(|g| g.eq_ignore_ascii_case(own))
-}
-
-/// The kinds behind the short names of kubectl (`kubectl api-resources`).
-fn short(word: &str) -> Option<&'static str> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "po" => "Pod",
-        "no" | "nodes" => "Node",
-        "ns" => "Namespace",
-        "svc" | "services" => "Service",
-        "ep" | "endpoints" => "Endpoints",
-        "cm" => "ConfigMap",
-        "sa" => "ServiceAccount",
-        "pv" => "PersistentVolume",
-        "pvc" => "PersistentVolumeClaim",
-        "sc" | "storageclasses" => "StorageClass",
-        "ev" => "Event",
-        "rs" => "ReplicaSet",
-        "rc" => "ReplicationController",
-        "deploy" => "Deployment",
-        "ds" => "DaemonSet",
-        "sts" => "StatefulSet",
-        "cj" => "CronJob",
-        "hpa" => "HorizontalPodAutoscaler",
-        "ing" | "ingresses" => "Ingress",
-        "netpol" | "networkpolicies" => "NetworkPolicy",
-        "pdb" => "PodDisruptionBudget",
-        "pc" | "priorityclasses" => "PriorityClass",
-        "crd" | "crds" => "CustomResourceDefinition",
-        "csr" => "CertificateSigningRequest",
-        "quota" => "ResourceQuota",
-        "limits" => "LimitRange",
-        _ => return None,
-    })
 }

@@ -126,13 +126,15 @@ fn read(bytes: &[u8], revision: u64, show_secrets: bool) -> Result<Object, Value
         }
     }
     let mut hidden = 0;
+    let damaged = |at| ValueError::Damaged(DecodeError::Json { at });
     if !show_secrets {
-        let clean = redact::redact(&json);
+        // What is no JSON is not looked at: nobody could tell what of it is secret.
+        let at = || serde_json::from_slice::<Value>(&json).map_or_else(|e| e.column(), |_| 0);
+        let clean = redact::redact_json(&json).ok_or_else(|| damaged(at()))?;
         hidden = clean.taken.values().sum();
         json = clean.text.into_owned();
     }
-    let value = serde_json::from_slice(&json)
-        .map_err(|e| ValueError::Damaged(DecodeError::Json { at: e.column() }))?;
+    let value = serde_json::from_slice(&json).map_err(|e| damaged(e.column()))?;
     Ok(Object {
         value,
         hidden,

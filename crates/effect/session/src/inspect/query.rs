@@ -221,8 +221,9 @@ pub(super) fn masked(changes: Vec<Change>, of: &Value, show_secrets: bool) -> Ve
                 return Value::from("(hidden)");
             }
             let bytes = serde_json::to_vec(&value).unwrap_or_default();
-            let clean = defib_formats::redact::redact(&bytes);
-            serde_json::from_slice(&clean.text).unwrap_or_else(|_| Value::from("(hidden)"))
+            let clean = defib_formats::redact::redact_json(&bytes);
+            let clean = clean.and_then(|clean| serde_json::from_slice(&clean.text).ok());
+            clean.unwrap_or_else(|| Value::from("(hidden)"))
         })
     };
     changes

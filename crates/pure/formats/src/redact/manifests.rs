@@ -5,9 +5,11 @@
 //! It is the net below `objects`, so it is content with less than a parser. Deliberately absent: objects
 //! with a prefix on every line.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Cut;
+use super::tokens::Strings;
 
 /// How far back the object of a mark may begin.
 const BACK: usize = 256 << 10;
@@ -89,15 +91,34 @@ fn mark(bytes: &[u8], pos: usize) -> Option<Mark> {
     .then_some(Mark { key, end, list })
 }
 
-pub(super) fn cuts(bytes: &[u8], marks: &[Mark], out: &mut Vec<Cut>) {
+/// `strings` are those of bytes that are JSON: what is written in one ends with it.
+pub(super) fn cuts(
+    bytes: &[u8],
+    marks: &[Mark],
+    strings: Option<&Strings<'_>>,
+    out: &mut Vec<Cut>,
+) {
     let (mut last, mut done) = (0, 0);
+    // By column, and whether a list is taken apart: how far the object reaches whose fields stand there. It may
+    // say more than once what it is.
+    let mut objects = BTreeMap::new();
+    let mut string = 0;
     for mark in marks {
         if mark.key >= done {
+            if mark.key >= string {
+                string = strings.map_or(0, |s| s.end(mark.key..bytes.len()));
+            }
+            // A string that is `kind` itself is the key of an object around it.
+            let bytes = if string >= mark.end {
+                bytes.get(..string).unwrap_or(bytes)
+            } else {
+                bytes
+            };
             let floor = last.max(mark.key.saturating_sub(BACK));
             done = if flow(bytes, mark.key) {
                 braces(bytes, mark, floor, out)
             } else {
-                lines(bytes, mark, floor, out);
+                lines(bytes, mark, floor, &mut objects, out);
                 mark.end
             };
         }
@@ -143,10 +164,12 @@ fn braces(bytes: &[u8], mark: &Mark, floor: usize, out: &mut Vec<Cut>) -> usize 
     let end = closing(bytes, start);
     let text = bytes.get(start..end).unwrap_or_default();
     for word in [&b"data"[..], b"stringData"] {
+        let mut covered = 0;
         for found in memchr::memmem::find_iter(text, word) {
             let pos = start + found;
             let before = behind(bytes, pos);
-            if before.is_some_and(is_name) {
+            // What lies in one that was searched has gone with it.
+            if pos < covered || before.is_some_and(is_name) {
                 continue;
             }
             let mut i = pos + word.len();
@@ -161,7 +184,8 @@ fn braces(bytes: &[u8], mark: &Mark, floor: usize, out: &mut Vec<Cut>) -> usize 
                 i += 1;
             }
             if at(bytes, i) == Some(b'{') {
-                values(bytes, i + 1..closing(bytes, i).saturating_sub(1), out);
+                covered = closing(bytes, i);
+                values(bytes, i + 1..covered.saturating_sub(1), out);
             }
         }
     }
@@ -261,7 +285,13 @@ fn lead(line: &[u8]) -> usize {
 }
 
 /// An object written as YAML's lines: everything around the mark that is not less indented.
-fn lines(bytes: &[u8], mark: &Mark, floor: usize, out: &mut Vec<Cut>) {
+fn lines(
+    bytes: &[u8],
+    mark: &Mark,
+    floor: usize,
+    objects: &mut BTreeMap<(usize, bool), usize>,
+    out: &mut Vec<Cut>,
+) {
     let own = crate::line_range(bytes, mark.key);
     let said = |r: &Range<usize>| bytes.get(r.clone()).unwrap_or_default();
     let quote = usize::from(matches!(behind(bytes, mark.key), Some(b'"' | b'\'')));
@@ -273,6 +303,10 @@ fn lines(bytes: &[u8], mark: &Mark, floor: usize, out: &mut Vec<Cut>) {
         return;
     }
     let starts_item = head.contains(&b'-');
+    let object = (column, mark.list);
+    if !starts_item && objects.get(&object).is_some_and(|end| mark.key < *end) {
+        return;
+    }
     // Back to the object's first line.
     let mut first = own.clone();
     while !starts_item && first.start > floor {
@@ -303,6 +337,7 @@ fn lines(bytes: &[u8], mark: &Mark, floor: usize, out: &mut Vec<Cut>) {
         if line.start > own.start && (t.starts_with(b"---") || !belongs(t, column)) {
             return;
         }
+        objects.insert(object, line.end);
         let dashes = t.iter().take_while(|b| matches!(b, b' ' | b'-')).count();
         let indent = dashes.max(lead(t));
         if let Some(depth) = under {

@@ -11,6 +11,7 @@ mod manifests;
 mod names;
 mod nested;
 mod objects;
+mod packed;
 mod shapes;
 mod stream;
 mod tokens;
@@ -20,7 +21,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::{plain, sniff};
+use crate::{json, plain, sniff};
+
+use tokens::Strings;
 
 pub use stream::{Cleaner, in_pieces};
 
@@ -83,17 +86,32 @@ impl Cut {
 
 /// Everything to take out of the bytes: sorted, none overlapping. `level` counts strings in strings.
 fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
+    cuts_in(bytes, level, None)
+}
+
+/// The same of a whole file or answer: one that is JSON is known to be it.
+fn cuts_of_all(bytes: &[u8]) -> Vec<Cut> {
+    let is_json = sniff::looks(bytes) == sniff::Looks::Json && json::is_whole(bytes);
+    let strings = is_json.then(|| Strings::new(bytes));
+    cuts_in(bytes, 0, strings.as_ref())
+}
+
+/// `strings` are those of bytes that are JSON from their first to their last.
+fn cuts_in(bytes: &[u8], level: u8, strings: Option<&Strings<'_>>) -> Vec<Cut> {
     let marks = manifests::marks(bytes);
     let mut cuts = Vec::new();
     if !marks.is_empty() {
-        cuts = objects::cuts(bytes, &marks);
-        manifests::cuts(bytes, &marks, &mut cuts);
+        cuts = objects::cuts(bytes, &marks, strings.is_some());
+        manifests::cuts(bytes, &marks, strings, &mut cuts);
     }
     exported::cuts(bytes, &mut cuts);
-    cuts.extend(shapes::cuts(bytes));
+    cuts.extend(shapes::cuts(bytes, strings));
     nested::cuts(bytes, level, &mut cuts);
     for cut in &mut cuts {
         cut.spare_escapes(bytes);
+        if let Some(strings) = strings {
+            strings.keep_inside(cut);
+        }
     }
     cuts.sort_by_key(Cut::key);
     let mut at = 0;
@@ -107,7 +125,8 @@ fn cuts(bytes: &[u8], level: u8) -> Vec<Cut> {
         let gone = bytes.get(cut.range.clone()).unwrap_or_default();
         !gone.is_empty() && !is_mark(gone)
     });
-    if level == 0 && !cuts.is_empty() && sniff::looks(bytes) == sniff::Looks::Json {
+    let is_json = || strings.is_some() || sniff::looks(bytes) == sniff::Looks::Json;
+    if level == 0 && !cuts.is_empty() && is_json() {
         cuts = tokens::within(bytes, cuts);
     }
     cuts
@@ -157,7 +176,21 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
             taken,
         };
     }
-    let cuts = cuts(bytes, 0);
+    without(bytes, &cuts_of_all(bytes))
+}
+
+/// Takes all secrets out of one JSON value, whatever it is of: what is left is JSON still, and no cut reaches
+/// out of the string in which it began. `None` for what is no JSON, or would be none any more.
+pub fn redact_json(bytes: &[u8]) -> Option<Redacted<'_>> {
+    if !json::is_whole(bytes) {
+        return None;
+    }
+    let clean = without(bytes, &cuts_in(bytes, 0, Some(&Strings::new(bytes))));
+    (clean.taken.is_empty() || json::is_whole(&clean.text)).then_some(clean)
+}
+
+/// The bytes with marks in place of the cuts.
+fn without<'b>(bytes: &'b [u8], cuts: &[Cut]) -> Redacted<'b> {
     if cuts.is_empty() {
         return Redacted {
             text: Cow::Borrowed(bytes),
@@ -166,7 +199,7 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
     }
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
-    for cut in &cuts {
+    for cut in cuts {
         out.extend_from_slice(bytes.get(at..cut.range.start).unwrap_or_default());
         out.extend(mark(cut, bytes.get(cut.range.clone()).unwrap_or_default()));
         at = cut.range.end;
@@ -174,7 +207,7 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
     out.extend_from_slice(bytes.get(at..).unwrap_or_default());
     Redacted {
         text: Cow::Owned(out),
-        taken: count(&cuts),
+        taken: count(cuts),
     }
 }
 
@@ -182,7 +215,7 @@ pub fn redact(bytes: &[u8]) -> Redacted<'_> {
 pub fn redact_vec(bytes: Vec<u8>) -> (Vec<u8>, BTreeMap<&'static str, u64>) {
     // Nothing could be found in UTF-16, and no word with a zero in it.
     let bytes = plain::plain(bytes);
-    let cuts = cuts(&bytes, 0);
+    let cuts = cuts_of_all(&bytes);
     let taken = count(&cuts);
     (written(bytes, &cuts), taken)
 }
@@ -298,6 +331,47 @@ mod tests {
             assert!(!got.contains(secret), "{text} -> {got}");
             assert_eq!(got.matches('\n').count(), text.matches('\n').count());
         }
+    }
+
+    /// A quote that stays open in one string of a JSON value costs that string, and nothing behind it.
+    #[test]
+    fn no_cut_reaches_out_of_its_string() {
+        for note in [
+            "password: 'abc",
+            "token=\\\"abc",
+            "{kind: Secret, data: {a: b",
+            "mysql --password='x",
+            "API_KEY: [a, 'b",
+        ] {
+            let row = format!(
+                r#"{{"cells":["a",5],"object":{{"metadata":{{"note":"{note}","name":"a","token":"hunter2"}}}}}}"#
+            );
+            let clean = redact_json(row.as_bytes()).unwrap();
+            let text = std::str::from_utf8(&clean.text).unwrap();
+            assert!(
+                text.ends_with(r#"","name":"a","token":"<redacted:named-value:7>"}}}"#),
+                "{text}"
+            );
+            // A file that is such an object is judged so without being told.
+            let object = row.replace("object", "kind");
+            assert!(
+                clean_ends(
+                    &object,
+                    r#","name":"a","token":"<redacted:named-value:7>"}}}"#
+                ),
+                "{note}"
+            );
+        }
+        assert_eq!(redact_json(b"{\"a\":"), None);
+        assert_eq!(redact_json(b"{} {}"), None);
+        assert_eq!(
+            redact_json(b"[\"token: abc\"]").unwrap().text.as_ref(),
+            b"[\"token: <redacted:named-value:3>\"]"
+        );
+    }
+
+    fn clean_ends(text: &str, end: &str) -> bool {
+        clean(text).ends_with(end)
     }
 
     #[test]

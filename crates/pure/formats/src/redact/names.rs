@@ -10,15 +10,21 @@ mod values;
 use self::bytes::{Place, at, behind, is_name, line_end, place, skip_between, skip_quote};
 use self::values::{Beside, inside_end, push, value};
 use super::Cut;
+use super::tokens::Strings;
 use super::words::secret_name;
 
 /// Looks at every name once, in order.
-#[derive(Default)]
-pub(super) struct Names {
+pub(super) struct Names<'s> {
     done: usize,
+    /// Those of a text that is JSON: no value reaches out of its own.
+    strings: Option<&'s Strings<'s>>,
 }
 
-impl Names {
+impl<'s> Names<'s> {
+    pub(super) fn new(strings: Option<&'s Strings<'s>>) -> Self {
+        Self { done: 0, strings }
+    }
+
     /// A piece of a name stands at `hit`.
     pub(super) fn look(&mut self, bytes: &[u8], hit: usize, length: usize, out: &mut Vec<Cut>) {
         if hit < self.done {
@@ -60,14 +66,36 @@ impl Names {
         let before = out.len();
         beside(bytes, start, end, flags >= 1, out);
         environment(bytes, start, end, out);
-        if let Some(last) = out
-            .get(before..)
-            .unwrap_or_default()
-            .iter()
-            .map(|c| c.range.end)
-            .max()
-        {
-            self.done = self.done.max(last);
+        self.made(out.get_mut(before..).unwrap_or_default());
+    }
+
+    /// A name that says by itself what it is stands at `start..end`.
+    pub(super) fn told(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        what: &'static str,
+        out: &mut Vec<Cut>,
+    ) {
+        if start < self.done {
+            return;
+        }
+        self.done = end;
+        let before = out.len();
+        beside(bytes, start, end, false, out);
+        let new = out.get_mut(before..).unwrap_or_default();
+        new.iter_mut().for_each(|cut| cut.what = what);
+        self.made(new);
+    }
+
+    /// These were made of the last name: what is in them needs no second look.
+    fn made(&mut self, new: &mut [Cut]) {
+        for cut in new {
+            if let Some(strings) = self.strings {
+                strings.keep_inside(cut);
+            }
+            self.done = self.done.max(cut.range.end);
         }
     }
 }

@@ -8,11 +8,13 @@ use granit_parser::{Event, Parser};
 
 use super::Cut;
 use super::manifests::Mark;
+use super::packed::APPLIED;
 use crate::json::{self, Value};
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-pub(super) fn cuts(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
+pub(super) fn cuts(bytes: &[u8], marks: &[Mark], is_json: bool) -> Vec<Cut> {
+    if is_json {
+        return in_json(bytes, marks);
+    }
     match crate::sniff::looks(bytes) {
         crate::sniff::Looks::Json => in_json(bytes, marks),
         crate::sniff::Looks::Yaml => in_yaml(bytes),
@@ -20,10 +22,15 @@ pub(super) fn cuts(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
     }
 }
 
-/// One walk over the text tells in which objects the marks stand; only those are taken apart.
+/// Objects that lie in one another and are each taken apart; those that lie deeper are `manifests`'.
+const DEEPEST: usize = 16;
+
+/// One walk over the text tells in which objects the marks stand; only those are taken apart, each once: an
+/// object may say any number of times what it is.
 fn in_json(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
     let mut out = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    let mut taken = 0;
     let mut marks = marks.iter().peekable();
     let mut i = 0;
     while let (Some(b), Some(mark)) = (bytes.get(i), marks.peek()) {
@@ -31,8 +38,11 @@ fn in_json(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
             b'"' => {
                 if mark.key <= i + 1 {
                     if mark.key == i + 1
-                        && let Some(object) = open.last()
+                        && let Some((object, is_taken @ false)) = open.last_mut()
+                        && taken < DEEPEST
                     {
+                        *is_taken = true;
+                        taken += 1;
                         json_node(bytes, *object, false, 0, &mut out);
                     }
                     marks.next();
@@ -45,10 +55,8 @@ fn in_json(bytes: &[u8], marks: &[Mark]) -> Vec<Cut> {
                     _ => break,
                 }
             }
-            b'{' | b'[' => open.push(i),
-            b'}' | b']' => {
-                open.pop();
-            }
+            b'{' | b'[' => open.push((i, false)),
+            b'}' | b']' => taken -= open.pop().map_or(0, |(_, taken)| usize::from(taken)),
             _ => {}
         }
         i += 1;
@@ -119,7 +127,7 @@ fn json_node(bytes: &[u8], start: usize, secret: bool, depth: u8, out: &mut Vec<
                             .into_iter()
                             .flat_map(|n| json::fields(bytes, n, bytes.len()))
                         {
-                            if note.key == LAST_APPLIED
+                            if APPLIED.contains(&note.key.as_str())
                                 && let Value::Whole(r) = note.value
                             {
                                 out.push(Cut {
@@ -230,7 +238,7 @@ fn scalar(value: &str, range: Range<usize>, bytes: &[u8], stack: &mut [Frame]) {
     // `data: {k: v}`: the object is one mapping up; `metadata: {annotations: {k: v}}`: two up.
     let data = (2..=depth).find(|up| matches!(key_of(stack, *up), Some("data" | "stringData")));
     let applied = depth >= 3
-        && key_of(stack, 1) == Some(LAST_APPLIED)
+        && key_of(stack, 1).is_some_and(|key| APPLIED.contains(&key))
         && key_of(stack, 2) == Some("annotations")
         && key_of(stack, 3) == Some("metadata");
     let up = data.unwrap_or(3);
@@ -268,5 +276,41 @@ fn close(frame: Frame, stack: &mut [Frame], out: &mut Vec<Cut>) {
             Some(parent) => parent.waiting.extend(frame.waiting),
             None => out.extend(frame.waiting),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifests::{self, marks};
+    use super::*;
+
+    /// How many cuts are made of a text, before those that say the same are put together.
+    fn made(text: &str) -> usize {
+        let marks = marks(text.as_bytes());
+        let mut out = cuts(text.as_bytes(), &marks, false);
+        manifests::cuts(text.as_bytes(), &marks, None, &mut out);
+        out.len()
+    }
+
+    /// Taken apart once for every time that they say what they are, these would make millions of cuts.
+    #[test]
+    fn an_object_that_repeats_itself_is_taken_apart_once() {
+        let data = |n: usize| format!(r#""k{n}":"v{n}""#);
+        let data: Vec<String> = (0..3_000).map(data).collect();
+        let json = format!(
+            r#"{{"data":{{{}}}{}}}"#,
+            data.join(","),
+            r#","kind":"Secret""#.repeat(3_000),
+        );
+        assert!((3_000..20_000).contains(&made(&json)), "{}", made(&json));
+        let nested = format!(
+            r#"{}{{}}{}"#,
+            r#"{"kind":"Secret","data":"#.repeat(3_000),
+            "}".repeat(3_000)
+        );
+        assert!(made(&nested) < 60_000, "{}", made(&nested));
+        let lines: String = (0..3_000).map(|n| format!("  k{n}: v{n}\n")).collect();
+        let yaml = format!("a: b\n{}data:\n{lines}", "kind: Secret\n".repeat(3_000));
+        assert!((3_000..20_000).contains(&made(&yaml)), "{}", made(&yaml));
     }
 }

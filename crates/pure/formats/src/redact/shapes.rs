@@ -13,6 +13,8 @@ use regex::bytes::Regex;
 use crate::literals::Literals;
 
 use super::names::Names;
+use super::packed;
+use super::tokens::Strings;
 use super::words::WORDS;
 use super::{Cut, base64};
 
@@ -272,6 +274,8 @@ enum Source {
     Dsn,
     Shape(usize),
     Encoded(usize),
+    Packed(usize),
+    Applied,
     Name,
 }
 
@@ -290,6 +294,12 @@ static ANCHORS: LazyLock<Option<(Literals, Vec<Source>)>> = LazyLock::new(|| {
         literals.push(literal);
         sources.push(Source::Encoded(i));
     }
+    for (i, begin) in packed::BEGINS.iter().enumerate() {
+        literals.push(begin);
+        sources.push(Source::Packed(i));
+    }
+    literals.push(packed::WRANGLER);
+    sources.push(Source::Applied);
     for word in WORDS {
         literals.push(word);
         sources.push(Source::Name);
@@ -300,26 +310,26 @@ static ANCHORS: LazyLock<Option<(Literals, Vec<Source>)>> = LazyLock::new(|| {
 /// Bytes that one thread searches at a time.
 const CHUNK: usize = 4 << 20;
 
-pub(super) fn cuts(bytes: &[u8]) -> Vec<Cut> {
+pub(super) fn cuts(bytes: &[u8], strings: Option<&Strings<'_>>) -> Vec<Cut> {
     if bytes.len() <= CHUNK {
-        return search(bytes, 0..bytes.len());
+        return search(bytes, 0..bytes.len(), strings);
     }
     let starts: Vec<usize> = (0..bytes.len()).step_by(CHUNK).collect();
     let found: Vec<Vec<Cut>> = starts
         .par_iter()
-        .map(|start| search(bytes, *start..(start + CHUNK).min(bytes.len())))
+        .map(|start| search(bytes, *start..(start + CHUNK).min(bytes.len()), strings))
         .collect();
     found.into_iter().flatten().collect()
 }
 
 /// What is to go for literals that begin in this range; what stands around them may lie outside of it.
-fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
+fn search(bytes: &[u8], range: Range<usize>, strings: Option<&Strings<'_>>) -> Vec<Cut> {
     let Some((literals, sources)) = &*ANCHORS else {
         return Vec::new();
     };
     let mut out: Vec<Cut> = Vec::new();
-    let mut names = Names::default();
-    let mut blob = 0;
+    let mut names = Names::new(strings);
+    let (mut blob, mut packed) = (0, 0);
     for hit in literals.find(bytes, range) {
         match sources.get(hit.literal) {
             Some(Source::Shape(i)) => {
@@ -344,6 +354,14 @@ fn search(bytes: &[u8], range: Range<usize>) -> Vec<Cut> {
                         });
                     }
                 }
+            }
+            Some(Source::Packed(i)) => {
+                if let Some(begin) = packed::BEGINS.get(*i) {
+                    packed::cut(bytes, hit.start, begin, &mut packed, &mut out);
+                }
+            }
+            Some(Source::Applied) => {
+                names.told(bytes, hit.start, hit.end, "last-applied", &mut out);
             }
             Some(Source::Name) => {
                 let length = hit.end - hit.start;

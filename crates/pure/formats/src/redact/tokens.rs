@@ -2,7 +2,83 @@
 //!
 //! Deliberately absent: judgement about what is cut; punctuation alone is spared.
 
+use std::ops::Range;
+
 use super::Cut;
+
+/// Where the strings of a JSON value stand: what is written in one never reaches out of it, whatever quotes of
+/// its own it leaves open.
+pub(super) struct Strings<'b> {
+    bytes: &'b [u8],
+    /// Every so many bytes, what stands there.
+    states: Vec<State>,
+}
+
+/// Bytes from one state that is remembered to the next.
+const STEP: usize = 4 << 10;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Outside,
+    Inside,
+    /// Behind a backslash.
+    Kept,
+}
+
+impl State {
+    fn behind(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Outside, b'"') | (Self::Kept, _) => Self::Inside,
+            (Self::Inside, b'"') => Self::Outside,
+            (Self::Inside, b'\\') => Self::Kept,
+            (state, _) => state,
+        }
+    }
+}
+
+impl<'b> Strings<'b> {
+    /// Of bytes that are JSON.
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
+        let (mut state, mut states) = (State::Outside, Vec::new());
+        for step in bytes.chunks(STEP) {
+            states.push(state);
+            state = step.iter().fold(state, |state, byte| state.behind(*byte));
+        }
+        Self { bytes, states }
+    }
+
+    /// What begins inside of a string ends with it.
+    pub(super) fn keep_inside(&self, cut: &mut Cut) {
+        let said = self.bytes.get(cut.range.clone()).unwrap_or_default();
+        if memchr::memchr(b'"', said).is_none() {
+            return;
+        }
+        let end = self.end(cut.range.clone());
+        if end > cut.range.start {
+            cut.range.end = cut.range.end.min(end);
+        }
+    }
+
+    /// Where the string ends in which the first of these bytes stands, as far as they reach; where that is in
+    /// none, its own place.
+    pub(super) fn end(&self, range: Range<usize>) -> usize {
+        let at = range.start;
+        let from = at - at % STEP;
+        let before = self.bytes.get(from..at).unwrap_or_default();
+        let known = self.states.get(at / STEP).copied();
+        let known = known.unwrap_or(State::Outside);
+        let mut state = before.iter().fold(known, |s, byte| s.behind(*byte));
+        if state == State::Outside {
+            return at;
+        }
+        let behind = self.bytes.get(range.clone()).unwrap_or_default().iter();
+        let end = behind.enumerate().find_map(|(n, byte)| {
+            state = state.behind(*byte);
+            (state == State::Outside).then_some(n)
+        });
+        end.map_or(range.end, |n| at + n)
+    }
+}
 
 /// The same cuts (sorted, none overlapping), each within one token.
 pub(super) fn within(bytes: &[u8], cuts: Vec<Cut>) -> Vec<Cut> {

@@ -28,6 +28,10 @@ fn one(name: &'static str, text: &str, needles: &[&str]) -> Canary {
 }
 
 const HEX64: &str = "3f1c0b5d7e9a2c4f6b8d0e1f3a5c7e9b1d3f5a7c9e0b2d4f6a8c0e2f4b6d8a0c";
+/// A Secret, packed as wrangler packs it, and some of its letters from both ends.
+pub const PACKED: &str = "H4sIAAAAAAAA/6tWSizIDEstKs7Mz1OyUlAqM1TSUVBKSSxJBPKqlQoSi4vL84tSQFKRRm6lkRFepj4hjlW+Lo62SrVAldmZeWDJ4NTkotQSkN7c1JJEuP68xNxUkHRKEkgKxCsuSEyGCKWmJZbmlIBNKaksAIv5FyQWlqYq1QIAEe+RcpYAAAA";
+const PACKED_HEAD: &str = "6tWSizIDEstKs7Mz1OyUlAq";
+const PACKED_TAIL: &str = "QWlqYq1QIAEe";
 /// Invented bytes in the look of a key's body.
 const BODY: &str = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7canaryKEYbody";
 const BODY2: &str = "Zm9vYmFyY2FuYXJ5c2Vjb25kbGluZW9mdGhla2V5Ym9keTAxMjM0NTY3ODlhYmNk";
@@ -548,6 +552,50 @@ pub fn all() -> Vec<Canary> {
             "secret last-applied json",
             "{\"kind\":\"Secret\",\"metadata\":{\"annotations\":{\"kubectl.kubernetes.io/last-applied-configuration\":\"{\\\"kind\\\":\\\"Secret\\\",\\\"stringData\\\":{\\\"blob\\\":\\\"canary-0092-x\\\"}}\\n\"},\"name\":\"db\"}}",
             &["canary-0092"],
+        ),
+        one(
+            "wrangler's annotation",
+            &format!(
+                "apiVersion: v1\nkind: Secret\nmetadata:\n  annotations:\n    objectset.rio.cattle.io/applied: {PACKED}\n    objectset.rio.cattle.io/id: x\n  name: db\n"
+            ),
+            &[PACKED_HEAD, PACKED_TAIL],
+        ),
+        one(
+            "wrangler's annotation of another kind",
+            &format!(
+                "{{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{{\"annotations\":{{\"objectset.rio.cattle.io/applied\":\"{PACKED}\"}},\"name\":\"db\"}}}}"
+            ),
+            &[PACKED_HEAD, PACKED_TAIL],
+        ),
+        one(
+            "wrangler's annotation that was not packed",
+            "apiVersion: v1\nkind: Service\nmetadata:\n  annotations:\n    objectset.rio.cattle.io/applied: '{\"kind\":\"Service\",\"motto\":\"canary-0300-x\"}'\n  name: db\n",
+            &["canary-0300"],
+        ),
+        one(
+            "wrangler's annotation described",
+            &format!(
+                "Name:         db\nLabels:       <none>\nAnnotations:  objectset.rio.cattle.io/applied:\n                {}...\nType:         Opaque\n",
+                &PACKED[..137]
+            ),
+            &[PACKED_HEAD],
+        ),
+        one(
+            "release of Helm in a config map",
+            &format!(
+                "apiVersion: v1\nkind: ConfigMap\ndata:\n  release: {PACKED}\nmetadata:\n  labels:\n    owner: helm\n  name: shop.v1\n"
+            ),
+            &[PACKED_HEAD, PACKED_TAIL],
+        ),
+        one(
+            "release of Helm out of a secret",
+            &format!("$ cat release.txt\n{}\n", base64(PACKED)),
+            &["SDRzSUFBQUFBQUFB", "JjcFlBQUFB"],
+        ),
+        one(
+            "packed and wrapped",
+            &wrap(PACKED, 64, "    "),
+            &[PACKED_HEAD, PACKED_TAIL],
         ),
         one(
             "secret cut in the middle",

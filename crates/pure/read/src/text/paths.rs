@@ -2,9 +2,10 @@
 //! which field each value is. And the part of an object's YAML that somebody cut out behind a pipe: the
 //! command says whose it is.
 //!
-//! Source: client-go `util/jsonpath`, kubectl `pkg/cmd/get/customcolumn.go`. Deliberately absent: loops,
-//! filters but that of a condition's type, and whatever a pipe made of the output.
+//! Source: kubectl `pkg/cmd/get/customcolumn.go`. Deliberately absent: how paths are written
+//! (`formats::jsonpath`), filters but that of a condition's type, and whatever a pipe made of the output.
 
+use defib_formats::jsonpath;
 use defib_formats::text::Table;
 use serde_json::{Map, Value, json};
 
@@ -98,49 +99,44 @@ fn form(words: &[String]) -> Option<String> {
     None
 }
 
-/// `.spec.claimRef['uid']`, `.status.conditions[?(@.type=="Ready")].status`.
-fn path(text: &str) -> Option<Vec<Step>> {
-    let text = text.trim().trim_start_matches('$');
-    let mut steps = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let (inside, behind) = inner.split_once(']')?;
-            rest = behind;
-            let filter = inside
-                .strip_prefix("?(@.type==")
-                .and_then(|f| f.strip_suffix(')'));
-            steps.push(match (inside, filter) {
-                ("*", _) => Step::Each,
-                (_, Some(kind)) => Step::Type(kind.trim_matches(['"', '\'']).to_owned()),
-                (quoted, _) if quoted.starts_with(['"', '\'']) => {
-                    Step::Field(quoted.trim_matches(['"', '\'']).to_owned())
-                }
-                (number, _) => Step::Index(number.parse().ok().filter(|n| *n < 64)?),
-            });
-            continue;
-        }
-        rest = rest.strip_prefix('.').unwrap_or(rest);
-        let mut field = String::new();
-        let mut chars = rest.char_indices();
-        let mut end = rest.len();
-        while let Some((i, c)) = chars.next() {
-            match c {
-                '\\' => field.extend(chars.next().map(|(_, c)| c)),
-                '.' | '[' => {
-                    end = i;
-                    break;
-                }
-                c if c.is_ascii_alphanumeric() || "-_/".contains(c) => field.push(c),
-                _ => return None,
+/// A path whose quotes the shell took: `[?(@.type==Ready)]`.
+fn with_quotes(text: &str) -> String {
+    let mut parts = text.split("@.type==");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("@.type==");
+        match part.split_once(')') {
+            Some((word, rest)) if word.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                out.push_str(&format!("\"{word}\"){rest}"));
             }
+            _ => out.push_str(part),
         }
-        if field.is_empty() {
-            return None;
-        }
-        steps.push(Step::Field(field));
-        rest = rest.get(end..)?;
     }
+    out
+}
+
+/// The steps of a path, as far as they lead to a field of an object.
+fn path(text: &str) -> Option<Vec<Step>> {
+    // Words of a template (`range .items`) are no names.
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.all(|c| c.is_ascii_alphanumeric() || "-_/.".contains(c))
+    };
+    let steps: Vec<Step> = jsonpath::parse(&with_quotes(text))?
+        .into_iter()
+        .map(|step| match step {
+            jsonpath::Step::Field(name) => is_name(&name).then_some(Step::Field(name)),
+            jsonpath::Step::Each => Some(Step::Each),
+            jsonpath::Step::Nth(n) => {
+                let n = usize::try_from(n).ok().filter(|n| *n < 64)?;
+                Some(Step::Index(n))
+            }
+            jsonpath::Step::Where(field, true, Value::String(kind)) if field == ["type"] => {
+                Some(Step::Type(kind))
+            }
+            jsonpath::Step::Where(..) => None,
+        })
+        .collect::<Option<_>>()?;
     // An object of the API has fields at its top.
     let object = matches!(steps.first(), Some(Step::Field(_)));
     (object && steps.len() < 16).then_some(steps)

@@ -3,6 +3,37 @@
 //! Sources: the REST storages below `pkg/registry` and `pkg/kubeapiserver/default_storage_factory_builder.go`.
 //! Deliberately absent: kinds that are answered and never stored (reviews, bindings).
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The kind that kubectl knows by this plural or short name (`pods`, `po`), in any case.
+pub fn kind_named(word: &str) -> Option<&'static str> {
+    static NAMES: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+        let mut out = BTreeMap::new();
+        for line in KINDS.lines() {
+            let mut words = line.split(' ').skip(2);
+            let (Some(kind), Some(plural)) = (words.next(), words.next()) else {
+                continue;
+            };
+            let short = words.nth(1).unwrap_or("-").split(',');
+            for name in short.filter(|name| *name != "-").chain([plural]) {
+                out.entry(name).or_insert(kind);
+            }
+        }
+        out
+    });
+    NAMES.get(word.to_ascii_lowercase().as_str()).copied()
+}
+
+/// Kubernetes' own groups, the first of which counts most. Source: the priorities of API services in
+/// `pkg/controlplane/apiserver/aggregator.go` and `cmd/kube-apiserver/app/aggregator.go`, ties by name;
+/// the aggregator's own group goes before them all, and those of definitions (priority 1000) behind.
+pub(super) const PRIORITIES: &str = "\
+apiregistration.k8s.io apps events.k8s.io authentication.k8s.io authorization.k8s.io autoscaling batch
+certificates.k8s.io networking.k8s.io extensions policy rbac.authorization.k8s.io storage.k8s.io
+admissionregistration.k8s.io apiextensions.k8s.io scheduling.k8s.io coordination.k8s.io node.k8s.io discovery.k8s.io
+flowcontrol.apiserver.k8s.io internal.apiserver.k8s.io resource.k8s.io storagemigration.k8s.io";
+
 /// `GROUP VERSION Kind plural SCOPE short,… categories PREFIX`; `-` is none, a group of `-` is the core, a
 /// prefix of `-` is the plural. The version is that in which a datastore is served which has none of the kind.
 pub(super) const KINDS: &str = "\
@@ -66,3 +97,26 @@ storage.k8s.io v1 StorageClass storageclasses c sc - -
 storage.k8s.io v1 VolumeAttachment volumeattachments c - - -
 storage.k8s.io v1 VolumeAttributesClass volumeattributesclasses c vac - -
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_known_by_the_names_that_kubectl_has() {
+        for (word, kind) in [
+            ("po", "Pod"),
+            ("NODES", "Node"),
+            ("services", "Service"),
+            ("crds", "CustomResourceDefinition"),
+            ("ing", "Ingress"),
+            ("networkpolicies", "NetworkPolicy"),
+            ("limits", "LimitRange"),
+        ] {
+            assert_eq!(kind_named(word), Some(kind), "{word}");
+        }
+        for none in ["", "-", "n", "c", "all", "api-extensions", "minions", "Pod"] {
+            assert_eq!(kind_named(none), None, "{none}");
+        }
+    }
+}

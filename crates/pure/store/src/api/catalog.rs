@@ -6,10 +6,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use defib_formats::kubernetes;
 use serde_json::Value;
 
-use super::builtin::KINDS;
+use super::builtin::{KINDS, PRIORITIES};
 use super::columns::{Column, Columns};
+use super::listing::LONGEST as LONGEST_VALUE;
 use super::value::{at, list, text, truth};
 use crate::index::Index;
 use crate::name::{Form, name};
@@ -20,6 +22,8 @@ const CUSTOM: usize = 4_096;
 const LONGEST: usize = 1_024;
 /// Versions of one kind.
 const VERSIONS: usize = 16;
+/// Groups and versions by which objects of one kind are counted.
+const STORED: usize = 64;
 
 /// One kind of objects.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +40,17 @@ pub(super) struct Resource {
     pub(super) prefix: String,
     /// Versions that are served, the preferred first.
     pub(super) versions: Vec<String>,
-    /// Objects by the version in which they are stored; those that do not say stand under none.
+    /// Objects by the group and version in which they are stored, of those that say it in words that can stand in
+    /// a path.
     pub(super) stored: BTreeMap<String, usize>,
+    /// Those that say it in others, and those that would be of one version too many.
+    pub(super) unnamed: usize,
+    /// Those whose values are too long to be shown.
+    pub(super) long: usize,
     /// Objects that are encrypted or damaged.
     pub(super) closed: usize,
+    /// Groups and versions other than its own under which objects of its keys are served.
+    pub(super) elsewhere: Vec<String>,
     /// Where a definition made it.
     pub(super) custom: Option<Custom>,
 }
@@ -70,6 +81,13 @@ impl Resource {
     /// `v1`, `apps/v1`.
     pub(super) fn api_version(&self, version: &str) -> String {
         join(&self.group, version)
+    }
+
+    /// Are objects that are stored so served under another address?
+    pub(super) fn is_served(&self, stored: &str) -> bool {
+        let (group, version) = stored.split_once('/').unwrap_or(("", stored));
+        let is_own = group == self.group && self.versions.iter().any(|v| v == version);
+        is_own || self.elsewhere.iter().any(|other| other == stored)
     }
 
     /// Are objects that are stored in this version answered when another is asked for?
@@ -108,9 +126,12 @@ impl Catalog {
     /// Of an index; `definition` reads the object under a place among the live keys.
     pub(super) fn new(index: &Index, definition: &dyn Fn(usize) -> Option<Value>) -> Self {
         let mut resources: Vec<Resource> = KINDS.lines().filter_map(builtin).collect();
+        let mut moved = Vec::new();
         for resource in &mut resources {
             count(resource, index);
+            moved.extend(of_other_groups(resource));
         }
+        resources.extend(moved);
         let definitions = resources
             .iter()
             .find(|r| r.kind == "CustomResourceDefinition")
@@ -150,8 +171,9 @@ impl Catalog {
         })
     }
 
-    /// Groups other than the core, with their versions, the preferred first.
-    pub(super) fn groups(&self) -> BTreeMap<&str, Vec<&str>> {
+    /// Groups other than the core, with their versions, the preferred first. Clients take a short name for that of
+    /// the first group that has it, so Kubernetes' own stand before all others, as an API server ranks them.
+    pub(super) fn groups(&self) -> Vec<(&str, Vec<&str>)> {
         let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for resource in self.resources.iter().filter(|r| !r.group.is_empty()) {
             let versions = out.entry(&resource.group).or_default();
@@ -164,6 +186,9 @@ impl Catalog {
         for versions in out.values_mut() {
             versions.sort_by_key(|v| Reverse(age(v)));
         }
+        let mut out: Vec<(&str, Vec<&str>)> = out.into_iter().collect();
+        let rank = |group: &str| PRIORITIES.split_whitespace().position(|own| own == group);
+        out.sort_by_key(|(group, _)| rank(group).unwrap_or(usize::MAX));
         out
     }
 
@@ -223,30 +248,87 @@ fn builtin(line: &str) -> Option<Resource> {
 
 /// Counts what is stored, and serves it in the versions that it has.
 fn count(resource: &mut Resource, index: &Index) {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut versions = BTreeSet::new();
     for live in index.range(index.below(resource.prefix.as_bytes())) {
         if matches!(
             live.kind.form,
             Form::Encrypted | Form::Broken | Form::Unknown
         ) {
             resource.closed += 1;
-        } else if live.kind.kind == resource.kind {
-            let stored = live.kind.api_version.as_str();
-            let (group, version) = stored.split_once('/').unwrap_or(("", stored));
-            if group == resource.group {
-                let served = served_version(stored, &resource.kind);
-                let served = served.rsplit('/').next().unwrap_or(version);
-                *found.entry(served.to_owned()).or_insert(0) += 1;
-            }
+            continue;
+        }
+        let stored = live.kind.api_version.as_str();
+        if live.place.length > LONGEST_VALUE {
+            resource.long += 1;
+        } else {
+            *found.entry(stored).or_insert(0) += 1;
+        }
+        let served = served_version(stored, &resource.kind);
+        let (group, version) = served.split_once('/').unwrap_or(("", served));
+        if live.kind.kind == resource.kind && group == resource.group && is_label(version) {
+            versions.insert(version);
         }
     }
-    resource.stored = found;
-    if resource.custom.as_ref().is_some_and(|c| c.is_one) || resource.stored.is_empty() {
+    // What does not say what it is, is asked for its value.
+    found.remove("");
+    // Those that are served are among those that are counted by name, however many others there are.
+    let mut found: Vec<(&str, usize)> = found.into_iter().collect();
+    found.sort_by_key(|(stored, _)| {
+        let (group, version) = stored.split_once('/').unwrap_or(("", stored));
+        Reverse((group == resource.group, age(version)))
+    });
+    for (stored, count) in found {
+        if resource.stored.len() < STORED && is_api_version(stored) {
+            resource.stored.insert(stored.to_owned(), count);
+        } else {
+            resource.unnamed += count;
+        }
+    }
+    if resource.custom.as_ref().is_some_and(|c| c.is_one) || versions.is_empty() {
         return;
     }
-    let mut versions: Vec<String> = resource.stored.keys().take(VERSIONS).cloned().collect();
+    let mut versions: Vec<String> = versions.into_iter().map(str::to_owned).collect();
     versions.sort_by_key(|v| Reverse(age(v)));
+    versions.truncate(VERSIONS);
     resource.versions = versions;
+}
+
+/// The same objects as they were called before their kind moved to another group: what nothing here converts
+/// can be asked for by its old name.
+fn of_other_groups(resource: &mut Resource) -> Vec<Resource> {
+    let mut out: Vec<Resource> = Vec::new();
+    for stored in resource.stored.keys() {
+        let Some((group, version)) = stored.split_once('/') else {
+            continue;
+        };
+        let is_known =
+            || kubernetes::kinds().any(|k| k == (stored.as_str(), resource.kind.as_str()));
+        if group == resource.group || !is_known() {
+            continue;
+        }
+        resource.elsewhere.push(stored.clone());
+        match out.iter_mut().find(|other| other.group == group) {
+            Some(other) => other.versions.push(version.to_owned()),
+            None => out.push(Resource {
+                group: group.to_owned(),
+                versions: vec![version.to_owned()],
+                // Whoever asks for all of them asks for the kind where it is now.
+                categories: Vec::new(),
+                ..resource.clone()
+            }),
+        }
+    }
+    let own: Vec<String> = resource.stored.keys().cloned().collect();
+    for other in &mut out {
+        other.versions.sort_by_key(|v| Reverse(age(v)));
+        other.elsewhere = own
+            .iter()
+            .filter(|s| resource.is_served(s))
+            .cloned()
+            .collect();
+    }
+    out
 }
 
 /// What a definition makes; `None` where it does not hold together.
@@ -275,12 +357,18 @@ fn custom(definition: &Value) -> Option<Resource> {
     };
     let mut versions = Vec::new();
     let mut storage = None;
-    for version in list(spec, "versions").iter().take(VERSIONS) {
+    let mut all: Vec<&Value> = list(spec, "versions")
+        .iter()
+        .filter(|version| is_label(text(version, "name")))
+        .collect();
+    // That which is stored counts most, and then those that clients prefer.
+    all.sort_by_key(|v| Reverse((truth(v, "storage"), age(text(v, "name")))));
+    for version in all.into_iter().take(VERSIONS) {
         let name = own(version, "name");
-        if !is_word(&name) {
+        if said.columns.contains_key(&name) {
             continue;
         }
-        if truth(version, "storage") {
+        if truth(version, "storage") && storage.is_none() {
             storage = Some(name.clone());
         }
         let columns = list(version, "additionalPrinterColumns");
@@ -331,7 +419,7 @@ fn orphans(index: &Index, taken: &BTreeSet<(String, String)>) -> Vec<Resource> {
             continue;
         }
         let own = live.kind.api_version.split_once('/');
-        let is_own = own.is_some_and(|(own, version)| own == group && is_word(version));
+        let is_own = own.is_some_and(|(own, version)| own == group && is_label(version));
         let kind = live.kind.kind.as_str();
         if !is_own
             || !group.contains('.')
@@ -355,6 +443,21 @@ fn orphans(index: &Index, taken: &BTreeSet<(String, String)>) -> Vec<Resource> {
         });
     }
     out
+}
+
+/// Is it a label of DNS, as versions are?
+fn is_label(text: &str) -> bool {
+    let ends = |c: Option<u8>| c.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.len() < 64
+        && ends(text.bytes().next())
+        && ends(text.bytes().next_back())
+        && text.bytes().all(|b| b == b'-' || ends(Some(b)))
+}
+
+/// Is it a group of labels and a version?
+fn is_api_version(text: &str) -> bool {
+    let (group, version) = text.split_once('/').unwrap_or(("", text));
+    is_label(version) && group.len() < 254 && (group.is_empty() || group.split('.').all(is_label))
 }
 
 /// Can it stand in a path, and in a name of what is served?
@@ -404,7 +507,7 @@ mod tests {
     fn the_table_of_kinds_holds_together() {
         let all: Vec<Resource> = KINDS.lines().filter_map(builtin).collect();
         assert_eq!(all.len(), KINDS.lines().count());
-        let known: BTreeSet<(String, String)> = defib_formats::kubernetes::kinds()
+        let known: BTreeSet<(String, String)> = kubernetes::kinds()
             .map(|(version, kind)| (version.to_owned(), kind.to_owned()))
             .collect();
         for resource in &all {

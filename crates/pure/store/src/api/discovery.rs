@@ -29,7 +29,8 @@ pub(super) fn groups(catalog: &Catalog) -> Value {
 /// `/apis/GROUP`.
 pub(super) fn group(catalog: &Catalog, name: &str) -> Result<Value, Status> {
     let all = catalog.groups();
-    let versions = all.get(name).ok_or_else(Status::no_path)?;
+    let found = all.iter().find(|(group, _)| *group == name);
+    let (_, versions) = found.ok_or_else(Status::no_path)?;
     let mut out = group_of(name, versions);
     if let Some(out) = out.as_object_mut() {
         out.insert("kind".to_owned(), "APIGroup".into());

@@ -25,7 +25,15 @@ const PIECE: usize = 256;
 /// Bytes of stored values of one piece; one value may be more.
 const PIECE_BYTES: u64 = 8 << 20;
 /// Bytes of a value that is shown, stored and as JSON; API servers as they come take less than half of it.
-const LONGEST: u32 = 8 << 20;
+pub(super) const LONGEST: u32 = 8 << 20;
+
+/// Bytes of JSON after which a piece is sent; one object may be more.
+const PIECE_JSON: usize = 4 << 20;
+/// Bytes of stored values that are read at once: as text they may be many times longer.
+const STEP_BYTES: u64 = 512 << 10;
+
+/// Versions of which is said that they are not shown; what follows is one more sentence.
+const REMARKS: usize = 8;
 
 /// How deep JSON may lie in itself, which is as deep as it is read where it has to be.
 const DEEPEST: u32 = 120;
@@ -136,13 +144,37 @@ impl<'c> Show<'c> {
                 resource.closed, resource.plural
             ));
         }
-        if resource.custom.as_ref().is_none_or(|c| !c.is_one) {
-            for (version, count) in resource.stored.iter().filter(|(v, _)| *v != self.version) {
-                out.push(format!(
-                    "{count} of {} are stored as {version} and not shown: ask for {}.{version}.{}",
-                    resource.plural, resource.plural, resource.group
-                ));
+        if resource.long > 0 {
+            out.push(format!(
+                "{} of {} are longer than {LONGEST} bytes and not shown; `defib inspect get` reads them",
+                resource.long, resource.plural
+            ));
+        }
+        let others = resource.stored.iter();
+        let others = others.filter(|(stored, _)| !resource.serves(stored, self.version));
+        let (mut said, mut rest) = (0, resource.unnamed);
+        for (stored, count) in others {
+            if said == REMARKS {
+                rest += count;
+                continue;
             }
+            said += 1;
+            let (group, version) = stored.split_once('/').unwrap_or(("", stored));
+            let asked = if resource.is_served(stored) {
+                format!("ask for {}.{version}.{group}", resource.plural)
+            } else {
+                "`defib inspect get` reads them".to_owned()
+            };
+            out.push(format!(
+                "{count} of {} are stored as {stored} and not shown: {asked}",
+                resource.plural
+            ));
+        }
+        if rest > 0 {
+            out.push(format!(
+                "{rest} of {} are stored as something else and not shown; `defib inspect ls` names them",
+                resource.plural
+            ));
         }
         out
     }
@@ -207,6 +239,10 @@ impl<'c> Show<'c> {
     /// An object in the form that is asked for; `None` where it is not selected.
     fn item(&self, json: &[u8], selector: Option<&Selector>) -> Result<Option<Vec<u8>>, String> {
         let masks = !self.show_secrets;
+        // What a definition's columns and selectors name is hidden before anything looks at it, and only as a
+        // whole is a Secret known to be one: its metadata may quote it.
+        let hides_first = masks
+            && (self.is_secret() || self.resource.custom.is_some() || self.form == Form::Metadata);
         let is_plain = selector.is_none_or(Selector::is_empty);
         // A custom resource is called by the version that is asked for.
         let renames = self.resource.custom.is_some();
@@ -216,37 +252,42 @@ impl<'c> Show<'c> {
                 return Err("its JSON lies too deep in itself".to_owned());
             }
             return Ok(Some(if masks {
-                mask::object(json, self.is_secret())
+                mask::object(json, self.is_secret())?
             } else {
-                json.to_vec()
+                mask::readable(json.to_vec())?
             }));
         }
         if matches!(self.form, Form::Table(Beside::Nothing | Beside::Metadata))
-            && !(masks && self.is_secret())
+            && !hides_first
             && let Some(lean) = Lean::of(json)
         {
             return self.lean_row(&lean, selector);
         }
+        let clean;
+        let json = if hides_first {
+            clean = mask::object(json, self.is_secret())?;
+            &clean
+        } else {
+            json
+        };
         let mut value: Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
         if !selector.is_none_or(|s| s.takes(&value)) {
             return Ok(None);
         }
+        let masks = masks && !hides_first;
         if let (true, Some(value)) = (renames, value.as_object_mut()) {
             value.insert("apiVersion".to_owned(), self.api_version.as_str().into());
         }
         let shown = match self.form {
-            Form::Whole | Form::Metadata if masks => {
-                let clean = mask::object(value.to_string().as_bytes(), self.is_secret());
-                match self.form {
-                    Form::Whole => return Ok(Some(clean)),
-                    _ => metadata_of(&serde_json::from_slice(&clean).map_err(|e| e.to_string())?),
-                }
-            }
-            Form::Whole => value,
-            Form::Metadata => metadata_of(&value),
+            Form::Whole => value.to_string(),
+            Form::Metadata => metadata_of(&value).to_string(),
             Form::Table(beside) => return Ok(Some(self.row(value, beside, masks)?)),
         };
-        Ok(Some(shown.to_string().into_bytes()))
+        Ok(Some(if masks {
+            mask::object(shown.as_bytes(), false)?
+        } else {
+            shown.into_bytes()
+        }))
     }
 
     /// A row whose metadata is passed on as it is written: most of it nobody here has to understand.
@@ -271,16 +312,15 @@ impl<'c> Show<'c> {
         }
         row.push(b'}');
         Ok(Some(if self.show_secrets {
-            row
+            mask::readable(row)?
         } else {
-            mask::object(&row, false)
+            mask::object(&row, false)?
         }))
     }
 
     fn row(&self, mut value: Value, beside: Beside, masks: bool) -> Result<Vec<u8>, String> {
-        // A Secret's metadata may quote it, and only as a whole is it known to be one.
-        if masks && (self.is_secret() || beside == Beside::Object) {
-            let clean = mask::object(value.to_string().as_bytes(), self.is_secret());
+        if masks && beside == Beside::Object {
+            let clean = mask::object(value.to_string().as_bytes(), false)?;
             value = serde_json::from_slice(&clean).map_err(|e| e.to_string())?;
         }
         let cells = self.table.cells(&value, self.now);
@@ -290,8 +330,8 @@ impl<'c> Show<'c> {
             Beside::Object => json!({"cells": cells, "object": value}),
         };
         let row = row.to_string().into_bytes();
-        Ok(if masks && !self.is_secret() && beside != Beside::Object {
-            mask::object(&row, false)
+        Ok(if masks && beside != Beside::Object {
+            mask::object(&row, false)?
         } else {
             row
         })
@@ -437,17 +477,29 @@ impl<'a> Pieces<'a> {
     fn items(&mut self) -> Vec<u8> {
         let places = self.next_places();
         let lives: Vec<Live<'_>> = self.api.index.range(places.clone()).collect();
-        let this = &*self;
-        let items: Vec<Result<Option<Vec<u8>>, String>> =
-            lives.par_iter().map(|live| this.read(live)).collect();
         let mut out = Vec::new();
         let mut at = places.start;
-        for (live, item) in lives.iter().zip(items) {
-            if self.room == Some(0) {
+        let mut step = 0;
+        // Values that were read and not looked at, the last first.
+        let mut items: Vec<Result<Option<Vec<u8>>, String>> = Vec::new();
+        for (n, live) in lives.iter().enumerate() {
+            if self.room == Some(0) || out.len() >= PIECE_JSON {
                 break;
             }
+            if n == step {
+                let mut bytes = 0;
+                let more = lives.iter().skip(n).take_while(|live| {
+                    bytes += u64::from(live.place.length);
+                    bytes <= STEP_BYTES
+                });
+                step += more.count().max(1);
+                let this = &*self;
+                let next = lives.get(n..step).unwrap_or_default();
+                items = next.par_iter().map(|live| this.read(live)).collect();
+                items.reverse();
+            }
             at += 1;
-            match item {
+            match items.pop().unwrap_or(Ok(None)) {
                 Ok(Some(item)) => {
                     if self.has_item {
                         out.push(b',');

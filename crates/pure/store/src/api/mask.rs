@@ -3,7 +3,7 @@
 //! A client that knows the type of a Secret's values wants base64 there, so their marks become as many asterisks
 //! as there were bytes. Deliberately absent: what looks like a secret (`formats::redact`).
 
-use defib_formats::redact;
+use defib_formats::{json, redact};
 use serde_json::Value;
 
 /// Bytes of which asterisks are made at most; a datastore refuses values of more than a few megabytes.
@@ -13,18 +13,21 @@ const LONGEST: usize = 4 << 20;
 pub(super) const HIDDEN: &str =
     "values that look like secrets are hidden; --show-secrets of defib shows them";
 
-/// An object's JSON without its secrets; `is_secret` where it is a Secret.
-pub(super) fn object(json: &[u8], is_secret: bool) -> Vec<u8> {
-    let clean = redact::redact(json).text;
+/// Why an item is left out: one such would cost a client its whole list.
+const NO_JSON: &str = "it does not read as JSON";
+
+/// JSON without its secrets; `is_secret` where it is a Secret.
+///
+/// # Errors
+/// When it does not read as JSON.
+pub(super) fn object(json: &[u8], is_secret: bool) -> Result<Vec<u8>, String> {
+    let clean = redact::redact_json(json).ok_or(NO_JSON)?;
+    let clean = clean.text;
     if !is_secret {
-        return clean.into_owned();
+        return Ok(clean.into_owned());
     }
-    let was = serde_json::from_slice::<Value>(json);
-    let is = serde_json::from_slice::<Value>(&clean);
-    // What does not read as JSON is no Secret that a client could read.
-    let (Ok(was), Ok(mut is)) = (was, is) else {
-        return b"{}".to_vec();
-    };
+    let read = |text: &[u8]| serde_json::from_slice::<Value>(text).map_err(|e| e.to_string());
+    let (was, mut is) = (read(json)?, read(&clean)?);
     if let Some(is) = is.get_mut("data").and_then(Value::as_object_mut) {
         for (name, value) in is {
             let was = was.get("data").and_then(|d| d.get(name));
@@ -32,7 +35,15 @@ pub(super) fn object(json: &[u8], is_secret: bool) -> Vec<u8> {
             *value = Value::String(asterisks(bytes_of(was)));
         }
     }
-    is.to_string().into_bytes()
+    Ok(is.to_string().into_bytes())
+}
+
+/// JSON with its secrets, if it reads as JSON.
+pub(super) fn readable(json: Vec<u8>) -> Result<Vec<u8>, String> {
+    match json::is_whole(&json) {
+        true => Ok(json),
+        false => Err(NO_JSON.to_owned()),
+    }
 }
 
 /// How many bytes a text in base64 holds.
@@ -66,12 +77,14 @@ mod tests {
             "data": {"a": "aHVudGVyMg==", "b": "", "c": "aHVu", "d": 5}
         });
         let shown: Value =
-            serde_json::from_slice(&object(secret.to_string().as_bytes(), true)).unwrap();
+            serde_json::from_slice(&object(secret.to_string().as_bytes(), true).unwrap()).unwrap();
         assert_eq!(
             shown["data"],
             json!({"a": "KioqKioqKg==", "b": "", "c": "Kioq", "d": ""})
         );
         assert!(!shown.to_string().contains("hunter2"), "{shown}");
-        assert_eq!(object(b"{\"kind\":\"Secret\"", true), b"{}");
+        for is_secret in [true, false] {
+            assert!(object(b"{\"kind\":\"Secret\"", is_secret).is_err());
+        }
     }
 }

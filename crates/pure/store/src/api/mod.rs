@@ -26,6 +26,7 @@ use defib_formats::datastore::{Place, Rows};
 use listing::Form;
 use path::{Named, Objects, Query};
 
+pub use builtin::kind_named;
 pub use listing::Pieces;
 pub use status::Status;
 
@@ -147,7 +148,10 @@ impl Api {
                 &self.catalog,
                 &group,
                 &version,
-                &|definition| self.definition(values, definition),
+                &openapi::Definitions {
+                    read: &|definition| self.definition(values, definition),
+                    show_secrets: self.show_secrets,
+                },
             )?),
             Named::Objects(wanted) => self.objects(values, question, &wanted),
         }
@@ -222,13 +226,18 @@ impl Api {
         wanted: &Objects,
         query: &Query,
     ) -> Result<Answer<'a>, Status> {
+        let resource = show.resource;
+        let (labels, fields) = (query.get("labelSelector"), query.get("fieldSelector"));
+        let selector = select::Selector::parse(labels, fields, resource)?;
         if query.is_true("watch") {
             // Nothing ever happens to a dead cluster: the stream ends as soon as it begins.
             return Ok(whole(Vec::new()));
         }
-        let resource = show.resource;
-        let (labels, fields) = (query.get("labelSelector"), query.get("fieldSelector"));
-        let selector = select::Selector::parse(labels, fields, resource)?;
+        let asked = query.get("resourceVersion");
+        let is_exact = query.get("resourceVersionMatch") == "Exact";
+        if is_exact && asked != self.revision().to_string() {
+            return Err(Status::expired(asked, self.revision()));
+        }
         let prefix = key_of(resource, &wanted.namespace, "");
         let places = self.index.below(&prefix);
         let limit = match query.get("limit") {
@@ -262,7 +271,8 @@ impl Api {
     /// The definition of this name.
     fn definition(&self, values: &dyn Values, name: &str) -> Option<Value> {
         let mut own = self.catalog.resources.iter();
-        let definitions = own.find(|r| r.kind == "CustomResourceDefinition")?;
+        let definitions =
+            own.find(|r| r.custom.is_none() && r.kind == "CustomResourceDefinition")?;
         let key = key_of(definitions, "", name);
         let lives = self.index.range(self.index.below(&key));
         let live = lives.take(1).find(|live| live.key == key)?;

@@ -10,6 +10,7 @@ use defib_formats::kubernetes::{self, Scalar};
 use serde_json::{Map, Value, json};
 
 use super::catalog::{Catalog, Resource, join};
+use super::mask;
 use super::status::Status;
 use super::value::{at, list, text};
 
@@ -39,12 +40,31 @@ pub(super) fn index(catalog: &Catalog) -> Value {
     json!({"paths": paths})
 }
 
+/// Where definitions of custom kinds come from.
+pub(super) struct Definitions<'d> {
+    /// The one of this name.
+    pub(super) read: &'d dyn Fn(&str) -> Option<Value>,
+    pub(super) show_secrets: bool,
+}
+
+impl Definitions<'_> {
+    /// A schema, whose defaults and examples may hold what `get` of the definition hides.
+    fn shown(&self, schema: Value) -> Value {
+        if self.show_secrets {
+            return schema;
+        }
+        let clean = mask::object(schema.to_string().as_bytes(), false).ok();
+        let clean = clean.and_then(|clean| serde_json::from_slice(&clean).ok());
+        clean.unwrap_or_else(|| json!({"type": "object"}))
+    }
+}
+
 /// `/openapi/v3/apis/GROUP/VERSION`.
 pub(super) fn document(
     catalog: &Catalog,
     group: &str,
     version: &str,
-    definition: &dyn Fn(&str) -> Option<Value>,
+    definitions: &Definitions<'_>,
 ) -> Result<Value, Status> {
     let mut schemas = Schemas::default();
     let mut paths = Map::new();
@@ -53,8 +73,8 @@ pub(super) fn document(
         let kind = json!({"group": group, "version": version, "kind": resource.kind});
         let name = match &resource.custom {
             Some(custom) => {
-                let said = definition(&custom.definition).filter(|_| room > 0);
-                let schema = schema_of(said.as_ref(), version);
+                let said = (definitions.read)(&custom.definition).filter(|_| room > 0);
+                let schema = definitions.shown(schema_of(said.as_ref(), version));
                 room = room.saturating_sub(schema.to_string().len());
                 let name = format!("custom.{}.{}", resource.group, resource.kind);
                 schemas.done.insert(name.clone(), schema);

@@ -117,7 +117,7 @@ fn offers(resource: &Resource, path: &str) -> bool {
             "status.podIP",
             "status.nominatedNodeName",
         ],
-        ("" | "events.k8s.io", "events") => &[
+        ("", "events") => &[
             "involvedObject.kind",
             "involvedObject.namespace",
             "involvedObject.name",
@@ -136,7 +136,10 @@ fn offers(resource: &Resource, path: &str) -> bool {
         ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
         ("", "services") => &["spec.clusterIP", "spec.type"],
         ("batch", "jobs") => &["status.successful"],
-        ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
+        ("certificates.k8s.io", "certificatesigningrequests" | "clustertrustbundles") => {
+            &["spec.signerName"]
+        }
+        ("resource.k8s.io", "resourceslices") => &["spec.nodeName", "spec.driver"],
         _ => &[],
     };
     offered.contains(&path)

@@ -2,6 +2,7 @@
 //!
 //! Source: apimachinery `pkg/api/errors/errors.go`. Deliberately absent: successes.
 
+use defib_model::text::is_unsafe;
 use serde_json::json;
 
 use super::catalog::Resource;
@@ -18,12 +19,21 @@ pub struct Status {
     details: Option<(String, String, String)>,
 }
 
+/// Letters of a sentence, or of a name in it; who asks may have put any number into it.
+const LONGEST: usize = 2_048;
+
+/// What was asked for, or is stored, is said again on somebody's terminal, which must not obey it.
+fn clean(text: &str) -> String {
+    let shown = |c: char| if is_unsafe(c) { '\u{fffd}' } else { c };
+    text.chars().take(LONGEST).map(shown).collect()
+}
+
 impl Status {
     pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
             reason,
-            message: message.into(),
+            message: clean(&message.into()),
             details: None,
         }
     }
@@ -35,6 +45,12 @@ impl Status {
             "Unauthorized",
             "the token of the kubeconfig is asked for",
         )
+    }
+
+    /// There are as many connections as are served at once.
+    pub fn no_room() -> Self {
+        let message = "too many connections with the token are open: end some of them";
+        Self::new(429, "TooManyRequests", message)
     }
 
     /// Whoever asks wants something changed.
@@ -58,7 +74,7 @@ impl Status {
         let qualified = resource.qualified();
         let mut out = Self::new(404, "NotFound", format!("{qualified} \"{name}\" not found"));
         out.details = Some((
-            name.to_owned(),
+            clean(name),
             resource.group.to_string(),
             resource.plural.to_string(),
         ));
@@ -67,6 +83,14 @@ impl Status {
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
+    }
+
+    /// The revision that is asked for is none that can be shown.
+    pub(super) fn expired(asked: &str, revision: u64) -> Self {
+        let message = format!(
+            "the resourceVersion for the provided list is too old: {asked} is asked for, and lists are of {revision} alone"
+        );
+        Self::new(410, "Expired", message)
     }
 
     /// A value that can't be shown.

@@ -1,5 +1,9 @@
 //! Whole questions, asked of a datastore that a test holds.
 
+mod refusals;
+mod secrets;
+mod versions;
+
 use defib_formats::kubernetes;
 use serde_json::json;
 
@@ -148,147 +152,6 @@ fn one_object_is_itself_or_its_row() {
 }
 
 #[test]
-fn refusals_are_what_an_api_server_says() {
-    let held = pods();
-    for (method, url, code, reason, words) in [
-        (
-            "POST",
-            "/api/v1/namespaces/a/pods",
-            405,
-            "MethodNotAllowed",
-            "reading only",
-        ),
-        (
-            "DELETE",
-            "/api/v1/namespaces/a/pods/p1",
-            405,
-            "MethodNotAllowed",
-            "DELETE",
-        ),
-        ("PATCH", "/no/such/path", 405, "MethodNotAllowed", ""),
-        (
-            "GET",
-            "/no/such/path",
-            404,
-            "NotFound",
-            "the requested resource",
-        ),
-        (
-            "GET",
-            "/api/v1/gods",
-            404,
-            "NotFound",
-            "the requested resource",
-        ),
-        ("GET", "/apis/apps/v9/deployments", 404, "NotFound", ""),
-        ("GET", "/api/v1/namespaces/a/nodes", 404, "NotFound", ""),
-        ("GET", "/api/v1/pods/p1", 404, "NotFound", ""),
-        (
-            "GET",
-            "/api/v1/namespaces/a/pods/p",
-            404,
-            "NotFound",
-            "pods \"p\" not found",
-        ),
-        (
-            "GET",
-            "/apis/apps/v1/namespaces/a/deployments/d",
-            404,
-            "NotFound",
-            "deployments.apps \"d\" not found",
-        ),
-        (
-            "GET",
-            "/api/v1/namespaces/a/pods/%2e%2e%2fb%2fp4",
-            404,
-            "NotFound",
-            "",
-        ),
-        (
-            "GET",
-            "/api/v1/namespaces/a/pods/p1/log",
-            400,
-            "BadRequest",
-            "log",
-        ),
-        (
-            "GET",
-            "/api/v1/pods?fieldSelector=a%3Db",
-            400,
-            "BadRequest",
-            "field label not supported: a",
-        ),
-        (
-            "GET",
-            "/api/v1/pods?labelSelector=%3D",
-            400,
-            "BadRequest",
-            "label selector",
-        ),
-        ("GET", "/api/v1/pods?limit=x", 400, "BadRequest", "limit"),
-        (
-            "GET",
-            "/api/v1/pods?continue=1.2f",
-            400,
-            "BadRequest",
-            "continue",
-        ),
-        ("GET", "/openapi/v2", 404, "NotFound", ""),
-    ] {
-        let said = asked(&held, false, method, url, "");
-        let message = said.json["message"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(
-            (said.code, said.json["reason"].as_str()),
-            (code, Some(reason)),
-            "{url}"
-        );
-        assert_eq!(
-            (&said.json["kind"], &said.json["code"]),
-            (&json!("Status"), &json!(code))
-        );
-        assert!(message.contains(words), "{message}");
-    }
-    assert_eq!(
-        asked(&held, false, "GET", "/api/v1/pods", "text/html").code,
-        406
-    );
-    let watched = get(&held, "/api/v1/pods?watch=true");
-    assert_eq!((watched.code, watched.json), (200, Value::Null));
-}
-
-#[test]
-fn secrets_stay_hidden_in_every_form() {
-    let canary = "Y2FuYXJ5LTc3";
-    let applied = json!({"kind": "Secret", "apiVersion": "v1", "data": {"k": canary}}).to_string();
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"k": canary},
-        "metadata": {"name": "s", "namespace": "a", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}},
-    });
-    let held = held(&[("secrets/a/s", secret)]);
-    let metadata = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
-    for (accept, query) in [
-        ("", ""),
-        (TABLE, ""),
-        (TABLE, "?includeObject=Object"),
-        (metadata, ""),
-    ] {
-        for url in ["/api/v1/secrets", "/api/v1/namespaces/a/secrets/s"] {
-            let said = asked(&held, false, "GET", &format!("{url}{query}"), accept);
-            assert_eq!(said.code, 200);
-            assert!(
-                !said.json.to_string().contains(canary),
-                "{accept} {url}: {}",
-                said.json
-            );
-        }
-    }
-    assert_eq!(get(&held, "/api/v1/secrets").warnings.len(), 1);
-    let shown = asked(&held, true, "GET", "/api/v1/secrets", "");
-    assert_eq!(shown.json["items"][0]["data"]["k"], canary);
-    assert!(shown.warnings.is_empty());
-}
-
-#[test]
 fn custom_resources_are_served_in_each_version_and_printed_as_defined() {
     let definition = |strategy: &str| {
         json!({
@@ -362,37 +225,6 @@ fn custom_resources_without_a_definition_are_served_plainly() {
     assert_eq!(table["rows"][0]["cells"], json!(["g", null]));
     assert_eq!(get(&held, "/openapi/v3/apis/example.net/v1").code, 200);
     assert_eq!(get(&held, "/apis/other.net").code, 404);
-}
-
-#[test]
-fn another_stored_version_is_said_and_not_lost() {
-    let budget = |version: &str, name: &str| json!({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "a"}});
-    let held = held(&[
-        ("poddisruptionbudgets/a/new", budget("policy/v1", "new")),
-        (
-            "poddisruptionbudgets/a/old",
-            budget("policy/v1beta1", "old"),
-        ),
-    ]);
-    let new = get(&held, "/apis/policy/v1/poddisruptionbudgets");
-    assert_eq!(names(&new.json), ["new"]);
-    assert!(
-        new.warnings[0].contains("poddisruptionbudgets.v1beta1.policy"),
-        "{:?}",
-        new.warnings
-    );
-    assert_eq!(
-        names(&get(&held, "/apis/policy/v1beta1/poddisruptionbudgets").json),
-        ["old"]
-    );
-    assert_eq!(
-        get(
-            &held,
-            "/apis/policy/v1/namespaces/a/poddisruptionbudgets/old"
-        )
-        .code,
-        400
-    );
 }
 
 #[test]

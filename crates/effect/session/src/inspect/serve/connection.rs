@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,15 +19,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
+use super::patient::Patient;
+use super::signals::Told;
+use super::strangers::{Stranger, Strangers};
 
-/// Connections at once, most of which may be somebody who has no token.
-const CONNECTIONS: usize = 256;
+/// Connections of the owner at once.
+const CONNECTIONS: usize = 512;
+/// Connections at once that have not shown the token.
+const STRANGERS: usize = 128;
+/// Time in which no other connection ends one that has not: the owner's own handshakes take a part of it.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Answers that are made at once.
 pub(super) const ANSWERS: usize = 16;
 /// Time for the handshake, and for the head of a request.
@@ -41,57 +47,81 @@ const HEADERS: usize = 64;
 /// Pieces of an answer that wait for the client.
 const WAITING: usize = 2;
 
-/// Takes connections until somebody interrupts.
-pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
+/// Takes connections until it is told to end.
+pub(super) async fn accept(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    shared: Arc<Shared>,
+    mut told: Told,
+) {
     let acceptor = TlsAcceptor::from(tls);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let strangers = Arc::new(Strangers::new(STRANGERS, MOMENT));
     let serving = async {
         loop {
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-                return;
-            };
+            strangers.room().await;
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of file descriptors, most likely: those that end give some back.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
-            tokio::spawn(async move {
-                connection(stream, acceptor, shared).await;
-                drop(permit);
+            let room = Arc::clone(&room);
+            strangers.begin(|stranger| {
+                let caller = Caller {
+                    stranger,
+                    room,
+                    place: OnceLock::new(),
+                };
+                connection(stream, acceptor, shared, Arc::new(caller))
             });
         }
     };
     tokio::select! {
         () = serving => {}
-        () = interrupted() => {}
+        () = told.heard() => {}
     }
 }
 
-/// Waits for Ctrl-C, or for being told to end.
-async fn interrupted() {
-    let end = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Who is at the other end of a connection: a stranger, until the token is shown.
+struct Caller {
+    stranger: Stranger,
+    room: Arc<Semaphore>,
+    place: OnceLock<OwnedSemaphorePermit>,
+}
+
+impl Caller {
+    /// It showed the token; is there room for one more connection of the owner?
+    fn has_place(&self) -> bool {
+        if self.place.get().is_none() {
+            let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+                return false;
+            };
+            self.stranger.is_known();
+            // Of two requests at once the first has it, and the other gives its own back.
+            let _ = self.place.set(place);
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = end => {}
+        true
     }
 }
 
 /// One connection; what goes wrong with it is its client's business.
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+) {
     // Without it, what ends a page waits for the client's word that it has the page's begin.
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, SLOWEST);
     let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
         return;
     };
-    let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
+    let service = service_fn(move |request| {
+        let (shared, caller) = (Arc::clone(&shared), Arc::clone(&caller));
+        async move { answer(request, shared, &caller).await }
+    });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
@@ -112,7 +142,12 @@ struct Head {
 async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
+    caller: &Caller,
 ) -> Result<Response<Pieces>, Infallible> {
+    let refused = match is_allowed(request.headers(), &shared.token) {
+        false => Some(Status::unauthorized()),
+        true => (!caller.has_place()).then(Status::no_room),
+    };
     let (head, body) = (oneshot::channel(), mpsc::channel(WAITING));
     let (say_head, hear_head) = head;
     let (say, hear) = body;
@@ -134,7 +169,9 @@ async fn answer(
             is_json,
             warnings,
             body,
-        } = if is_allowed(&parts.headers, &shared.token) {
+        } = if let Some(status) = refused {
+            api::refused(&status)
+        } else {
             let question = Question {
                 method: parts.method.as_str(),
                 path: parts.uri.path(),
@@ -143,8 +180,6 @@ async fn answer(
                 now: jiff::Timestamp::now(),
             };
             shared.api.answer(&shared.dead, &question)
-        } else {
-            api::refused(&Status::unauthorized())
         };
         let head = Head {
             code,

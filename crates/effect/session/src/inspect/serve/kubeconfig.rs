@@ -55,18 +55,26 @@ impl Kept {
                 (folder.path().join("kubeconfig"), Some(folder))
             }
         };
-        let written = OpenOptions::new()
+        let opened = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()));
-        match written {
-            Ok(()) => Ok(Self {
-                path,
-                _folder: folder,
+            .open(&path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(why) => return Err(ServeError::Kubeconfig { path, why }),
+        };
+        // From here on the file is ours, and goes even if it can't be written to its end.
+        let kept = Self {
+            path,
+            _folder: folder,
+        };
+        match file.write_all(text.as_bytes()) {
+            Ok(()) => Ok(kept),
+            Err(why) => Err(ServeError::Kubeconfig {
+                path: kept.path.clone(),
+                why,
             }),
-            Err(why) => Err(ServeError::Kubeconfig { path, why }),
         }
     }
 }

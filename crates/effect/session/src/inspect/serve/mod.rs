@@ -5,6 +5,9 @@
 
 mod connection;
 mod kubeconfig;
+mod patient;
+mod signals;
+mod strangers;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -134,6 +137,11 @@ pub fn serve(
         tell: Box::new(tell),
     });
     let config = kubeconfig::text(address, &certificate.pem(), &shared.token);
+    // Heard before there is a file that has to go, and not sooner: until then being ended leaves nothing.
+    let told = {
+        let _inside = runtime.enter();
+        signals::Told::new().map_err(|e| setup(&e))?
+    };
     let kept = Kept::write(settings.kubeconfig.as_deref(), &config)?;
     ready(&Listening {
         address,
@@ -142,7 +150,7 @@ pub fn serve(
         revision: shared.api.revision(),
         damages: shared.api.damages(),
     });
-    runtime.block_on(connection::accept(listener, Arc::new(tls), shared));
+    runtime.block_on(connection::accept(listener, Arc::new(tls), shared, told));
     // An answer that is still being made must not keep us: nobody waits for it any more.
     runtime.shutdown_background();
     drop(kept);

@@ -91,31 +91,35 @@ fn with_port(address: &str, port: i64) -> String {
     }
 }
 
+/// Addresses of endpoints that are shown.
+const SHOWN: usize = 3;
+
 fn endpoints(subsets: &[Value]) -> String {
     if subsets.is_empty() {
         return "<none>".to_owned();
     }
-    let mut all = Vec::new();
-    let mut more = 0;
-    let mut take = |address: String| {
-        if all.len() < 3 {
-            all.push(address);
-        } else {
-            more += 1;
-        }
-    };
+    let (mut all, mut count) = (Vec::new(), 0usize);
     for subset in subsets {
-        let ports = list(subset, "ports");
-        let addresses = || list(subset, "addresses").iter().map(|a| text(a, "ip"));
+        let (ports, addresses) = (list(subset, "ports"), list(subset, "addresses"));
+        // Each address with each port, of which there may be as many: only what is shown is made.
+        count += addresses.len() * ports.len().max(1);
+        let of = |port: Option<&Value>| {
+            let port = port.map(|p| number(p, "port"));
+            addresses.iter().take(SHOWN).map(move |a| match port {
+                Some(port) => with_port(text(a, "ip"), port),
+                None => text(a, "ip").to_owned(),
+            })
+        };
+        let room = SHOWN - all.len();
         if ports.is_empty() {
-            addresses().for_each(|a| take(a.to_owned()));
-        }
-        for port in ports {
-            addresses().for_each(|a| take(with_port(a, number(port, "port"))));
+            all.extend(of(None).take(room));
+        } else if !addresses.is_empty() {
+            let ports = ports.iter().take(SHOWN);
+            all.extend(ports.flat_map(|port| of(Some(port))).take(room));
         }
     }
     let shown = all.join(",");
-    match more {
+    match count - all.len() {
         0 => shown,
         more => format!("{shown} + {more} more..."),
     }
@@ -202,4 +206,29 @@ fn address(o: &Object<'_>, row: &mut Row) {
     } else {
         "<none>".to_owned()
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn endpoints_are_counted_and_not_written() {
+        let address = |n: &str| json!({"ip": n});
+        let small = json!([
+            {"addresses": [address("a"), address("b")], "ports": [{"port": 1}, {"port": 2}]},
+            {"addresses": [address("c")]}
+        ]);
+        let shown = |subsets: &Value| endpoints(subsets.as_array().unwrap());
+        assert_eq!(shown(&small), "a:1,b:1,a:2 + 2 more...");
+        assert_eq!(shown(&json!([{"ports": [{"port": 1}]}])), "");
+        assert_eq!(shown(&json!([{"addresses": [address("::1")]}])), "::1");
+        // As many ports as addresses: each with each would take minutes, and gigabytes.
+        let many: Vec<Value> = (0..100_000)
+            .map(|_| json!({"ip": "a", "port": 1}))
+            .collect();
+        let many = json!([{"addresses": many, "ports": many}]);
+        assert_eq!(shown(&many), "a:1,a:1,a:1 + 9999999997 more...");
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: what moves pods (`workloads`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -40,6 +42,15 @@ impl Restarts {
     }
 }
 
+/// A field of each item by another that names it, the first where several have one name.
+fn first_of<'v>(said: &'v [Value], name: &str, field: &str) -> BTreeMap<&'v str, &'v str> {
+    let mut out = BTreeMap::new();
+    for item in said {
+        out.entry(text(item, name)).or_insert(text(item, field));
+    }
+    out
+}
+
 /// Why a container ended, as a word.
 fn ending(terminated: &Value) -> String {
     match (text(terminated, "reason"), number(terminated, "signal")) {
@@ -59,10 +70,9 @@ fn pod(o: &Object<'_>, row: &mut Row) {
         "SchedulingGated".clone_into(&mut reason);
     }
     let init = list(o, "spec.initContainers");
-    let stays = |name: &str| {
-        let spec = init.iter().find(|c| text(c, "name") == name);
-        spec.is_some_and(|c| text(c, "restartPolicy") == "Always")
-    };
+    // Looked up for each status: a hostile pod has as many of these as of those.
+    let policies = first_of(init, "name", "restartPolicy");
+    let stays = |name: &str| policies.get(name) == Some(&"Always");
     let mut total = list(o, "spec.containers").len();
     total += init
         .iter()
@@ -150,9 +160,10 @@ fn pod(o: &Object<'_>, row: &mut Row) {
     row.text(text_or(o, "spec.nodeName", "<none>"));
     row.text(text_or(o, "status.nominatedNodeName", "<none>"));
     let gates = list(o, "spec.readinessGates");
+    let statuses = first_of(conditions, "type", "status");
     let open = gates
         .iter()
-        .filter(|gate| condition(conditions, text(gate, "conditionType")) == "True")
+        .filter(|gate| statuses.get(text(gate, "conditionType")) == Some(&"True"))
         .count();
     row.text(if gates.is_empty() {
         "<none>".to_owned()
@@ -211,5 +222,33 @@ mod tests {
         assert_eq!(shown(&pod)[1], "Terminating");
         pod["status"]["reason"] = json!("NodeLost");
         assert_eq!(shown(&pod)[1], "Unknown");
+    }
+
+    /// Sought one in the other, these would take many minutes.
+    #[test]
+    fn a_pod_of_many_parts_costs_what_it_is_long() {
+        let many = |field: &str, more: Value| -> Vec<Value> {
+            let one = |n: usize| {
+                let mut one = more.clone();
+                one[field] = format!("name-{n:06}").into();
+                one
+            };
+            (0..150_000).map(one).collect()
+        };
+        let pod = json!({
+            "spec": {
+                "initContainers": many("name", json!({"restartPolicy": "Always"})),
+                "readinessGates": many("conditionType", json!({})),
+            },
+            "status": {
+                "initContainerStatuses": many("name", json!({"started": true, "ready": true})),
+                "conditions": many("type", json!({"status": "True"})),
+            }
+        });
+        let mut row = Row::default();
+        let now = "2026-01-01T00:01:00Z".parse().unwrap();
+        super::pod(&Object { json: &pod, now }, &mut row);
+        assert_eq!(row.0[0], "150000/150000");
+        assert_eq!(row.0.last().unwrap(), "150000/150000");
     }
 }
