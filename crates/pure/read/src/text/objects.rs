@@ -689,6 +689,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_everywhere_is_shown_whole() {
+        let shown = |text: &str| super::super::read(text.as_bytes(), 0).shown;
+        let pods = "NAMESPACE NAME READY STATUS RESTARTS AGE\nshop till-0 1/1 Running 0 3d\n";
+        for (text, wanted) in [
+            (format!("$ kubectl get pods -A -o wide\n{pods}"), vec!["Pod"]),
+            (format!("$ kubectl get pods -A | head -2\n{pods}"), vec![]),
+            (format!("$ kubectl get pods -A -l app=till\n{pods}"), vec![]),
+            (format!("$ kubectl get pods -n shop\n{pods}"), vec![]),
+            ("$ kubectl get events -A\nNo resources found\n".into(), vec!["Event"]),
+            ("$ kubectl get ev\nNo resources found in default namespace.\n".into(), vec![]),
+            (
+                "$ kubectl get events -A\nNAMESPACE   LAST SEEN   TYPE     REASON      OBJECT      MESSAGE\nshop        27m         Normal   Completed   job/count   Job completed\n".into(),
+                vec!["Event"],
+            ),
+        ] {
+            assert_eq!(shown(&text), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn columns_of_labels_classes_and_attachments_are_read() {
         let got = objects(
             "$ kubectl get nodes -L shop.example/disk,arch\nNAME   STATUS   ROLES    AGE   VERSION        DISK   ARCH\nn1     Ready    <none>   9d    v1.33.4+k3s1   ssd    arm64\nn2     Ready    <none>   9d    v1.33.4+k3s1          amd64\n",

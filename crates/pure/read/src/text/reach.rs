@@ -263,6 +263,39 @@ mod tests {
     }
 
     #[test]
+    fn names_are_resolved_or_nobody_answers() {
+        let asked = |text: &str| -> Vec<(String, bool)> {
+            let facts = super::super::read(text.as_bytes(), 0).facts;
+            let said = facts.into_iter().filter_map(|f| match f.value {
+                Value::Resolve(pod, answered) => Some((pod.as_str().to_owned(), answered)),
+                _ => None,
+            });
+            said.collect()
+        };
+        let silent = ";; connection timed out; no servers could be reached\n";
+        let name = "Server:\t\t10.43.0.10\nAddress:\t10.43.0.10#53\n\nName:\tkubernetes.default\nAddress: 10.43.0.1\n";
+        for (text, wanted) in [
+            (
+                format!("$ kubectl -n shop exec till-0 -- nslookup kubernetes.default\n{silent}"),
+                vec![("pod/shop/till-0".to_owned(), false)],
+            ),
+            (
+                format!(
+                    "$ kubectl -n shop exec -it pod/till-0 -- nslookup kubernetes.default\n{name}"
+                ),
+                vec![("pod/shop/till-0".to_owned(), true)],
+            ),
+            (format!("$ nslookup shop.example\n{silent}"), vec![]),
+            (
+                format!("$ kubectl exec deploy/till -- nslookup a\n{silent}"),
+                vec![],
+            ),
+        ] {
+            assert_eq!(asked(&text), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn outcomes_are_read() {
         let of = |t: &str, p, a| vec![(t.to_owned(), p, a)];
         for (text, wanted) in [
