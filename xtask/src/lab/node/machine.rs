@@ -256,7 +256,16 @@ impl Machine<'_> {
     /// # Errors
     /// When it fails.
     pub fn script(&self, script: &str) -> Result<String, LabError> {
-        run::text(&mut self.command(&["sh", "-euc", script]))
+        let done = self.inside(&["sh", "-euc", script])?;
+        if done.status.success() {
+            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+        }
+        let said = [done.stderr.as_slice(), done.stdout.as_slice()].concat();
+        Err(self.refused(format!(
+            "`{script}` failed with {}: {}",
+            done.status,
+            run::tail(&String::from_utf8_lossy(&said), 15)
+        )))
     }
 
     /// An ssh that comes in as a person would; it needs no settings of the user.
