@@ -244,12 +244,14 @@ func (e *etcd) local() (*clientv3.Client, error) {
 	return client, err
 }
 
-func (e *etcd) status(ctx context.Context) (*clientv3.StatusResponse, error) {
+// status asks over the connection that this server keeps. As in k3s, once that connection was
+// refused every answer is that refusal until etcd serves (recorded while joining).
+func (e *etcd) status(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
 	client, err := e.local()
 	if err != nil {
 		return nil, err
 	}
-	return client.Status(ctx, localEtcd)
+	return etcdserverpb.NewMaintenanceClient(client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
 }
 
 // test is k3s' check that etcd can be used: status, learner, maintenance, membership (facts 3.4).
@@ -260,7 +262,7 @@ func (e *etcd) test(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := client.Status(ctx, localEtcd)
+	status, err := e.status(ctx)
 	if err != nil {
 		return fmt.Errorf("failed to get etcd status: %w", err)
 	}
@@ -278,7 +280,7 @@ func (e *etcd) test(ctx context.Context) error {
 	if err := e.clearAlarms(ctx, client, status.Header.MemberId); err != nil {
 		return err
 	}
-	if status, err = client.Status(ctx, localEtcd); err != nil {
+	if status, err = e.status(ctx); err != nil {
 		return fmt.Errorf("failed to get etcd status: %w", err)
 	}
 	log.info("Datastore using %d of %d bytes after defragment", status.DbSizeInUse, status.DbSize)
@@ -368,9 +370,9 @@ func (s *server) manageLearners(ctx context.Context) {
 	tick := time.NewTicker(learnerEvery)
 	defer tick.Stop()
 	for {
-		s.learnersOnce(ctx)
 		select {
 		case <-tick.C:
+			s.learnersOnce(ctx)
 		case <-ctx.Done():
 			return
 		}

@@ -108,12 +108,12 @@ func (a *access) get(path string, limit time.Duration) ([]byte, error) {
 
 // criticalConfig is what all servers must have alike (facts 2.4).
 type criticalConfig struct {
-	ClusterDNS, ClusterDomain, FlannelBackend, EgressSelectorMode  string
-	ClusterIPRanges, ServiceIPRanges                               []string
+	ClusterDNS, ClusterDomain, FlannelBackend, EgressSelectorMode   string
+	ClusterIPRanges, ServiceIPRanges                                []string
 	DisableCCM, DisableHelmController, DisableNPC, DisableKubeProxy bool
-	EmbeddedRegistry, EncryptSecrets, FlannelIPv6Masq              bool
-	FlannelExternalIP, SupervisorMetrics                           bool
-	EncryptProvider                                                string
+	EmbeddedRegistry, EncryptSecrets, FlannelIPv6Masq               bool
+	FlannelExternalIP, SupervisorMetrics                            bool
+	EncryptProvider                                                 string
 }
 
 func (s *server) critical() criticalConfig {
@@ -292,4 +292,3 @@ func (s *server) join(ctx context.Context) {
 		}
 	}
 }
-

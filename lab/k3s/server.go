@@ -375,6 +375,7 @@ func (s *server) start(ctx context.Context) error {
 		}
 		go s.watchEtcd(ctx)
 	case s.joining:
+		s.learnersOnce(ctx)
 		go func() {
 			s.join(ctx)
 			s.watchEtcd(ctx)
@@ -386,7 +387,12 @@ func (s *server) start(ctx context.Context) error {
 		}
 		go s.watchEtcd(ctx)
 	}
-	go s.manageLearners(ctx)
+	go func() {
+		if !s.joining {
+			s.learnersOnce(ctx)
+		}
+		s.manageLearners(ctx)
+	}()
 	if err := s.announce(); err != nil {
 		return err
 	}

@@ -507,4 +507,3 @@ func (d *dynamicCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer d.mu.Unlock()
 	return d.pair, nil
 }
-
