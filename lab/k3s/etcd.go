@@ -402,6 +402,11 @@ func (s *server) learnersOnce(ctx context.Context) {
 		log.error("Failed to get etcd members for learner management: %v", err)
 		return
 	}
+	learners := map[string]bool{}
+	for _, m := range list.Members {
+		learners[m.Name] = m.IsLearner
+	}
+	s.markVoters(limited, learners)
 	for _, m := range list.Members {
 		if m.IsLearner {
 			if err := s.trackLearner(limited, client, m); err != nil {

@@ -396,6 +396,11 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.announce(); err != nil {
 		return err
 	}
+	if !s.options.on("etcd-disable-snapshots") && s.snapshotFolder() == s.files.snapshots() {
+		if err := os.MkdirAll(s.files.snapshots(), 0o700); err != nil {
+			return err
+		}
+	}
 	go s.run(ctx, apiReady)
 	return nil
 }

@@ -83,6 +83,9 @@ func (s *server) snapshotOperation(ctx context.Context, wanted snapshotRequest) 
 		if err != nil {
 			return nil, err
 		}
+		if s.coreReady.Load() {
+			s.reconcileSnapshots(ctx)
+		}
 		return &snapshotResult{Created: []string{name}}, nil
 	case "list":
 		files, err := s.listSnapshots(folder)
