@@ -80,7 +80,7 @@ fn a_node_is_a_host() -> Outcome {
     let boots = n1.script("journalctl --list-boots --no-pager | grep -c '^ *-*[0-9]'")?;
     assert_eq!(boots.trim(), "3");
     n1.script("journalctl -b -2 --no-pager | grep -q before-the-cord")?;
-    n1.script("journalctl -b -1 --no-pager | grep -q 'Reached target.*Power Off'")?;
+    n1.script("journalctl -b -1 --no-pager | grep -q 'Reached target.*System Shutdown'")?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod client;
 mod command_lines;
 pub mod control_plane;
 mod error;
+pub mod fault;
 mod files;
 mod inside;
 pub mod kine;

@@ -13,6 +13,7 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use super::{Lab, MADE, Machine};
+use crate::lab::fault::{Fault, record, sizes};
 use crate::lab::supervise::exit_code;
 use crate::lab::{LabError, leftovers};
 
@@ -62,6 +63,29 @@ pub(crate) enum NodeCommand {
     Start {
         /// The node.
         node: String,
+    },
+    /// Lists the faults: what each does, and which causes are right for it.
+    Faults {
+        /// Only this one.
+        fault: Option<String>,
+    },
+    /// Breaks the lab; returns when the fault shows.
+    Break {
+        /// The fault's name.
+        fault: String,
+    },
+    /// Undoes a fault; returns when all servers are well.
+    Heal {
+        /// The fault's name.
+        fault: String,
+    },
+    /// Breaks the lab, if it is well, and collects what a person would into DIR.
+    Record {
+        /// The fault's name; `none` collects from the lab as it is.
+        fault: String,
+        /// An empty folder, or one that is not there.
+        #[arg(long, value_name = "DIR")]
+        out: std::path::PathBuf,
     },
     /// Keeps what a node, which must be off, has on its disk.
     Snapshot {
@@ -114,6 +138,20 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
         NodeCommand::Stop { node } => the_lab()?.machine(&node)?.stop()?,
         NodeCommand::Start { node } => the_lab()?.machine(&node)?.start()?,
         NodeCommand::Snapshot { node, label } => the_lab()?.machine(&node)?.snapshot(&label)?,
+        NodeCommand::Faults { fault } => return faults(fault.as_deref()),
+        NodeCommand::Break { fault } => {
+            Fault::named(&fault)?.inject(&the_lab()?, &mut |line| eprintln!("lab: {line}"))?;
+        }
+        NodeCommand::Heal { fault } => {
+            Fault::named(&fault)?.heal(&the_lab()?, &mut |line| eprintln!("lab: {line}"))?;
+        }
+        NodeCommand::Record { fault, out } => {
+            let lab = the_lab()?;
+            if fault != "none" {
+                Fault::named(&fault)?.inject(&lab, &mut |line| eprintln!("lab: {line}"))?;
+            }
+            record(&lab, &out)?;
+        }
         NodeCommand::Reset { node, label } => {
             let lab = the_lab()?;
             let machine = lab.machine(&node)?;
@@ -122,6 +160,34 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
         }
     }
     println!("done in {:.1}s", begun.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn faults(only: Option<&str>) -> Result<ExitCode, LabError> {
+    let chosen: Vec<&Fault> = match only {
+        Some(name) => vec![Fault::named(name)?],
+        None => Fault::all().collect(),
+    };
+    for fault in chosen {
+        let class = match fault.classes {
+            [] => "none: it is well".to_owned(),
+            classes => classes.join(" or "),
+        };
+        println!(
+            "{}  ({}, {} servers)\n  {}\n  cause: {class}",
+            fault.name,
+            fault.family.name(),
+            sizes(&fault.servers),
+            fault.what
+        );
+        for step in fault.breaks {
+            println!("    {step}");
+        }
+        println!("  heal:");
+        for step in fault.heals {
+            println!("    {step}");
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use crate::lab::error::file;
 
 const UNIT: &str = include_str!("../../../../lab/node/k3s.service");
 const KILLALL: &str = include_str!("../../../../lab/node/k3s-killall.sh");
+const ETCDCTL: &str = include_str!("../../../../lab/node/etcdctl.sh");
 const UNINSTALL: &str = include_str!("../../../../lab/node/k3s-uninstall.sh");
 
 /// Where a node sees upstream's programs.
@@ -43,6 +44,8 @@ pub(super) fn fill(layer: &Path, k3s: &Path, parts: &[&str]) -> Result<(), LabEr
         symlink("k3s", &link).map_err(file("link", &link))?;
     }
     put(layer, "usr/local/bin/k3s-killall.sh", 0o755, KILLALL)?;
+    // k3s brings no etcdctl; a person installs one beside it.
+    put(layer, "usr/local/bin/etcdctl", 0o755, ETCDCTL)?;
     for part in parts {
         let path = format!("{}/{part}", PARTS.trim_start_matches('/'));
         put(layer, &path, 0o755, "")?;

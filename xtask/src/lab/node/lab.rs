@@ -198,7 +198,15 @@ fn programs(sqlite: bool, agents: bool, tell: &mut dyn FnMut(&str)) -> Result<Fo
                 real.display()
             )));
         }
-        return Ok((real, Vec::new()));
+        let mut binds = Vec::new();
+        for part in PARTS
+            .iter()
+            .filter(|part| part.name.starts_with("etcd") && part.name != "etcd")
+        {
+            let path = Programs::one(part, tell)?;
+            binds.push((path, format!("{}/{}", image::PARTS, part.name)));
+        }
+        return Ok((real, binds));
     }
     let mut wanted: Vec<&'static Part> = PARTS
         .iter()
