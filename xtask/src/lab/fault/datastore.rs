@@ -1,14 +1,12 @@
 //! What etcd has on its disk.
 
+use super::step::remove_member;
 use super::{Family, Fault, Step};
 
 /// A member that has lost its data is removed, and its server joins as a new one.
 const START_OVER: &[Step] = &[
     Step::On("n3", "systemctl stop k3s"),
-    Step::On(
-        "n1",
-        "id=$(etcdctl member list | awk -F', ' '$3 ~ /^n3-/ { print $1 }')\netcdctl member remove \"$id\"",
-    ),
+    remove_member!("n1", "n3"),
     Step::On(
         "n3",
         "rm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",

@@ -1,4 +1,6 @@
 //! The host below k3s: its disk, its ports.
+//!
+//! sshd takes the ports: k3s lets etcd share its ports with whoever shares too, as netcat would.
 
 use super::{Family, Fault, Step};
 
@@ -12,7 +14,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter nc -l -k 127.0.0.1 2380\nsleep 1\nsystemctl start --no-block k3s",
+                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=127.0.0.1:2380 -o PidFile=none\nsleep 1\nsystemctl start --no-block k3s",
             ),
             Step::Said {
                 node: "n1",
@@ -31,7 +33,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter nc -l -k 0.0.0.0 6443\nsleep 1\nsystemctl start --no-block k3s",
+                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=0.0.0.0:6443 -o PidFile=none\nsleep 1\nsystemctl start --no-block k3s",
             ),
             Step::Said {
                 node: "n1",

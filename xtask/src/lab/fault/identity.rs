@@ -1,5 +1,6 @@
 //! Tokens and authorities: who may join, and whose certificates count.
 
+use super::step::remove_member;
 use super::{Family, Fault, Step};
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -14,10 +15,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "n2",
                 "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/server",
             ),
-            Step::On(
-                "n1",
-                "id=$(etcdctl member list | awk -F', ' '$3 ~ /^n2-/ { print $1 }')\netcdctl member remove \"$id\"",
-            ),
+            remove_member!("n1", "n2"),
             Step::On(
                 "n2",
                 "cp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nsed -i 's/^token: .*/token: 00000000000000000000000000000000/' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",

@@ -1,17 +1,7 @@
 //! Who is a member of etcd, and who answers.
 
+use super::step::remove_member;
 use super::{Family, Fault, Step};
-
-/// How n3 is found in etcd's list: `etcdctl member list` prints id, state, name, addresses, learner.
-macro_rules! remove_member {
-    ($node:literal) => {
-        concat!(
-            "id=$(etcdctl member list | awk -F', ' '$3 ~ /^",
-            $node,
-            "-/ { print $1 }')\netcdctl member remove \"$id\""
-        )
-    };
-}
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -69,7 +59,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 seconds: 90,
             },
         ],
-        heals: &[Step::On("n1", remove_member!("n3"))],
+        heals: &[remove_member!("n1", "n3")],
     },
     Fault {
         name: "removed-while-off",
@@ -79,7 +69,7 @@ pub(super) const FAULTS: &[Fault] = &[
         servers: 3..=9,
         breaks: &[
             Step::On("n3", "systemctl stop k3s"),
-            Step::On("n1", remove_member!("n3")),
+            remove_member!("n1", "n3"),
             Step::On("n3", "systemctl start --no-block k3s"),
             Step::Said {
                 node: "n3",
@@ -99,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
         what: "the server that began the cluster is removed from etcd while it runs, and is restarted: its settings name no other server to join",
         servers: 3..=9,
         breaks: &[
-            Step::On("n2", remove_member!("n1")),
+            remove_member!("n2", "n1"),
             Step::Until {
                 node: "n1",
                 script: "test -e /var/lib/rancher/k3s/server/db/etcd/tombstone",
@@ -124,10 +114,11 @@ pub(super) const FAULTS: &[Fault] = &[
         what: "a member is added that no server belongs to and that never starts",
         servers: 3..=9,
         breaks: &[
-            Step::On(
-                "n1",
-                "etcdctl member add n9-0badcafe --peer-urls=https://198.51.100.19:2380",
-            ),
+            Step::Until {
+                node: "n1",
+                script: "etcdctl member add n9-0badcafe --peer-urls=https://198.51.100.19:2380",
+                seconds: 30,
+            },
             Step::Until {
                 node: "n1",
                 script: "etcdctl member list | grep -q 'unstarted.*198.51.100.19'",

@@ -56,6 +56,23 @@ impl fmt::Display for Step {
     }
 }
 
+/// Removes a node's member, asked on another node. `etcdctl member list` prints id, state, name, addresses, learner;
+/// etcd refuses changes of its members for the first seconds after one came back, so it is asked again.
+macro_rules! remove_member {
+    ($asked:literal, $node:literal) => {
+        $crate::lab::fault::Step::Until {
+            node: $asked,
+            script: concat!(
+                "id=$(etcdctl member list | awk -F', ' '$3 ~ /^",
+                $node,
+                "-/ { print $1 }')\n[ -z \"$id\" ] || etcdctl member remove \"$id\""
+            ),
+            seconds: 60,
+        }
+    };
+}
+pub(super) use remove_member;
+
 /// A script of several lines, indented.
 fn shown(script: &str) -> String {
     script.trim().replace('\n', "\n      ")
