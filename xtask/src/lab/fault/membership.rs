@@ -167,7 +167,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Start("n3"),
             Step::Until {
                 node: "n3",
-                script: "systemctl is-active --quiet k3s && etcdctl endpoint health",
+                script: "systemctl is-active --quiet k3s && etcdctl endpoint health\netcdctl get --prefix /lab/ --count-only -w fields | grep -q '\"Count\" : 5000'",
                 seconds: 120,
             },
         ],
