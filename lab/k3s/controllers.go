@@ -259,7 +259,16 @@ func (s *server) recordSnapshots(ctx context.Context) {
 	if err != nil {
 		pause = 10 * time.Minute
 	}
-	every(ctx, pause, func() { s.reconcileSnapshots(ctx) })
+	for !s.reconcileSnapshots(ctx) && ctx.Err() == nil {
+		time.Sleep(time.Second)
+	}
+	for ctx.Err() == nil {
+		select {
+		case <-time.After(pause):
+			s.reconcileSnapshots(ctx)
+		case <-ctx.Done():
+		}
+	}
 }
 
 func recordName(one snapshotFile) string {
@@ -267,7 +276,7 @@ func recordName(one snapshotFile) string {
 	return "local-" + strings.ToLower(one.Name) + "-" + sum[:6]
 }
 
-func (s *server) reconcileSnapshots(ctx context.Context) {
+func (s *server) reconcileSnapshots(ctx context.Context) bool {
 	if s.snapshotFolder() == s.files.snapshots() {
 		_ = os.MkdirAll(s.files.snapshots(), 0o700)
 	}
@@ -275,7 +284,7 @@ func (s *server) reconcileSnapshots(ctx context.Context) {
 	files, err := s.listSnapshots(s.snapshotFolder())
 	if err != nil {
 		log.error("Failed to record snapshots for cluster: %v", err)
-		return
+		return false
 	}
 	var have struct {
 		Items []struct {
@@ -288,7 +297,7 @@ func (s *server) reconcileSnapshots(ctx context.Context) {
 	}
 	if err := s.kube.get(ctx, snapshotTypes, &have); err != nil {
 		log.error("Failed to record snapshots for cluster: %v", err)
-		return
+		return false
 	}
 	known := map[string]bool{}
 	for _, one := range files {
@@ -324,6 +333,7 @@ func (s *server) reconcileSnapshots(ctx context.Context) {
 		}, nil)
 	}
 	log.info("Reconciliation of ETCDSnapshotFile resources complete")
+	return true
 }
 
 // scheduleSnapshots takes one at each time of the cron line and keeps the newest.

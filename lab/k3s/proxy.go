@@ -105,7 +105,7 @@ func (p *apiProxy) introduce(in, out *http.Request) {
 	for name := range out.Header {
 		lower := strings.ToLower(name)
 		if lower == "x-remote-user" || lower == "x-remote-group" || lower == "x-remote-uid" || strings.HasPrefix(lower, "x-remote-extra-") {
-			out.Header.Del(name)
+			delete(out.Header, name) // as it stands: Del looks for the canonical form only
 		}
 	}
 	if who := p.identity(in); who != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -151,6 +152,10 @@ func (s *server) restore(path string) error {
 	var last []byte
 	running, err := startChild("etcdutl", func(line []byte) bool {
 		last = append(last[:0], line...)
+		if encoded := consoleToJSON(string(line)); encoded != nil {
+			log.raw(encoded) // inside k3s this code writes to etcd's own log
+			return false
+		}
 		return !strings.HasPrefix(string(line), "Error: ")
 	}, nil, program, "snapshot", "restore", path,
 		"--name", s.etcd.name, "--data-dir", s.files.etcd(),
@@ -163,6 +168,41 @@ func (s *server) restore(path string) error {
 		return errors.New(strings.TrimSpace(strings.TrimPrefix(string(last), "Error: ")))
 	}
 	return nil
+}
+
+// consoleToJSON turns a line of zap's console form (time, level, logger, caller, message, fields,
+// with tabs between) into the JSON form that etcd has within k3s; nil for any other line.
+func consoleToJSON(line string) []byte {
+	parts := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	if len(parts) < 4 || len(parts) > 6 {
+		return nil
+	}
+	if _, err := time.Parse(time.RFC3339, parts[0]); err != nil {
+		return nil
+	}
+	fields := ""
+	if last := parts[len(parts)-1]; strings.HasPrefix(last, "{") && json.Valid([]byte(last)) {
+		fields = strings.TrimSuffix(strings.TrimPrefix(last, "{"), "}")
+		parts = parts[:len(parts)-1]
+	}
+	names := []string{"ts", "level", "caller", "msg"}
+	if len(parts) == 5 {
+		names = []string{"ts", "level", "logger", "caller", "msg"}
+	}
+	if len(parts) != len(names) {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"level":%q,"ts":%q`, parts[1], parts[0])
+	for i := 2; i < len(parts); i++ {
+		value, _ := json.Marshal(parts[i])
+		fmt.Fprintf(&b, ",%q:%s", names[i], value)
+	}
+	if fields != "" {
+		b.WriteString("," + fields)
+	}
+	b.WriteString("}\n")
+	return []byte(b.String())
 }
 
 // backupEtcd moves the database away for a rejoin and keeps the last five such folders.

@@ -229,12 +229,6 @@ func (s *server) bootstrap() error {
 		return err
 	}
 	url := s.options.text("server")
-	if err := s.tombstone(url); err != nil {
-		return err
-	}
-	if initialized, err = s.etcd.initialized(); err != nil {
-		return err
-	}
 	known, _ := os.ReadFile(s.files.tls("server-ca.crt"))
 	if initialized {
 		log.info("Managed etcd cluster bootstrap already complete and initialized")
@@ -285,7 +279,8 @@ func (s *server) reconcileExisting(url string, known []byte) error {
 	return nil
 }
 
-// tombstone deals with the mark of a removed member (facts 3.3).
+// tombstone deals with the mark of a removed member (facts 3.3): with a server to join through
+// the database is moved away, without one the start ends here.
 func (s *server) tombstone(url string) error {
 	if !exists(s.files.etcd("tombstone")) || s.reset {
 		return nil
@@ -293,7 +288,15 @@ func (s *server) tombstone(url string) error {
 	if url == "" {
 		return errors.New("tombstone file has been detected but --server is empty: backup and delete ${datadir}/server/db to create a new cluster, or set --server to rejoin")
 	}
+	if s.access == nil {
+		known, _ := os.ReadFile(s.files.tls("server-ca.crt"))
+		var err error
+		if s.access, err = validate(url, s.token, "server", known); err != nil {
+			return err
+		}
+	}
 	log.info("tombstone file has been detected, removing ${datadir}/server/db to rejoin the cluster")
+	s.joining = true
 	return s.files.backupEtcd()
 }
 
@@ -347,6 +350,9 @@ func (s *server) ensurePasswords() error {
 // start opens the port and starts the parts. What fails in here is fatal; what fails later ends
 // in shutdown.
 func (s *server) start(ctx context.Context) error {
+	if err := s.tombstone(s.options.text("server")); err != nil {
+		return fmt.Errorf("failed to start cluster: init cluster datastore and https: %w", err)
+	}
 	if err := s.serve(); err != nil {
 		return fmt.Errorf("failed to start cluster: %w", err)
 	}
