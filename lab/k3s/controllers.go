@@ -34,7 +34,6 @@ func (s *server) controllers(ctx context.Context) {
 	if !s.options.on("etcd-disable-snapshots") {
 		s.ensureSnapshotType(ctx)
 		go s.recordSnapshots(ctx)
-		go s.scheduleSnapshots(ctx)
 	}
 	log.info("Starting dynamiclistener CN filter node controller with SANs: %v", append(s.hosts, s.address))
 	go every(ctx, lookEvery, func() { s.syncServing(ctx) })

@@ -373,6 +373,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.etcd.setName(s.node, false); err != nil {
 		return err
 	}
+	if !s.options.on("etcd-disable-snapshots") {
+		go s.scheduleSnapshots(ctx)
+	}
 	switch {
 	case initialized:
 		log.info("Starting etcd for existing cluster member")
