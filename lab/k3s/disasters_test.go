@@ -180,13 +180,18 @@ func TestDisasters(t *testing.T) {
 		if err := os.WriteFile(damaged, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		// The database moved away is named by the second: two restores in one second collide.
+		nextSecond := func() { time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) }
 		n1.says(t, 1, "expected sha256 [", restore(damaged)...)
+		nextSecond()
 		raw := filepath.Join(t.TempDir(), "raw")
 		if err := os.WriteFile(raw, content[:len(content)-32], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		n1.says(t, 1, "snapshot missing hash but --skip-hash-check=false", restore(raw)...)
+		nextSecond()
 		n1.says(t, 0, "bootstrap data already found and encrypted with different token", append(restore(snapshots[0]), "--token", "wrong")...)
+		nextSecond()
 		n1.says(t, 0, resetDone, append(restore(snapshots[0]), "--token", "secret")...)
 		if old, _ := filepath.Glob(db(n1, "etcd-old-*")); len(old) == 0 || !strings.Contains(n1.text(), "Pre-restore etcd database moved to "+db(n1, "etcd-old-")) {
 			t.Error(old)
@@ -231,4 +236,43 @@ func TestDisasters(t *testing.T) {
 		_ = os.Remove(filepath.Join(n1.data, "server", "cred", "passwd"))
 		n1.says(t, 0, "failed to save bootstrap data: bootstrap data already found and encrypted with different token")
 	})
+}
+
+// Facts 7.2 row 3a, 2.4, 3.1: a server on SQLite.
+func TestASQLiteServer(t *testing.T) {
+	n1 := nodesOf(t, 1)[0]
+	if _, err := part("kine"); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	n1.server("--token", "secret")
+	n1.await("k3s is up and running")
+	for _, want := range []string{
+		"Database tables and indexes are up to date", "Kine available at unix://kine.sock", "Reconciling bootstrap data between datastore and disk",
+		"Bootstrap key locked for initial create", "Connection to etcd is ready", "ETCD server is now running", "Saving cluster bootstrap data to datastore",
+	} {
+		if !strings.Contains(n1.text(), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	if !exists(filepath.Join(n1.data, "server", "db", "state.db")) || exists(filepath.Join(n1.data, "server", "db", "etcd")) {
+		t.Error("wrong datastore")
+	}
+	n1.run("kubectl", "create", "configmap", "kept")
+	if out, err := n1.command(n1.binary, "etcd-snapshot", "save", "--data-dir", n1.data).CombinedOutput(); err == nil || !strings.Contains(string(out), "etcd datastore disabled") {
+		t.Errorf("%s %v", out, err)
+	}
+	n1.stop(syscall.SIGTERM)
+	ca := filepath.Join(n1.data, "server", "tls", "server-ca.crt")
+	before, _ := os.ReadFile(ca)
+	if err := os.RemoveAll(filepath.Join(n1.data, "server", "tls")); err != nil {
+		t.Fatal(err)
+	}
+	n1.server()
+	n1.await("k3s is up and running")
+	if after, _ := os.ReadFile(ca); string(after) != string(before) {
+		t.Error("the authority did not come back")
+	}
+	n1.run("kubectl", "get", "configmap", "kept")
+	n1.stop(syscall.SIGTERM)
+	n1.says(t, 1, "failed to bootstrap cluster data: bootstrap data already found and encrypted with different token", "--token", "wrong")
 }
