@@ -274,6 +274,10 @@ func TestTheRecordIsReadFromTheDatabaseFile(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv("LAB_HOLD"); address != "" {
+		holdPort(address)
+		return
+	}
 	log.out = io.Discard
 	os.Exit(m.Run())
 }

@@ -31,13 +31,16 @@ func every(ctx context.Context, pause time.Duration, f func()) {
 
 func (s *server) controllers(ctx context.Context) {
 	s.coreReady.Store(true)
-	if !s.options.on("etcd-disable-snapshots") {
+	if !s.etcd.sqlite && !s.options.on("etcd-disable-snapshots") {
 		s.ensureSnapshotType(ctx)
 		go s.recordSnapshots(ctx)
-		go s.scheduleSnapshots(ctx)
 	}
 	log.info("Starting dynamiclistener CN filter node controller with SANs: %v", append(s.hosts, s.address))
 	go every(ctx, lookEvery, func() { s.syncServing(ctx) })
+	if s.etcd.sqlite {
+		go s.keepNode(ctx)
+		return
+	}
 	log.info("Starting managed etcd node metadata controller")
 	go s.keepNode(ctx)
 	go s.lead(ctx, "k3s-etcd", func(ctx context.Context) {

@@ -57,7 +57,7 @@ func (s *server) controlPlane() []component {
 		"egress-selector-config-file": l.server("etc", "egress-selector-config.yaml"),
 		"enable-admission-plugins":    "NodeRestriction", "enable-aggregator-routing": "true", "enable-bootstrap-token-auth": "true",
 		"etcd-cafile": l.tls("etcd", "server-ca.crt"), "etcd-certfile": l.tls("etcd", "client.crt"), "etcd-keyfile": l.tls("etcd", "client.key"),
-		"etcd-servers": localEtcd, "kubelet-certificate-authority": l.tls("server-ca.crt"),
+		"etcd-servers": s.etcd.endpoint(), "kubelet-certificate-authority": l.tls("server-ca.crt"),
 		"kubelet-client-certificate": l.tls("client-kube-apiserver.crt"), "kubelet-client-key": l.tls("client-kube-apiserver.key"),
 		"kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname", "profiling": "false",
 		"proxy-client-cert-file": l.tls("client-auth-proxy.crt"), "proxy-client-key-file": l.tls("client-auth-proxy.key"),
@@ -67,6 +67,11 @@ func (s *server) controlPlane() []component {
 		"service-account-key-file": l.tls("service.key"), "service-account-signing-key-file": l.tls("service.current.key"),
 		"service-cluster-ip-range": s.serviceRange(), "service-node-port-range": o.text("service-node-port-range"), "storage-backend": "etcd3",
 		"tls-cert-file": l.tls("serving-kube-apiserver.crt"), "tls-cipher-suites": cipherSuites, "tls-private-key-file": l.tls("serving-kube-apiserver.key"),
+	}
+	if s.etcd.sqlite {
+		for _, key := range []string{"etcd-cafile", "etcd-certfile", "etcd-keyfile"} {
+			delete(api, key)
+		}
 	}
 	scheduler := map[string]string{
 		"authentication-kubeconfig": l.cred("scheduler.kubeconfig"), "authorization-kubeconfig": l.cred("scheduler.kubeconfig"),

@@ -29,6 +29,7 @@ type etcd struct {
 	name    string // member name
 	extra   []string
 	metrics bool // --etcd-expose-metrics
+	sqlite  bool // no etcd at all: kine
 
 	mu     sync.Mutex
 	child  *child
@@ -208,6 +209,14 @@ func (e *etcd) running() *child {
 	return e.child
 }
 
+// endpoint is where the API server finds its data.
+func (e *etcd) endpoint() string {
+	if e.sqlite {
+		return kineSocket
+	}
+	return localEtcd
+}
+
 // connect makes a client with the API server's certificate for etcd.
 func (e *etcd) connect(endpoints []string) (*clientv3.Client, error) {
 	pair, err := tls.LoadX509KeyPair(e.files.tls("etcd", "client.crt"), e.files.tls("etcd", "client.key"))
@@ -238,6 +247,11 @@ func (e *etcd) local() (*clientv3.Client, error) {
 	defer e.mu.Unlock()
 	if e.client != nil {
 		return e.client, nil
+	}
+	if e.sqlite {
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{kineSocket}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
+		e.client = client
+		return client, err
 	}
 	client, err := e.connect([]string{localEtcd})
 	e.client = client

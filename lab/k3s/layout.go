@@ -97,7 +97,9 @@ func (l layout) make() error {
 // partsFolder is where the upstream programs are.
 func partsFolder() string {
 	if folder := os.Getenv("LAB_PARTS"); folder != "" {
-		return folder
+		if whole, err := filepath.Abs(folder); err == nil {
+			return whole
+		}
 	}
 	return "/opt/lab/bin"
 }

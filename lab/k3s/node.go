@@ -49,7 +49,9 @@ func (s *server) keepNode(ctx context.Context) {
 		s.makeNode(ctx)
 		go every(ctx, 10*time.Second, func() { s.beat(ctx) })
 	}
-	every(ctx, lookEvery, func() { s.annotate(ctx) })
+	if !s.etcd.sqlite {
+		every(ctx, lookEvery, func() { s.annotate(ctx) })
+	}
 }
 
 func (s *server) makeNode(ctx context.Context) {
@@ -57,7 +59,10 @@ func (s *server) makeNode(ctx context.Context) {
 		"kubernetes.io/hostname": s.node, "kubernetes.io/os": "linux", "kubernetes.io/arch": runtime.GOARCH,
 		"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": runtime.GOARCH,
 		"node.kubernetes.io/instance-type": "k3s", "beta.kubernetes.io/instance-type": "k3s",
-		"node-role.kubernetes.io/control-plane": "true", etcdRole: "true",
+		"node-role.kubernetes.io/control-plane": "true",
+	}
+	if !s.etcd.sqlite {
+		labels[etcdRole] = "true"
 	}
 	for _, label := range s.options.all("node-label") {
 		key, value, _ := strings.Cut(label, "=")

@@ -32,6 +32,9 @@ func (v *supervisor) rotateToken(w http.ResponseWriter, r *http.Request) {
 func (s *server) rotate(ctx context.Context, next string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	if s.etcd.sqlite {
+		return errors.New("the stand-in rotates tokens on etcd only")
+	}
 	before, err := normalizeToken(s.token)
 	if err != nil {
 		return err

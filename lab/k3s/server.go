@@ -32,6 +32,7 @@ type server struct {
 	supervisor *supervisor
 	kube       *kube
 	joining    bool
+	fresh      bool // sqlite: the record has yet to be written
 
 	apiStarted atomic.Bool // kube-apiserver runs, ready or not
 	coreReady  atomic.Bool // our own controllers run
@@ -167,9 +168,13 @@ func runServer(args []string) {
 		log.fatal("Error: %v", err)
 	}
 	log.info("Starting %s %s", program, version)
+	// As k3s does: relative paths land there (facts 1.1).
+	if err := os.Chdir(s.files.server()); err != nil {
+		log.fatal("Error: %v", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	s.stop = stop
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		log.fatal("Error: preparing server: %v", err)
 	}
 	if err := s.start(ctx); err != nil {
@@ -180,9 +185,14 @@ func runServer(args []string) {
 }
 
 // prepare brings the disk in order: bootstrap data, certificates, passwords, kubeconfigs.
-func (s *server) prepare() error {
+func (s *server) prepare(ctx context.Context) error {
 	if err := s.chooseDatastore(); err != nil {
 		return err
+	}
+	if s.etcd.sqlite {
+		if err := s.startKine(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.bootstrap(); err != nil {
 		return fmt.Errorf("failed to bootstrap cluster data: %w", err)
@@ -218,12 +228,19 @@ func (s *server) chooseDatastore() error {
 	if initialized || s.options.on("cluster-init") || s.reset || s.options.text("server") != "" {
 		return nil
 	}
-	return errors.New("this server would run on sqlite, which the stand-in does not have yet: give --cluster-init or --server")
+	if s.options.text("datastore-endpoint") != "" {
+		return errors.New("the stand-in has no external datastore: leave --datastore-endpoint out")
+	}
+	s.etcd.sqlite = true
+	return nil
 }
 
 // bootstrap gets the authorities: from the server that we join through, from our own etcd, or
 // not at all, when a new cluster begins (facts 2.4, 7.2 row 3).
 func (s *server) bootstrap() error {
+	if s.etcd.sqlite {
+		return s.kineBootstrap()
+	}
 	initialized, err := s.etcd.initialized()
 	if err != nil {
 		return err
@@ -366,12 +383,22 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	apiReady := s.pollAPI(ctx)
+	if s.etcd.sqlite {
+		if err := s.announce(); err != nil {
+			return err
+		}
+		go s.run(ctx, apiReady)
+		return nil
+	}
 	initialized, err := s.etcd.initialized()
 	if err != nil {
 		return err
 	}
 	if err := s.etcd.setName(s.node, false); err != nil {
 		return err
+	}
+	if !s.options.on("etcd-disable-snapshots") {
+		go s.scheduleSnapshots(ctx)
 	}
 	switch {
 	case initialized:
@@ -440,7 +467,7 @@ func (s *server) run(ctx context.Context, apiReady <-chan struct{}) {
 	if !s.awaitEtcd(ctx) {
 		return
 	}
-	if err := s.save(ctx, false); err != nil {
+	if err := s.saveIfDue(ctx); err != nil {
 		// k3s panics here: two servers with different authorities must not go on.
 		s.shutdown(fmt.Errorf("failed to save bootstrap data: %w", err))
 		return
@@ -468,10 +495,21 @@ func (s *server) run(ctx context.Context, apiReady <-chan struct{}) {
 	s.controllers(ctx)
 }
 
+// saveIfDue writes the record: to etcd at every start, to kine when there was none.
+func (s *server) saveIfDue(ctx context.Context) error {
+	if s.etcd.sqlite && !s.fresh {
+		return nil
+	}
+	return s.save(ctx, false)
+}
+
 // awaitEtcd repeats the test every five seconds, as long as it takes.
 func (s *server) awaitEtcd(ctx context.Context) bool {
 	for {
-		err := s.etcd.test(ctx)
+		var err error // with sqlite there is nothing to test, and the lines are the same (facts, trap 6)
+		if !s.etcd.sqlite {
+			err = s.etcd.test(ctx)
+		}
 		if ctx.Err() != nil {
 			return false
 		}
@@ -554,6 +592,10 @@ func (s *server) end() {
 		select {
 		case <-running.done:
 		default:
+			if s.etcd.sqlite {
+				running.stop(10 * time.Second)
+				break
+			}
 			log.info("Stopping etcd server...")
 			running.stop(10 * time.Second)
 			log.info("etcd server stopped")

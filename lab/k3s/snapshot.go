@@ -50,7 +50,7 @@ func (s *server) snapshotFolder() string {
 }
 
 func (v *supervisor) snapshot(w http.ResponseWriter, r *http.Request) {
-	if v.s.etcd == nil {
+	if v.s.etcd.sqlite {
 		refuse(w, r, http.StatusBadRequest, errors.New("etcd datastore disabled"))
 		return
 	}

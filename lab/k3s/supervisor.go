@@ -160,7 +160,7 @@ func answer(w http.ResponseWriter, value any) {
 
 // bootstrap hands out the record (facts 3.2, step 3).
 func (v *supervisor) bootstrap(w http.ResponseWriter, r *http.Request) {
-	if v.s.etcd == nil {
+	if v.s.etcd.sqlite {
 		refuse(w, r, http.StatusBadRequest, errors.New("etcd disabled"))
 		return
 	}
@@ -202,7 +202,7 @@ const addressesKey = "k3s/apiaddresses"
 
 func (v *supervisor) apiservers(w http.ResponseWriter, r *http.Request) {
 	addresses := []string{net.JoinHostPort(v.s.address, supervisorPort)}
-	if v.s.etcd != nil {
+	if !v.s.etcd.sqlite {
 		if client, err := v.s.etcd.local(); err == nil {
 			ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 			defer cancel()
@@ -225,7 +225,7 @@ func (v *supervisor) dbInfo(w http.ResponseWriter, r *http.Request) {
 }
 
 func (v *supervisor) members(w http.ResponseWriter, r *http.Request) {
-	if v.s.etcd == nil {
+	if v.s.etcd.sqlite {
 		refuse(w, r, http.StatusBadRequest, errors.New("etcd datastore disabled"))
 		return
 	}
@@ -285,7 +285,7 @@ func (s *server) save(ctx context.Context, override bool) error {
 	if err != nil {
 		return err
 	}
-	log.info("Opening etcd client connection with endpoints [%s]", localEtcd)
+	log.info("Opening etcd client connection with endpoints [%s]", s.etcd.endpoint())
 	keys, err := s.storedKeys(ctx)
 	if err != nil {
 		return err
@@ -315,9 +315,9 @@ func (s *server) save(ctx context.Context, override bool) error {
 	}
 	log.warning("Bootstrap key already exists")
 	if override {
-		_, err = client.Put(ctx, key, string(value))
+		return put(ctx, client, key, string(value))
 	}
-	return err
+	return nil
 }
 
 // dynamicCert is the serving certificate of 6443 (facts 1.1): kept in dynamic-cert.json in the
