@@ -27,7 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
             Step::Until {
                 node: "n3",
-                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began)\" | grep -qE 'panic:|invalid database|invalid freelist|file size too small|checksum error|unexpected fault address|page [0-9]+: (invalid|unexpected)|assertion failed'",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'panic:|invalid database|invalid freelist|file size too small|checksum error|unexpected fault address|page [0-9]+: (invalid|unexpected)|assertion failed'",
                 seconds: 90,
             },
         ],
@@ -46,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
             Step::Until {
                 node: "n3",
-                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began)\" | grep -qE 'panic:|SIGBUS|invalid database|unexpected fault address|file size too small|page [0-9]+: '",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'panic:|SIGBUS|invalid database|unexpected fault address|file size too small|page [0-9]+: '",
                 seconds: 90,
             },
         ],
@@ -65,8 +65,38 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
             Step::Until {
                 node: "n3",
-                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began)\" | grep -qE 'crc mismatch|walpb|max entry size limit exceeded|failed to read WAL|unexpected EOF|wrong wireType|illegal tag'",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'crc mismatch|walpb|max entry size limit exceeded|failed to read WAL|unexpected EOF|wrong wireType|illegal tag'",
                 seconds: 90,
+            },
+        ],
+        heals: START_OVER,
+    },
+    Fault {
+        name: "disk-restored-from-before",
+        family: Family::Datastore,
+        classes: &["etcd-data-corrupt"],
+        what: "one server's disk is put back to a backup: its member has forgotten what it had agreed to",
+        servers: 3..=9,
+        breaks: &[
+            Step::Stop("n3"),
+            Step::Keep("n3", "backup"),
+            Step::Start("n3"),
+            Step::Until {
+                node: "n3",
+                script: "systemctl is-active --quiet k3s && etcdctl endpoint health",
+                seconds: 90,
+            },
+            Step::On(
+                "n1",
+                "i=0\nwhile [ $i -lt 50 ]; do etcdctl put /lab/after-$i x > /dev/null; i=$((i + 1)); done\netcdctl del --prefix /lab/",
+            ),
+            Step::Kill("n3"),
+            Step::Back("n3", "backup"),
+            Step::Start("n3"),
+            Step::Said {
+                node: "n3",
+                text: "Was the raft log corrupted, truncated, or lost?",
+                seconds: 60,
             },
         ],
         heals: START_OVER,

@@ -39,7 +39,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "ls -lR --time-style=full-iso /var/lib/rancher/k3s/server /etc/rancher",
     ),
     ("df", "df -h; df -i"),
-    ("mount", "findmnt -n -o TARGET,FSTYPE,OPTIONS --real"),
+    ("mount", "findmnt -n -o TARGET,FSTYPE,VFS-OPTIONS"),
     ("ip", "ip address; ip route"),
     ("ss", "ss -ltnp"),
     ("nft", "nft list ruleset"),

@@ -20,6 +20,10 @@ pub enum Step {
     Stop(&'static str),
     /// The switch; k3s is not waited for.
     Start(&'static str),
+    /// A snapshot of a node's disk, which is off.
+    Keep(&'static str, &'static str),
+    /// The disk as it was then; the node is off afterwards.
+    Back(&'static str, &'static str),
     /// Until k3s on a node has logged a text since the fault began.
     Said {
         /// The node.
@@ -48,6 +52,8 @@ impl fmt::Display for Step {
             Self::Kill(node) => write!(out, "pull the power cord of {node}"),
             Self::Stop(node) => write!(out, "shut {node} down"),
             Self::Start(node) => write!(out, "switch {node} on"),
+            Self::Keep(node, label) => write!(out, "snapshot {node}'s disk as {label}"),
+            Self::Back(node, label) => write!(out, "restore {node}'s disk from {label}"),
             Self::Said { node, text, .. } => {
                 write!(out, "until {node}# journalctl -u k3s | grep -F '{text}'")
             }
@@ -105,13 +111,15 @@ pub fn run(lab: &Lab, step: &Step, tell: &mut dyn FnMut(&str)) -> Result<(), Lab
         Step::Kill(node) => lab.machine(node)?.kill(),
         Step::Stop(node) => lab.machine(node)?.stop(),
         Step::Start(node) => lab.machine(node)?.start(),
+        Step::Keep(node, label) => lab.machine(node)?.snapshot(label),
+        Step::Back(node, label) => lab.machine(node)?.reset(label),
         Step::Said {
             node,
             text,
             seconds,
         } => {
             // The text is an argument: quotes in it are its own.
-            let script = "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began)\" | grep -qF -- \"$1\"";
+            let script = "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qF -- \"$1\"";
             until(
                 lab,
                 step,

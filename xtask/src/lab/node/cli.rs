@@ -17,6 +17,9 @@ use crate::lab::fault::{Fault, record, sizes};
 use crate::lab::supervise::exit_code;
 use crate::lab::{LabError, leftovers};
 
+/// Stands for every node.
+const ALL: &str = "all";
+
 /// Commands on a lab of nodes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
@@ -51,17 +54,17 @@ pub(crate) enum NodeCommand {
     },
     /// Pulls a node's power cord.
     Kill {
-        /// The node.
+        /// The node, or `all`.
         node: String,
     },
     /// Shuts a node down.
     Stop {
-        /// The node.
+        /// The node, or `all`.
         node: String,
     },
     /// Switches a node on.
     Start {
-        /// The node.
+        /// The node, or `all`.
         node: String,
     },
     /// Lists the faults: what each does, and which causes are right for it.
@@ -87,16 +90,17 @@ pub(crate) enum NodeCommand {
         #[arg(long, value_name = "DIR")]
         out: std::path::PathBuf,
     },
-    /// Keeps what a node, which must be off, has on its disk.
+    /// Keeps what a node, which must be off, has on its disk; `all` are stopped and started for it.
     Snapshot {
-        /// The node.
+        /// The node, or `all`.
         node: String,
         /// The snapshot's name.
         label: String,
     },
-    /// Puts a node back to a snapshot and switches it on.
+    /// Puts a node back to a snapshot and switches it on. One server alone has then forgotten what it told the
+    /// others, which is a fault; `all` go back together.
     Reset {
-        /// The node.
+        /// The node, or `all`.
         node: String,
         /// The snapshot's name; without it the node is as it was made.
         #[arg(default_value = MADE)]
@@ -134,10 +138,15 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
                     .env("LAB_SSH_CONFIG", lab.ssh_settings()),
             );
         }
+        NodeCommand::Kill { node } if node == ALL => the_lab()?.kill()?,
         NodeCommand::Kill { node } => the_lab()?.machine(&node)?.kill()?,
+        NodeCommand::Stop { node } if node == ALL => the_lab()?.stop()?,
         NodeCommand::Stop { node } => the_lab()?.machine(&node)?.stop()?,
+        NodeCommand::Start { node } if node == ALL => the_lab()?.start()?,
         NodeCommand::Start { node } => the_lab()?.machine(&node)?.start()?,
+        NodeCommand::Snapshot { node, label } if node == ALL => the_lab()?.snapshot(&label)?,
         NodeCommand::Snapshot { node, label } => the_lab()?.machine(&node)?.snapshot(&label)?,
+        NodeCommand::Reset { node, label } if node == ALL => the_lab()?.reset(&label)?,
         NodeCommand::Faults { fault } => return faults(fault.as_deref()),
         NodeCommand::Break { fault } => {
             Fault::named(&fault)?.inject(&the_lab()?, &mut |line| eprintln!("lab: {line}"))?;

@@ -17,6 +17,7 @@ mod packages;
 mod rootfs;
 mod run;
 mod service;
+mod together;
 
 pub use lab::{Builder, Lab, MADE, unavailable};
 pub use machine::Machine;
