@@ -7,13 +7,14 @@
 
 mod census;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::fs;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use census::Census;
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::lab::node::{Lab, MADE, unavailable};
-use xtask::lab::{leftovers, wait_until};
+use xtask::lab::{LabError, leftovers, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&unavailable, arguments.list) {
         eprintln!("skipped: no nodes can run here: {reason}");
     }
-    let tests: [Test; 4] = [
+    let tests: [Test; 5] = [
         ("a_node_is_a_host", a_node_is_a_host),
         (
             "a_reset_undoes_what_was_broken",
@@ -42,12 +43,24 @@ fn main() -> ExitCode {
             "a_killed_owner_leaves_nothing",
             a_killed_owner_leaves_nothing,
         ),
+        (
+            "down_removes_what_a_crash_left",
+            down_removes_what_a_crash_left,
+        ),
     ];
     let trials = tests
         .into_iter()
         .map(|(name, run)| Trial::test(name, run).with_ignored_flag(unavailable.is_some()))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What something that has to fail says.
+fn refusal<T>(outcome: Result<T, LabError>) -> Result<String, Failed> {
+    match outcome {
+        Ok(_) => Err("this should have been refused".into()),
+        Err(error) => Ok(error.to_string()),
+    }
 }
 
 fn a_node_is_a_host() -> Outcome {
@@ -72,7 +85,7 @@ fn a_node_is_a_host() -> Outcome {
     n1.script("logger before-the-cord; journalctl --sync")?;
     n1.kill()?;
     assert!(!n1.is_on()? && n2.is_on()?);
-    let off = n1.script("true").unwrap_err().to_string();
+    let off = refusal(n1.script("true"))?;
     assert!(off.contains("n1 is off"), "{off}");
     n1.start()?;
     n1.stop()?;
@@ -88,7 +101,7 @@ fn a_reset_undoes_what_was_broken() -> Outcome {
     let lab = Lab::builder().bare().boot()?;
     let n1 = lab.machine("n1")?;
     n1.script("echo first > /root/state")?;
-    let on = n1.snapshot("good").unwrap_err().to_string();
+    let on = refusal(n1.snapshot("good"))?;
     assert!(on.contains("it is on"), "{on}");
     n1.stop()?;
     n1.snapshot("good")?;
@@ -151,9 +164,9 @@ fn owner() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn a_killed_owner_leaves_nothing() -> Outcome {
-    let before = Census::take();
-    let mut owner = Command::new(std::env::current_exe()?)
+/// A process with a lab of two nodes, which are on.
+fn owned_elsewhere() -> Result<(Child, leftovers::Lab), Failed> {
+    let owner = Command::new(std::env::current_exe()?)
         .env("LAB_TEST_OWNER", "1")
         .stdin(Stdio::null())
         .spawn()?;
@@ -171,12 +184,43 @@ fn a_killed_owner_leaves_nothing() -> Outcome {
         }
         Ok(own)
     })?;
+    Ok((owner, found))
+}
+
+fn a_killed_owner_leaves_nothing() -> Outcome {
+    let before = Census::take();
+    let (mut owner, found) = owned_elsewhere()?;
     // SIGKILL: no code of the owner runs after this.
     owner.kill()?;
     owner.wait()?;
     same_as(&before)?;
-
-    // And where the waiting shell was killed too, the record is enough for `lab down`.
-    assert!(!found.record.dir.exists());
+    assert!(!found.record.dir.exists() && !found.path.exists());
     Ok(())
+}
+
+/// Where the waiting shell was killed too, the record is enough for `lab down`.
+fn down_removes_what_a_crash_left() -> Outcome {
+    let before = Census::take();
+    let (mut owner, found) = owned_elsewhere()?;
+    let dir = found.record.dir.display().to_string();
+    let shells: Vec<String> = fs::read_dir("/proc")?
+        .flatten()
+        .filter(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains("defib-lab-reaper") && line.contains(&dir)
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(shells.len(), 1, "one shell waits: {shells:?}");
+    // The shell first, or it would be done before it is hit.
+    Command::new("kill").arg("-KILL").args(&shells).status()?;
+    owner.kill()?;
+    owner.wait()?;
+    let left = Census::take().more_than(&before);
+    assert!(left.contains("file") && left.contains("group"), "{left}");
+    let labs = leftovers::list()?;
+    let own = labs.iter().find(|lab| lab.path == found.path);
+    own.ok_or("the record is gone")?.remove()?;
+    same_as(&before)
 }

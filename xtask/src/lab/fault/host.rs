@@ -66,6 +66,28 @@ pub(super) const FAULTS: &[Fault] = &[
         )],
     },
     Fault {
+        name: "inodes-full",
+        family: Family::Host,
+        classes: &["disk-full"],
+        what: "the file system below the data directory has room and no inodes",
+        servers: 2..=9,
+        breaks: &[
+            Step::On(
+                "n2",
+                "systemctl stop k3s\nmv /var/lib/rancher/k3s /var/lib/rancher/k3s.large\nmkdir /var/lib/rancher/k3s\nmount -t tmpfs -o size=2g,nr_inodes=4096 small /var/lib/rancher/k3s\ncp -a /var/lib/rancher/k3s.large/. /var/lib/rancher/k3s/\nmkdir /var/lib/rancher/k3s/filler\ncd /var/lib/rancher/k3s/filler\nseq 5000 | xargs touch 2> /dev/null || true\ncd /\ndf -i /var/lib/rancher/k3s\nsystemctl start --no-block k3s",
+            ),
+            Step::Said {
+                node: "n2",
+                text: "no space left on device",
+                seconds: 90,
+            },
+        ],
+        heals: &[Step::On(
+            "n2",
+            "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/filler /var/lib/rancher/k3s.large\ncp -a /var/lib/rancher/k3s /var/lib/rancher/k3s.large\numount /var/lib/rancher/k3s\nrmdir /var/lib/rancher/k3s\nmv /var/lib/rancher/k3s.large /var/lib/rancher/k3s\nsystemctl start --no-block k3s",
+        )],
+    },
+    Fault {
         name: "read-only",
         family: Family::Host,
         classes: &["filesystem-read-only"],

@@ -32,6 +32,28 @@ pub(super) const FAULTS: &[Fault] = &[
         )],
     },
     Fault {
+        name: "token-changed",
+        family: Family::Identity,
+        classes: &["token-mismatch"],
+        what: "the token in one server's settings is changed, and the server is restarted",
+        servers: 1..=9,
+        breaks: &[
+            Step::On(
+                "n1",
+                "cp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nsed -i 's/^token: .*/token: 00000000000000000000000000000000/' /etc/rancher/k3s/config.yaml\nsystemctl restart --no-block k3s",
+            ),
+            Step::Said {
+                node: "n1",
+                text: "bootstrap data already found and encrypted with different token",
+                seconds: 60,
+            },
+        ],
+        heals: &[Step::On(
+            "n1",
+            "mv /root/config.yaml.good /etc/rancher/k3s/config.yaml\nsystemctl restart --no-block k3s",
+        )],
+    },
+    Fault {
         name: "ca-swapped",
         family: Family::Identity,
         classes: &["bootstrap-data-conflict", "foreign-cluster-ca", "mixed-ca"],

@@ -131,6 +131,53 @@ pub(super) const FAULTS: &[Fault] = &[
         )],
     },
     Fault {
+        name: "own-cluster",
+        family: Family::Membership,
+        classes: &["etcd-cluster-id-mismatch"],
+        what: "a server's datastore is removed and its settings begin a cluster instead of joining one: it is alone, and well",
+        servers: 3..=9,
+        breaks: &[
+            Step::On(
+                "n3",
+                "systemctl stop k3s\ncp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nsed -i 's|^server: .*|cluster-init: true|' /etc/rancher/k3s/config.yaml\nrm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",
+            ),
+            Step::Said {
+                node: "n1",
+                text: "cluster ID mismatch",
+                seconds: 60,
+            },
+        ],
+        heals: &[
+            Step::On("n3", "systemctl stop k3s"),
+            remove_member!("n1", "n3"),
+            Step::On(
+                "n3",
+                "mv /root/config.yaml.good /etc/rancher/k3s/config.yaml\nrm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",
+            ),
+        ],
+    },
+    Fault {
+        name: "learner-cut-off",
+        family: Family::Membership,
+        classes: &["etcd-learner-not-promoted", "etcd-peer-port-blocked"],
+        what: "a server joins anew while a firewall drops its peer port: it stays a learner",
+        servers: 3..=9,
+        breaks: &[
+            Step::On("n3", "systemctl stop k3s"),
+            remove_member!("n1", "n3"),
+            Step::On(
+                "n3",
+                "rm -rf /var/lib/rancher/k3s/server/db/etcd\nnft add table inet lab\nnft 'add chain inet lab in { type filter hook input priority 0; }'\nnft add rule inet lab in tcp dport 2380 iifname eth0 drop\nnft add rule inet lab in tcp sport 2380 iifname eth0 drop\nsystemctl start --no-block k3s",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "etcdctl member list | grep -q '198.51.100.13.*true$'\nsleep 20\netcdctl member list | grep -q '198.51.100.13.*true$'",
+                seconds: 90,
+            },
+        ],
+        heals: &[Step::On("n3", "nft delete table inet lab")],
+    },
+    Fault {
         name: "reset-flag-left",
         family: Family::Membership,
         classes: &["etcd-reset-flag-left"],

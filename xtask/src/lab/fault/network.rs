@@ -23,6 +23,28 @@ pub(super) const FAULTS: &[Fault] = &[
         heals: &[Step::On("n3", "nft delete table inet lab")],
     },
     Fault {
+        name: "address-changed",
+        family: Family::Network,
+        classes: &["node-ip-changed"],
+        what: "one server gets another address, in its settings too; etcd knows the old one",
+        servers: 1..=9,
+        breaks: &[
+            Step::On(
+                "n1",
+                "systemctl stop k3s\nip address del 198.51.100.11/24 dev eth0\nip address add 198.51.100.41/24 dev eth0\nip route replace default via 198.51.100.1\nsed -i 's/^node-ip: .*/node-ip: 198.51.100.41/' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",
+            ),
+            Step::Said {
+                node: "n1",
+                text: "not a member of the etcd cluster",
+                seconds: 90,
+            },
+        ],
+        heals: &[Step::On(
+            "n1",
+            "systemctl stop k3s\nip address del 198.51.100.41/24 dev eth0\nip address add 198.51.100.11/24 dev eth0\nip route replace default via 198.51.100.1\nsed -i 's/^node-ip: .*/node-ip: 198.51.100.11/' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",
+        )],
+    },
+    Fault {
         name: "one-way-partition",
         family: Family::Network,
         classes: &["etcd-peer-port-blocked"],
