@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -42,6 +44,19 @@ func (n *testNode) members(t *testing.T) []string {
 		names = append(names, strings.Split(m.Name, "-")[0])
 	}
 	return names
+}
+
+// empty waits until no process is left on the node.
+func (n *testNode) empty(t *testing.T) {
+	t.Helper()
+	left := ""
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		out, err := exec.Command("ip", "netns", "pids", n.space).Output()
+		if left = string(out); err == nil && left == "" {
+			return
+		}
+	}
+	t.Errorf("%s still has processes: %s", n.name, left)
 }
 
 func TestDisasters(t *testing.T) {
@@ -142,6 +157,8 @@ func TestDisasters(t *testing.T) {
 	t.Run("no quorum", func(t *testing.T) {
 		n2.stop(syscall.SIGKILL)
 		n1.stop(syscall.SIGKILL)
+		n1.empty(t)
+		n2.empty(t)
 		n1.server()
 		n1.await("Successfully reconciled with local datastore")
 		n1.await("Failed to test etcd connection: ")
@@ -244,8 +261,21 @@ func TestASQLiteServer(t *testing.T) {
 	if _, err := part("kine"); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
+	// systemd is told when the server is up, not before.
+	socket := filepath.Join(t.TempDir(), "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	t.Setenv("NOTIFY_SOCKET", socket)
 	n1.server("--token", "secret")
 	n1.await("k3s is up and running")
+	_ = systemd.SetReadDeadline(time.Now().Add(10 * time.Second))
+	told := make([]byte, 100)
+	if size, err := systemd.Read(told); err != nil || !strings.HasPrefix(string(told[:size]), "READY=1") {
+		t.Errorf("%s %v", told[:size], err)
+	}
 	for _, want := range []string{
 		"Database tables and indexes are up to date", "Kine available at unix://kine.sock", "Reconciling bootstrap data between datastore and disk",
 		"Bootstrap key locked for initial create", "Connection to etcd is ready", "ETCD server is now running", "Saving cluster bootstrap data to datastore",
