@@ -105,6 +105,24 @@ func TestDisasters(t *testing.T) {
 			t.Error("the file did not come back")
 		}
 	})
+	// Facts 3.1, T10: a second host under a node's name.
+	t.Run("node password", func(t *testing.T) {
+		ask := func(password string) string {
+			out, err := n2.command("curl", "-sk", "-u", "node:secret", "-H", "k3s-Node-Name: worker", "-H", "k3s-Node-Password: "+password,
+				"-H", "k3s-Node-IP: 198.51.100.31", "https://"+n1.address+":6443/v1-k3s/serving-kubelet.crt").Output()
+			if err != nil {
+				t.Skipf("SKIPPED: curl: %v", err)
+			}
+			return string(out)
+		}
+		if out := ask("one"); !strings.HasPrefix(out, "-----BEGIN CERTIFICATE-----") || !strings.Contains(out, "PRIVATE KEY") {
+			t.Error(out)
+		}
+		if out := ask("two"); !strings.Contains(out, "unable to verify password for node worker: hash does not match") {
+			t.Error(out)
+		}
+		n1.run("kubectl", "get", "secret", "-n", "kube-system", "worker.node-password.k3s", "n1.node-password.k3s")
+	})
 	// Facts 3.3: deleting the Node removes the member; its server leaves a tombstone and rejoins.
 	t.Run("node deleted", func(t *testing.T) {
 		n1.run("kubectl", "delete", "node", "n3", "--timeout=60s")
@@ -231,6 +249,20 @@ func TestDisasters(t *testing.T) {
 		n1.await("k3s is up and running")
 		n1.stop(syscall.SIGTERM)
 	})
+	// K16, facts 3.5 step 8: another address, and what mends it.
+	t.Run("address changed", func(t *testing.T) {
+		if out, err := exec.Command("ip", "-n", n1.space, "addr", "add", "198.51.100.21/24", "dev", "eth0").CombinedOutput(); err != nil {
+			t.Fatalf("%s", out)
+		}
+		n1.address = "198.51.100.21"
+		n1.server()
+		n1.await("this server is not a member of the etcd cluster. Found [")
+		n1.stop(syscall.SIGTERM)
+		n1.says(t, 0, resetDone, "--cluster-reset")
+		n1.server()
+		n1.await("k3s is up and running")
+		n1.stop(syscall.SIGTERM)
+	})
 	// Facts 2.6: lost files.
 	t.Run("lost files", func(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(n1.data, "server", "tls")); err != nil {
@@ -270,6 +302,11 @@ func TestASQLiteServer(t *testing.T) {
 	defer systemd.Close()
 	t.Setenv("NOTIFY_SOCKET", socket)
 	n1.server("--token", "secret")
+	n1.await("ETCD server is now running")
+	_ = systemd.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	if size, err := systemd.Read(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes before the API server was ready", size)
+	}
 	n1.await("k3s is up and running")
 	_ = systemd.SetReadDeadline(time.Now().Add(10 * time.Second))
 	told := make([]byte, 100)
@@ -305,4 +342,36 @@ func TestASQLiteServer(t *testing.T) {
 	n1.run("kubectl", "get", "configmap", "kept")
 	n1.stop(syscall.SIGTERM)
 	n1.says(t, 1, "failed to bootstrap cluster data: bootstrap data already found and encrypted with different token", "--token", "wrong")
+}
+
+// Facts 4.4, 2.3: Secrets are written encrypted, and the key comes back from the record.
+func TestSecretsEncryption(t *testing.T) {
+	n1 := nodesOf(t, 1)[0]
+	flags := []string{"--cluster-init", "--token", "secret", "--secrets-encryption", "--disable-agent"}
+	n1.server(flags...)
+	n1.await("k3s is up and running")
+	n1.run("kubectl", "create", "secret", "generic", "hidden", "--from-literal=a=plain-text-of-it")
+	program, err := part("etcdctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tls := filepath.Join(n1.data, "server", "tls", "etcd")
+	value, err := n1.command(program, "--endpoints", localEtcd, "--cacert", tls+"/server-ca.crt", "--cert", tls+"/client.crt", "--key", tls+"/client.key",
+		"get", "/registry/secrets/default/hidden", "--print-value-only").Output()
+	if err != nil || !strings.HasPrefix(string(value), "k8s:enc:aescbc:v1:aescbckey:") || strings.Contains(string(value), "plain-text-of-it") {
+		t.Errorf("%q %v", value, err)
+	}
+	n1.stop(syscall.SIGTERM)
+	config := filepath.Join(n1.data, "server", "cred", "encryption-config.json")
+	before, _ := os.ReadFile(config)
+	if state, _ := os.ReadFile(filepath.Join(filepath.Dir(config), "encryption-state.json")); string(state) != "start-"+sha256Hex(before) {
+		t.Errorf("%s", state)
+	}
+	_ = os.Remove(config)
+	n1.server(flags...)
+	n1.await("k3s is up and running")
+	if after, _ := os.ReadFile(config); len(before) == 0 || string(after) != string(before) {
+		t.Errorf("%s %s", before, after)
+	}
+	n1.run("kubectl", "get", "secret", "hidden")
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -53,7 +55,7 @@ func startChild(name string, watch func(line []byte) bool, env []string, program
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = write, write
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(ownEnvironment(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	var failed error
 	onSpawner(func() { failed = cmd.Start() })
@@ -69,6 +71,14 @@ func startChild(name string, watch func(line []byte) bool, env []string, program
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// ownEnvironment is what children inherit. Not the way to systemd: etcd and kube-apiserver would
+// report READY themselves.
+func ownEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(one string) bool {
+		return strings.HasPrefix(one, "NOTIFY_SOCKET=") || strings.HasPrefix(one, "K3S_")
+	})
 }
 
 func pass(from io.ReadCloser, watch func([]byte) bool) {

@@ -31,6 +31,9 @@ func (s *server) prepare(ctx context.Context) error {
 	if err := s.ensurePasswords(); err != nil {
 		return err
 	}
+	if err := s.ensureEncryption(); err != nil {
+		return err
+	}
 	if err := s.files.writeKubeconfigs(); err != nil {
 		return err
 	}

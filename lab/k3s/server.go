@@ -139,6 +139,9 @@ func runServer(args []string) {
 	if err != nil {
 		log.fatal("Error: %v", err)
 	}
+	if err := o.refuseRoles(); err != nil {
+		log.fatal("Error: %v", err)
+	}
 	for _, name := range o.unknown {
 		log.warning("Unknown flag --%s found in config.yaml, skipping", name)
 	}

@@ -78,6 +78,9 @@ func (v *supervisor) handler() http.Handler {
 	mux.Handle("/v1-k3s/apiservers", v.only("node", v.apiservers))
 	mux.Handle("/v1-k3s/client-ca.crt", v.only("node", v.file("tls", "client-ca.crt")))
 	mux.Handle("/v1-k3s/server-ca.crt", v.only("node", v.file("tls", "server-ca.crt")))
+	for _, name := range []string{"serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"} {
+		mux.Handle("/v1-k3s/"+name+".crt", v.only("node", v.nodeCertificateFor(name)))
+	}
 	mux.Handle("/v1-k3s/token", v.only("server", v.rotateToken))
 	mux.HandleFunc("/db/info", v.dbInfo)
 	mux.Handle("/db/snapshot", v.only("server", v.snapshot))
