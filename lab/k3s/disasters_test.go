@@ -375,3 +375,55 @@ func TestSecretsEncryption(t *testing.T) {
 	}
 	n1.run("kubectl", "get", "secret", "hidden")
 }
+
+// Facts 6.3, E19, 6.4: damaged files are named in the fatal line. A part that is killed takes the
+// whole server along, as with k3s, where both are one process.
+func TestDamagedDataAndAKilledPart(t *testing.T) {
+	n1 := nodesOf(t, 1)[0]
+	n1.server("--cluster-init", "--token", "secret", "--disable-agent")
+	n1.await("k3s is up and running")
+	out, err := exec.Command("ip", "netns", "pids", n1.space).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range strings.Fields(string(out)) {
+		if name, _ := trimmed(filepath.Join("/proc", pid, "comm")); name == "etcd" {
+			if out, err := exec.Command("kill", "-KILL", pid).CombinedOutput(); err != nil {
+				t.Fatalf("%s", out)
+			}
+		}
+	}
+	<-n1.ended
+	if status := n1.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		t.Errorf("%v", n1.cmd.ProcessState)
+	}
+	n1.cmd = nil
+	n1.empty(t)
+
+	member := filepath.Join(n1.data, "server", "db", "etcd", "member")
+	damage := func(path string, offsets ...int64) (restore func()) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := append([]byte{}, content...)
+		for _, at := range offsets {
+			for i := range int64(64) {
+				bad[at+i] ^= 0xff
+			}
+		}
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return func() { _ = os.WriteFile(path, content, 0o600) }
+	}
+	wal, _ := filepath.Glob(filepath.Join(member, "wal", "*-*.wal"))
+	restore := damage(wal[0], 4096)
+	n1.says(t, 1, `level=fatal msg="Error: starting kubernetes: failed to start cluster: start managed database: walpb: crc mismatch: `)
+	restore()
+	restore = damage(filepath.Join(member, "snap", "db"), 0, 4096) // both meta pages
+	n1.says(t, 1, `level=fatal msg="Error: preparing server: failed to bootstrap cluster data: failed to reconcile with local datastore: `)
+	restore()
+	n1.server()
+	n1.await("k3s is up and running")
+}

@@ -31,6 +31,25 @@ type etcd struct {
 	// removed is set once etcd has said that the cluster no longer knows this member.
 	removed bool
 	serving bool
+	// crashed is set by a line after which the process that holds etcd is gone.
+	crashed bool
+}
+
+// crashLine tells the lines of a Go program that dies where it stands: zap's two hardest levels,
+// a panic, a fault. etcdmain's own fatal lines only report an error that k3s gets returned.
+func crashLine(line []byte) bool {
+	if bytes.Contains(line, []byte(`"caller":"etcdmain/`)) {
+		return false
+	}
+	return bytes.HasPrefix(line, []byte(`{"level":"fatal"`)) || bytes.HasPrefix(line, []byte(`{"level":"panic"`)) ||
+		bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))
+}
+
+// dieIfCrashed ends this process as the child ended: in k3s etcd's crash is its own.
+func (e *etcd) dieIfCrashed(c *child) {
+	var crashed bool
+	e.mark(func() { crashed = e.crashed })
+	c.dieAlike(crashed)
 }
 
 type etcdStart struct {
@@ -163,6 +182,9 @@ func (e *etcd) start(start etcdStart) error {
 		case bytes.Contains(line, []byte("the member has been permanently removed from the cluster")):
 			e.mark(func() { e.removed = true })
 		}
+		if crashLine(line) {
+			e.mark(func() { e.crashed = true })
+		}
 		// Lines of etcd's own main program: inside k3s there is none (etcdmain is not linked).
 		if bytes.Contains(line, []byte(`"caller":"etcdmain/`)) {
 			var fatal struct{ Level, Msg, Error string }
@@ -186,6 +208,7 @@ func (e *etcd) start(start etcdStart) error {
 		if refused != "" {
 			return errors.New(refused)
 		}
+		e.dieIfCrashed(running)
 		return fmt.Errorf("etcd: %w", running.exit())
 	}
 }
@@ -213,6 +236,7 @@ func (s *server) watchEtcd(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	s.etcd.dieIfCrashed(running)
 	var removed, serving bool
 	s.etcd.mark(func() { removed, serving = s.etcd.removed, s.etcd.serving })
 	switch {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -106,6 +107,24 @@ func (c *child) exit() error {
 		return errors.New("exit status 0")
 	}
 	return c.err
+}
+
+// dieAlike ends this process with the child's status when it crashed, and by the child's signal when
+// it was killed by one: in k3s both are one process.
+func (c *child) dieAlike(crashed bool) {
+	var exit *exec.ExitError
+	if !errors.As(c.err, &exit) {
+		return
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		signal.Reset(status.Signal())
+		_ = syscall.Kill(os.Getpid(), status.Signal())
+		time.Sleep(time.Second) // until it arrives
+		os.Exit(128 + int(status.Signal()))
+	}
+	if crashed {
+		os.Exit(exit.ExitCode())
+	}
 }
 
 // stop asks the child to end and kills it when it has not within the time.

@@ -224,6 +224,7 @@ func (s *server) launch(ctx context.Context, one component) error {
 	go func() {
 		<-running.done
 		if ctx.Err() == nil {
+			running.dieAlike(false)
 			s.shutdown(fmt.Errorf("%s exited: %w", one.short, running.exit()))
 		}
 	}()
