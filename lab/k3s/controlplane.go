@@ -68,6 +68,9 @@ func (s *server) controlPlane() []component {
 		"service-cluster-ip-range": s.serviceRange(), "service-node-port-range": o.text("service-node-port-range"), "storage-backend": "etcd3",
 		"tls-cert-file": l.tls("serving-kube-apiserver.crt"), "tls-cipher-suites": cipherSuites, "tls-private-key-file": l.tls("serving-kube-apiserver.key"),
 	}
+	if s.encryption() {
+		api["encryption-provider-config"] = l.cred("encryption-config.json")
+	}
 	if s.etcd.sqlite {
 		for _, key := range []string{"etcd-cafile", "etcd-certfile", "etcd-keyfile"} {
 			delete(api, key)

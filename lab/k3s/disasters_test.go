@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -42,6 +43,19 @@ func (n *testNode) members(t *testing.T) []string {
 		names = append(names, strings.Split(m.Name, "-")[0])
 	}
 	return names
+}
+
+// empty waits until no process is left on the node.
+func (n *testNode) empty(t *testing.T) {
+	t.Helper()
+	left := ""
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		out, err := exec.Command("ip", "netns", "pids", n.space).Output()
+		if left = string(out); err == nil && left == "" {
+			return
+		}
+	}
+	t.Errorf("%s still has processes: %s", n.name, left)
 }
 
 func TestDisasters(t *testing.T) {
@@ -89,6 +103,24 @@ func TestDisasters(t *testing.T) {
 		if now, _ := os.ReadFile(ca); string(now) != string(good) {
 			t.Error("the file did not come back")
 		}
+	})
+	// Facts 3.1, T10: a second host under a node's name.
+	t.Run("node password", func(t *testing.T) {
+		ask := func(password string) string {
+			out, err := n2.command("curl", "-sk", "-u", "node:secret", "-H", "k3s-Node-Name: worker", "-H", "k3s-Node-Password: "+password,
+				"-H", "k3s-Node-IP: 198.51.100.31", "https://"+n1.address+":6443/v1-k3s/serving-kubelet.crt").Output()
+			if err != nil {
+				t.Skipf("SKIPPED: curl: %v", err)
+			}
+			return string(out)
+		}
+		if out := ask("one"); !strings.HasPrefix(out, "-----BEGIN CERTIFICATE-----") || !strings.Contains(out, "PRIVATE KEY") {
+			t.Error(out)
+		}
+		if out := ask("two"); !strings.Contains(out, "unable to verify password for node worker: hash does not match") {
+			t.Error(out)
+		}
+		n1.run("kubectl", "get", "secret", "-n", "kube-system", "worker.node-password.k3s", "n1.node-password.k3s")
 	})
 	// Facts 3.3: deleting the Node removes the member; its server leaves a tombstone and rejoins.
 	t.Run("node deleted", func(t *testing.T) {
@@ -142,6 +174,8 @@ func TestDisasters(t *testing.T) {
 	t.Run("no quorum", func(t *testing.T) {
 		n2.stop(syscall.SIGKILL)
 		n1.stop(syscall.SIGKILL)
+		n1.empty(t)
+		n2.empty(t)
 		n1.server()
 		n1.await("Successfully reconciled with local datastore")
 		n1.await("Failed to test etcd connection: ")
@@ -214,6 +248,20 @@ func TestDisasters(t *testing.T) {
 		n1.await("k3s is up and running")
 		n1.stop(syscall.SIGTERM)
 	})
+	// K16, facts 3.5 step 8: another address, and what mends it.
+	t.Run("address changed", func(t *testing.T) {
+		if out, err := exec.Command("ip", "-n", n1.space, "addr", "add", "198.51.100.21/24", "dev", "eth0").CombinedOutput(); err != nil {
+			t.Fatalf("%s", out)
+		}
+		n1.address = "198.51.100.21"
+		n1.server()
+		n1.await("this server is not a member of the etcd cluster. Found [")
+		n1.stop(syscall.SIGTERM)
+		n1.says(t, 0, resetDone, "--cluster-reset")
+		n1.server()
+		n1.await("k3s is up and running")
+		n1.stop(syscall.SIGTERM)
+	})
 	// Facts 2.6: lost files.
 	t.Run("lost files", func(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(n1.data, "server", "tls")); err != nil {
@@ -236,43 +284,4 @@ func TestDisasters(t *testing.T) {
 		_ = os.Remove(filepath.Join(n1.data, "server", "cred", "passwd"))
 		n1.says(t, 0, "failed to save bootstrap data: bootstrap data already found and encrypted with different token")
 	})
-}
-
-// Facts 7.2 row 3a, 2.4, 3.1: a server on SQLite.
-func TestASQLiteServer(t *testing.T) {
-	n1 := nodesOf(t, 1)[0]
-	if _, err := part("kine"); err != nil {
-		t.Skipf("SKIPPED: %v", err)
-	}
-	n1.server("--token", "secret")
-	n1.await("k3s is up and running")
-	for _, want := range []string{
-		"Database tables and indexes are up to date", "Kine available at unix://kine.sock", "Reconciling bootstrap data between datastore and disk",
-		"Bootstrap key locked for initial create", "Connection to etcd is ready", "ETCD server is now running", "Saving cluster bootstrap data to datastore",
-	} {
-		if !strings.Contains(n1.text(), want) {
-			t.Errorf("it does not say %q", want)
-		}
-	}
-	if !exists(filepath.Join(n1.data, "server", "db", "state.db")) || exists(filepath.Join(n1.data, "server", "db", "etcd")) {
-		t.Error("wrong datastore")
-	}
-	n1.run("kubectl", "create", "configmap", "kept")
-	if out, err := n1.command(n1.binary, "etcd-snapshot", "save", "--data-dir", n1.data).CombinedOutput(); err == nil || !strings.Contains(string(out), "etcd datastore disabled") {
-		t.Errorf("%s %v", out, err)
-	}
-	n1.stop(syscall.SIGTERM)
-	ca := filepath.Join(n1.data, "server", "tls", "server-ca.crt")
-	before, _ := os.ReadFile(ca)
-	if err := os.RemoveAll(filepath.Join(n1.data, "server", "tls")); err != nil {
-		t.Fatal(err)
-	}
-	n1.server()
-	n1.await("k3s is up and running")
-	if after, _ := os.ReadFile(ca); string(after) != string(before) {
-		t.Error("the authority did not come back")
-	}
-	n1.run("kubectl", "get", "configmap", "kept")
-	n1.stop(syscall.SIGTERM)
-	n1.says(t, 1, "failed to bootstrap cluster data: bootstrap data already found and encrypted with different token", "--token", "wrong")
 }

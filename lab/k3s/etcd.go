@@ -3,21 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 	"sigs.k8s.io/yaml"
 )
 
@@ -38,6 +31,25 @@ type etcd struct {
 	// removed is set once etcd has said that the cluster no longer knows this member.
 	removed bool
 	serving bool
+	// crashed is set by a line after which the process that holds etcd is gone.
+	crashed bool
+}
+
+// crashLine tells the lines of a Go program that dies where it stands: zap's two hardest levels,
+// a panic, a fault. etcdmain's own fatal lines only report an error that k3s gets returned.
+func crashLine(line []byte) bool {
+	if bytes.Contains(line, []byte(`"caller":"etcdmain/`)) {
+		return false
+	}
+	return bytes.HasPrefix(line, []byte(`{"level":"fatal"`)) || bytes.HasPrefix(line, []byte(`{"level":"panic"`)) ||
+		bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))
+}
+
+// dieIfCrashed ends this process as the child ended: in k3s etcd's crash is its own.
+func (e *etcd) dieIfCrashed(c *child) {
+	var crashed bool
+	e.mark(func() { crashed = e.crashed })
+	c.dieAlike(crashed)
 }
 
 type etcdStart struct {
@@ -170,6 +182,9 @@ func (e *etcd) start(start etcdStart) error {
 		case bytes.Contains(line, []byte("the member has been permanently removed from the cluster")):
 			e.mark(func() { e.removed = true })
 		}
+		if crashLine(line) {
+			e.mark(func() { e.crashed = true })
+		}
 		// Lines of etcd's own main program: inside k3s there is none (etcdmain is not linked).
 		if bytes.Contains(line, []byte(`"caller":"etcdmain/`)) {
 			var fatal struct{ Level, Msg, Error string }
@@ -193,6 +208,7 @@ func (e *etcd) start(start etcdStart) error {
 		if refused != "" {
 			return errors.New(refused)
 		}
+		e.dieIfCrashed(running)
 		return fmt.Errorf("etcd: %w", running.exit())
 	}
 }
@@ -209,135 +225,6 @@ func (e *etcd) running() *child {
 	return e.child
 }
 
-// endpoint is where the API server finds its data.
-func (e *etcd) endpoint() string {
-	if e.sqlite {
-		return kineSocket
-	}
-	return localEtcd
-}
-
-// connect makes a client with the API server's certificate for etcd.
-func (e *etcd) connect(endpoints []string) (*clientv3.Client, error) {
-	pair, err := tls.LoadX509KeyPair(e.files.tls("etcd", "client.crt"), e.files.tls("etcd", "client.key"))
-	if err != nil {
-		return nil, err
-	}
-	ca, err := os.ReadFile(e.files.tls("etcd", "server-ca.crt"))
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-	return clientv3.New(clientv3.Config{
-		Endpoints:            endpoints,
-		DialTimeout:          10 * time.Second,
-		DialKeepAliveTime:    30 * time.Second,
-		DialKeepAliveTimeout: 10 * time.Second,
-		TLS:                  &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots},
-		Logger:               zap.NewNop(),
-	})
-}
-
-const localEtcd = "https://127.0.0.1:2379"
-
-// local is the client for this server's own etcd.
-func (e *etcd) local() (*clientv3.Client, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.client != nil {
-		return e.client, nil
-	}
-	if e.sqlite {
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{kineSocket}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
-		e.client = client
-		return client, err
-	}
-	client, err := e.connect([]string{localEtcd})
-	e.client = client
-	return client, err
-}
-
-// status asks over the connection that this server keeps. As in k3s, once that connection was
-// refused every answer is that refusal until etcd serves (recorded while joining).
-func (e *etcd) status(ctx context.Context) (*etcdserverpb.StatusResponse, error) {
-	client, err := e.local()
-	if err != nil {
-		return nil, err
-	}
-	return etcdserverpb.NewMaintenanceClient(client.ActiveConnection()).Status(ctx, &etcdserverpb.StatusRequest{})
-}
-
-// test is k3s' check that etcd can be used: status, learner, maintenance, membership (facts 3.4).
-func (e *etcd) test(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	client, err := e.local()
-	if err != nil {
-		return err
-	}
-	status, err := e.status(ctx)
-	if err != nil {
-		return fmt.Errorf("failed to get etcd status: %w", err)
-	}
-	if status.IsLearner {
-		return errors.New("this server has not yet been promoted from learner to voting member")
-	}
-	if status.Leader == 0 {
-		return rpctypes.ErrNoLeader
-	}
-	log.info("Connected to etcd v%s - datastore using %d of %d bytes", status.Version, status.DbSizeInUse, status.DbSize)
-	log.info("Defragmenting etcd database")
-	if _, err := client.Defragment(ctx, localEtcd); err != nil {
-		return fmt.Errorf("failed to defragment etcd database: %w", err)
-	}
-	if err := e.clearAlarms(ctx, client, status.Header.MemberId); err != nil {
-		return err
-	}
-	if status, err = e.status(ctx); err != nil {
-		return fmt.Errorf("failed to get etcd status: %w", err)
-	}
-	log.info("Datastore using %d of %d bytes after defragment", status.DbSizeInUse, status.DbSize)
-	list, err := client.MemberList(ctx)
-	if err != nil {
-		return err
-	}
-	found := []string{}
-	for _, m := range list.Members {
-		for _, peer := range m.PeerURLs {
-			if peer == e.peerURL() && m.Name == e.name {
-				return nil
-			}
-		}
-		if len(m.PeerURLs) > 0 {
-			found = append(found, m.Name+"="+m.PeerURLs[0])
-		}
-	}
-	return fmt.Errorf("this server is not a member of the etcd cluster. Found %v, expect: %s=%s", found, e.name, e.peerURL())
-}
-
-// clearAlarms takes away NOSPACE, now that the file is defragmented; any other alarm is for a
-// person (facts, section 0).
-func (e *etcd) clearAlarms(ctx context.Context, client *clientv3.Client, self uint64) error {
-	alarms, err := client.AlarmList(ctx)
-	if err != nil {
-		return fmt.Errorf("failed to list etcd alarms: %w", err)
-	}
-	for _, alarm := range alarms.Alarms {
-		if alarm.MemberID != self {
-			continue
-		}
-		if alarm.Alarm != etcdserverpb.AlarmType_NOSPACE {
-			return fmt.Errorf("alarm must be disarmed manually: %s", alarm.Alarm)
-		}
-		if _, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: self, Alarm: alarm.Alarm}); err != nil {
-			return fmt.Errorf("%s disarm failed: %w", alarm.Alarm, err)
-		}
-		log.info("%s disarmed successfully", alarm.Alarm)
-	}
-	return nil
-}
-
 // watchEtcd reports etcd's end (facts 3.3, 9). k3s goes on without it.
 func (s *server) watchEtcd(ctx context.Context) {
 	running := s.etcd.running()
@@ -349,6 +236,7 @@ func (s *server) watchEtcd(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	s.etcd.dieIfCrashed(running)
 	var removed, serving bool
 	s.etcd.mark(func() { removed, serving = s.etcd.removed, s.etcd.serving })
 	switch {
@@ -362,122 +250,4 @@ func (s *server) watchEtcd(ctx context.Context) {
 	default:
 		log.error("etcd exited: %v", running.exit())
 	}
-}
-
-// learnerProgress is the value of the key in which the leader keeps how far a learner is.
-type learnerProgress struct {
-	ID               uint64    `json:"id"`
-	Name             string    `json:"name"`
-	RaftAppliedIndex uint64    `json:"raftAppliedIndex"`
-	LastProgress     time.Time `json:"lastProgress"`
-}
-
-const (
-	learnerKey   = "k3s/etcd/learnerProgress"
-	learnerLimit = 5 * time.Minute
-	learnerEvery = 15 * time.Second
-)
-
-// manageLearners lets the leader promote a learner that has caught up, and remove one that makes
-// no progress for five minutes (facts 3.2).
-func (s *server) manageLearners(ctx context.Context) {
-	tick := time.NewTicker(learnerEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.learnersOnce(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (s *server) learnersOnce(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, learnerEvery)
-	defer cancel()
-	status, err := s.etcd.status(limited)
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		log.error("Failed to check local etcd status for learner management: %v", err)
-		return
-	}
-	if status.Header.MemberId != status.Leader {
-		return
-	}
-	client, err := s.etcd.local()
-	if err != nil {
-		return
-	}
-	list, err := client.MemberList(limited)
-	if err != nil {
-		log.error("Failed to get etcd members for learner management: %v", err)
-		return
-	}
-	learners := map[string]bool{}
-	for _, m := range list.Members {
-		learners[m.Name] = m.IsLearner
-	}
-	s.markVoters(limited, learners)
-	for _, m := range list.Members {
-		if m.IsLearner {
-			if err := s.trackLearner(limited, client, m); err != nil {
-				log.error("Failed to track learner progress: %v", err)
-			}
-			return // one at a time
-		}
-	}
-}
-
-func (s *server) trackLearner(ctx context.Context, client *clientv3.Client, m *etcdserverpb.Member) error {
-	if _, err := client.MemberPromote(ctx, m.ID); err == nil {
-		log.info("Promoted learner %s", m.Name)
-		return nil
-	} else if !errors.Is(err, rpctypes.ErrMemberLearnerNotReady) {
-		log.error("Unable to promote learner %s: %v", m.Name, err)
-	}
-	known := learnerProgress{}
-	if answer, err := client.Get(ctx, learnerKey); err != nil {
-		return err
-	} else if len(answer.Kvs) > 0 {
-		_ = json.Unmarshal(answer.Kvs[0].Value, &known)
-	}
-	now := time.Now()
-	if known.ID != m.ID {
-		known = learnerProgress{ID: m.ID, Name: m.Name, LastProgress: now}
-	}
-	for _, endpoint := range m.ClientURLs {
-		if _, err := url.Parse(endpoint); err != nil {
-			continue
-		}
-		short, cancel := context.WithTimeout(ctx, 5*time.Second)
-		status, err := client.Status(short, endpoint)
-		cancel()
-		if err != nil {
-			log.warning("Failed to get learner %s status from endpoint %s: %v", m.Name, endpoint, err)
-			continue
-		}
-		if status.RaftAppliedIndex > known.RaftAppliedIndex {
-			known.RaftAppliedIndex, known.LastProgress = status.RaftAppliedIndex, now
-		}
-		break
-	}
-	if stalled := now.Sub(known.LastProgress); stalled > 0 {
-		log.warning("Learner %s stalled at RaftAppliedIndex=%d for %s", m.Name, known.RaftAppliedIndex, stalled)
-		if stalled > learnerLimit {
-			if _, err := client.MemberRemove(ctx, m.ID); err != nil {
-				return err
-			}
-			log.warning("Removed learner %s from etcd cluster", m.Name)
-			return nil
-		}
-	}
-	value, err := json.Marshal(known)
-	if err != nil {
-		return err
-	}
-	_, err = client.Put(ctx, learnerKey, string(value))
-	return err
 }

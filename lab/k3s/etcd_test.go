@@ -105,10 +105,27 @@ func TestARemovedMember(t *testing.T) {
 		}
 		ended := make(chan struct{})
 		close(ended)
+		// A status that is no crash.
 		s.etcd.child, s.etcd.removed, s.etcd.serving = &child{done: ended}, true, one.serving
 		text := captured(t, func() { s.watchEtcd(t.Context()) })
 		if !strings.Contains(text, one.text) || exists(s.files.etcd("tombstone")) != one.marked {
 			t.Errorf("%+v: %s", one, text)
+		}
+	}
+}
+
+// Facts 6.3, E17, E24: what ends etcd ends k3s; an error that etcd's start returns does not.
+func TestLinesOfACrash(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"level":"fatal","ts":"x","caller":"storage/storage.go:1","msg":"failed to read WAL, cannot be repaired"}`: true,
+		`{"level":"panic","ts":"x","caller":"backend/backend.go:1","msg":"failed to open database"}`:                true,
+		"panic: freepages: failed to get all reachable pages":                                                       true,
+		"fatal error: fault": true,
+		`{"level":"fatal","caller":"etcdmain/etcd.go:204","msg":"discovery failed","error":"bind"}`: false,
+		`{"level":"warn","msg":"\"level\":\"fatal\""}`:                                              false,
+	} {
+		if got := crashLine([]byte(text)); got != want {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

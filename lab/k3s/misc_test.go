@@ -157,6 +157,17 @@ func TestShortLivedLeaves(t *testing.T) {
 	}
 }
 
+// A part must not report to systemd in our place.
+func TestPartsDoNotKnowSystemd(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "/run/x")
+	t.Setenv("K3S_TOKEN", "secret")
+	t.Setenv("LAB_KEPT", "yes")
+	got := strings.Join(ownEnvironment(), "\n")
+	if strings.Contains(got, "NOTIFY_SOCKET") || strings.Contains(got, "K3S_TOKEN") || !strings.Contains(got, "LAB_KEPT=yes") {
+		t.Fatal(got)
+	}
+}
+
 // Facts 3.7: the name of a snapshot's record.
 func TestTheNameOfASnapshotsRecord(t *testing.T) {
 	one := snapshotFile{Name: "On-Demand-n1-1795345751", NodeName: "n1", Location: "file:///x/On-Demand-n1-1795345751"}

@@ -46,6 +46,7 @@ func (s *server) nodePath(name string) string { return "/api/v1/nodes/" + name }
 // keepNode makes the Node, unless there is no agent, and keeps its metadata and its lease.
 func (s *server) keepNode(ctx context.Context) {
 	if !s.options.on("disable-agent") {
+		go s.ownNodePassword(ctx)
 		s.makeNode(ctx)
 		go every(ctx, 10*time.Second, func() { s.beat(ctx) })
 	}

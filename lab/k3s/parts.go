@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -53,7 +56,7 @@ func startChild(name string, watch func(line []byte) bool, env []string, program
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = write, write
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(ownEnvironment(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	var failed error
 	onSpawner(func() { failed = cmd.Start() })
@@ -69,6 +72,14 @@ func startChild(name string, watch func(line []byte) bool, env []string, program
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// ownEnvironment is what children inherit. Not the way to systemd: etcd and kube-apiserver would
+// report READY themselves.
+func ownEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(one string) bool {
+		return strings.HasPrefix(one, "NOTIFY_SOCKET=") || strings.HasPrefix(one, "K3S_")
+	})
 }
 
 func pass(from io.ReadCloser, watch func([]byte) bool) {
@@ -96,6 +107,24 @@ func (c *child) exit() error {
 		return errors.New("exit status 0")
 	}
 	return c.err
+}
+
+// dieAlike ends this process with the child's status when it crashed, and by the child's signal when
+// it was killed by one: in k3s both are one process.
+func (c *child) dieAlike(crashed bool) {
+	var exit *exec.ExitError
+	if !errors.As(c.err, &exit) {
+		return
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		signal.Reset(status.Signal())
+		_ = syscall.Kill(os.Getpid(), status.Signal())
+		time.Sleep(time.Second) // until it arrives
+		os.Exit(128 + int(status.Signal()))
+	}
+	if crashed {
+		os.Exit(exit.ExitCode())
+	}
 }
 
 // stop asks the child to end and kills it when it has not within the time.

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // a name for a certificate, as in k3s
 	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,13 +13,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sort"
 	"strings"
-	"sync"
 	"time"
-
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // The supervisor: k3s' own HTTP API on port 6443 (facts 3.1). All that is not its own goes to
@@ -85,6 +78,9 @@ func (v *supervisor) handler() http.Handler {
 	mux.Handle("/v1-k3s/apiservers", v.only("node", v.apiservers))
 	mux.Handle("/v1-k3s/client-ca.crt", v.only("node", v.file("tls", "client-ca.crt")))
 	mux.Handle("/v1-k3s/server-ca.crt", v.only("node", v.file("tls", "server-ca.crt")))
+	for _, name := range []string{"serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"} {
+		mux.Handle("/v1-k3s/"+name+".crt", v.only("node", v.nodeCertificateFor(name)))
+	}
 	mux.Handle("/v1-k3s/token", v.only("server", v.rotateToken))
 	mux.HandleFunc("/db/info", v.dbInfo)
 	mux.Handle("/db/snapshot", v.only("server", v.snapshot))
@@ -246,264 +242,4 @@ func (v *supervisor) members(w http.ResponseWriter, r *http.Request) {
 		info.Members = append(info.Members, member{m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner})
 	}
 	answer(w, info)
-}
-
-// storedKeys reads the /bootstrap/ keys of the running datastore.
-func (s *server) storedKeys(ctx context.Context) ([]storedKey, error) {
-	client, err := s.etcd.local()
-	if err != nil {
-		return nil, err
-	}
-	got, err := client.Get(ctx, bootstrapPrefix, clientv3.WithPrefix())
-	if err != nil {
-		return nil, err
-	}
-	keys := []storedKey{}
-	for _, kv := range got.Kvs {
-		keys = append(keys, storedKey{string(kv.Key), kv.Value})
-	}
-	return keys, nil
-}
-
-// save puts the record of this server's files into the datastore, unless there is one
-// (facts 2.4, 7.2 row 9).
-func (s *server) save(ctx context.Context, override bool) error {
-	log.info("Saving cluster bootstrap data to datastore")
-	r, err := readRecord(s.files.bootstrapFiles(s.encryption()))
-	if err != nil {
-		return err
-	}
-	plaintext, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	password, err := normalizeToken(s.token)
-	if err != nil {
-		return err
-	}
-	value, err := encrypt(password, plaintext)
-	if err != nil {
-		return err
-	}
-	log.info("Opening etcd client connection with endpoints [%s]", s.etcd.endpoint())
-	keys, err := s.storedKeys(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := pickRecord(keys, password, s.token); err != nil {
-		return err
-	}
-	client, err := s.etcd.local()
-	if err != nil {
-		return err
-	}
-	key := bootstrapKey(password)
-	for _, one := range keys {
-		override = override || one.key == key && len(one.value) == 0
-	}
-	created, err := client.Txn(ctx).
-		If(clientv3.Compare(clientv3.ModRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, string(value))).Commit()
-	if errors.Is(err, rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner)) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if created.Succeeded {
-		return nil
-	}
-	log.warning("Bootstrap key already exists")
-	if override {
-		return put(ctx, client, key, string(value))
-	}
-	return nil
-}
-
-// dynamicCert is the serving certificate of 6443 (facts 1.1): kept in dynamic-cert.json in the
-// form of a Secret, re-made when names are added or its end comes near.
-type dynamicCert struct {
-	mu      sync.Mutex
-	s       *server
-	pair    *tls.Certificate
-	content []byte // PEM
-	hosts   []string
-}
-
-type secret struct {
-	Kind       string            `json:"kind,omitempty"`
-	APIVersion string            `json:"apiVersion,omitempty"`
-	Metadata   secretMeta        `json:"metadata"`
-	Data       map[string][]byte `json:"data,omitempty"`
-	Type       string            `json:"type,omitempty"`
-}
-
-type secretMeta struct {
-	Name            string            `json:"name,omitempty"`
-	Namespace       string            `json:"namespace,omitempty"`
-	ResourceVersion string            `json:"resourceVersion,omitempty"`
-	Annotations     map[string]string `json:"annotations,omitempty"`
-}
-
-const (
-	cnPrefix       = "listener.cattle.io/cn-"
-	cnFingerprint  = "listener.cattle.io/fingerprint"
-	maxAnnotation  = 63
-	servingSecret  = "k3s-serving"
-	dynamicName    = "dynamic-cert.json"
-	regenerateName = "dynamic-cert-regenerate"
-)
-
-// cnKey is the annotation of a name. What a key may not hold is replaced, and a piece of the hash
-// keeps such keys apart (recorded: cn-__1-f16284 for ::1).
-func cnKey(name string) string {
-	key := cnPrefix + name
-	if !strings.Contains(key, ":") && !strings.Contains(key, "*") && len(key) <= maxAnnotation {
-		return key
-	}
-	sum := sha256Hex([]byte(key))
-	safe := strings.NewReplacer(":", "_", "*", "_").Replace(key)
-	return safe[:min(len(safe), maxAnnotation-7)] + "-" + sum[:6]
-}
-
-func (d *dynamicCert) load(s *server) error {
-	d.s = s
-	path := s.files.tls(dynamicName)
-	if exists(s.files.tls(regenerateName)) {
-		_ = os.Remove(s.files.tls(regenerateName))
-		_ = os.Remove(path)
-	}
-	content, err := os.ReadFile(path)
-	if err == nil {
-		var kept secret
-		if err := json.Unmarshal(content, &kept); err == nil && d.use(kept) == nil && d.covers(s.hosts) {
-			return nil
-		}
-	}
-	if err := d.make(s.hosts); err != nil {
-		return err
-	}
-	log.warning("dynamiclistener [::]:%s: no cached certificate available for preload - deferring certificate load until storage initialization or first client request", s.options.text("https-listen-port"))
-	log.info("Active TLS secret / (ver=) %s", d.describe())
-	return nil
-}
-
-func (d *dynamicCert) use(kept secret) error {
-	pair, err := tls.X509KeyPair(kept.Data["tls.crt"], kept.Data["tls.key"])
-	if err != nil {
-		return err
-	}
-	pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		return err
-	}
-	if pair.Leaf.CheckSignatureFrom(d.s.pki.server.certificate) != nil || time.Until(pair.Leaf.NotAfter) < min(renewAhead, leafLife()/2) {
-		return errors.New("certificate must be renewed")
-	}
-	hosts := []string{}
-	for key, value := range kept.Metadata.Annotations {
-		if strings.HasPrefix(key, cnPrefix) {
-			hosts = append(hosts, value)
-		}
-	}
-	sort.Strings(hosts)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pair, d.content, d.hosts = &pair, kept.Data["tls.crt"], hosts
-	return nil
-}
-
-func (d *dynamicCert) covers(hosts []string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, host := range hosts {
-		if d.pair.Leaf.VerifyHostname(host) != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// make signs a new certificate for the names and keeps it in the file.
-func (d *dynamicCert) make(hosts []string) error {
-	key, err := keyFile(d.s.files.tls("dynamic-cert.key.tmp"))
-	if err != nil {
-		return err
-	}
-	keyPEM, err := os.ReadFile(d.s.files.tls("dynamic-cert.key.tmp"))
-	if err != nil {
-		return err
-	}
-	_ = os.Remove(d.s.files.tls("dynamic-cert.key.tmp"))
-	_, content, err := d.s.pki.server.sign(leaf{
-		name: "k3s", groups: []string{"k3s"}, hosts: hosts, usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, key.Public())
-	if err != nil {
-		return err
-	}
-	pair, err := tls.X509KeyPair(content, keyPEM)
-	if err != nil {
-		return err
-	}
-	if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	sorted := append([]string{}, hosts...)
-	sort.Strings(sorted)
-	d.pair, d.content, d.hosts = &pair, content, sorted
-	d.mu.Unlock()
-	return d.keep()
-}
-
-// annotations are those of the Secret.
-func (d *dynamicCert) annotations() map[string]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	sum := sha1.Sum(d.pair.Certificate[0]) //nolint:gosec
-	out := map[string]string{cnFingerprint: "SHA1=" + strings.ToUpper(hex.EncodeToString(sum[:]))}
-	for _, host := range d.hosts {
-		out[cnKey(host)] = host
-	}
-	return out
-}
-
-// describe is the text that k3s logs: count and annotations.
-func (d *dynamicCert) describe() string {
-	annotations := d.annotations()
-	return fmt.Sprintf("(count %d): %v", len(annotations)-1, annotations)
-}
-
-func (d *dynamicCert) secret() (secret, error) {
-	d.mu.Lock()
-	signer := d.pair.PrivateKey
-	content := d.content
-	d.mu.Unlock()
-	der, err := x509.MarshalPKCS8PrivateKey(signer)
-	if err != nil {
-		return secret{}, err
-	}
-	return secret{
-		Kind: "Secret", APIVersion: "v1", Type: "kubernetes.io/tls",
-		Metadata: secretMeta{Name: servingSecret, Namespace: "kube-system", Annotations: d.annotations()},
-		Data:     map[string][]byte{"tls.crt": content, "tls.key": pemBlock("PRIVATE KEY", der)},
-	}, nil
-}
-
-func (d *dynamicCert) keep() error {
-	made, err := d.secret()
-	if err != nil {
-		return err
-	}
-	content, err := json.Marshal(made)
-	if err != nil {
-		return err
-	}
-	return writeFile(d.s.files.tls(dynamicName), content, 0o600)
-}
-
-func (d *dynamicCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.pair, nil
 }
