@@ -113,7 +113,8 @@ impl Fault {
         self.breaks.iter().try_for_each(|step| run(lab, step, tell))
     }
 
-    /// Undoes it; returns when all servers are up and agree on who they are.
+    /// Undoes it; returns when all servers are up and agree on who they are. The journals start anew then, so that the
+    /// next recording tells of one fault only.
     ///
     /// # Errors
     /// When a step fails or the servers do not come back.
@@ -122,7 +123,8 @@ impl Fault {
         for step in self.heals {
             run(lab, step, tell)?;
         }
-        settled(lab)
+        settled(lab)?;
+        step::forget(lab)
     }
 }
 

@@ -94,6 +94,14 @@ pub(super) fn begin(lab: &Lab) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Throws away what the journals hold; k3s goes on, so its start is not in them either.
+pub(super) fn forget(lab: &Lab) -> Result<(), LabError> {
+    for machine in lab.machines() {
+        machine.script("journalctl --quiet --rotate\njournalctl --quiet --vacuum-files=1")?;
+    }
+    Ok(())
+}
+
 /// Runs one step; `tell` gets a line before.
 ///
 /// # Errors
