@@ -4,6 +4,7 @@
 //! process, every node goes with it. Deliberately absent: kernels of their own; nodes share the machine's, so what
 //! needs another kernel (VXLAN, a slow disk) needs a virtual machine.
 
+mod builder;
 mod cgroups;
 pub(crate) mod cli;
 mod etc;
@@ -19,7 +20,8 @@ mod run;
 mod service;
 mod together;
 
-pub use lab::{Builder, Lab, MADE, unavailable};
+pub use builder::{Builder, unavailable};
+pub use lab::{Lab, MADE};
 pub use machine::Machine;
 pub use open::{Plan, Role, Seat};
 
