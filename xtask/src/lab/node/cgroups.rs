@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::lab::LabError;
-use crate::lab::error::file;
+use crate::lab::error::{chain, file};
+use crate::lab::{LabError, wait_until};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -70,10 +71,12 @@ fn inherit(folder: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Removes groups and all below them; one that still has a process refuses.
+/// Removes groups and all below them. A group is busy for an instant after its last process was killed.
 pub(crate) fn remove(groups: &[PathBuf]) -> Result<(), LabError> {
     for group in groups {
-        remove_tree(group)?;
+        wait_until("a control group is empty", Duration::from_secs(5), || {
+            remove_tree(group).map_err(|error| chain(&error))
+        })?;
     }
     Ok(())
 }
