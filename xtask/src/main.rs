@@ -40,7 +40,7 @@ const CHORES: &[Chore] = &[
     ),
     (
         "lab",
-        "real control planes to test against: build, control-plane, populate, status, down",
+        "real control planes and hosts to test against: control-plane, up, ssh, break, down, …",
         xtask::lab::cli::run,
     ),
     (

@@ -72,6 +72,14 @@ impl Programs {
         programs.path(&KINE)
     }
 
+    /// Any one program, built if it is missing.
+    pub fn one(part: &Part, tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
+        let programs = Self { cache: root()? };
+        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
+        programs.ensure(part, tell)?;
+        programs.path(part)
+    }
+
     /// bbolt's own program, built if it is missing.
     pub fn bbolt(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
         let programs = Self { cache: root()? };

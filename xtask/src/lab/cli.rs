@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::error::{chain, file};
+use super::node::{self, cli::NodeCommand};
 use super::populate::{Populate, populate};
 use super::supervise::{Signals, exit_code, supervise};
 use super::{AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, process};
 
-/// Real control planes to test against.
+/// Real control planes and real hosts to test against.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask lab", bin_name = "cargo xtask lab")]
 struct Arguments {
@@ -38,11 +39,13 @@ enum LabCommand {
     ControlPlane(ControlPlaneArguments),
     /// Fills the lab that KUBECONFIG points to with nodes, pods and events.
     Populate(PopulateArguments),
+    #[command(flatten)]
+    Nodes(NodeCommand),
     /// Lists labs, running and left over.
     Status,
-    /// Removes what is left over of labs whose owner is gone.
+    /// Ends the lab that `up` started, and removes what is left over of labs whose owner is gone.
     Down {
-        /// Also labs whose owner runs; it is asked to stop.
+        /// Also labs that belong to a running command or test; it is asked to stop.
         #[arg(long)]
         all: bool,
     },
@@ -103,6 +106,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         LabCommand::Build => build(),
         LabCommand::ControlPlane(arguments) => control_plane(arguments),
         LabCommand::Populate(arguments) => fill(&arguments),
+        LabCommand::Nodes(command) => node::cli::run(command),
         LabCommand::Status => status(),
         LabCommand::Down { all } => down(all),
     };
@@ -221,6 +225,11 @@ fn status() -> Result<ExitCode, LabError> {
             lab.record.dir.display(),
             lab.record.owner.pid
         );
+        if let Ok(nodes) = node::Lab::open(&lab) {
+            for machine in nodes.machines() {
+                node::cli::print_machine(&machine)?;
+            }
+        }
         for part in lab.running {
             println!(
                 "  {:<24} pid {:<8} {} MB",
@@ -250,7 +259,7 @@ fn resident_megabytes(pid: u32) -> u64 {
 fn down(all: bool) -> Result<ExitCode, LabError> {
     let mut removed = 0;
     for lab in leftovers::list()? {
-        if lab.owned && !all {
+        if lab.owned && !lab.stays() && !all {
             eprintln!(
                 "lab: {} runs; `cargo xtask lab down --all` stops it too",
                 lab.record.dir.display()

@@ -177,7 +177,7 @@ impl ControlPlane {
         let record_path = state.join(format!("{name}.json"));
         // The record comes first: a folder without one could never be found again.
         record.write(&record_path)?;
-        let reaper = Reaper::post(&dir, &record_path).inspect_err(|_| {
+        let reaper = Reaper::post(&dir, &record_path, &[]).inspect_err(|_| {
             // Nothing else exists yet, and an error about this would hide the first one.
             let _ = fs::remove_file(&record_path);
         })?;

@@ -148,6 +148,17 @@ pub enum LabError {
         /// What is missing.
         why: &'static str,
     },
+    /// A lab of nodes can't be had as asked for.
+    #[error("no lab of nodes: {0}")]
+    NoNodes(String),
+    /// A node refused what it was asked for.
+    #[error("{node}: {why}")]
+    Node {
+        /// The node.
+        node: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// A name that no part has.
     #[error("this control plane has no part `{0}`")]
     NoSuchPart(String),

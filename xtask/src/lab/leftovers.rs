@@ -68,10 +68,16 @@ pub fn list_in(state: &Path) -> Result<Vec<Lab>, LabError> {
 }
 
 impl Lab {
+    /// True for one that has no owner but itself: it stays until it is taken down.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        self.record.parts.contains(&self.record.owner)
+    }
+
     /// Ends it: an owner is asked to stop its lab, parts without one are killed, and what then
     /// remains of folder and record is removed.
     pub fn remove(&self) -> Result<(), LabError> {
-        if self.owned {
+        if self.owned && !self.stays() {
             signal(&self.record.owner, Signal::TERM)?;
             wait_until("the owner has gone", PATIENCE, || gone(&self.record.owner))?;
         }
@@ -81,6 +87,7 @@ impl Lab {
         for part in &self.running {
             wait_until(&format!("{} has gone", part.name), PATIENCE, || gone(part))?;
         }
+        super::node::remove_groups(&self.record.groups)?;
         let dir = &self.record.dir;
         // A damaged record must not make us remove anything but a lab's folder.
         let ours = dir
@@ -111,7 +118,7 @@ fn gone(process: &ProcessId) -> Result<(), String> {
 
 /// Signals exactly this process: the pidfd is opened first and the start time compared after, so a
 /// number that was given away in between is never hit.
-fn signal(process: &ProcessId, signal: Signal) -> Result<(), LabError> {
+pub(crate) fn signal(process: &ProcessId, signal: Signal) -> Result<(), LabError> {
     let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
         return Ok(());
     };

@@ -1,6 +1,6 @@
-//! The lab: the real parts of a Kubernetes control plane, started for a test and gone after it.
-//! Deliberately absent: k3s itself, kubelets and containers (no part of a control plane), and
-//! anything that outlives the process that asked for it.
+//! The lab: the real parts of a Kubernetes control plane, started for a test and gone after it, on this machine's
+//! loopback ([`control_plane`]) or on hosts of their own ([`node`]).
+//! Deliberately absent: k3s itself; what stands in for it is a program of ours, in lab/k3s.
 
 pub mod audit;
 pub mod cache;
@@ -9,12 +9,14 @@ pub mod client;
 mod command_lines;
 pub mod control_plane;
 mod error;
+pub mod fault;
 mod files;
 mod inside;
 pub mod kine;
 mod kubeconfig;
 pub mod leftovers;
 pub mod member;
+pub mod node;
 mod nodes_and_pods;
 pub mod parts;
 mod pki;

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use super::LabError;
 use super::error::file;
 
@@ -23,6 +25,8 @@ pub struct Upstream {
     pub tags: &'static str,
     /// It is built with a C compiler, as upstream builds it.
     pub cgo: bool,
+    /// It is no upstream but a program of this project, in a folder of lab itself, kept by its content.
+    pub own: bool,
 }
 
 /// One program of the lab.
@@ -46,6 +50,7 @@ pub static KUBERNETES: Upstream = Upstream {
     ],
     tags: "",
     cgo: false,
+    own: false,
 };
 
 /// etcd, whose three programs share one version.
@@ -55,6 +60,7 @@ pub static ETCD: Upstream = Upstream {
     stamped: &[],
     tags: "",
     cgo: false,
+    own: false,
 };
 
 /// KWOK, which plays nodes and pods.
@@ -64,6 +70,7 @@ pub static KWOK: Upstream = Upstream {
     stamped: &[],
     tags: "",
     cgo: false,
+    own: false,
 };
 
 /// Troubleshoot.sh, whose bundles are read.
@@ -74,6 +81,7 @@ pub static TROUBLESHOOT: Upstream = Upstream {
     // From its Makefile: without them it wants C libraries for images, which no bundle needs.
     tags: "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
     cgo: false,
+    own: false,
 };
 
 /// Our own program that writes a large cluster into an etcd: Kubernetes' types and encoders.
@@ -83,6 +91,7 @@ pub static FILL: Upstream = Upstream {
     stamped: &[],
     tags: "",
     cgo: false,
+    own: false,
 };
 
 /// The program that makes a support bundle. No control plane needs it, so it is built apart: where that
@@ -108,6 +117,7 @@ pub static KINE_MODULE: Upstream = Upstream {
     stamped: &[],
     tags: "",
     cgo: true,
+    own: false,
 };
 
 /// kine's own program. No control plane here needs it.
@@ -115,6 +125,23 @@ pub static KINE: Part = Part {
     name: "kine",
     package: "github.com/k3s-io/kine",
     upstream: &KINE_MODULE,
+};
+
+/// What stands in for k3s on the lab's nodes: a program of ours.
+pub static K3S_MODULE: Upstream = Upstream {
+    folder: "k3s",
+    module: "defib.dev/lab/k3s",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: true,
+};
+
+/// The stand-in's program.
+pub static K3S: Part = Part {
+    name: "k3s",
+    package: ".",
+    upstream: &K3S_MODULE,
 };
 
 /// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
@@ -175,12 +202,15 @@ impl Upstream {
     #[must_use]
     pub fn recipe(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../lab/build")
+            .join(if self.own { "../lab" } else { "../lab/build" })
             .join(self.folder)
     }
 
-    /// The version that the recipe asks for.
+    /// The version that the recipe asks for, or what stands for the content of our own.
     pub fn version(&self) -> Result<String, LabError> {
+        if self.own {
+            return content(&self.recipe());
+        }
         let path = self.recipe().join("go.mod");
         let text = fs::read_to_string(&path).map_err(file("read", &path))?;
         required_version(&text, self.module)
@@ -195,6 +225,37 @@ impl Upstream {
     pub fn folder_in(&self, cache: &Path) -> Result<PathBuf, LabError> {
         Ok(cache.join(format!("{}-{}-r{RECIPE}", self.folder, self.version()?)))
     }
+}
+
+/// Stands for all that a module of our own is built from: names and bytes, tests left out.
+fn content(folder: &Path) -> Result<String, LabError> {
+    let mut paths = Vec::new();
+    sources(folder, &mut paths)?;
+    paths.sort();
+    let mut hash = Sha256::new();
+    for path in paths {
+        let bytes = fs::read(&path).map_err(file("read", &path))?;
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        hash.update(name.as_os_str().as_encoded_bytes());
+        hash.update(bytes.len().to_le_bytes());
+        hash.update(bytes);
+    }
+    let digest = hash.finalize();
+    Ok(digest.iter().take(6).map(|b| format!("{b:02x}")).collect())
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
+    for entry in fs::read_dir(folder).map_err(file("list", folder))? {
+        let path = entry.map_err(file("list", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            sources(&path, found)?;
+        } else if (name.ends_with(".go") && !name.ends_with("_test.go")) || name.starts_with("go.")
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// The version of a module in a go.mod, whether required alone or in a block.
@@ -220,6 +281,20 @@ mod tests {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }
+    }
+
+    #[test]
+    fn our_own_program_is_known_by_its_content_without_its_tests() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("go.mod", "module x");
+        write("main.go", "package main");
+        let before = content(folder.path()).unwrap();
+        write("main_test.go", "package main // test");
+        write("README.md", "words");
+        assert_eq!(content(folder.path()).unwrap(), before);
+        write("main.go", "package main // changed");
+        assert_ne!(content(folder.path()).unwrap(), before);
     }
 
     #[test]

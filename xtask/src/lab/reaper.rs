@@ -1,7 +1,7 @@
-//! Removes a lab's folder and record once its owner has gone, in whatever way.
+//! Removes a lab's folder, control groups and record once its owner has gone, in whatever way.
 //! Deliberately absent: killing; the kernel does that (see `process`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::LabError;
@@ -11,12 +11,20 @@ use super::LabError;
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cat > /dev/null
-tries=0
-while ! rm -rf -- "$1" 2> /dev/null && [ "$tries" -lt 100 ]; do
-  tries=$((tries + 1))
-  sleep 0.05
+dir=$1 record=$2
+shift 2
+again() {
+  tries=0
+  while ! "$@" 2> /dev/null && [ "$tries" -lt 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+  done
+}
+again rm -rf -- "$dir"
+for group; do
+  [ ! -d "$group" ] || again find "$group" -depth -type d -exec rmdir {} +
 done
-rm -f -- "$2"
+rm -f -- "$record"
 "#;
 
 /// The waiting shell.
@@ -27,13 +35,14 @@ pub(crate) struct Reaper {
 }
 
 impl Reaper {
-    /// Posts a reaper for a folder and its record.
-    pub(crate) fn post(dir: &Path, record: &Path) -> Result<Self, LabError> {
+    /// Posts a reaper for a folder, its record and its control groups.
+    pub(crate) fn post(dir: &Path, record: &Path, groups: &[PathBuf]) -> Result<Self, LabError> {
         use std::os::unix::process::CommandExt as _;
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "defib-lab-reaper"])
             .arg(dir)
             .arg(record)
+            .args(groups)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

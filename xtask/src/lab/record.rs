@@ -79,6 +79,9 @@ pub struct Record {
     pub dir: PathBuf,
     /// Its parts.
     pub parts: Vec<ProcessId>,
+    /// Control groups that were made for it.
+    #[serde(default)]
+    pub groups: Vec<PathBuf>,
 }
 
 impl Record {
@@ -93,6 +96,7 @@ impl Record {
             owner,
             dir: dir.to_owned(),
             parts: Vec::new(),
+            groups: Vec::new(),
         })
     }
 

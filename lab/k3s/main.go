@@ -1,0 +1,96 @@
+// k3s is the lab's stand-in for k3s: it behaves as k3s does at its edges (files, ports, verbs,
+// messages, exit codes) and runs upstream etcd and Kubernetes as child processes. What is
+// upstream's, what is ours and what is missing stands in README.md beside this file.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+const (
+	program = "k3s"
+	// release is the Kubernetes version of the parts with k3s' own suffix.
+	release = "v1.35.4+k3s1"
+	version = release + " (lab)"
+)
+
+func main() {
+	args := os.Args[1:]
+	// As kubectl, crictl or ctr when called by that name.
+	if name := filepath.Base(os.Args[0]); name == "kubectl" || name == "crictl" || name == "ctr" {
+		args = append([]string{name}, args...)
+	}
+	if len(args) == 0 {
+		usage()
+		os.Exit(1)
+	}
+	switch verb, rest := args[0], args[1:]; verb {
+	case "server":
+		runServer(rest)
+	case "kubectl":
+		passOn("kubectl", rest, "KUBECONFIG", filepath.Join(etcFolder(), "k3s", "k3s.yaml"))
+	case "crictl":
+		passOn("crictl", rest, "CRI_CONFIG_FILE", layout{data: dataDir()}.agent("etc", "crictl.yaml"))
+	case "ctr":
+		passOn("ctr", rest, "CONTAINERD_ADDRESS", "/run/k3s/containerd/containerd.sock")
+	case "token":
+		runToken(rest)
+	case "etcd-snapshot":
+		runSnapshot(rest)
+	case "certificate":
+		runCertificate(rest)
+	case "--version", "-v", "version":
+		fmt.Printf("%s version %s\ngo version %s\n", program, version, runtime.Version())
+	case "help", "--help", "-h":
+		usage()
+	default:
+		fmt.Fprintf(os.Stderr, "k3s: the stand-in has no `%s`; see lab/k3s/README.md for what it has\n", verb)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	fmt.Print(`NAME:
+   k3s - Kubernetes, but small and simple (the lab's stand-in)
+
+USAGE:
+   k3s [global options] command [command options]
+
+COMMANDS:
+   server         Run management server
+   kubectl        Run kubectl
+   crictl         Run crictl
+   ctr            Run ctr
+   token          Manage tokens (rotate, generate)
+   etcd-snapshot  Manage etcd snapshots (save, ls)
+   certificate    Manage certificates (check)
+`)
+}
+
+func dataDir() string {
+	if folder := os.Getenv("K3S_DATA_DIR"); folder != "" {
+		return folder
+	}
+	return "/var/lib/rancher/k3s"
+}
+
+// passOn becomes another program, with one variable set unless the caller has set it.
+func passOn(name string, args []string, key, value string) {
+	path, err := part(name)
+	if err != nil {
+		if path, err = exec.LookPath(name); err != nil {
+			log.fatal("Error: %s is neither among the parts nor in PATH", name)
+		}
+	}
+	if os.Getenv(key) == "" && exists(value) {
+		_ = os.Setenv(key, value)
+	}
+	if err := syscall.Exec(path, append([]string{name}, args...), os.Environ()); err != nil {
+		log.fatal("Error: %s: %v", path, err)
+	}
+}

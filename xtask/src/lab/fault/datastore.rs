@@ -1,0 +1,141 @@
+//! What etcd has on its disk.
+
+use super::step::remove_member;
+use super::{Family, Fault, Step};
+
+/// A member that has lost its data is removed, and its server joins as a new one.
+const START_OVER: &[Step] = &[
+    Step::On("n3", "systemctl stop k3s"),
+    remove_member!("n1", "n3"),
+    Step::On(
+        "n3",
+        "rm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",
+    ),
+];
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "db-pages-flipped",
+        family: Family::Datastore,
+        classes: &["etcd-data-corrupt"],
+        what: "pages of one member's database are overwritten while it is off",
+        servers: 3..=9,
+        breaks: &[
+            Step::On(
+                "n3",
+                "systemctl stop k3s\ndb=/var/lib/rancher/k3s/server/db/etcd/member/snap/db\ndd if=/dev/urandom of=$db bs=4096 seek=2 count=200 conv=notrunc status=none\nsystemctl start --no-block k3s",
+            ),
+            Step::Until {
+                node: "n3",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'panic:|invalid database|invalid freelist|file size too small|checksum error|unexpected fault address|page [0-9]+: (invalid|unexpected)|assertion failed'",
+                seconds: 90,
+            },
+        ],
+        heals: START_OVER,
+    },
+    Fault {
+        name: "db-truncated",
+        family: Family::Datastore,
+        classes: &["etcd-data-corrupt"],
+        what: "one member's database is cut to half its size while it is off",
+        servers: 3..=9,
+        breaks: &[
+            Step::On(
+                "n3",
+                "systemctl stop k3s\ndb=/var/lib/rancher/k3s/server/db/etcd/member/snap/db\ntruncate -s $(($(stat -c %s $db) / 8192 * 4096)) $db\nsystemctl start --no-block k3s",
+            ),
+            Step::Until {
+                node: "n3",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'panic:|SIGBUS|invalid database|unexpected fault address|file size too small|page [0-9]+: '",
+                seconds: 90,
+            },
+        ],
+        heals: START_OVER,
+    },
+    Fault {
+        name: "wal-cut",
+        family: Family::Datastore,
+        classes: &["etcd-data-corrupt"],
+        what: "one member's log is overwritten in its middle while it is off",
+        servers: 3..=9,
+        breaks: &[
+            Step::On(
+                "n3",
+                "systemctl stop k3s\nwal=$(ls /var/lib/rancher/k3s/server/db/etcd/member/wal/*.wal | tail -n 1)\ndd if=/dev/urandom of=$wal bs=4096 seek=4 count=4 conv=notrunc status=none\nsystemctl start --no-block k3s",
+            ),
+            Step::Until {
+                node: "n3",
+                script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'crc mismatch|walpb|max entry size limit exceeded|failed to read WAL|unexpected EOF|wrong wireType|illegal tag'",
+                seconds: 90,
+            },
+        ],
+        heals: START_OVER,
+    },
+    Fault {
+        name: "disk-restored-from-before",
+        family: Family::Datastore,
+        classes: &["etcd-data-corrupt"],
+        what: "one server's disk is put back to a backup: its member has forgotten what it had agreed to",
+        servers: 3..=9,
+        breaks: &[
+            Step::Stop("n3"),
+            Step::Keep("n3", "backup"),
+            Step::Start("n3"),
+            Step::Until {
+                node: "n3",
+                script: "systemctl is-active --quiet k3s && etcdctl endpoint health",
+                seconds: 90,
+            },
+            Step::On(
+                "n1",
+                "i=0\nwhile [ $i -lt 50 ]; do etcdctl put /lab/after-$i x > /dev/null; i=$((i + 1)); done\netcdctl del --prefix /lab/",
+            ),
+            Step::Kill("n3"),
+            Step::Back("n3", "backup"),
+            Step::Start("n3"),
+            Step::Said {
+                node: "n3",
+                text: "Was the raft log corrupted, truncated, or lost?",
+                seconds: 60,
+            },
+        ],
+        heals: START_OVER,
+    },
+    Fault {
+        name: "nospace",
+        family: Family::Datastore,
+        classes: &["etcd-nospace"],
+        what: "etcd's quota is small and is written full; the alarm refuses every write",
+        servers: 1..=9,
+        breaks: &[
+            Step::Each(
+                "printf 'etcd-arg:\\n- quota-backend-bytes=20971520\\n' >> /etc/rancher/k3s/config.yaml\nsystemctl restart k3s",
+            ),
+            Step::On(
+                "n1",
+                "head -c 750000 /dev/urandom | base64 -w 0 > /root/big\ni=0\nwhile [ $i -lt 60 ] && etcdctl put /lab/fill-$i < /root/big > /dev/null 2>&1; do i=$((i + 1)); done\nrm /root/big",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "etcdctl alarm list | grep -q NOSPACE",
+                seconds: 30,
+            },
+            Step::Until {
+                node: "n1",
+                script: "kubectl create configmap lab-probe 2>&1 | grep -q 'database space exceeded'",
+                seconds: 30,
+            },
+        ],
+        heals: &[
+            Step::On(
+                "n1",
+                "etcdctl del --prefix /lab/fill-\netcdctl compact \"$(etcdctl endpoint status -w json | jq '.[0].Status.header.revision')\"",
+            ),
+            Step::Each("etcdctl --command-timeout=60s defrag"),
+            Step::On("n1", "etcdctl alarm disarm"),
+            Step::Each(
+                "sed -i '/^etcd-arg:/d; /^- quota-backend-bytes/d' /etc/rancher/k3s/config.yaml\nsystemctl restart k3s",
+            ),
+        ],
+    },
+];

@@ -1,0 +1,181 @@
+//! Faults: things that go wrong with k3s' hosts, done for real, and undone as a person would.
+//!
+//! A fault is data: the steps shown by `cargo xtask lab faults` are the ones that are run. One module per family.
+//! Deliberately absent: any look at what a tool says about them; a recording is judged elsewhere.
+
+mod datastore;
+mod host;
+mod identity;
+mod membership;
+mod network;
+mod record;
+mod step;
+
+pub use record::record;
+pub use step::{Step, run, settled};
+
+use std::ops::RangeInclusive;
+
+use super::LabError;
+use super::node::Lab;
+
+/// What a fault is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// Who is a member of etcd, and who answers.
+    Membership,
+    /// Tokens and authorities.
+    Identity,
+    /// What etcd has on its disk.
+    Datastore,
+    /// The host below k3s.
+    Host,
+    /// What lies between hosts.
+    Network,
+}
+
+impl Family {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Membership => "membership",
+            Self::Identity => "identity",
+            Self::Datastore => "datastore",
+            Self::Host => "host",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// One fault.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about.
+    pub family: Family,
+    /// The classes of causes that are right for it, the best first; none for one that must not be called broken.
+    pub classes: &'static [&'static str],
+    /// What it is, in a sentence.
+    pub what: &'static str,
+    /// In labs of how many servers it is itself.
+    pub servers: RangeInclusive<usize>,
+    /// What breaks it, in order, the last ones waiting until the fault shows.
+    pub breaks: &'static [Step],
+    /// What heals it, in order.
+    pub heals: &'static [Step],
+}
+
+impl Fault {
+    /// Every fault, by family.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        [
+            membership::FAULTS,
+            identity::FAULTS,
+            datastore::FAULTS,
+            host::FAULTS,
+            network::FAULTS,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The one of a name.
+    ///
+    /// # Errors
+    /// When there is none; the names that there are, are said.
+    pub fn named(name: &str) -> Result<&'static Self, LabError> {
+        Self::all().find(|fault| fault.name == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(|fault| fault.name).collect();
+            LabError::NoNodes(format!(
+                "there is no fault {name}; there are {}",
+                names.join(", ")
+            ))
+        })
+    }
+
+    /// Breaks a lab; returns when the fault shows.
+    ///
+    /// # Errors
+    /// When the lab is of the wrong size, or a step fails: then it is broken in part.
+    pub fn inject(&self, lab: &Lab, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        let servers = lab.servers().len();
+        if !self.servers.contains(&servers) {
+            return Err(LabError::NoNodes(format!(
+                "{} needs {} servers, this lab has {servers}; `cargo xtask lab up --servers {}`",
+                self.name,
+                sizes(&self.servers),
+                self.servers.start()
+            )));
+        }
+        step::begin(lab)?;
+        self.breaks.iter().try_for_each(|step| run(lab, step, tell))
+    }
+
+    /// Undoes it; returns when all servers are up and agree on who they are. The journals start anew then, so that the
+    /// next recording tells of one fault only.
+    ///
+    /// # Errors
+    /// When a step fails or the servers do not come back.
+    pub fn heal(&self, lab: &Lab, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        step::begin(lab)?;
+        for step in self.heals {
+            run(lab, step, tell)?;
+        }
+        settled(lab)?;
+        step::forget(lab)
+    }
+}
+
+/// A range of sizes for people.
+pub fn sizes(range: &RangeInclusive<usize>) -> String {
+    if range.start() == range.end() {
+        range.start().to_string()
+    } else {
+        format!("{} or more", range.start())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_every_fault_waits_until_it_shows() {
+        let mut names = BTreeSet::new();
+        for fault in Fault::all() {
+            assert!(names.insert(fault.name), "{} is there twice", fault.name);
+            assert!(
+                fault
+                    .name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                fault.name
+            );
+            let shows = fault.breaks.last();
+            assert!(
+                matches!(shows, Some(Step::Said { .. } | Step::Until { .. })),
+                "{} ends without a look",
+                fault.name
+            );
+            assert!(!fault.heals.is_empty(), "{} can't be healed", fault.name);
+        }
+        assert!(Fault::named("none-such").is_err());
+    }
+
+    #[test]
+    fn every_class_is_one_that_the_rules_know() {
+        let known: BTreeSet<&str> = defib_diagnose::pages()
+            .iter()
+            .map(|page| page.class)
+            .collect();
+        for fault in Fault::all() {
+            for class in fault.classes {
+                assert!(known.contains(class), "{}: {class}", fault.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a person would collect from the hosts of a broken cluster, one folder of plain files.
+//! Deliberately absent: what is only known because the lab knows it: the fault's name is in no file.
+
+use std::fs;
+use std::path::Path;
+
+use crate::lab::LabError;
+use crate::lab::error::file;
+use crate::lab::node::{Lab, Machine};
+
+/// A file per command and node: its name, and the command.
+const COMMANDS: &[(&str, &str)] = &[
+    ("journal-k3s", "journalctl -u k3s --no-pager -o short-iso"),
+    ("systemctl-status", "systemctl status --no-pager -l k3s"),
+    ("etcdctl-member-list", "etcdctl member list -w table"),
+    (
+        "etcdctl-endpoint-status",
+        "etcdctl endpoint status --cluster -w table",
+    ),
+    ("etcdctl-alarm-list", "etcdctl alarm list"),
+    (
+        "kubectl-get-nodes",
+        "kubectl --request-timeout=10s get nodes -o wide",
+    ),
+    (
+        "kubectl-describe-nodes",
+        "kubectl --request-timeout=10s describe nodes",
+    ),
+    (
+        "kubectl-get-pods",
+        "kubectl --request-timeout=10s get pods -A -o wide",
+    ),
+    (
+        "kubectl-get-events",
+        "kubectl --request-timeout=10s get events -A",
+    ),
+    (
+        "ls-server",
+        "ls -lR --time-style=full-iso /var/lib/rancher/k3s/server /etc/rancher",
+    ),
+    ("df", "df -h; df -i"),
+    ("mount", "findmnt -n -o TARGET,FSTYPE,VFS-OPTIONS"),
+    ("ip", "ip address; ip route"),
+    ("ss", "ss -ltnp"),
+    ("nft", "nft list ruleset"),
+    ("free", "free -m"),
+    ("date", "date; uptime"),
+    ("k3s-version", "k3s --version"),
+    ("certificate-check", "k3s certificate check --output table"),
+    (
+        "config",
+        "sed -E 's/^((agent-)?token): .*/\\1: <removed>/' /etc/rancher/k3s/config.yaml",
+    ),
+];
+
+/// Collects from every node into a folder, which must be empty or not there.
+///
+/// # Errors
+/// When the folder is in use, or can't be written.
+pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
+    fs::create_dir_all(out).map_err(file("create", out))?;
+    let taken = fs::read_dir(out)
+        .map_err(file("list", out))?
+        .next()
+        .is_some();
+    if taken {
+        return Err(file("use, as it is not empty,", out)(
+            std::io::ErrorKind::AlreadyExists.into(),
+        ));
+    }
+    let machines = lab.machines();
+    let mut seen_from = None;
+    for machine in &machines {
+        // One that is off gives nothing, as in life.
+        if machine.is_on()? {
+            of_node(lab, machine, out)?;
+            seen_from = seen_from.or(Some(machine));
+        }
+    }
+    if let Some(machine) = seen_from {
+        let mut text = String::new();
+        for other in &machines {
+            let address = other.address();
+            text.push_str(&said(machine, &format!("ping -c 2 -W 2 {address}"))?);
+        }
+        write(
+            lab,
+            out,
+            &format!("ping-from-{}.txt", machine.name()),
+            &text,
+        )?;
+    }
+    Ok(())
+}
+
+fn of_node(lab: &Lab, machine: &Machine<'_>, out: &Path) -> Result<(), LabError> {
+    for (name, command) in COMMANDS {
+        let suffix = if name.starts_with("journal") {
+            "log"
+        } else {
+            "txt"
+        };
+        let text = if suffix == "log" {
+            // A journal is only its lines: nobody adds a prompt.
+            let done = machine.inside(&["timeout", "60", "sh", "-c", command])?;
+            String::from_utf8_lossy(&done.stdout).into_owned()
+        } else {
+            said(machine, command)?
+        };
+        write(
+            lab,
+            out,
+            &format!("{name}-{}.{suffix}", machine.name()),
+            &text,
+        )?;
+    }
+    Ok(())
+}
+
+/// What a terminal shows: the prompt, and both streams.
+fn said(machine: &Machine<'_>, command: &str) -> Result<String, LabError> {
+    let script = format!("{{ {command}; }} 2>&1");
+    let done = machine.inside(&["timeout", "30", "sh", "-c", &script])?;
+    let body = String::from_utf8_lossy(&done.stdout).into_owned();
+    Ok(format!("root@{}:~# {command}\n{body}", machine.name()))
+}
+
+/// Writes a file; the token is in none of them, wherever it was printed.
+fn write(lab: &Lab, out: &Path, name: &str, text: &str) -> Result<(), LabError> {
+    let path = out.join(name);
+    let text = text.replace(&lab.plan().token, "<removed>");
+    fs::write(&path, text).map_err(file("write", &path))
+}

@@ -1,0 +1,113 @@
+//! One control group per node in every hierarchy, so that each systemd has a root of its own.
+//! Deliberately absent: limits; a fault that needs one writes it into the node's group.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::lab::error::{chain, file};
+use crate::lab::{LabError, wait_until};
+
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// The groups of a lab, one per hierarchy, below those that this process is in.
+pub(crate) fn of_lab(lab: &str) -> Result<Vec<PathBuf>, LabError> {
+    let own = Path::new("/proc/self/cgroup");
+    let text = fs::read_to_string(own).map_err(file("read", own))?;
+    let unified = Path::new(MOUNT).join("cgroup.controllers").exists();
+    Ok(text
+        .lines()
+        .filter_map(|line| place(line, unified))
+        .filter(|folder| folder.is_dir())
+        .map(|folder| folder.join(lab))
+        .collect())
+}
+
+/// Where a line of /proc/self/cgroup is mounted.
+fn place(line: &str, unified: bool) -> Option<PathBuf> {
+    let mut fields = line.splitn(3, ':');
+    let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let path = path.trim_start_matches('/');
+    let hierarchy = match controllers {
+        "" if unified => Path::new(MOUNT).to_owned(),
+        "" => Path::new(MOUNT).join("unified"),
+        name => Path::new(MOUNT).join(name.trim_start_matches("name=")),
+    };
+    Some(hierarchy.join(path))
+}
+
+/// Makes the groups of one node and gives their paths.
+pub(crate) fn make(lab: &[PathBuf], node: &str) -> Result<Vec<PathBuf>, LabError> {
+    let mut made = Vec::new();
+    for group in lab {
+        let own = group.join(node);
+        for folder in [group, &own] {
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(file("create", folder)(error));
+                }
+                _ => inherit(folder)?,
+            }
+        }
+        made.push(own);
+    }
+    Ok(made)
+}
+
+/// A cpuset group (v1) takes no process until it is told processors and memory nodes.
+fn inherit(folder: &Path) -> Result<(), LabError> {
+    let Some(parent) = folder.parent() else {
+        return Ok(());
+    };
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let own = folder.join(name);
+        let empty = fs::read_to_string(&own).is_ok_and(|text| text.trim().is_empty());
+        if empty && folder.join("tasks").exists() {
+            let from = parent.join(name);
+            let value = fs::read(&from).map_err(file("read", &from))?;
+            fs::write(&own, value).map_err(file("write", &own))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes groups and all below them. A group is busy for an instant after its last process was killed.
+pub(crate) fn remove(groups: &[PathBuf]) -> Result<(), LabError> {
+    for group in groups {
+        wait_until("a control group is empty", Duration::from_secs(5), || {
+            remove_tree(group).map_err(|error| chain(&error))
+        })?;
+    }
+    Ok(())
+}
+
+fn remove_tree(group: &Path) -> Result<(), LabError> {
+    let Ok(entries) = fs::read_dir(group) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path())?;
+        }
+    }
+    match fs::remove_dir(group) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(file("remove", group)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_where_its_hierarchy_is() {
+        let at = |line, unified| place(line, unified).unwrap().display().to_string();
+        assert_eq!(at("4:memory:/a/b", false), "/sys/fs/cgroup/memory/a/b");
+        assert_eq!(at("9:name=systemd:/", false), "/sys/fs/cgroup/systemd/");
+        assert_eq!(at("0::/x", false), "/sys/fs/cgroup/unified/x");
+        assert_eq!(at("0::/x", true), "/sys/fs/cgroup/x");
+    }
+}

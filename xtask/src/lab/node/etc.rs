@@ -1,0 +1,93 @@
+//! What makes one node itself: names, keys, and the settings of its k3s.
+//! Deliberately absent: what all nodes share; see `image`.
+
+use std::path::Path;
+
+use super::image::put;
+use super::keys::Keys;
+use super::open::{Plan, Role, Seat};
+use crate::lab::LabError;
+
+/// Fills a node's lowest own layer.
+pub(super) fn fill(
+    layer: &Path,
+    plan: &Plan,
+    seat: &Seat,
+    keys: &Keys,
+    machine_id: &str,
+) -> Result<(), LabError> {
+    put(layer, "etc/hostname", 0o644, &format!("{}\n", seat.name))?;
+    put(layer, "etc/hosts", 0o644, &hosts(plan))?;
+    put(layer, "etc/machine-id", 0o444, &format!("{machine_id}\n"))?;
+    put(
+        layer,
+        "etc/resolv.conf",
+        0o644,
+        "# Nothing resolves outside.\n",
+    )?;
+    put(
+        layer,
+        "root/.ssh/authorized_keys",
+        0o600,
+        &keys.read("id.pub")?,
+    )?;
+    put(
+        layer,
+        "etc/ssh/ssh_host_ed25519_key",
+        0o600,
+        &keys.read("host")?,
+    )?;
+    put(
+        layer,
+        "etc/rancher/k3s/config.yaml",
+        0o600,
+        &config(plan, seat),
+    )
+}
+
+fn hosts(plan: &Plan) -> String {
+    let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+    for seat in &plan.seats {
+        text.push_str(&format!("{} {}\n", seat.address, seat.name));
+    }
+    text
+}
+
+/// The settings as a person writes them: the first server begins the cluster, the others are told where it is.
+pub(super) fn config(plan: &Plan, seat: &Seat) -> String {
+    let first = plan.seats.first();
+    let mut lines = Vec::new();
+    match first {
+        Some(first) if first.name != seat.name => {
+            lines.push(format!("server: https://{}:6443", first.address));
+        }
+        _ if !plan.sqlite => lines.push("cluster-init: true".to_owned()),
+        _ => {}
+    }
+    lines.push(format!("token: {}", plan.token));
+    lines.push(format!("node-name: {}", seat.name));
+    lines.push(format!("node-ip: {}", seat.address));
+    if seat.role == Role::Server {
+        lines.push("disable-agent: true".to_owned());
+        lines.push("write-kubeconfig-mode: \"0600\"".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_server_begins_a_cluster() {
+        let plan = Plan::new(2, 1, false, "secret".into());
+        let texts: Vec<String> = plan.seats.iter().map(|s| config(&plan, s)).collect();
+        assert!(texts[0].starts_with("cluster-init: true\ntoken: secret\n"));
+        assert!(texts[1].starts_with("server: https://198.51.100.11:6443\n"));
+        assert!(!texts[1].contains("cluster-init"));
+        assert!(texts[2].contains("node-ip: 198.51.100.13") && !texts[2].contains("disable-agent"));
+        let sqlite = Plan::new(1, 0, true, "secret".into());
+        assert!(!config(&sqlite, &sqlite.seats[0]).contains("cluster-init"));
+    }
+}

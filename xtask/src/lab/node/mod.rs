@@ -1,0 +1,28 @@
+//! Nodes: Debian hosts with systemd, journald and sshd of their own, on which k3s runs and is broken.
+//!
+//! A lab of nodes is one process in namespaces of its own (processes, mounts, network): when the kernel ends that
+//! process, every node goes with it. Deliberately absent: kernels of their own; nodes share the machine's, so what
+//! needs another kernel (VXLAN, a slow disk) needs a virtual machine.
+
+mod builder;
+mod cgroups;
+pub(crate) mod cli;
+mod etc;
+mod ground;
+mod image;
+mod keys;
+mod lab;
+mod machine;
+mod open;
+mod packages;
+mod rootfs;
+mod run;
+mod service;
+mod together;
+
+pub use builder::{Builder, unavailable};
+pub use lab::{Lab, MADE};
+pub use machine::Machine;
+pub use open::{Plan, Role, Seat};
+
+pub(crate) use cgroups::remove as remove_groups;

@@ -1,0 +1,105 @@
+//! What a lab could leave on a machine, counted: before and after.
+//!
+//! Others work on the machine too, so what is counted is what a lab makes, wherever it might lie: processes in
+//! process namespaces of their own, and mounts, links, files and groups by the names a lab gives.
+//! Deliberately absent: whose it is; tests that count run alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Everything found, one line each.
+#[derive(Debug)]
+pub struct Census(BTreeSet<String>);
+
+impl Census {
+    /// Looks around.
+    pub fn take() -> Self {
+        let mut found = BTreeSet::new();
+        processes(&mut found);
+        for line in text("/proc/self/mountinfo").lines() {
+            // The mount point; ids are given away again.
+            let point = line.split(' ').nth(4).unwrap_or_default();
+            if of_a_lab(point) {
+                found.insert(format!("mount {point}"));
+            }
+        }
+        for line in text("/proc/net/dev").lines().skip(2) {
+            let link = line.split(':').next().unwrap_or_default().trim();
+            if of_a_lab(link) {
+                found.insert(format!("link {link}"));
+            }
+        }
+        let state = xtask::lab::record::state_dir().unwrap_or_default();
+        let temporary = std::env::temp_dir();
+        let folders = [
+            temporary.as_path(),
+            state.as_path(),
+            Path::new("/run/netns"),
+            Path::new("/run/systemd/nspawn"),
+            Path::new("/run/systemd/machines"),
+        ];
+        for entry in folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten())
+        {
+            let path = entry.path().display().to_string();
+            if of_a_lab(&path) {
+                found.insert(format!("file {path}"));
+            }
+        }
+        groups(Path::new("/sys/fs/cgroup"), &mut found);
+        Self(found)
+    }
+
+    /// What is here and was not there, for people.
+    pub fn more_than(&self, before: &Self) -> String {
+        let more: Vec<&str> = self.0.difference(&before.0).map(String::as_str).collect();
+        more.join(", ")
+    }
+}
+
+/// A name that a lab gives: its own, its bridge's, a node's, and what the tests make on nodes.
+fn of_a_lab(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let node = last.strip_prefix('n').unwrap_or_default();
+    name.contains("defib-lab-")
+        || name.contains("/nspawn")
+        || matches!(last, "lab0" | "left")
+        || (!node.is_empty() && node.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn processes(found: &mut BTreeSet<String>) {
+    let own = fs::read_link("/proc/self/ns/pid").ok();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.bytes().all(|b| b.is_ascii_digit()) {
+            continue;
+        }
+        let theirs = fs::read_link(format!("/proc/{name}/ns/pid")).ok();
+        let command = fs::read(format!("/proc/{name}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        let foreign = theirs.is_some() && theirs != own;
+        if foreign || command.contains("defib-lab-") || command.contains("--kill-child=KILL") {
+            let start: String = command.chars().take(60).collect();
+            found.insert(format!("process {name} {start}"));
+        }
+    }
+}
+
+fn groups(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        if path.to_string_lossy().contains("/defib-lab-") {
+            found.insert(format!("group {}", path.display()));
+        }
+        groups(&path, found);
+    }
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}

@@ -1,0 +1,226 @@
+//! Nodes against their own promises: power cord, snapshots, ssh, and no trace afterwards.
+//! Deliberately absent: k3s on them; `tests/cluster.rs` starts it.
+#![expect(
+    clippy::print_stderr,
+    reason = "a harness of its own has to say itself why it skips"
+)]
+
+mod census;
+
+use std::fs;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use census::Census;
+use libtest_mimic::{Arguments, Failed, Trial};
+use xtask::lab::node::{Lab, MADE, unavailable};
+use xtask::lab::{LabError, leftovers, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Outcome = Result<(), Failed>;
+type Test = (&'static str, fn() -> Outcome);
+
+fn main() -> ExitCode {
+    if std::env::var_os("LAB_TEST_OWNER").is_some() {
+        return owner();
+    }
+    let mut arguments = Arguments::from_args();
+    // The machine is counted before and after: nothing else may come and go.
+    arguments.test_threads = Some(1);
+    let unavailable = unavailable();
+    if let (Some(reason), false) = (&unavailable, arguments.list) {
+        eprintln!("skipped: no nodes can run here: {reason}");
+    }
+    let tests: [Test; 5] = [
+        ("a_node_is_a_host", a_node_is_a_host),
+        (
+            "a_reset_undoes_what_was_broken",
+            a_reset_undoes_what_was_broken,
+        ),
+        ("nothing_is_left_of_a_lab", nothing_is_left_of_a_lab),
+        (
+            "a_killed_owner_leaves_nothing",
+            a_killed_owner_leaves_nothing,
+        ),
+        (
+            "down_removes_what_a_crash_left",
+            down_removes_what_a_crash_left,
+        ),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, run)| Trial::test(name, run).with_ignored_flag(unavailable.is_some()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What something that has to fail says.
+fn refusal<T>(outcome: Result<T, LabError>) -> Result<String, Failed> {
+    match outcome {
+        Ok(_) => Err("this should have been refused".into()),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+fn a_node_is_a_host() -> Outcome {
+    let lab = Lab::builder().servers(2).bare().boot()?;
+    let n1 = lab.machine("n1")?;
+    // As a person comes in.
+    let said = n1.ssh().args(["--", "hostname; id -u"]).output()?;
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "n1\n0\n");
+    let n2 = lab.machine("n2")?;
+    n2.script("ping -c 1 -W 5 n1")?;
+    let ids = [
+        n1.script("cat /etc/machine-id")?,
+        n2.script("cat /etc/machine-id")?,
+    ];
+    assert_ne!(ids[0], ids[1]);
+    // Nothing routes outside: an address reserved for documentation is not asked for here.
+    let out = n1.inside(&["ping", "-c", "1", "-W", "1", "192.0.2.1"])?;
+    assert!(!out.status.success());
+    assert!(lab.machine("n3").is_err());
+
+    // The power cord, and a shutdown: the journal of each run is kept.
+    n1.script("logger before-the-cord; journalctl --sync")?;
+    n1.kill()?;
+    assert!(!n1.is_on()? && n2.is_on()?);
+    let off = refusal(n1.script("true"))?;
+    assert!(off.contains("n1 is off"), "{off}");
+    n1.start()?;
+    n1.stop()?;
+    n1.start()?;
+    let boots = n1.script("journalctl --list-boots --no-pager | grep -c '^ *-*[0-9]'")?;
+    assert_eq!(boots.trim(), "3");
+    n1.script("journalctl -b -2 --no-pager | grep -q before-the-cord")?;
+    n1.script("journalctl -b -1 --no-pager | grep -q 'Reached target.*System Shutdown'")?;
+    Ok(())
+}
+
+fn a_reset_undoes_what_was_broken() -> Outcome {
+    let lab = Lab::builder().bare().boot()?;
+    let n1 = lab.machine("n1")?;
+    n1.script("echo first > /root/state")?;
+    let on = refusal(n1.snapshot("good"))?;
+    assert!(on.contains("it is on"), "{on}");
+    n1.stop()?;
+    n1.snapshot("good")?;
+    assert!(n1.snapshot("good").is_err(), "a name is taken once");
+    n1.start()?;
+    n1.script(
+        "echo second > /root/state; rm -rf /etc/ssh /usr/local/bin; systemctl mask --quiet ssh",
+    )?;
+    let begun = Instant::now();
+    n1.reset("good")?;
+    n1.start()?;
+    let taken = begun.elapsed();
+    assert!(taken < Duration::from_secs(15), "a reset took {taken:?}");
+    assert_eq!(
+        n1.script("cat /root/state; test -x /usr/local/bin/k3s")?,
+        "first\n"
+    );
+    n1.reset(MADE)?;
+    n1.start()?;
+    assert_eq!(n1.script("ls /root")?, "");
+    assert!(n1.reset("good").is_err(), "newer snapshots go with a reset");
+    Ok(())
+}
+
+fn nothing_is_left_of_a_lab() -> Outcome {
+    let before = Census::take();
+    let lab = Lab::builder().servers(2).bare().boot()?;
+    let during = Census::take();
+    let more = during.more_than(&before);
+    assert!(
+        more.contains("process") && more.contains("group") && more.contains("file"),
+        "the count sees a lab: {more}"
+    );
+    // One that is broken in the ways that could leave something.
+    lab.machine("n1")?
+        .script("mount -t tmpfs tmpfs /mnt; ip link add left type bridge; ip netns add left; sleep 1000 > /dev/null 2>&1 &")?;
+    lab.machine("n2")?.kill()?;
+    drop(lab);
+    same_as(&before)
+}
+
+fn same_as(before: &Census) -> Outcome {
+    wait_until(
+        "all is as it was before",
+        PATIENCE,
+        || match Census::take().more_than(before) {
+            more if more.is_empty() => Ok(()),
+            more => Err(more),
+        },
+    )?;
+    Ok(())
+}
+
+/// What the killed process does: it has a lab, says so, and waits for its end.
+fn owner() -> ExitCode {
+    let Ok(_lab) = Lab::builder().servers(2).bare().boot() else {
+        return ExitCode::FAILURE;
+    };
+    std::thread::sleep(Duration::from_secs(600));
+    ExitCode::SUCCESS
+}
+
+/// A process with a lab of two nodes, which are on.
+fn owned_elsewhere() -> Result<(Child, leftovers::Lab), Failed> {
+    let owner = Command::new(std::env::current_exe()?)
+        .env("LAB_TEST_OWNER", "1")
+        .stdin(Stdio::null())
+        .spawn()?;
+    let pid = owner.id();
+    let found = wait_until("its nodes are on", PATIENCE, || {
+        let labs = leftovers::list().map_err(|e| e.to_string())?;
+        let own = labs.into_iter().find(|lab| lab.record.owner.pid == pid);
+        let own = own.ok_or("no record yet")?;
+        let lab = Lab::open(&own).map_err(|e| e.to_string())?;
+        for machine in lab.machines() {
+            let done = machine.inside(&["systemctl", "is-active", "ssh"]);
+            if !done.map_err(|e| e.to_string())?.status.success() {
+                return Err("no sshd yet".to_owned());
+            }
+        }
+        Ok(own)
+    })?;
+    Ok((owner, found))
+}
+
+fn a_killed_owner_leaves_nothing() -> Outcome {
+    let before = Census::take();
+    let (mut owner, found) = owned_elsewhere()?;
+    // SIGKILL: no code of the owner runs after this.
+    owner.kill()?;
+    owner.wait()?;
+    same_as(&before)?;
+    assert!(!found.record.dir.exists() && !found.path.exists());
+    Ok(())
+}
+
+/// Where the waiting shell was killed too, the record is enough for `lab down`.
+fn down_removes_what_a_crash_left() -> Outcome {
+    let before = Census::take();
+    let (mut owner, found) = owned_elsewhere()?;
+    let dir = found.record.dir.display().to_string();
+    let shells: Vec<String> = fs::read_dir("/proc")?
+        .flatten()
+        .filter(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains("defib-lab-reaper") && line.contains(&dir)
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(shells.len(), 1, "one shell waits: {shells:?}");
+    // The shell first, or it would be done before it is hit.
+    Command::new("kill").arg("-KILL").args(&shells).status()?;
+    owner.kill()?;
+    owner.wait()?;
+    let left = Census::take().more_than(&before);
+    assert!(left.contains("file") && left.contains("group"), "{left}");
+    let labs = leftovers::list()?;
+    let own = labs.iter().find(|lab| lab.path == found.path);
+    own.ok_or("the record is gone")?.remove()?;
+    same_as(&before)
+}

@@ -1,0 +1,187 @@
+//! k3s on nodes: three servers come up in time, faults show and heal, and the machine is as it was before.
+//!
+//! One fault of each family is chosen by a seed, which is printed; `LAB_SEED=N` repeats a choice and
+//! `LAB_FAULTS=all` (or names with commas between) runs others. Deliberately absent: what a tool says about them.
+#![expect(
+    clippy::print_stderr,
+    reason = "a harness of its own has to say itself why it skips"
+)]
+
+mod census;
+
+use std::fs;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use census::Census;
+use libtest_mimic::{Arguments, Failed, Trial};
+use xtask::lab::fault::{Family, Fault, record, settled};
+use xtask::lab::node::{Lab, unavailable};
+use xtask::lab::wait_until;
+
+type Outcome = Result<(), Failed>;
+type Test = (&'static str, fn() -> Outcome);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Two clusters at once only make each other late, and the machine is counted.
+    arguments.test_threads = Some(1);
+    let unavailable = unavailable();
+    if let (Some(reason), false) = (&unavailable, arguments.list) {
+        eprintln!("skipped: no nodes can run here: {reason}");
+    }
+    let tests: [Test; 3] = [
+        (
+            "three_servers_are_broken_and_healed",
+            three_servers_are_broken_and_healed,
+        ),
+        (
+            "one_server_keeps_its_data_in_sqlite",
+            one_server_keeps_its_data_in_sqlite,
+        ),
+        (
+            "an_uninstall_leaves_what_k3s_leaves",
+            an_uninstall_leaves_what_k3s_leaves,
+        ),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, run)| Trial::test(name, run).with_ignored_flag(unavailable.is_some()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The faults to run on three servers.
+fn chosen() -> Result<Vec<&'static Fault>, Failed> {
+    let fits: Vec<&Fault> = Fault::all().filter(|f| f.servers.contains(&3)).collect();
+    match std::env::var("LAB_FAULTS").as_deref() {
+        Ok("all") => return Ok(fits),
+        Ok(names) => {
+            let named: Result<Vec<_>, _> = names.split(',').map(Fault::named).collect();
+            return Ok(named?);
+        }
+        Err(_) => {}
+    }
+    let seed = match std::env::var("LAB_SEED") {
+        Ok(text) => text.parse()?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    eprintln!("LAB_SEED={seed}");
+    let families = [
+        Family::Membership,
+        Family::Identity,
+        Family::Datastore,
+        Family::Host,
+        Family::Network,
+    ];
+    let mut faults = Vec::new();
+    for (place, family) in families.into_iter().enumerate() {
+        let own: Vec<&&Fault> = fits.iter().filter(|f| f.family == family).collect();
+        // Another prime per family, so that one seed does not choose the same place in each.
+        let stride = [7_919, 104_729, 1_299_709, 15_485_863, 179_424_673][place];
+        let index = usize::try_from(seed.wrapping_mul(stride) >> 8)? % own.len();
+        faults.push(*own[index]);
+    }
+    Ok(faults)
+}
+
+fn three_servers_are_broken_and_healed() -> Outcome {
+    let faults = chosen()?;
+    // What is built or fetched is another matter, and counted elsewhere.
+    drop(Lab::builder().bare().boot()?);
+    let before = Census::take();
+    let begun = Instant::now();
+    let lab = Lab::builder().servers(3).boot()?;
+    settled(&lab)?;
+    let taken = begun.elapsed();
+    assert!(
+        taken < Duration::from_secs(90),
+        "three servers took {taken:?}"
+    );
+
+    let folder = tempfile::tempdir()?;
+    for fault in faults {
+        let begun = Instant::now();
+        fault
+            .inject(&lab, &mut |_| {})
+            .map_err(|e| format!("{}: {e}", fault.name))?;
+        let broken = begun.elapsed();
+        let out = folder.path().join(fault.name);
+        record(&lab, &out)?;
+        looks_collected(&lab, &out)?;
+        let begun = Instant::now();
+        fault
+            .heal(&lab, &mut |_| {})
+            .map_err(|e| format!("{}: {e}", fault.name))?;
+        eprintln!(
+            "{}: shown after {:.0}s, healed in {:.0}s",
+            fault.name,
+            broken.as_secs_f64(),
+            begun.elapsed().as_secs_f64()
+        );
+    }
+    drop(lab);
+    same_as(&before)
+}
+
+/// Every node that is on has its journal and its terminals, and nothing tells the token or the lab.
+fn looks_collected(lab: &Lab, out: &std::path::Path) -> Outcome {
+    let mut lines = 0;
+    for machine in lab.machines() {
+        let journal = out.join(format!("journal-k3s-{}.log", machine.name()));
+        assert_eq!(journal.is_file(), machine.is_on()?, "{}", journal.display());
+        if journal.is_file() {
+            let text = fs::read_to_string(&journal)?;
+            lines += text.lines().filter(|line| line.contains(" k3s[")).count();
+        }
+    }
+    assert!(lines > 0, "{} tells nothing", out.display());
+    for entry in fs::read_dir(out)? {
+        let path = entry?.path();
+        let text = fs::read_to_string(&path)?;
+        for secret in [lab.plan().token.as_str(), "defib-lab-"] {
+            assert!(!text.contains(secret), "{} has {secret}", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn same_as(before: &Census) -> Outcome {
+    wait_until(
+        "all is as it was before",
+        Duration::from_secs(30),
+        || match Census::take().more_than(before) {
+            more if more.is_empty() => Ok(()),
+            more => Err(more),
+        },
+    )?;
+    Ok(())
+}
+
+fn one_server_keeps_its_data_in_sqlite() -> Outcome {
+    let lab = Lab::builder().sqlite(true).boot()?;
+    let n1 = lab.machine("n1")?;
+    let rows = n1.script(
+        "sqlite3 /var/lib/rancher/k3s/server/db/state.db \"select count(*) from kine where name like '/registry/namespaces/%'\"",
+    )?;
+    assert!(rows.trim().parse::<u32>()? >= 4, "{rows}");
+    n1.script("test ! -d /var/lib/rancher/k3s/server/db/etcd/member")?;
+    // The same after the power cord.
+    n1.kill()?;
+    n1.start()?;
+    settled(&lab)?;
+    n1.script("kubectl get namespace kube-system")?;
+    Ok(())
+}
+
+/// Section 1.4 of the facts: what goes, and what stays.
+fn an_uninstall_leaves_what_k3s_leaves() -> Outcome {
+    let lab = Lab::builder().boot()?;
+    let n1 = lab.machine("n1")?;
+    n1.script("mkdir -p /var/log/pods /var/lib/kubelet/pods/x /var/lib/cni/networks/cbr0 /run/k3s/mounted\nmount -t tmpfs tmpfs /run/k3s/mounted\nmkdir -p /var/lib/rancher/k3s/storage/disk\nmount -t tmpfs tmpfs /var/lib/rancher/k3s/storage/disk\ntouch /var/lib/rancher/k3s/storage/disk/kept\nip link add cni0 type bridge\niptables -N KUBE-LAB\niptables -A INPUT -j KUBE-LAB\niptables -N OWN-LAB")?;
+    n1.script("k3s-killall.sh")?;
+    n1.script("! systemctl is-active --quiet k3s\n! pgrep -x etcd\n! mountpoint -q /run/k3s/mounted\n! ip link show cni0\ntest ! -e /var/lib/cni\n! iptables-save | grep KUBE-\niptables-save | grep -q OWN-LAB\ntest -d /var/lib/rancher/k3s/server/db\ntest -e /etc/systemd/system/k3s.service")?;
+    n1.script("k3s-uninstall.sh")?;
+    n1.script("test ! -e /etc/systemd/system/k3s.service\ntest ! -e /etc/systemd/system/k3s.service.env\ntest ! -e /var/lib/rancher/k3s/server\ntest ! -e /etc/rancher/k3s\ntest ! -e /var/lib/kubelet\ntest ! -e /usr/local/bin/k3s\ntest ! -e /usr/local/bin/kubectl\ntest ! -e /usr/local/bin/k3s-killall.sh\ntest ! -e /usr/local/bin/k3s-uninstall.sh\n# What stays.\ntest -s /etc/rancher/node/password\ntest -d /var/log/pods\ntest -e /var/lib/rancher/k3s/storage/disk/kept")?;
+    Ok(())
+}
