@@ -75,6 +75,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
             let done = Done::on_this_commit();
             done.or_run(&mut count, "check", check);
             done.or_run(&mut count, "lab build", lab);
+            done.or_run(&mut count, "stand-in", stand_in);
             for (name, arguments) in full::targets() {
                 let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
                 done.or_run(&mut count, &name, |count| {
@@ -86,6 +87,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Some("test") => {
             check(&mut count);
             lab(&mut count);
+            stand_in(&mut count);
             // Everything, the lab and the binary included; the pure crates' tests run again in a breath.
             tests(
                 &mut count,
@@ -165,6 +167,31 @@ fn lab(count: &mut Count) {
 
 fn tests(count: &mut Count, arguments: &[&str]) {
     run_tests(count, arguments, &[]);
+}
+
+/// The tests of the lab's stand-in for k3s that need no running part; one step, as a program of another language.
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn stand_in(count: &mut Count) {
+    if crate::lab::control_plane::unavailable().is_some() {
+        eprintln!("== stand-in skipped, as the lab is");
+        count.skipped += 1;
+        return;
+    }
+    eprintln!("== go test of the stand-in for k3s");
+    let done = Command::new("go")
+        .args(["test", "-mod=readonly", "./..."])
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .current_dir(crate::codegen::root().join("lab/k3s"))
+        .stdin(Stdio::null())
+        .status();
+    match done {
+        Ok(status) if status.success() => count.passed += 1,
+        _ => {
+            eprintln!("== stand-in failed: cd lab/k3s && go test ./...");
+            count.failed += 1;
+        }
+    }
 }
 
 #[expect(

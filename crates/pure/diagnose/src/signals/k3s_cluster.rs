@@ -475,6 +475,13 @@ pub static SIGNALS: &[Signal] = &[
         "iptables-save",
     ),
     signal(
+        "firewall.drops-peer-nft",
+        " dport ",
+        r"tcp dport (?:2380|\{[^}]*\b2380\b[^}]*\}|\d+-2380|2379-\d+)\b?.*\b(?:drop|reject)\b",
+        Mark::Cause,
+        "nft(8), list ruleset",
+    ),
+    signal(
         "k3s.opens-store",
         "Opening etcd MVCC KV ",
         "Opening etcd MVCC KV (?:backend database|store) at",

@@ -47,7 +47,11 @@ const TIMEOUT: &[&str] = &[
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let drops = host::lines(
         cx,
-        &["firewall.drops-peer", "firewall.drops-peer-rule"],
+        &[
+            "firewall.drops-peer",
+            "firewall.drops-peer-rule",
+            "firewall.drops-peer-nft",
+        ],
         "a firewall drops the peer port",
     );
     let late: Vec<Told<'_>> = host::lines(

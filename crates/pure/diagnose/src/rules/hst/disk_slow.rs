@@ -67,6 +67,29 @@ const LEADERLESS: &[&str] = &[
     "etcd.lost-leader",
 ];
 
+/// Members that do not hear each other.
+const APART: &[&str] = &[
+    "etcd.peer-unhealthy",
+    "etcd.peer-health-check",
+    "etcd.quorum-inactive",
+];
+
+/// Did this request wait for a leader, and not for a disk? A read asks the leader whether it still is one, and no
+/// disk; it ends so when nobody can say it (`linearizableReadNotify` in etcd's `server/etcdserver/v3_server.go`).
+fn waited(line: &str) -> bool {
+    const NOBODY: &[&str] = &["leader changed", "no leader"];
+    const UNANSWERED: &[&str] = &[
+        "context canceled",
+        "context deadline exceeded",
+        "request timed out",
+    ];
+    let any = |words: &[&str]| words.iter().any(|w| line.contains(w));
+    let is_read = line.contains("read-only") || line.contains("KV/Range");
+    // The statistics of a request do not say how it ended; an answer has some bytes.
+    let is_empty = line.contains("\"response size\":0");
+    any(NOBODY) || (is_read && (any(UNANSWERED) || is_empty))
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let disk = host::by_host(host::lines(cx, DISK, "the write waits for the disk"));
     let late = host::by_host(host::lines(
@@ -74,7 +97,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         LATE,
         "the leader does not get to send its heartbeats",
     ));
-    let seconds = host::by_host(host::lines(cx, SECONDS, "this took seconds"));
+    let seconds = host::lines(cx, SECONDS, "this took seconds");
+    let seconds = host::by_host(seconds.into_iter().filter(|l| !waited(&l.text)).collect());
     let slow = host::by_host(host::lines(cx, SLOW, "this took longer than etcd expects"));
     let lost = host::by_host(host::lines(cx, LOST, "leases and requests run out of time"));
     let hosts: std::collections::BTreeSet<&EntityId> = disk
@@ -89,13 +113,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         let (d, la, se, sl, lo) = (of(&disk), of(&late), of(&seconds), of(&slow), of(&lost));
         // Peers that can't be reached explain lost leaders better.
-        let apart = heard_on(cx, &["etcd.peer-unhealthy", "etcd.peer-health-check"], host);
+        let apart = heard_on(cx, APART, host);
         let kine = heard_on(cx, KINE, host);
+        // Several members chose a leader anew: what waited meanwhile says nothing of a disk.
+        let elects = heard_on(cx, &["etcd.lost-leader", "etcd.election"], host);
         let points = if !d.is_empty() {
             85
         } else if !la.is_empty() && (!sl.is_empty() || !se.is_empty() || !lo.is_empty()) {
             78
-        } else if !se.is_empty() && !lo.is_empty() && !apart && !kine {
+        } else if !se.is_empty() && !lo.is_empty() && !apart && !kine && !elects {
             75
         } else if !sl.is_empty()
             && heard_on(cx, &["k3s.leader-election-lost"], host)
