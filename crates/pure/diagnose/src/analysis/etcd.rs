@@ -91,6 +91,22 @@ pub fn pairs(text: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// Old and new address of a host that k3s refuses because the list of members has its name with another address
+/// (`k3s.not-a-member`).
+pub fn change(l: &Told<'_>) -> Option<(String, String)> {
+    let found = l.line.groups.first()?;
+    let (name, url) = l.line.groups.get(1)?.split_once('=')?;
+    let list = pairs(found);
+    if list.iter().any(|(_, u)| host_of(u) == host_of(url)) {
+        return None;
+    }
+    let (_, old) = list
+        .iter()
+        .find(|(n, _)| *n == name)
+        .or_else(|| list.iter().find(|(n, _)| node_of(n) == node_of(name)))?;
+    Some((host_of(old).to_owned(), host_of(url).to_owned()))
+}
+
 /// What the endpoints said: by address, whether it is well, with the fact. What said nothing is absent.
 pub fn endpoints<'c>(cx: &'c Context<'_>) -> BTreeMap<String, (bool, &'c Fact)> {
     let mut out: BTreeMap<String, (bool, &Fact)> = BTreeMap::new();

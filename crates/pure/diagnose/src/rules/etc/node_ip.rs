@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use defib_model::Evidence;
 use defib_model::fact::Value;
 
-use crate::analysis::etcd::{host_of, members, node_of, pairs};
+use crate::analysis::etcd::{change, host_of, members, node_of};
 use crate::analysis::host::{self, TROUBLES, Told, called, entity, facts, quotes};
 use crate::rules::prelude::*;
 
@@ -106,21 +106,6 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't reset one of several servers while the others live: remove it there and let it join again."),
         );
     }
-}
-
-/// Old and new address, if the list has this name with another address.
-fn change(l: &Told<'_>) -> Option<(String, String)> {
-    let found = l.line.groups.first()?;
-    let (name, url) = l.line.groups.get(1)?.split_once('=')?;
-    let list = pairs(found);
-    if list.iter().any(|(_, u)| host_of(u) == host_of(url)) {
-        return None;
-    }
-    let (_, old) = list
-        .iter()
-        .find(|(n, _)| *n == name)
-        .or_else(|| list.iter().find(|(n, _)| node_of(n) == node_of(name)))?;
-    Some((host_of(old).to_owned(), host_of(url).to_owned()))
 }
 
 /// A member of this host's name with an address that none of its interfaces has.
