@@ -18,7 +18,7 @@
 //! ## What not to do
 //! Do not remove by name or by guess; do not reset the cluster while a majority answers.
 
-use defib_model::fact::{EtcdMember, Fact};
+use defib_model::fact::{EtcdMember, Fact, Value};
 
 use crate::analysis::etcd::{self, entity, explain_all, host_of, members, node_of, pairs};
 use crate::analysis::host::{self, quotes};
@@ -68,6 +68,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// Why this member of the list can't be a living one.
 fn ghost(cx: &Context<'_>, list: &[(&Fact, &EtcdMember)], at: usize) -> Option<String> {
     let (_, m) = list.get(at)?;
+    if joins(cx, m) {
+        return None;
+    }
     if m.status == "unstarted" || (m.name.is_empty() && m.clients.is_empty()) {
         return Some("which never started".to_owned());
     }
@@ -88,6 +91,15 @@ fn ghost(cx: &Context<'_>, list: &[(&Fact, &EtcdMember)], at: usize) -> Option<S
     let listed = cx.cluster.is_listed("Node", "");
     (listed && !is_node(m) && list.iter().any(|(_, o)| is_node(o)))
         .then(|| format!("whose node {} the cluster does not have", node_of(&m.name)))
+}
+
+/// Is it a learner whose host is in the evidence with that very address? It is about to join.
+fn joins(cx: &Context<'_>, m: &EtcdMember) -> bool {
+    let mut own = host::facts(cx, |v| match v {
+        Value::Address(_, ip, _) => Some(ip),
+        _ => None,
+    });
+    m.learner && own.any(|(_, ip)| m.peers.iter().any(|p| host_of(p) == ip))
 }
 
 /// A server that finds its own address in the list, under another name.
