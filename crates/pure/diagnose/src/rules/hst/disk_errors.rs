@@ -4,8 +4,8 @@
 //!
 //! ## What it sees
 //! The kernel's words about a device (`I/O error, dev …`, medium errors, resets of ATA or NVMe), SMART
-//! that fails or counts unreadable sectors, `input/output error` where a program reads or writes, and
-//! a bus error in a mapped file.
+//! that fails or counts unreadable sectors, and `input/output error` where a program reads or writes. A bus error in
+//! a mapped file alone is a question: a file that was cut gives the same.
 //!
 //! ## Why it matters
 //! What reads from such a disk gets wrong or no data. Everything that follows (a damaged datastore, a
@@ -115,6 +115,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("Copy what counts while it can be read.", "cp -a /var/lib/rancher/k3s/server/db/snapshots /var/lib/rancher/k3s/server/token /mnt/elsewhere/")
             .advice("Replace the disk, cable or controller; then bring the node back from its cluster or a backup.")
             .dont("Don't run fsck on a disk that still fails, and don't reset a cluster from the copy on it.");
+        // Behind a disk that fails stand the kernel's own words; without them the file may just be too short.
+        let finding = match bus {
+            true => finding.undecided(
+                "Does the kernel speak of the device, and how long are the files that are mapped?",
+                "dmesg -T | grep -iE 'I/O error|medium error|ata[0-9]|nvme' | tail -20; ls -l /var/lib/rancher/k3s/server/db/etcd/member/snap /var/lib/rancher/k3s/agent/containerd/io.containerd.metadata.v1.bolt",
+                &["disk-io-errors", "etcd-data-corrupt", "disk-full"],
+            ),
+            false => finding,
+        };
         out.push(host::claim(
             cx,
             finding,
