@@ -107,6 +107,26 @@ pub fn change(l: &Told<'_>) -> Option<(String, String)> {
     Some((host_of(old).to_owned(), host_of(url).to_owned()))
 }
 
+/// Addresses under which members are registered, and which their own hosts, in the evidence, do not have.
+pub fn gone(cx: &Context<'_>) -> Vec<String> {
+    let own = |host: &str| -> Vec<&str> {
+        let addresses = host::facts(cx, |v| match v {
+            Value::Address(_, ip, _) => Some(ip.as_str()),
+            _ => None,
+        });
+        let of = addresses.filter(|(f, ip)| f.host == host && !ip.starts_with("127."));
+        of.map(|(_, ip)| ip).collect()
+    };
+    let mut out = Vec::new();
+    for (_, member) in members(cx) {
+        let have = own(node_of(&member.name));
+        let registered = member.peers.iter().map(|p| host_of(p));
+        let lost = registered.filter(|r| !have.is_empty() && !have.contains(r));
+        out.extend(lost.map(str::to_owned));
+    }
+    out
+}
+
 /// What the endpoints said: by address, whether it is well, with the fact. What said nothing is absent.
 pub fn endpoints<'c>(cx: &'c Context<'_>) -> BTreeMap<String, (bool, &'c Fact)> {
     let mut out: BTreeMap<String, (bool, &Fact)> = BTreeMap::new();

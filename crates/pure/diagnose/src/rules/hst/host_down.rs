@@ -44,9 +44,10 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let off = host::lines(cx, &["host.power-off"], "the machine has no power");
     // Nobody has an address any more from which a host says that it has moved.
     let refused = host::lines(cx, &["k3s.not-a-member"], "");
-    let left: Vec<String> = (refused.iter().filter_map(etcd::change))
+    let mut left: Vec<String> = (refused.iter().filter_map(etcd::change))
         .map(|(old, _)| old)
         .collect();
+    left.extend(etcd::gone(cx));
     let answered = asked.iter().find(|(_, r)| r.answer == Answer::Well);
     for (fact, r) in asked.iter().filter(|(_, r)| r.answer == Answer::Silent) {
         let answers = |o: &Reach| o.target == r.target && o.answer == Answer::Well;

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `listen tcp …: bind: address already in use` of a program that then ends; and who holds the port, where
-//! `ss` or `netstat` lists it.
+//! `ss` or `netstat` lists it. Also without k3s' own words: another program listens on a port that k3s wants, and
+//! its unit does not stay up.
 //!
 //! ## Why it matters
 //! The service can't start, and systemd starts it again every few seconds. On 6443, 6444, 2379, 2380 and
@@ -29,7 +30,90 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// Ports that k3s wants for itself. Source: k3s documentation, "Requirements".
+const WANTED: &[u16] = &[6443, 2379, 2380];
+/// Who may have them beside k3s: what k3s is made of, and what stands in front of several servers.
+const KNOWN: &[&str] = &[
+    "k3s",
+    "rke2",
+    "kube",
+    "etcd",
+    "haproxy",
+    "nginx",
+    "envoy",
+    "traefik",
+    "keepalived",
+    "docker",
+    "containerd",
+    "rootlessport",
+    "systemd",
+    "ssh-",
+    "kubectl",
+];
+
+/// Whose list of listeners shows somebody else on a port of k3s, while the unit of k3s does not stay up.
+fn squatters(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let units: Vec<_> = host::facts(cx, |v| match v {
+        Value::Unit {
+            name, active, sub, ..
+        } if name.starts_with("k3s") && (active == "failed" || sub == "auto-restart") => Some(()),
+        _ => None,
+    })
+    .collect();
+    let listeners = host::facts(cx, |v| match v {
+        Value::Listens { port, program, .. } if WANTED.contains(port) && !program.is_empty() => {
+            Some((*port, program.as_str()))
+        }
+        _ => None,
+    });
+    for (fact, (port, program)) in listeners {
+        let host = host::entity(&fact.host);
+        let told = out
+            .iter()
+            .any(|f| f.rule.code == RULE.code && f.entity == host);
+        if told || KNOWN.iter().any(|k| program.starts_with(k)) {
+            continue;
+        }
+        let number = port.to_string();
+        let Some((unit, ())) = units.iter().find(|(u, ())| u.host == fact.host) else {
+            continue;
+        };
+        out.push(
+            RULE.on(host.clone())
+                .key(number.as_str())
+                .title(format!(
+                    "on {} {program} holds port {port}, which k3s wants",
+                    called(&host)
+                ))
+                .why("The program ends at once, and systemd starts it again and again.")
+                .term(
+                    80,
+                    "the list of listeners shows it, and k3s does not stay up",
+                )
+                .cite(cx.fact(fact, format!("{program} listens there")))
+                .cite(cx.fact(unit, "k3s does not stay up"))
+                .explains_if(cx, K::ServiceFailing, &host)
+                .safe(
+                    "See who has it, and what k3s says.",
+                    command!(
+                        "ss -ltnp 'sport = :{}'; journalctl -u 'k3s*' -n 50 --no-pager",
+                        number
+                    ),
+                )
+                .advice(format!(
+                    "Stop {program} there, or have it listen elsewhere."
+                ))
+                .dont("Don't run k3s-uninstall.sh for this: it deletes the data too."),
+        );
+    }
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    taken(cx, out);
+    squatters(cx, out);
+}
+
+fn taken(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (id, lines) in host::by_host(host::lines(
         cx,
         &["k3s.port-taken"],
