@@ -120,7 +120,7 @@ fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Re
         .collect();
     let verdict = if !root_causes.is_empty() {
         Verdict::RootCause
-    } else if (cluster.objects_seen == Seen::All || is_surveyed(cluster))
+    } else if cluster.objects_seen == Seen::All
         && unexplained.is_empty()
         && candidates.is_empty()
         && nodes_ready(cluster)
@@ -429,13 +429,6 @@ fn question(
         command: Some("defib diagnose kube:".to_owned()),
         decides: Vec::new(),
     })
-}
-
-/// Do tables show all nodes, all pods and all events? That is what people look at, and what they call well.
-fn is_surveyed(cluster: &Cluster) -> bool {
-    let whole = |kind: &str| cluster.listed.get(kind).is_some_and(|l| l.whole);
-    let shown = |kind: &str| whole(kind) || cluster.surveyed.contains(kind);
-    !cluster.nodes.is_empty() && whole("Node") && shown("Pod") && shown("Event")
 }
 
 /// A refusal says its reason itself; what it is about stands in the template.

@@ -164,8 +164,6 @@ pub struct Cluster {
     pub listed: BTreeMap<String, Listed>,
     /// Scope "objects".
     pub objects_seen: Seen,
-    /// Kinds of namespaces of which tables of kubectl showed all: how each fares, and nothing of what is absent.
-    pub surveyed: BTreeSet<&'static str>,
     /// Kinds that a whole picture would want and that are not in the evidence.
     pub lacking: Vec<String>,
     /// The API server's own answer to `/readyz`, if it was asked: true for ok.

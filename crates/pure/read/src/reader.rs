@@ -53,8 +53,6 @@ pub struct Reader<'s> {
     parsed: Vec<Parsed>,
     scanned: Vec<Scanned>,
     lists: Vec<List>,
-    /// Kinds of which a table showed all.
-    shown: BTreeSet<&'static str>,
     facts: Vec<Fact>,
     events: Vec<(Event, Origin)>,
     gaps: Vec<Gap>,
@@ -78,7 +76,6 @@ impl<'s> Reader<'s> {
             parsed: Vec::new(),
             scanned: Vec::new(),
             lists: Vec::new(),
-            shown: BTreeSet::new(),
             facts: Vec::new(),
             events: Vec::new(),
             gaps: Vec::new(),
@@ -225,7 +222,6 @@ impl<'s> Reader<'s> {
         self.facts.extend(taken.facts);
         self.parsed.extend(taken.objects);
         self.events.extend(taken.events);
-        self.shown.extend(taken.shown);
         self.lists.extend(taken.listed.into_iter().map(|kind| List {
             kind: kind.to_owned(),
             cluster_scoped: true,
@@ -728,7 +724,6 @@ impl<'s> Reader<'s> {
         cluster.entries = self.entries;
         cluster.sources = bundle.sources.clone();
         cluster.listed = listed;
-        cluster.surveyed = std::mem::take(&mut self.shown);
         cluster.api_ready = self.api_ready;
         cluster.at_rest = at_rest;
         for scanned in self.scanned {

@@ -138,7 +138,6 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         };
         take(walk, first..end, printed);
     }
-    super::objects::shown(walk, "Event", false, end);
     (end > at + 1).then_some(end)
 }
 

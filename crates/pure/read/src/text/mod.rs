@@ -55,8 +55,6 @@ pub(crate) struct Taken {
     pub heard: Vec<(Range<usize>, EntityId)>,
     /// Kinds without namespaces of which a command listed all.
     pub listed: Vec<&'static str>,
-    /// Kinds of namespaces of which a table showed all, in all namespaces: what each is, not that no other is there.
-    pub shown: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,
 }
@@ -113,7 +111,6 @@ const FORMS: &[Form] = &[
     units::read,
     events::table,
     objects::table,
-    objects::none,
     describe::read,
     events::logged,
     events::rows,

@@ -43,48 +43,11 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
-    shown(walk, kind.kind, kind.cluster, end);
-    Some(end)
-}
-
-/// Notes that a table which ends here showed everything of its kind, if its command asked for that.
-pub(super) fn shown(walk: &mut Walk<'_>, kind: &'static str, is_cluster: bool, end: usize) {
     // A row that can't be read may be one more of them.
-    if !asked_for_all(walk) || walk.is_output(end) {
-        return;
+    if kind.cluster && asked_for_all(walk) && !walk.is_output(end) {
+        walk.out.listed.push(kind.kind);
     }
-    if is_cluster {
-        walk.out.listed.push(kind);
-    } else if in_all_namespaces(walk) {
-        walk.out.shown.push(kind);
-    }
-}
-
-/// `No resources found`: kubectl's whole answer where there is nothing of a kind.
-pub(super) fn none(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    if walk.text(at).trim() != "No resources found" {
-        return None;
-    }
-    match asked(walk).0.as_deref()? {
-        "events" | "event" | "ev" => shown(walk, "Event", false, at + 1),
-        other => {
-            let kind = kinds::named(other)?;
-            shown(walk, kind.kind, kind.cluster, at + 1);
-        }
-    }
-    Some(at + 1)
-}
-
-/// Did the command ask in all namespaces?
-fn in_all_namespaces(walk: &Walk<'_>) -> bool {
-    walk.kubectl().is_some_and(|(c, _)| {
-        (c.words.iter()).any(|w| {
-            matches!(
-                w.as_str(),
-                "-A" | "--all-namespaces" | "--all-namespaces=true"
-            )
-        })
-    })
+    Some(end)
 }
 
 /// Labels that the command shows as columns, each with the column's name.
@@ -686,26 +649,6 @@ mod tests {
         let row = "vol-3 8Gi RWO Retain Available slow 7d\n";
         assert_eq!(listed(&format!("{head}{row}")), 1);
         assert_eq!(listed(&format!("{head}{row}... and 4 more\n")), 0);
-    }
-
-    #[test]
-    fn what_was_asked_for_everywhere_is_shown_whole() {
-        let shown = |text: &str| super::super::read(text.as_bytes(), 0).shown;
-        let pods = "NAMESPACE NAME READY STATUS RESTARTS AGE\nshop till-0 1/1 Running 0 3d\n";
-        for (text, wanted) in [
-            (format!("$ kubectl get pods -A -o wide\n{pods}"), vec!["Pod"]),
-            (format!("$ kubectl get pods -A | head -2\n{pods}"), vec![]),
-            (format!("$ kubectl get pods -A -l app=till\n{pods}"), vec![]),
-            (format!("$ kubectl get pods -n shop\n{pods}"), vec![]),
-            ("$ kubectl get events -A\nNo resources found\n".into(), vec!["Event"]),
-            ("$ kubectl get ev\nNo resources found in default namespace.\n".into(), vec![]),
-            (
-                "$ kubectl get events -A\nNAMESPACE   LAST SEEN   TYPE     REASON      OBJECT      MESSAGE\nshop        27m         Normal   Completed   job/count   Job completed\n".into(),
-                vec!["Event"],
-            ),
-        ] {
-            assert_eq!(shown(&text), wanted, "{text}");
-        }
     }
 
     #[test]
