@@ -40,6 +40,18 @@ fn holds(bytes: &[u8]) {
     }
 }
 
+/// What stands before the place where a paste was cut is read; a line that is wrong by itself is no such place.
+#[test]
+fn a_cut_object_is_read_up_to_there() {
+    let whole = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: till\n  namespace: shop\n";
+    let objects = |text: &str| read(text.as_bytes()).objects.len();
+    assert_eq!(objects(&format!("{whole}da")), 1);
+    assert_eq!(objects(&format!("{whole}policyTy\n")), 1);
+    assert_eq!(objects(&format!("{whole}data: [\n")), 0);
+    assert_eq!(objects(&format!("{whole}  two words\n")), 0);
+    assert_eq!(objects("apiVersion: v1\nki"), 0);
+}
+
 /// The fenced blocks of the casebook: forms that people really paste.
 fn samples() -> Vec<String> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../cases");

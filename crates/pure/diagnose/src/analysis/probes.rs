@@ -416,6 +416,36 @@ fn start_took(cx: &Context<'_>, pod: &EntityId) -> Option<(f64, Evidence)> {
     out
 }
 
+/// Options by which the program is told where to listen, and the port: `--port=9090`, `--listen-address :9090`.
+/// Ports beside the one that it serves on (metrics, debugging) say nothing of that.
+fn told(container: &Container) -> Vec<(&str, i64)> {
+    const WHERE: &[&str] = &["port", "listen", "addr", "address", "bind"];
+    const BESIDE: &[&str] = &[
+        "metric", "health", "probe", "pprof", "debug", "admin", "peer", "grpc", "db", "redis",
+        "remote", "target", "upstream",
+    ];
+    let words: Vec<&str> = (container.command.iter().chain(&container.args))
+        .map(String::as_str)
+        .collect();
+    let mut out = Vec::new();
+    for (i, word) in words.iter().enumerate() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, value),
+            None => (*word, words.get(i + 1).copied().unwrap_or_default()),
+        };
+        let mut parts = name.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_where = name.starts_with('-') && parts.any(|p| WHERE.contains(&p));
+        if !is_where || BESIDE.iter().any(|w| name.contains(w)) {
+            continue;
+        }
+        let number = value.rsplit(':').next().unwrap_or_default();
+        if let Some(port) = number.parse().ok().filter(|p| (1..65_536).contains(p)) {
+            out.push((name, port));
+        }
+    }
+    out
+}
+
 /// Nobody listens on the port: not yet, or not there?
 fn refused(
     cx: &Context<'_>,
@@ -496,6 +526,15 @@ fn refused(
         );
         return Some((Fault::Endpoint, 82, because, false, Vec::new()));
     }
+    let told = told(container);
+    if let Some((option, other)) = told.first()
+        && told.iter().all(|(_, p)| *p != port)
+    {
+        let because = format!(
+            "the probe asks port {port}, and the program is started with {option}: {other}"
+        );
+        return Some((Fault::Endpoint, 80, because, false, Vec::new()));
+    }
     let same_port = declared.contains(&port) || readiness == Some(written);
     if same_port && patience <= SHORT {
         let because = format!(
@@ -510,4 +549,33 @@ fn refused(
         true,
         Vec::new(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_tell_where_a_program_listens() {
+        let of = |args: &[&str]| {
+            let container = Container {
+                args: args.iter().map(|a| (*a).to_owned()).collect(),
+                ..Container::default()
+            };
+            told(&container).iter().map(|(_, p)| *p).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["serve", "--port=9090"]), [9090]);
+        assert_eq!(of(&["--listen-address", ":8081", "-v"]), [8081]);
+        assert_eq!(of(&["--http.addr=0.0.0.0:80", "--bind=:81"]), [80, 81]);
+        assert_eq!(
+            of(&[
+                "--metrics-port=9100",
+                "--db-port=5432",
+                "--export=80",
+                "--port",
+                "x"
+            ]),
+            Vec::<i64>::new()
+        );
+    }
 }

@@ -1,4 +1,5 @@
-//! The same call tried from pods that differ in their labels only: `kubectl run --labels=… -- nc …`.
+//! The same call tried from pods that differ in their labels: `kubectl run --labels=… -- nc …`, or `kubectl exec` in
+//! pods whose labels a list shows.
 //!
 //! What takes one and refuses the other goes by labels. Deliberately absent: what does so (`rules::acc`).
 
@@ -31,7 +32,8 @@ pub fn trials<'c>(cx: &'c Context<'_>) -> Vec<Trial<'c>> {
         let Value::Reach(reach) = &fact.value else {
             continue;
         };
-        let (Some(port), Some((namespace, labels))) = (reach.port, made(&fact.command)) else {
+        let who = made(&fact.command).or_else(|| entered(cx, &fact.command));
+        let (Some(port), Some((namespace, labels))) = (reach.port, who) else {
             continue;
         };
         let target = format!("{}:{port}", reach.target);
@@ -59,6 +61,23 @@ pub fn trials<'c>(cx: &'c Context<'_>) -> Vec<Trial<'c>> {
         }
     }
     out
+}
+
+/// Namespace and labels of the pod in which a command runs, where a list shows them.
+fn entered(cx: &Context<'_>, command: &str) -> Option<(String, Labels)> {
+    let words: Vec<&str> = command.split_ascii_whitespace().collect();
+    let said = kubectl::words(words.iter().copied())?;
+    let ["exec", name, ..] = said.as_slice() else {
+        return None;
+    };
+    let name = name.trim_start_matches("pod/");
+    let mut pods = (cx.cluster.pods.iter()).filter(|p| p.metadata.name == name);
+    let pod = pods.next().filter(|p| !p.metadata.labels.is_empty())?;
+    // Of two pods of one name nobody knows which it was.
+    let labels = pod.metadata.labels.clone();
+    pods.next()
+        .is_none()
+        .then(|| (pod.metadata.namespace.clone(), labels))
 }
 
 /// Namespace and labels of the pod that a command makes. Without `--labels` kubectl gives it one of its name.

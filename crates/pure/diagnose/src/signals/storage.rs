@@ -23,6 +23,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "longhorn-manager: controller/monitor/disk_monitor.go",
     },
     Signal {
+        id: "longhorn.device-busy",
+        anchor: "/dev/longhorn/",
+        pattern: r"/dev/longhorn/\S+.*(?:already mounted or mount point busy|apparently in use by the system)",
+        unit: "kubelet",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "util-linux sys-utils/mount.c; e2fsprogs misc/util.c; kubernetes mount-utils",
+    },
+    Signal {
         id: "longhorn.named",
         anchor: "onghorn version",
         pattern: "",

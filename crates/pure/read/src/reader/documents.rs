@@ -40,6 +40,30 @@ pub(super) fn unquoted(bytes: &[u8]) -> Option<Vec<u8>> {
     (sniff::looks(&objects) == sniff::Looks::Yaml).then_some(out)
 }
 
+/// The one document of a text that was cut within its last line, up to there; nothing where more than that does not
+/// hold, or where what is left is no object.
+fn cut(text: &str) -> Option<yaml::Document> {
+    let whole = text.trim_end();
+    let end = whole.rfind('\n')?;
+    let last = whole.get(end..)?.trim();
+    // A line of its own sense, which is wrong, is another matter.
+    if last.contains(':') || last.starts_with(['-', '#', '{', '[', '}', ']']) || last.contains(' ')
+    {
+        return None;
+    }
+    let mut found = Vec::new();
+    yaml::documents(text.get(..=end)?, |document| {
+        found.push(document.ok());
+        found.len() < 2
+    });
+    match found.as_mut_slice() {
+        [document] => document
+            .take()
+            .filter(|d| !d.part && d.json.starts_with(b"{")),
+        _ => None,
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn yaml(&mut self, index: u32, entry: &Entry, bytes: &[u8]) {
         let repaired;
@@ -77,6 +101,15 @@ impl Reader<'_> {
             }
             !self.full
         });
+        if broken_documents == 1
+            && parts.is_empty()
+            && (self.parsed.len(), self.lists.len()) == (before.0, before.1)
+            && let Some(document) = cut(text)
+        {
+            // What stands before the place where it was cut is as good as ever.
+            self.yaml_document(index, entry, bytes, document);
+            return;
+        }
         if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
             // A manifest inside a transcript, or between sentences, makes the whole no YAML; read as text,
             // it is there.

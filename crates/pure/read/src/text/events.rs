@@ -265,7 +265,8 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
     // The next part of a description begins at the left edge with its name and a colon.
     let heading = text
         .split_once(':')
-        .is_some_and(|(k, _)| !k.contains(' ') || k.split(' ').count() <= 3)
+        .is_some_and(|(k, _)| !k.contains('"') && k.split(' ').count() <= 3)
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
         && line <= row;
     if narrow(walk.text(first)).is_some() {
         // Written by hand: the message was broken where the page ended.
@@ -273,8 +274,16 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
         let anew = (begins && heading) || super::bare::starts_anew(text);
         return !anew;
     }
-    (line > row || text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-'))
-        && !heading
+    // A mail or a narrow window broke it where the page ended.
+    let page = 60..=100;
+    let above = at
+        .checked_sub(1)
+        .map_or(0, |i| walk.text(i).trim_end().chars().count());
+    let wrapped = page.contains(&above)
+        && page.contains(&walk.text(first).trim_end().chars().count())
+        && !super::bare::starts_anew(text);
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '-');
+    (line > row || begins || wrapped) && !heading
 }
 
 /// An event of which the columns that a command chose show these fields.
@@ -574,6 +583,25 @@ mod tests {
             .into_iter()
             .map(|(e, _)| e)
             .collect()
+    }
+
+    #[test]
+    fn a_message_that_a_mail_broke_goes_on() {
+        let got = events(
+            "  Warning  Failed     8m (x4 over 10m)   kubelet            Failed to pull image\n\"registry.shop.example:5000/till:4\": failed to do request:\nHead \"https://registry.shop.example:5000/v2/\": tls: failed to verify certificate\n  Normal   BackOff    18s (x42 over 10m) kubelet            Back-off pulling image\n\"registry.shop.example:5000/till:4\"\n\nThe CA is there: we looked.\n",
+        );
+        assert_eq!(got.len(), 2);
+        assert!(
+            got[0].message.ends_with("failed to verify certificate"),
+            "{}",
+            got[0].message
+        );
+        assert!(got[1].message.ends_with("till:4\""), "{}", got[1].message);
+        // A description goes on with its next part.
+        let got = events(
+            "  Warning  Failed     8m (x4 over 10m)   kubelet            Failed to pull image\nVolumes:  <none>\n",
+        );
+        assert_eq!(got[0].message, "Failed to pull image");
     }
 
     #[test]

@@ -43,11 +43,16 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
+    listed(walk, kind, end);
+    Some(end)
+}
+
+/// Notes that a list which ends here is whole, if its command asked for everything of a kind without namespaces.
+pub(super) fn listed(walk: &mut Walk<'_>, kind: Kind, end: usize) {
     // A row that can't be read may be one more of them.
     if kind.cluster && asked_for_all(walk) && !walk.is_output(end) {
         walk.out.listed.push(kind.kind);
     }
-    Some(end)
 }
 
 /// Labels that the command shows as columns, each with the column's name.

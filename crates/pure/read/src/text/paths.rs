@@ -426,7 +426,8 @@ fn table(
     let header = walk.text(at).trim_end().to_owned();
     let table = Table::new(&header);
     let heads = columns.iter().all(|(name, _)| table.names.contains(name));
-    if columns.len() < 2 || !heads {
+    let bare = walk.kubectl().is_some_and(|(c, _)| c.has("--no-headers"));
+    if columns.len() < 2 || heads == bare {
         return None;
     }
     let asks_events = walk.kubectl().is_some_and(|(_, words)| {
@@ -434,14 +435,14 @@ fn table(
             .iter()
             .any(|w| matches!(*w, "event" | "events" | "ev"))
     });
-    let mut end = at + 1;
+    let mut end = if bare { at } else { at + 1 };
     while walk.is_output(end) {
-        let Some(row) = table.row(walk.text(end)) else {
+        let Some(cells) = cells(&table, &columns, walk.text(end), bare) else {
             break;
         };
         let mut object = json!({});
-        for (name, steps) in &columns {
-            let cell = row.get(name).trim();
+        for ((_, steps), cell) in columns.iter().zip(&cells) {
+            let cell = cell.trim();
             if !matches!(cell, "" | "<none>" | "<nil>") {
                 let value = go(cell).unwrap_or_else(|| typed(steps, json!(cell)));
                 put(&mut object, steps, value);
@@ -457,7 +458,31 @@ fn table(
         }
         end += 1;
     }
-    Some(end)
+    if let Some(kind) = kind {
+        super::objects::listed(walk, kind, end);
+    }
+    (end > at).then_some(end)
+}
+
+/// The cells of a row; without a header where wide space parts as many as there are columns.
+fn cells(
+    table: &Table,
+    columns: &[(String, Vec<Step>)],
+    line: &str,
+    bare: bool,
+) -> Option<Vec<String>> {
+    if bare {
+        let cells = defib_formats::text::columns(line).into_iter();
+        let cells: Vec<String> = cells.map(|(_, cell)| cell).collect();
+        return (cells.len() == columns.len()).then_some(cells);
+    }
+    let row = table.row(line)?;
+    Some(
+        columns
+            .iter()
+            .map(|(name, _)| row.get(name).to_owned())
+            .collect(),
+    )
 }
 
 /// Go's way to write lists and maps: `[map[effect:NoSchedule key:dedicated value:gpu]]`.

@@ -105,6 +105,17 @@ fn netcat(walk: &Walk<'_>, text: &str) -> Option<Reach> {
         [target, address, port, _, "open"] if address.starts_with('[') => {
             reach(target, port, Answer::Well)
         }
+        // `pg_isready`: `pg:5432 - no response`.
+        [place, "-", rest @ ..] if place.contains(':') => {
+            let answer = match rest {
+                ["accepting", "connections"] => Answer::Well,
+                ["rejecting", "connections"] => Answer::Sick,
+                ["no", "response"] => Answer::Silent,
+                _ => return None,
+            };
+            let (target, port) = place.rsplit_once(':')?;
+            reach(target, port, answer)
+        }
         ["Ncat:", "Connected", "to", target] => {
             let (host, port) = target.trim_end_matches('.').rsplit_once(':')?;
             reach(host, port, Answer::Well)

@@ -42,6 +42,7 @@ const WORDS: &[&str] = &[
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     held(cx, out);
+    said(cx, out);
     for c in cx.all(K::VolumeMountFailing) {
         let words: Vec<_> =
             storage::said(cx, &c.entity, WORDS, "the device is held by somebody else")
@@ -66,6 +67,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(sure, "the device of a Longhorn volume is busy when it is mounted")
                 .cite_all(words)
                 .explains(K::VolumeMountFailing, &c.entity),
+        );
+    }
+}
+
+/// The kubelet's own words in a journal or a paste, where no pod shows them.
+fn said(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    if cx.all(K::VolumeMountFailing).next().is_some() || !out.iter().all(|f| f.undecided) {
+        return;
+    }
+    let lines = host::lines(
+        cx,
+        &["longhorn.device-busy"],
+        "the device is held by somebody else",
+    );
+    let maps = host::facts(cx, |v| matches!(v, Value::Multipath { .. }).then_some(()));
+    let maps: Vec<_> = maps
+        .map(|(f, ())| cx.fact(f, "a map lies over a disk"))
+        .collect();
+    for (id, lines) in host::by_host(lines) {
+        // What was asked of the map is answered by this.
+        out.retain(|f| f.rule.code != RULE.code);
+        out.push(
+            found(id)
+                .title("Longhorn's device is held by somebody else on the node, most likely multipathd")
+                .term(78, "the device of a Longhorn volume is busy when it is mounted")
+                .term(if maps.is_empty() { 0 } else { 12 }, "multipathd has made a map over a disk")
+                .cite_all(host::quotes(&lines))
+                .cite_all(maps.clone()),
         );
     }
 }
