@@ -38,10 +38,15 @@ fn where_there_is_room_a_copy_is_made() {
         println!("skipped: mounts of its own need root and unshare");
         return;
     }
+    // The checkout itself may lie below /tmp: it is shown elsewhere first.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let below = |path: &Path| path.strip_prefix(target).unwrap().to_owned();
     let done = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=64k none /tmp && exec \"$0\" inspect ls \"$1\"")
-        .args([env!("CARGO_BIN_EXE_defib").as_ref(), file.as_os_str()])
+        .arg("mount --bind \"$0\" /mnt && mount -t tmpfs -o size=64k none /tmp && exec \"/mnt/$1\" inspect ls \"/mnt/$2\"")
+        .arg(target)
+        .arg(below(Path::new(env!("CARGO_BIN_EXE_defib"))))
+        .arg(below(&file))
         .env_remove("TMPDIR")
         .output()
         .unwrap();
