@@ -170,13 +170,27 @@ fn one_server_keeps_its_data_in_sqlite() -> Outcome {
     Ok(())
 }
 
+/// A script that succeeds only if a command fails: `set -e` takes no notice of a line that begins with `!`.
+fn fails(command: &str) -> String {
+    format!("if {command}; then echo 'this should have failed' >&2; exit 1; fi")
+}
+
 /// Section 1.4 of the facts: what goes, and what stays.
 fn an_uninstall_leaves_what_k3s_leaves() -> Outcome {
     let lab = Lab::builder().boot()?;
     let n1 = lab.machine("n1")?;
     n1.script("mkdir -p /var/log/pods /var/lib/kubelet/pods/x /var/lib/cni/networks/cbr0 /run/k3s/mounted\nmount -t tmpfs tmpfs /run/k3s/mounted\nmkdir -p /var/lib/rancher/k3s/storage/disk\nmount -t tmpfs tmpfs /var/lib/rancher/k3s/storage/disk\ntouch /var/lib/rancher/k3s/storage/disk/kept\nip link add cni0 type bridge\niptables -N KUBE-LAB\niptables -A INPUT -j KUBE-LAB\niptables -N OWN-LAB")?;
     n1.script("k3s-killall.sh")?;
-    n1.script("! systemctl is-active --quiet k3s\n! pgrep -x etcd\n! mountpoint -q /run/k3s/mounted\n! ip link show cni0\ntest ! -e /var/lib/cni\n! iptables-save | grep KUBE-\niptables-save | grep -q OWN-LAB\ntest -d /var/lib/rancher/k3s/server/db\ntest -e /etc/systemd/system/k3s.service")?;
+    for ended in [
+        "systemctl is-active --quiet k3s",
+        "pgrep -x etcd",
+        "mountpoint -q /run/k3s/mounted",
+        "ip link show cni0",
+        "iptables-save | grep KUBE-",
+    ] {
+        n1.script(&fails(ended))?;
+    }
+    n1.script("test ! -e /var/lib/cni\niptables-save | grep -q OWN-LAB\ntest -d /var/lib/rancher/k3s/server/db\ntest -e /etc/systemd/system/k3s.service")?;
     n1.script("k3s-uninstall.sh")?;
     n1.script("test ! -e /etc/systemd/system/k3s.service\ntest ! -e /etc/systemd/system/k3s.service.env\ntest ! -e /var/lib/rancher/k3s/server\ntest ! -e /etc/rancher/k3s\ntest ! -e /var/lib/kubelet\ntest ! -e /usr/local/bin/k3s\ntest ! -e /usr/local/bin/kubectl\ntest ! -e /usr/local/bin/k3s-killall.sh\ntest ! -e /usr/local/bin/k3s-uninstall.sh\n# What stays.\ntest -s /etc/rancher/node/password\ntest -d /var/log/pods\ntest -e /var/lib/rancher/k3s/storage/disk/kept")?;
     Ok(())
