@@ -69,9 +69,16 @@ first=
 [ -z "$nspawn" ] || first=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null)
 "#;
 
-/// What a container manager keeps from a node and a real host has: kernel settings and its groups can be written.
+/// What a container manager keeps from a node and a real host has: its groups can be written, and kernel settings.
+/// Those of the network are the node's own. All others are the machine's, so they stay closed to a node with the
+/// stand-in; a real k3s' kubelet does not start where it can't write some of them.
 const LOOSEN: &str = r#"
-mount -o remount,rw,bind /proc/sys
+if [ -e /opt/lab/bin/kube-apiserver ]; then
+  mountpoint -q /proc/sys/net || mount --bind /proc/sys/net /proc/sys/net
+  mount -o remount,rw,bind /proc/sys/net
+else
+  mount -o remount,rw,bind /proc/sys
+fi
 for group in cpu cpuacct cpuset memory pids devices freezer blkio; do
   [ ! -d "/sys/fs/cgroup/$group" ] || mount -o remount,rw,bind "/sys/fs/cgroup/$group"
 done
