@@ -2,13 +2,14 @@
 //! Deliberately absent: anything found by a process name; only what a record identifies is touched.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::LabError;
-use super::error::file;
+use super::error::{chain, file};
 use super::ready::wait_until;
 use super::record::{self, ProcessId, Record};
 
@@ -45,8 +46,16 @@ pub fn list_in(state: &Path) -> Result<Vec<Lab>, LabError> {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let Some(record) = Record::read(&path)? else {
-            continue;
+        let record = match Record::read(&path) {
+            Ok(Some(record)) => record,
+            Ok(None) => continue,
+            Err(error) => {
+                // One that went meanwhile is no matter; a damaged one must not hide the others.
+                if path.exists() {
+                    let _ = writeln!(std::io::stderr(), "lab: left out: {}", chain(&error));
+                }
+                continue;
+            }
         };
         // After a reboot the same numbers and start times could belong to anybody.
         let same_boot = record.boot_id == boot;
@@ -199,6 +208,21 @@ mod tests {
         assert!(!labs[0].owned && labs[0].running.is_empty());
         labs[0].remove().unwrap();
         assert!(precious.exists() && !path.exists());
+    }
+
+    #[test]
+    fn a_damaged_record_does_not_hide_the_others() {
+        let state = tempfile::tempdir().unwrap();
+        let me = ProcessId::of("owner", std::process::id()).unwrap();
+        let good = state.path().join("defib-lab-b.json");
+        record(state.path(), me, Vec::new()).write(&good).unwrap();
+        let damaged = state.path().join("defib-lab-a.json");
+        fs::write(&damaged, "{\"schema\":").unwrap();
+        // A link to nothing is read as a record that went meanwhile.
+        std::os::unix::fs::symlink("nowhere", state.path().join("defib-lab-c.json")).unwrap();
+        let labs = list_in(state.path()).unwrap();
+        assert_eq!((labs.len(), &labs[0].path), (1, &good));
+        assert!(damaged.exists(), "what is not understood is not touched");
     }
 
     #[test]
