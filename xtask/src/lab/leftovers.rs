@@ -96,13 +96,16 @@ impl Lab {
         for part in &self.running {
             wait_until(&format!("{} has gone", part.name), PATIENCE, || gone(part))?;
         }
-        super::node::remove_groups(&self.record.groups)?;
+        // A damaged record must not make us remove anything but this lab's groups and folder.
+        let named = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| Some(name) == self.path.file_stem())
+        };
+        let mut groups = self.record.groups.clone();
+        groups.retain(|group| named(group) && super::node::is_group(group));
+        super::node::remove_groups(&groups)?;
         let dir = &self.record.dir;
-        // A damaged record must not make us remove anything but a lab's folder.
-        let ours = dir
-            .file_name()
-            .is_some_and(|name| Some(name) == self.path.file_stem());
-        if ours && dir.is_dir() {
+        if named(dir) && dir.is_dir() {
             ignore_missing(fs::remove_dir_all(dir)).map_err(file("remove", dir))?;
         }
         ignore_missing(fs::remove_file(&self.path)).map_err(file("remove", &self.path))
@@ -200,14 +203,19 @@ mod tests {
             ..me
         };
         let path = state.path().join("defib-lab-y.json");
-        record(&precious, stranger.clone(), vec![stranger])
-            .write(&path)
-            .unwrap();
+        // The right name at a wrong place, and the other way round.
+        let foreign = precious.join("defib-lab-y");
+        fs::create_dir(&foreign).unwrap();
+        let foreign_groups = Record {
+            groups: vec![foreign.clone(), "/sys/fs/cgroup/none-such".into()],
+            ..record(&precious, stranger.clone(), vec![stranger])
+        };
+        foreign_groups.write(&path).unwrap();
 
         let labs = list_in(state.path()).unwrap();
         assert!(!labs[0].owned && labs[0].running.is_empty());
         labs[0].remove().unwrap();
-        assert!(precious.exists() && !path.exists());
+        assert!(foreign.exists() && !path.exists());
     }
 
     #[test]
