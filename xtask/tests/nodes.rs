@@ -63,6 +63,23 @@ fn refusal<T>(outcome: Result<T, LabError>) -> Result<String, Failed> {
     }
 }
 
+/// Links that carry something. The kernel puts some that are down into every network namespace.
+const LINKS: [&str; 5] = ["ip", "-brief", "link", "show", "up"];
+
+/// The names of the links that a command of this form prints.
+fn up(command: &mut Command) -> Result<Vec<String>, Failed> {
+    let done = command.output()?;
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(String::from_utf8_lossy(&done.stdout)
+        .lines()
+        .filter_map(|line| line.split(['@', ' ']).next().map(str::to_owned))
+        .collect())
+}
+
 fn a_node_is_a_host() -> Outcome {
     let lab = Lab::builder().servers(2).bare().boot()?;
     let n1 = lab.machine("n1")?;
@@ -76,9 +93,29 @@ fn a_node_is_a_host() -> Outcome {
         n2.script("cat /etc/machine-id")?,
     ];
     assert_ne!(ids[0], ids[1]);
-    // Nothing routes outside: an address reserved for documentation is not asked for here.
-    let out = n1.inside(&["ping", "-c", "1", "-W", "1", "192.0.2.1"])?;
-    assert!(!out.status.success());
+    // Nothing leads outside: a node has one way, to the bridge, and from the bridge there is none.
+    assert_eq!(up(&mut n1.command(&LINKS))?, ["lo", "eth0"]);
+    assert!(
+        n1.script("ip route get 1.1.1.1")?
+            .contains("via 198.51.100.1 dev eth0")
+    );
+    let mut links = up(lab.command(LINKS[0]).args(&LINKS[1..]))?;
+    links.sort();
+    assert_eq!(links, ["lab0", "lo", "n1", "n2"]);
+    let way = lab
+        .command("ip")
+        .args(["route", "get", "1.1.1.1"])
+        .output()?;
+    assert!(
+        !way.status.success(),
+        "{}",
+        String::from_utf8_lossy(&way.stdout)
+    );
+    let near = lab
+        .command("ip")
+        .args(["route", "get", n1.address()])
+        .output()?;
+    assert!(near.status.success(), "the question itself works");
     assert!(lab.machine("n3").is_err());
 
     // The power cord, and a shutdown: the journal of each run is kept.
