@@ -19,6 +19,7 @@ pub mod member;
 pub mod node;
 mod nodes_and_pods;
 pub mod parts;
+mod path;
 mod pki;
 pub mod populate;
 mod ports;

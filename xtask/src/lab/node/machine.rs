@@ -5,7 +5,7 @@
 //! Deliberately absent: what runs on it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::open::{Plan, Seat};
 use super::run;
 use crate::lab::LabError;
 use crate::lab::error::file;
+use crate::lab::files::clear;
 use crate::lab::ready::wait_until;
 
 /// How long systemd and sshd may take; seconds on an idle machine.
@@ -114,12 +115,6 @@ impl Machine<'_> {
     #[must_use]
     pub fn seat(&self) -> &Seat {
         self.seat
-    }
-
-    /// Its folder on this machine: layers, console.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.dir
     }
 
     /// True while it is on.
@@ -332,12 +327,8 @@ impl Machine<'_> {
     fn fresh(&self) -> Result<(), LabError> {
         for name in ["upper", "work"] {
             let folder = self.dir.join(name);
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(file("remove", &folder)(error));
-                }
-                _ => fs::create_dir(&folder).map_err(file("create", &folder))?,
-            }
+            clear(&folder)?;
+            fs::create_dir(&folder).map_err(file("create", &folder))?;
         }
         Ok(())
     }

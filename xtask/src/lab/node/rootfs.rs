@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::packages::Debian;
 use super::run;
 use crate::lab::error::file;
-use crate::lab::{LabError, cache, process};
+use crate::lab::files::clear;
+use crate::lab::{LabError, cache, path, process};
 
 /// Counts changes of [`settle`], which the list of packages does not show.
 const RECIPE: u32 = 1;
@@ -115,7 +116,8 @@ fn make(debian: &Debian, target: &Path, tell: &mut dyn FnMut(&str)) -> Result<()
         .args(["--mount", "--propagation=private", "--", "debootstrap"])
         .arg("--variant=minbase")
         .arg(format!("--include={}", PACKAGES.join(",")))
-        .args([&debian.suite, &target.display().to_string(), &debian.mirror]);
+        .args([&debian.suite, &target.display().to_string(), &debian.mirror])
+        .env("PATH", path::with_sbin());
     let made = run::mortal_text(command);
     if let Err(error) = made {
         // Its own log says which package failed; the folder is started anew next time.
@@ -182,13 +184,4 @@ fn write(root: &Path, path: &str, content: &str) -> Result<(), LabError> {
         fs::create_dir_all(folder).map_err(file("create", folder))?;
     }
     fs::write(&path, content).map_err(file("write", &path))
-}
-
-fn clear(folder: &Path) -> Result<(), LabError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(file("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
 }
