@@ -23,6 +23,9 @@ const BOOT: Duration = Duration::from_secs(90);
 /// How long a clean stop may take: k3s and its datastore go first.
 const HALT: Duration = Duration::from_secs(90);
 
+/// How long a script may take, in seconds; the longest that there is waits for a start of k3s.
+const SCRIPT: &str = "300";
+
 /// Puts the node on the network and starts it. The file system comes last of what can fail without a trace.
 const START: &str = r#"
 set -eu
@@ -253,12 +256,12 @@ impl Machine<'_> {
         run::output(&mut self.command(arguments))
     }
 
-    /// Runs a shell script inside it and gives what it printed.
+    /// Runs a shell script inside it and gives what it printed. It has an end: systemd waits for k3s without one.
     ///
     /// # Errors
-    /// When it fails.
+    /// When it fails, with code 124 when it took too long.
     pub fn script(&self, script: &str) -> Result<String, LabError> {
-        let done = self.inside(&["sh", "-euc", script])?;
+        let done = self.inside(&["timeout", "--kill-after=10", SCRIPT, "sh", "-euc", script])?;
         if done.status.success() {
             return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
         }
