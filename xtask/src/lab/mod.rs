@@ -23,6 +23,7 @@ mod path;
 mod pki;
 pub mod populate;
 mod ports;
+mod print;
 mod process;
 mod ready;
 mod reaper;
