@@ -27,7 +27,6 @@ type etcd struct {
 	mu     sync.Mutex
 	child  *child
 	client *clientv3.Client
-	ready  chan struct{}
 	// removed is set once etcd has said that the cluster no longer knows this member.
 	removed bool
 	serving bool

@@ -81,11 +81,14 @@ func TestTheConfigurationOfEtcd(t *testing.T) {
 // server.
 func TestTheDatastoreIsChosenByTheData(t *testing.T) {
 	s := testServer(t)
+	if err := s.chooseDatastore(); err != nil || !s.etcd.sqlite {
+		t.Fatal("no data and no flags:", s.etcd.sqlite, err)
+	}
 	if err := os.MkdirAll(s.files.etcd("member", "wal"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.chooseDatastore(); err != nil || s.etcd == nil {
-		t.Fatal(err)
+	if err := s.chooseDatastore(); err != nil || s.etcd.sqlite {
+		t.Fatal("etcd's data:", s.etcd.sqlite, err)
 	}
 }
 

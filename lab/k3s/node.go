@@ -284,7 +284,7 @@ func (s *server) finishReset(ctx context.Context) {
 	_ = os.Remove(s.files.resetFlag())
 }
 
-// markVoter puts the condition EtcdIsVoter on the Nodes, from what etcd's leader sees.
+// markVoters puts the condition EtcdIsVoter on the Nodes, from what etcd's leader sees.
 func (s *server) markVoters(ctx context.Context, learners map[string]bool) {
 	if !s.coreReady.Load() {
 		log.warning("Failed to list nodes with etcd role: runtime core not ready")

@@ -48,7 +48,7 @@ func (s *server) prepare(ctx context.Context) error {
 func (s *server) chooseDatastore() error {
 	s.etcd = &etcd{
 		files: s.files, address: s.address, extra: s.options.given("etcd-arg"),
-		metrics: s.options.on("etcd-expose-metrics"), ready: make(chan struct{}),
+		metrics: s.options.on("etcd-expose-metrics"),
 	}
 	initialized, err := s.etcd.initialized()
 	if err != nil {

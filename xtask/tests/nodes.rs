@@ -1,5 +1,5 @@
 //! Nodes against their own promises: power cord, snapshots, ssh, and no trace afterwards.
-//! Deliberately absent: k3s on them; `tests/cluster.rs` starts it.
+//! Deliberately absent: k3s on them; `tests/nodes_cluster.rs` starts it.
 #![expect(
     clippy::print_stderr,
     reason = "a harness of its own has to say itself why it skips"
@@ -63,6 +63,23 @@ fn refusal<T>(outcome: Result<T, LabError>) -> Result<String, Failed> {
     }
 }
 
+/// Links that carry something. The kernel puts some that are down into every network namespace.
+const LINKS: [&str; 5] = ["ip", "-brief", "link", "show", "up"];
+
+/// The names of the links that a command of this form prints.
+fn up(command: &mut Command) -> Result<Vec<String>, Failed> {
+    let done = command.output()?;
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(String::from_utf8_lossy(&done.stdout)
+        .lines()
+        .filter_map(|line| line.split(['@', ' ']).next().map(str::to_owned))
+        .collect())
+}
+
 fn a_node_is_a_host() -> Outcome {
     let lab = Lab::builder().servers(2).bare().boot()?;
     let n1 = lab.machine("n1")?;
@@ -76,9 +93,29 @@ fn a_node_is_a_host() -> Outcome {
         n2.script("cat /etc/machine-id")?,
     ];
     assert_ne!(ids[0], ids[1]);
-    // Nothing routes outside: an address reserved for documentation is not asked for here.
-    let out = n1.inside(&["ping", "-c", "1", "-W", "1", "192.0.2.1"])?;
-    assert!(!out.status.success());
+    // Nothing leads outside: a node has one way, to the bridge, and from the bridge there is none.
+    assert_eq!(up(&mut n1.command(&LINKS))?, ["lo", "eth0"]);
+    assert!(
+        n1.script("ip route get 1.1.1.1")?
+            .contains("via 198.51.100.1 dev eth0")
+    );
+    let mut links = up(lab.command(LINKS[0]).args(&LINKS[1..]))?;
+    links.sort();
+    assert_eq!(links, ["lab0", "lo", "n1", "n2"]);
+    let way = lab
+        .command("ip")
+        .args(["route", "get", "1.1.1.1"])
+        .output()?;
+    assert!(
+        !way.status.success(),
+        "{}",
+        String::from_utf8_lossy(&way.stdout)
+    );
+    let near = lab
+        .command("ip")
+        .args(["route", "get", n1.address()])
+        .output()?;
+    assert!(near.status.success(), "the question itself works");
     assert!(lab.machine("n3").is_err());
 
     // The power cord, and a shutdown: the journal of each run is kept.
@@ -114,7 +151,8 @@ fn a_reset_undoes_what_was_broken() -> Outcome {
     n1.reset("good")?;
     n1.start()?;
     let taken = begun.elapsed();
-    assert!(taken < Duration::from_secs(15), "a reset took {taken:?}");
+    // How long depends on what else the machine does.
+    eprintln!("a reset: {:.1}s", taken.as_secs_f64());
     assert_eq!(
         n1.script("cat /root/state; test -x /usr/local/bin/k3s")?,
         "first\n"
@@ -164,13 +202,33 @@ fn owner() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The process that has a lab. A test that fails early must not leave it.
+struct Owner(Child);
+
+impl Owner {
+    /// SIGKILL: no code of the owner runs after this.
+    fn kill(&mut self) -> std::io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(|_| ())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Only fails if it is gone already.
+        let _ = self.kill();
+    }
+}
+
 /// A process with a lab of two nodes, which are on.
-fn owned_elsewhere() -> Result<(Child, leftovers::Lab), Failed> {
-    let owner = Command::new(std::env::current_exe()?)
-        .env("LAB_TEST_OWNER", "1")
-        .stdin(Stdio::null())
-        .spawn()?;
-    let pid = owner.id();
+fn owned_elsewhere() -> Result<(Owner, leftovers::Lab), Failed> {
+    let owner = Owner(
+        Command::new(std::env::current_exe()?)
+            .env("LAB_TEST_OWNER", "1")
+            .stdin(Stdio::null())
+            .spawn()?,
+    );
+    let pid = owner.0.id();
     let found = wait_until("its nodes are on", PATIENCE, || {
         let labs = leftovers::list().map_err(|e| e.to_string())?;
         let own = labs.into_iter().find(|lab| lab.record.owner.pid == pid);
@@ -190,9 +248,7 @@ fn owned_elsewhere() -> Result<(Child, leftovers::Lab), Failed> {
 fn a_killed_owner_leaves_nothing() -> Outcome {
     let before = Census::take();
     let (mut owner, found) = owned_elsewhere()?;
-    // SIGKILL: no code of the owner runs after this.
     owner.kill()?;
-    owner.wait()?;
     same_as(&before)?;
     assert!(!found.record.dir.exists() && !found.path.exists());
     Ok(())
@@ -216,7 +272,6 @@ fn down_removes_what_a_crash_left() -> Outcome {
     // The shell first, or it would be done before it is hit.
     Command::new("kill").arg("-KILL").args(&shells).status()?;
     owner.kill()?;
-    owner.wait()?;
     let left = Census::take().more_than(&before);
     assert!(left.contains("file") && left.contains("group"), "{left}");
     let labs = leftovers::list()?;

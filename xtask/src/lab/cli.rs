@@ -1,10 +1,6 @@
 //! `cargo xtask lab …`: the lab for people.
 //! Deliberately absent: logic of the lab; what a command does, another crate's test can do too.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the command line face"
-)]
+#![expect(clippy::print_stderr, reason = "this is the command line face")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,7 +14,9 @@ use super::error::{chain, file};
 use super::node::{self, cli::NodeCommand};
 use super::populate::{Populate, populate};
 use super::supervise::{Signals, exit_code, supervise};
-use super::{AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, process};
+use super::{
+    AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, print, process,
+};
 
 /// Real control planes and real hosts to test against.
 #[derive(Debug, Parser)]
@@ -162,12 +160,8 @@ fn control_plane(arguments: ControlPlaneArguments) -> Result<ExitCode, LabError>
             exit_code(supervise(process::spawn(command)?, &signals)?)
         }
         None => {
-            println!(
-                "{}",
-                copy.as_ref()
-                    .map_or(&plane.kubeconfig, |copy| &copy.0)
-                    .display()
-            );
+            let kubeconfig = copy.as_ref().map_or(&plane.kubeconfig, |copy| &copy.0);
+            print::line(kubeconfig.display())?;
             eprintln!("lab: Ctrl-C stops it");
             while !signals.any() {
                 std::thread::sleep(Duration::from_millis(100));
@@ -209,34 +203,34 @@ fn fill(arguments: &PopulateArguments) -> Result<ExitCode, LabError> {
         running: !arguments.no_wait,
     };
     let done = populate(&kubeconfig::client(&arguments.kubeconfig)?, &order)?;
-    println!("{done}");
+    print::line(done)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn status() -> Result<ExitCode, LabError> {
     let labs = leftovers::list()?;
     if labs.is_empty() {
-        println!("no labs");
+        print::line("no labs")?;
     }
     for lab in labs {
         let state = if lab.owned { "running" } else { "left over" };
-        println!(
+        print::line(format_args!(
             "{state}: {} (owner {})",
             lab.record.dir.display(),
             lab.record.owner.pid
-        );
+        ))?;
         if let Ok(nodes) = node::Lab::open(&lab) {
             for machine in nodes.machines() {
                 node::cli::print_machine(&machine)?;
             }
         }
         for part in lab.running {
-            println!(
+            print::line(format_args!(
                 "  {:<24} pid {:<8} {} MB",
                 part.name,
                 part.pid,
                 resident_megabytes(part.pid)
-            );
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -270,6 +264,6 @@ fn down(all: bool) -> Result<ExitCode, LabError> {
         removed += 1;
         eprintln!("lab: removed {}", lab.record.dir.display());
     }
-    println!("{removed} removed");
+    print::line(format_args!("{removed} removed"))?;
     Ok(ExitCode::SUCCESS)
 }

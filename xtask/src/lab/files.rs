@@ -1,4 +1,4 @@
-//! Files that only the owner may read, written whole.
+//! Files that only the owner may read, written whole; folders that are to be gone.
 //! Deliberately absent: everything else `std::fs` does.
 
 use std::fs::{self, File};
@@ -23,4 +23,14 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), LabError>
         .and_then(|mut target| target.write_all(content))
         .map_err(file("write", &unfinished))?;
     fs::rename(&unfinished, path).map_err(file("rename", &unfinished))
+}
+
+/// Removes a folder, if it is there.
+pub(crate) fn clear(folder: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(file("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
 }

@@ -2,13 +2,14 @@
 //! Deliberately absent: anything found by a process name; only what a record identifies is touched.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::LabError;
-use super::error::file;
+use super::error::{chain, file};
 use super::ready::wait_until;
 use super::record::{self, ProcessId, Record};
 
@@ -45,8 +46,16 @@ pub fn list_in(state: &Path) -> Result<Vec<Lab>, LabError> {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let Some(record) = Record::read(&path)? else {
-            continue;
+        let record = match Record::read(&path) {
+            Ok(Some(record)) => record,
+            Ok(None) => continue,
+            Err(error) => {
+                // One that went meanwhile is no matter; a damaged one must not hide the others.
+                if path.exists() {
+                    let _ = writeln!(std::io::stderr(), "lab: left out: {}", chain(&error));
+                }
+                continue;
+            }
         };
         // After a reboot the same numbers and start times could belong to anybody.
         let same_boot = record.boot_id == boot;
@@ -87,13 +96,16 @@ impl Lab {
         for part in &self.running {
             wait_until(&format!("{} has gone", part.name), PATIENCE, || gone(part))?;
         }
-        super::node::remove_groups(&self.record.groups)?;
+        // A damaged record must not make us remove anything but this lab's groups and folder.
+        let named = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| Some(name) == self.path.file_stem())
+        };
+        let mut groups = self.record.groups.clone();
+        groups.retain(|group| named(group) && super::node::is_group(group));
+        super::node::remove_groups(&groups)?;
         let dir = &self.record.dir;
-        // A damaged record must not make us remove anything but a lab's folder.
-        let ours = dir
-            .file_name()
-            .is_some_and(|name| Some(name) == self.path.file_stem());
-        if ours && dir.is_dir() {
+        if named(dir) && dir.is_dir() {
             ignore_missing(fs::remove_dir_all(dir)).map_err(file("remove", dir))?;
         }
         ignore_missing(fs::remove_file(&self.path)).map_err(file("remove", &self.path))
@@ -191,14 +203,34 @@ mod tests {
             ..me
         };
         let path = state.path().join("defib-lab-y.json");
-        record(&precious, stranger.clone(), vec![stranger])
-            .write(&path)
-            .unwrap();
+        // The right name at a wrong place, and the other way round.
+        let foreign = precious.join("defib-lab-y");
+        fs::create_dir(&foreign).unwrap();
+        let foreign_groups = Record {
+            groups: vec![foreign.clone(), "/sys/fs/cgroup/none-such".into()],
+            ..record(&precious, stranger.clone(), vec![stranger])
+        };
+        foreign_groups.write(&path).unwrap();
 
         let labs = list_in(state.path()).unwrap();
         assert!(!labs[0].owned && labs[0].running.is_empty());
         labs[0].remove().unwrap();
-        assert!(precious.exists() && !path.exists());
+        assert!(foreign.exists() && !path.exists());
+    }
+
+    #[test]
+    fn a_damaged_record_does_not_hide_the_others() {
+        let state = tempfile::tempdir().unwrap();
+        let me = ProcessId::of("owner", std::process::id()).unwrap();
+        let good = state.path().join("defib-lab-b.json");
+        record(state.path(), me, Vec::new()).write(&good).unwrap();
+        let damaged = state.path().join("defib-lab-a.json");
+        fs::write(&damaged, "{\"schema\":").unwrap();
+        // A link to nothing is read as a record that went meanwhile.
+        std::os::unix::fs::symlink("nowhere", state.path().join("defib-lab-c.json")).unwrap();
+        let labs = list_in(state.path()).unwrap();
+        assert_eq!((labs.len(), &labs[0].path), (1, &good));
+        assert!(damaged.exists(), "what is not understood is not touched");
     }
 
     #[test]

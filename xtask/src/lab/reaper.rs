@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use super::LabError;
 
 /// Waits for the end of its input, which comes when the owner closes the pipe or dies. The folder
-/// may still be written to for an instant by a dying part, hence the second tries.
+/// may still be written to for an instant by a dying part, hence the second tries. The record stays while anything else
+/// does: without it nobody would find the rest.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cat > /dev/null
@@ -15,16 +16,21 @@ dir=$1 record=$2
 shift 2
 again() {
   tries=0
-  while ! "$@" 2> /dev/null && [ "$tries" -lt 100 ]; do
+  until "$@" 2> /dev/null; do
     tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || return 1
     sleep 0.05
   done
 }
-again rm -rf -- "$dir"
+prune() {
+  [ ! -d "$1" ] || find "$1" -depth -type d -exec rmdir {} +
+}
+left=
+again rm -rf -- "$dir" || left=1
 for group; do
-  [ ! -d "$group" ] || again find "$group" -depth -type d -exec rmdir {} +
+  again prune "$group" || left=1
 done
-rm -f -- "$record"
+[ -n "$left" ] || rm -f -- "$record"
 "#;
 
 /// The waiting shell.
@@ -69,5 +75,29 @@ impl Reaper {
 impl Drop for Reaper {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_record_stays_while_a_group_does() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let (dir, record, group) = (at("dir"), at("record"), at("group"));
+        fs::create_dir_all(dir.join("logs")).unwrap();
+        fs::create_dir_all(group.join("n1")).unwrap();
+        fs::write(&record, "").unwrap();
+        // A file makes an ordinary folder as hard to remove as a process makes a group.
+        fs::write(group.join("n1/busy"), "").unwrap();
+        drop(Reaper::post(&dir, &record, std::slice::from_ref(&group)).unwrap());
+        assert!(!dir.exists() && group.exists() && record.exists());
+
+        fs::remove_file(group.join("n1/busy")).unwrap();
+        drop(Reaper::post(&dir, &record, std::slice::from_ref(&group)).unwrap());
+        assert!(!group.exists() && !record.exists());
     }
 }

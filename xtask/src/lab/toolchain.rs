@@ -4,7 +4,7 @@
 //! (-mod=readonly).
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -12,8 +12,9 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use super::error::file;
+use super::files::clear;
 use super::parts::{Part, Upstream};
-use super::{LabError, process};
+use super::{LabError, path, process};
 
 /// Where `go` comes from: what the recipes' go.mod files ask for.
 const GO: &str = "Go 1.26 or newer";
@@ -29,13 +30,8 @@ pub fn unsupported() -> Option<LabError> {
         ("sh", "any POSIX shell"),
     ]
     .into_iter()
-    .find(|(program, _)| !on_path(program))
+    .find(|(program, _)| !path::has(&path::own(), program))
     .map(|(program, package)| LabError::MissingProgram { program, package })
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|paths| std::env::split_paths(&paths).any(|path| path.join(program).is_file()))
 }
 
 /// `go` with everything fixed that a user's environment could bend. It dies with us: one that went
@@ -168,16 +164,8 @@ fn publish(unfinished: &Path, target: &Path) -> Result<(), LabError> {
     fs::rename(unfinished, target).map_err(file("rename", unfinished))
 }
 
-/// Removes a folder, if it is there.
-fn clear(folder: &Path) -> Result<(), LabError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(file("remove", folder)(error)),
-        _ => Ok(()),
-    }
-}
-
 fn run(part: &'static str, mut command: Command) -> Result<String, LabError> {
-    if !on_path("go") {
+    if !path::has(&path::own(), "go") {
         return Err(LabError::MissingProgram {
             program: "go",
             package: GO,

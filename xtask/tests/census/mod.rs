@@ -1,10 +1,10 @@
 //! What a lab could leave on a machine, counted: before and after.
 //!
-//! Others work on the machine too, so what is counted is what a lab makes, wherever it might lie: processes in
-//! process namespaces of their own, and mounts, links, files and groups by the names a lab gives.
-//! Deliberately absent: whose it is; tests that count run alone.
+//! Others work on the machine too, so what is counted is what a lab makes, wherever it might lie: processes that a
+//! test has started, that are in a lab's groups or that name a lab, and mounts, links, files and groups by the names a
+//! lab gives. Deliberately absent: whose lab it is; tests that count run alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -71,6 +71,7 @@ fn of_a_lab(name: &str) -> bool {
 
 fn processes(found: &mut BTreeSet<String>) {
     let own = fs::read_link("/proc/self/ns/pid").ok();
+    let parents = parents();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.bytes().all(|b| b.is_ascii_digit()) {
@@ -80,11 +81,40 @@ fn processes(found: &mut BTreeSet<String>) {
         let command = fs::read(format!("/proc/{name}/cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let foreign = theirs.is_some() && theirs != own;
-        if foreign || command.contains("defib-lab-") || command.contains("--kill-child=KILL") {
+        let ours = || {
+            descends(&name, &parents)
+                || text(&format!("/proc/{name}/cgroup")).contains("/defib-lab-")
+        };
+        // A lab's holder and its first process, also where nobody is left that they descend from.
+        let named = ["defib-lab-", "--kill-child=KILL", "ip link add lab0"];
+        if named.iter().any(|word| command.contains(word)) || (foreign && ours()) {
             let start: String = command.chars().take(60).collect();
             found.insert(format!("process {name} {start}"));
         }
     }
+}
+
+/// The parent of every process.
+fn parents() -> HashMap<String, String> {
+    let parent = |name: &str| {
+        let stat = text(&format!("/proc/{name}/stat"));
+        // The name of the program may hold spaces and brackets.
+        let fields = stat.rsplit_once(')')?.1;
+        fields.split_ascii_whitespace().nth(1).map(str::to_owned)
+    };
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter_map(|name| parent(&name).map(|parent| (name, parent)))
+        .collect()
+}
+
+/// True for a process that this one has started, itself or through others.
+fn descends(name: &str, parents: &HashMap<String, String>) -> bool {
+    let own = std::process::id().to_string();
+    std::iter::successors(parents.get(name), |parent| parents.get(*parent)).any(|one| *one == own)
 }
 
 fn groups(folder: &Path, found: &mut BTreeSet<String>) {

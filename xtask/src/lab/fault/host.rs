@@ -14,7 +14,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=127.0.0.1:2380 -o PidFile=none\nsleep 1\nsystemctl start --no-block k3s",
+                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=127.0.0.1:2380 -o PidFile=none\ntimeout 20 sh -c \"until ss -ltnp | grep -q '127.0.0.1:2380 .*sshd'; do sleep 0.1; done\"\nsystemctl start --no-block k3s",
             ),
             Step::Said {
                 node: "n1",
@@ -33,7 +33,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=0.0.0.0:6443 -o PidFile=none\nsleep 1\nsystemctl start --no-block k3s",
+                "systemctl stop k3s\nsystemd-run --quiet --unit=squatter /usr/sbin/sshd -D -o ListenAddress=0.0.0.0:6443 -o PidFile=none\ntimeout 20 sh -c \"until ss -ltnp | grep -q '0.0.0.0:6443 .*sshd'; do sleep 0.1; done\"\nsystemctl start --no-block k3s",
             ),
             Step::Said {
                 node: "n1",

@@ -98,14 +98,26 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::On("n1", "systemctl restart --no-block k3s"),
             Step::Said {
                 node: "n1",
-                text: "tombstone",
+                text: "tombstone file has been detected but --server is empty",
                 seconds: 90,
             },
         ],
-        heals: &[Step::On(
-            "n1",
-            "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/server/db/etcd\nsed -i 's|^cluster-init: true|server: https://198.51.100.12:6443|' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",
-        )],
+        // Its settings are as they were afterwards: with data k3s does not look at how it came to them.
+        heals: &[
+            Step::On(
+                "n1",
+                "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/server/db/etcd\ngrep -q '^cluster-init: true' /etc/rancher/k3s/config.yaml\ncp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nsed -i 's|^cluster-init: true|server: https://198.51.100.12:6443|' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "systemctl is-active --quiet k3s\netcdctl endpoint health",
+                seconds: 120,
+            },
+            Step::On(
+                "n1",
+                "mv /root/config.yaml.good /etc/rancher/k3s/config.yaml",
+            ),
+        ],
     },
     Fault {
         name: "ghost-member",
@@ -214,7 +226,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Start("n3"),
             Step::Until {
                 node: "n3",
-                script: "systemctl is-active --quiet k3s && etcdctl endpoint health\netcdctl get --prefix /lab/ --count-only -w fields | grep -q '\"Count\" : 5000'",
+                script: "systemctl is-active --quiet k3s\netcdctl endpoint health\netcdctl get --prefix /lab/ --count-only -w fields | grep -q '\"Count\" : 5000'",
                 seconds: 120,
             },
         ],

@@ -63,13 +63,14 @@ impl fmt::Display for Step {
 }
 
 /// Removes a node's member, asked on another node. `etcdctl member list` prints id, state, name, addresses, learner;
-/// etcd refuses changes of its members for the first seconds after one came back, so it is asked again.
+/// etcd refuses changes of its members for the first seconds after one came back, so it is asked again. The list comes
+/// first: in a pipe its failure would look like a member that is gone.
 macro_rules! remove_member {
     ($asked:literal, $node:literal) => {
         $crate::lab::fault::Step::Until {
             node: $asked,
             script: concat!(
-                "id=$(etcdctl member list | awk -F', ' '$3 ~ /^",
+                "list=$(etcdctl member list)\nid=$(echo \"$list\" | awk -F', ' '$3 ~ /^",
                 $node,
                 "-/ { print $1 }')\n[ -z \"$id\" ] || etcdctl member remove \"$id\""
             ),
@@ -153,11 +154,15 @@ fn until(
 ) -> Result<(), LabError> {
     let machine = lab.machine(node)?;
     let what = step.to_string();
+    // A look that does not come back must not outlast the wait.
+    let limit = seconds.to_string();
+    let mut look = vec!["timeout", "--kill-after=10", &limit];
+    look.extend(command);
     wait_until(
         what.trim_start_matches("until "),
         Duration::from_secs(seconds),
         || {
-            let done = machine.inside(command).map_err(|e| e.to_string())?;
+            let done = machine.inside(&look).map_err(|e| e.to_string())?;
             if done.status.success() {
                 return Ok(());
             }

@@ -226,6 +226,11 @@ fn place() -> Result<PathBuf, LabError> {
 type Found = (PathBuf, Vec<(PathBuf, String)>);
 
 fn programs(sqlite: bool, agents: bool, tell: &mut dyn FnMut(&str)) -> Result<Found, LabError> {
+    if agents {
+        return Err(LabError::NoNodes(
+            "no agents can be made yet; leave --agents away".into(),
+        ));
+    }
     if let Some(real) = image::real_k3s() {
         if !real.is_file() {
             return Err(LabError::NoNodes(format!(
@@ -249,11 +254,6 @@ fn programs(sqlite: bool, agents: bool, tell: &mut dyn FnMut(&str)) -> Result<Fo
         .collect();
     if sqlite {
         wanted.push(&KINE);
-    }
-    if agents {
-        return Err(LabError::NoNodes(
-            "agents need a kubelet, which is not built yet; leave --agents away".into(),
-        ));
     }
     let mut binds = Vec::new();
     for part in wanted {

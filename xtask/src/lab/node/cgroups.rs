@@ -2,7 +2,7 @@
 //! Deliberately absent: limits; a fault that needs one writes it into the node's group.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::lab::error::{chain, file};
@@ -71,6 +71,12 @@ fn inherit(folder: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
+/// True for a path that can only be a control group.
+pub(crate) fn is_group(path: &Path) -> bool {
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    path.starts_with(MOUNT) && !climbs
+}
+
 /// Removes groups and all below them. A group is busy for an instant after its last process was killed.
 pub(crate) fn remove(groups: &[PathBuf]) -> Result<(), LabError> {
     for group in groups {
@@ -109,5 +115,12 @@ mod tests {
         assert_eq!(at("9:name=systemd:/", false), "/sys/fs/cgroup/systemd/");
         assert_eq!(at("0::/x", false), "/sys/fs/cgroup/unified/x");
         assert_eq!(at("0::/x", true), "/sys/fs/cgroup/x");
+    }
+
+    #[test]
+    fn only_what_lies_below_the_mount_is_a_group() {
+        assert!(is_group(Path::new("/sys/fs/cgroup/memory/a")));
+        assert!(!is_group(Path::new("/sys/fs/cgroup/../../../etc")));
+        assert!(!is_group(Path::new("/sys/fs/cgroups/a")));
     }
 }

@@ -1,10 +1,6 @@
 //! `cargo xtask lab up|ssh|kill|…`: nodes for people.
 //! Deliberately absent: logic of the lab; what a command does, a test can do too.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the command line face"
-)]
+#![expect(clippy::print_stderr, reason = "this is the command line face")]
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -15,7 +11,7 @@ use clap::Subcommand;
 use super::{Lab, MADE, Machine};
 use crate::lab::fault::{Fault, record, sizes};
 use crate::lab::supervise::exit_code;
-use crate::lab::{LabError, leftovers};
+use crate::lab::{LabError, leftovers, print};
 
 /// Stands for every node.
 const ALL: &str = "all";
@@ -168,7 +164,10 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
             machine.start()?;
         }
     }
-    println!("done in {:.1}s", begun.elapsed().as_secs_f64());
+    print::line(format_args!(
+        "done in {:.1}s",
+        begun.elapsed().as_secs_f64()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -182,19 +181,19 @@ fn faults(only: Option<&str>) -> Result<ExitCode, LabError> {
             [] => "none: it is well".to_owned(),
             classes => classes.join(" or "),
         };
-        println!(
+        print::line(format_args!(
             "{}  ({}, {} servers)\n  {}\n  cause: {class}",
             fault.name,
             fault.family.name(),
             sizes(&fault.servers),
             fault.what
-        );
+        ))?;
         for step in fault.breaks {
-            println!("    {step}");
+            print::line(format_args!("    {step}"))?;
         }
-        println!("  heal:");
+        print::line("  heal:")?;
         for step in fault.heals {
-            println!("    {step}");
+            print::line(format_args!("    {step}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -235,7 +234,7 @@ fn up(servers: usize, agents: usize, sqlite: bool, bare: bool) -> Result<ExitCod
     for machine in lab.machines() {
         print_machine(&machine)?;
     }
-    println!("up in {:.1}s", begun.elapsed().as_secs_f64());
+    print::line(format_args!("up in {:.1}s", begun.elapsed().as_secs_f64()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -251,8 +250,11 @@ pub(crate) fn print_machine(machine: &Machine<'_>) -> Result<(), LabError> {
     } else {
         "off".to_owned()
     };
-    println!("  {:<4} {:<16} {state}", machine.name(), machine.address());
-    Ok(())
+    print::line(format_args!(
+        "  {:<4} {:<16} {state}",
+        machine.name(),
+        machine.address()
+    ))
 }
 
 /// Labs of nodes that stay until they are taken down.

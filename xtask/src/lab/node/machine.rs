@@ -5,7 +5,7 @@
 //! Deliberately absent: what runs on it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -15,12 +15,16 @@ use super::open::{Plan, Seat};
 use super::run;
 use crate::lab::LabError;
 use crate::lab::error::file;
+use crate::lab::files::clear;
 use crate::lab::ready::wait_until;
 
 /// How long systemd and sshd may take; seconds on an idle machine.
 const BOOT: Duration = Duration::from_secs(90);
 /// How long a clean stop may take: k3s and its datastore go first.
 const HALT: Duration = Duration::from_secs(90);
+
+/// How long a script may take, in seconds; the longest that there is waits for a start of k3s.
+const SCRIPT: &str = "300";
 
 /// Puts the node on the network and starts it. The file system comes last of what can fail without a trace.
 const START: &str = r#"
@@ -69,9 +73,16 @@ first=
 [ -z "$nspawn" ] || first=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null)
 "#;
 
-/// What a container manager keeps from a node and a real host has: kernel settings and its groups can be written.
+/// What a container manager keeps from a node and a real host has: its groups can be written, and kernel settings.
+/// Those of the network are the node's own. All others are the machine's, so they stay closed to a node with the
+/// stand-in; a real k3s' kubelet does not start where it can't write some of them.
 const LOOSEN: &str = r#"
-mount -o remount,rw,bind /proc/sys
+if [ -e /opt/lab/bin/kube-apiserver ]; then
+  mountpoint -q /proc/sys/net || mount --bind /proc/sys/net /proc/sys/net
+  mount -o remount,rw,bind /proc/sys/net
+else
+  mount -o remount,rw,bind /proc/sys
+fi
 for group in cpu cpuacct cpuset memory pids devices freezer blkio; do
   [ ! -d "/sys/fs/cgroup/$group" ] || mount -o remount,rw,bind "/sys/fs/cgroup/$group"
 done
@@ -107,12 +118,6 @@ impl Machine<'_> {
     #[must_use]
     pub fn seat(&self) -> &Seat {
         self.seat
-    }
-
-    /// Its folder on this machine: layers, console.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.dir
     }
 
     /// True while it is on.
@@ -251,12 +256,12 @@ impl Machine<'_> {
         run::output(&mut self.command(arguments))
     }
 
-    /// Runs a shell script inside it and gives what it printed.
+    /// Runs a shell script inside it and gives what it printed. It has an end: systemd waits for k3s without one.
     ///
     /// # Errors
-    /// When it fails.
+    /// When it fails, with code 124 when it took too long.
     pub fn script(&self, script: &str) -> Result<String, LabError> {
-        let done = self.inside(&["sh", "-euc", script])?;
+        let done = self.inside(&["timeout", "--kill-after=10", SCRIPT, "sh", "-euc", script])?;
         if done.status.success() {
             return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
         }
@@ -325,12 +330,8 @@ impl Machine<'_> {
     fn fresh(&self) -> Result<(), LabError> {
         for name in ["upper", "work"] {
             let folder = self.dir.join(name);
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(file("remove", &folder)(error));
-                }
-                _ => fs::create_dir(&folder).map_err(file("create", &folder))?,
-            }
+            clear(&folder)?;
+            fs::create_dir(&folder).map_err(file("create", &folder))?;
         }
         Ok(())
     }

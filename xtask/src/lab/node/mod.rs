@@ -25,4 +25,4 @@ pub use lab::{Lab, MADE};
 pub use machine::Machine;
 pub use open::{Plan, Role, Seat};
 
-pub(crate) use cgroups::remove as remove_groups;
+pub(crate) use cgroups::{is_group, remove as remove_groups};

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::run;
-use crate::lab::LabError;
 use crate::lab::error::file;
+use crate::lab::{LabError, path};
 
 /// A program, and the Debian package it comes from.
 const NEEDED: &[(&str, &str)] = &[
@@ -22,7 +22,7 @@ const NEEDED: &[(&str, &str)] = &[
 pub(crate) fn ensure(tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     let missing: Vec<&str> = NEEDED
         .iter()
-        .filter(|(program, _)| !on_path(program))
+        .filter(|(program, _)| !path::has(&path::with_sbin(), program))
         .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
@@ -34,22 +34,15 @@ pub(crate) fn ensure(tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
             Command::new("apt-get")
                 .args(["-qq", "-o", "DPkg::Lock::Timeout=120"])
                 .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                // dpkg refuses to work where it does not find its helpers.
+                .env("PATH", path::with_sbin()),
         )
     };
     apt(&["update"])?;
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(&missing);
     apt(&install).map(|_| ())
-}
-
-/// Debian keeps these in sbin, which a user's PATH may lack.
-fn on_path(program: &str) -> bool {
-    let own = std::env::var_os("PATH").unwrap_or_default();
-    let sbin = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
-    std::env::split_paths(&own)
-        .chain(sbin)
-        .any(|folder| folder.join(program).is_file())
 }
 
 /// The machine's Debian: what its nodes are made from.

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::packages::Debian;
 use super::run;
 use crate::lab::error::file;
-use crate::lab::{LabError, cache};
+use crate::lab::files::clear;
+use crate::lab::{LabError, cache, path, process};
 
 /// Counts changes of [`settle`], which the list of packages does not show.
 const RECIPE: u32 = 1;
@@ -75,6 +76,8 @@ pub(crate) fn ready(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
         clear(&unfinished)?;
         make(&debian, &unfinished, tell)?;
         settle(&unfinished)?;
+        // After a crash a folder has its name only if it also has its bytes.
+        run::text(Command::new("sync").arg("--file-system").arg(&unfinished))?;
         fs::rename(&unfinished, &target).map_err(file("rename", &unfinished))?;
     }
     drop(lock);
@@ -105,12 +108,17 @@ fn make(debian: &Debian, target: &Path, tell: &mut dyn FnMut(&str)) -> Result<()
         debian.suite
     ));
     let begun = std::time::Instant::now();
-    let made = run::text(
-        Command::new("debootstrap")
-            .arg("--variant=minbase")
-            .arg(format!("--include={}", PACKAGES.join(",")))
-            .args([&debian.suite, &target.display().to_string(), &debian.mirror]),
-    );
+    // It mounts below its folder and starts what packages bring: in namespaces of its own, all of that ends with
+    // it, and it ends with us.
+    let mut command = process::mortal("unshare".as_ref());
+    command
+        .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+        .args(["--mount", "--propagation=private", "--", "debootstrap"])
+        .arg("--variant=minbase")
+        .arg(format!("--include={}", PACKAGES.join(",")))
+        .args([&debian.suite, &target.display().to_string(), &debian.mirror])
+        .env("PATH", path::with_sbin());
+    let made = run::mortal_text(command);
     if let Err(error) = made {
         // Its own log says which package failed; the folder is started anew next time.
         let log = fs::read_to_string(target.join("debootstrap/debootstrap.log"));
@@ -176,13 +184,4 @@ fn write(root: &Path, path: &str, content: &str) -> Result<(), LabError> {
         fs::create_dir_all(folder).map_err(file("create", folder))?;
     }
     fs::write(&path, content).map_err(file("write", &path))
-}
-
-fn clear(folder: &Path) -> Result<(), LabError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(file("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
 }

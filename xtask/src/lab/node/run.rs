@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::process::{Command, Output, Stdio};
 
-use crate::lab::LabError;
+use crate::lab::{LabError, process};
 
 /// Runs a command to its end and gives what it printed, whatever its code.
 pub(crate) fn output(command: &mut Command) -> Result<Output, LabError> {
@@ -18,12 +18,33 @@ pub(crate) fn output(command: &mut Command) -> Result<Output, LabError> {
 /// The same, and a code other than 0 is an error that shows the end of what was said.
 pub(crate) fn text(command: &mut Command) -> Result<String, LabError> {
     let done = output(command)?;
+    printed(&shown(command), &done)
+}
+
+/// The same for a command made by [`process::mortal`], which ends with this process.
+pub(crate) fn mortal_text(mut command: Command) -> Result<String, LabError> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let line = shown(&command);
+    let done = process::spawn(command)?
+        .wait_with_output()
+        .map_err(|source| LabError::Spawn {
+            program: line.clone(),
+            source,
+        })?;
+    printed(&line, &done)
+}
+
+/// What a command printed, or an error that shows how it failed.
+fn printed(line: &str, done: &Output) -> Result<String, LabError> {
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     let said = [done.stderr.as_slice(), done.stdout.as_slice()].concat();
     Err(LabError::Command {
-        command: shown(command),
+        command: line.to_owned(),
         status: done.status.to_string(),
         stderr: tail(&String::from_utf8_lossy(&said), 15),
     })

@@ -27,15 +27,6 @@ impl Machine<'_> {
         self.script(&script).map(|_| ())
     }
 
-    /// Starts k3s without waiting: one that can't come up must not hold up who breaks it.
-    ///
-    /// # Errors
-    /// When systemd refuses.
-    pub fn launch_k3s(&self) -> Result<(), LabError> {
-        let script = format!("systemctl start --no-block {}", self.unit());
-        self.script(&script).map(|_| ())
-    }
-
     /// Stops k3s.
     ///
     /// # Errors
