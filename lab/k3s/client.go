@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -65,22 +63,7 @@ func ask(o *options, method, server, path string, body, into any) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	got, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode >= 300 {
-		var status struct{ Message string }
-		if json.Unmarshal(got, &status) == nil && status.Message != "" {
-			return errors.New(status.Message)
-		}
-		return fmt.Errorf("%s %s: %s", method, path, answer.Status)
-	}
-	if into == nil || len(got) == 0 {
-		return nil
-	}
-	return json.Unmarshal(got, into)
+	return readAnswer(answer, into)
 }
 
 // runToken is `k3s token`: rotate (facts 2.5) and generate.

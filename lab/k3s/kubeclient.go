@@ -29,6 +29,26 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
+// readAnswer reads an answer in JSON; one that is not a success becomes an apiError. into may be nil.
+func readAnswer(answer *http.Response, into any) error {
+	defer answer.Body.Close()
+	got, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode >= 300 {
+		var status struct{ Message string }
+		if json.Unmarshal(got, &status) != nil || status.Message == "" {
+			status.Message = fmt.Sprintf("%s %s: %s", answer.Request.Method, answer.Request.URL.Path, answer.Status)
+		}
+		return &apiError{answer.StatusCode, status.Message}
+	}
+	if into == nil || len(got) == 0 {
+		return nil
+	}
+	return json.Unmarshal(got, into)
+}
+
 func newKube(l layout) (*kube, error) {
 	pair, err := tls.LoadX509KeyPair(l.tls("client-supervisor.crt"), l.tls("client-supervisor.key"))
 	if err != nil {
@@ -68,22 +88,7 @@ func (k *kube) call(ctx context.Context, method, path, contentType string, body,
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	got, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode >= 300 {
-		var status struct{ Message string }
-		if json.Unmarshal(got, &status) != nil || status.Message == "" {
-			status.Message = fmt.Sprintf("%s %s: %s", method, path, answer.Status)
-		}
-		return &apiError{answer.StatusCode, status.Message}
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(got, into)
+	return readAnswer(answer, into)
 }
 
 func (k *kube) get(ctx context.Context, path string, into any) error {

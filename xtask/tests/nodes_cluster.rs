@@ -1,7 +1,8 @@
 //! k3s on nodes: three servers come up, faults show and heal, and the machine is as it was before.
 //!
 //! One fault of each family is chosen by a seed, which is printed; `LAB_SEED=N` repeats a choice and
-//! `LAB_FAULTS=all` (or names with commas between) runs others. Deliberately absent: what a tool says about them.
+//! `LAB_FAULTS=all` (or names with commas between) runs others. Every recording is given to `diagnose`, which has to
+//! name the fault's class and no other. Deliberately absent: how a fault is done (`xtask::lab::fault`).
 #![expect(
     clippy::print_stderr,
     reason = "a harness of its own has to say itself why it skips"
@@ -10,10 +11,12 @@
 mod census;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use census::Census;
+use defib_session::{Options, Source};
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::lab::fault::{Family, Fault, record, settled};
 use xtask::lab::node::{Lab, unavailable};
@@ -56,6 +59,7 @@ fn chosen() -> Result<Vec<&'static Fault>, Failed> {
     let fits: Vec<&Fault> = Fault::all().filter(|f| f.servers.contains(&3)).collect();
     match std::env::var("LAB_FAULTS").as_deref() {
         Ok("all") => return Ok(fits),
+        Err(_) if std::env::var_os("DEFIB_FULL").is_some() => return Ok(fits),
         Ok(names) => {
             let named: Result<Vec<_>, _> = names.split(',').map(Fault::named).collect();
             return Ok(named?);
@@ -102,6 +106,9 @@ fn three_servers_are_broken_and_healed() -> Outcome {
     }
 
     let folder = tempfile::tempdir()?;
+    let well = folder.path().join("well");
+    record(&lab, &well)?;
+    assert_eq!(causes(&well)?, Vec::<String>::new(), "nothing is wrong");
     for fault in faults {
         let begun = Instant::now();
         fault
@@ -111,6 +118,7 @@ fn three_servers_are_broken_and_healed() -> Outcome {
         let out = folder.path().join(fault.name);
         record(&lab, &out)?;
         looks_collected(&lab, &out, &secrets)?;
+        is_named(fault, &out)?;
         let begun = Instant::now();
         fault
             .heal(&lab, &mut |_| {})
@@ -126,9 +134,64 @@ fn three_servers_are_broken_and_healed() -> Outcome {
     same_as(&before)
 }
 
+/// The classes of the root causes that are named for a recording.
+fn causes(recording: &Path) -> Result<Vec<String>, Failed> {
+    let sources = [Source::Path(recording.to_owned())];
+    let report = defib_session::diagnose(
+        &sources,
+        &Options::default(),
+        &mut std::io::empty(),
+        &mut |_| {},
+    )?;
+    Ok(report.root_causes.into_iter().map(|c| c.class).collect())
+}
+
+/// What holds of a cluster that has lost a server for whatever reason, and is no wrong answer.
+const STATES: &[&str] = &["etcd-member-down", "etcd-quorum-loss", "host-down"];
+
+/// The recording of a fault is named by its class, and by no other. Without the lines that the stand-in itself wrote
+/// it may not be named, and is not named wrongly.
+fn is_named(fault: &Fault, recording: &Path) -> Outcome {
+    let right = |class: &String| fault.classes.contains(&class.as_str());
+    let named = causes(recording)?;
+    assert!(named.iter().all(right), "{}: {named:?}", fault.name);
+    assert_eq!(named.is_empty(), fault.classes.is_empty(), "{}", fault.name);
+    let silent = recording.with_extension("silent");
+    fs::create_dir(&silent)?;
+    for entry in fs::read_dir(recording)? {
+        let entry = entry?;
+        // Own lines are logrus', as k3s' are; a verb of its own is no journal at all.
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("certificate-check")
+        {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path())?;
+        let is_own = |line: &&str| line.contains("time=\"") && line.contains("level=");
+        let others: Vec<&str> = text.lines().filter(|line| !is_own(line)).collect();
+        fs::write(silent.join(entry.file_name()), others.join("\n"))?;
+    }
+    let without = causes(&silent)?;
+    let may = |class: &String| right(class) || STATES.contains(&class.as_str());
+    assert!(without.iter().all(may), "{}: {without:?}", fault.name);
+    let confirmed = without.iter().any(right);
+    eprintln!(
+        "{}: {named:?}{}",
+        fault.name,
+        if confirmed || fault.classes.is_empty() {
+            ""
+        } else {
+            ", unconfirmed without its own lines"
+        }
+    );
+    Ok(())
+}
+
 /// Every node that is on has its journal and its terminals, and nothing tells a key, a node's password or the lab. The
 /// token proves nothing here: it is taken out of every file as it is written.
-fn looks_collected(lab: &Lab, out: &std::path::Path, secrets: &[String]) -> Outcome {
+fn looks_collected(lab: &Lab, out: &Path, secrets: &[String]) -> Outcome {
     let mut lines = 0;
     for machine in lab.machines() {
         let journal = out.join(format!("journal-k3s-{}.log", machine.name()));

@@ -58,18 +58,12 @@ impl Programs {
 
     /// Troubleshoot's collector, built if it is missing. It is no part of a control plane.
     pub fn support_bundle(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
-        let programs = Self { cache: root()? };
-        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
-        programs.ensure(&SUPPORT_BUNDLE, tell)?;
-        programs.path(&SUPPORT_BUNDLE)
+        Self::one(&SUPPORT_BUNDLE, tell)
     }
 
     /// kine, built if it is missing.
     pub fn kine(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
-        let programs = Self { cache: root()? };
-        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
-        programs.ensure(&KINE, tell)?;
-        programs.path(&KINE)
+        Self::one(&KINE, tell)
     }
 
     /// Any one program, built if it is missing.
@@ -82,10 +76,7 @@ impl Programs {
 
     /// bbolt's own program, built if it is missing.
     pub fn bbolt(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
-        let programs = Self { cache: root()? };
-        fs::create_dir_all(&programs.cache).map_err(file("create", &programs.cache))?;
-        programs.ensure(&BBOLT, tell)?;
-        programs.path(&BBOLT)
+        Self::one(&BBOLT, tell)
     }
 
     /// True if nothing that a control plane needs would have to be built.
@@ -143,4 +134,15 @@ impl Programs {
         lock.lock().map_err(file("lock", &path))?;
         Ok(lock)
     }
+}
+
+/// A folder of links to what the stand-in for k3s starts, which goes with the value: the programs of a control plane,
+/// and kine.
+pub fn stand_in_parts(tell: &mut dyn FnMut(&str)) -> Result<tempfile::TempDir, LabError> {
+    let folder = tempfile::tempdir().map_err(file("create a folder in", &std::env::temp_dir()))?;
+    Programs::ready(tell)?.link_into(folder.path())?;
+    let (kine, link) = (Programs::kine(tell)?, folder.path().join("kine"));
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(kine, &link).map_err(file("link", &link))?;
+    Ok(folder)
 }

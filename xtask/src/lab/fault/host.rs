@@ -4,6 +4,9 @@
 
 use super::{Family, Fault, Step};
 
+/// The data directory goes back from a small file system to the one that it was on.
+const LARGE_AGAIN: &str = "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/filler /var/lib/rancher/k3s.large\ncp -a /var/lib/rancher/k3s /var/lib/rancher/k3s.large\numount /var/lib/rancher/k3s\nrmdir /var/lib/rancher/k3s\nmv /var/lib/rancher/k3s.large /var/lib/rancher/k3s\nsystemctl start --no-block k3s";
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "port-2380-taken",
@@ -60,10 +63,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 seconds: 90,
             },
         ],
-        heals: &[Step::On(
-            "n2",
-            "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/filler /var/lib/rancher/k3s.large\ncp -a /var/lib/rancher/k3s /var/lib/rancher/k3s.large\numount /var/lib/rancher/k3s\nrmdir /var/lib/rancher/k3s\nmv /var/lib/rancher/k3s.large /var/lib/rancher/k3s\nsystemctl start --no-block k3s",
-        )],
+        heals: &[Step::On("n2", LARGE_AGAIN)],
     },
     Fault {
         name: "inodes-full",
@@ -82,10 +82,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 seconds: 90,
             },
         ],
-        heals: &[Step::On(
-            "n2",
-            "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/filler /var/lib/rancher/k3s.large\ncp -a /var/lib/rancher/k3s /var/lib/rancher/k3s.large\numount /var/lib/rancher/k3s\nrmdir /var/lib/rancher/k3s\nmv /var/lib/rancher/k3s.large /var/lib/rancher/k3s\nsystemctl start --no-block k3s",
-        )],
+        heals: &[Step::On("n2", LARGE_AGAIN)],
     },
     Fault {
         name: "read-only",

@@ -22,7 +22,7 @@ impl FileAt {
     ///
     /// # Errors
     /// When it is none, or can't be opened.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         if !std::fs::metadata(path)?.is_file() {
             let why = "it is no regular file";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));

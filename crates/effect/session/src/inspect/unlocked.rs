@@ -8,11 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use defib_collect::datastore::FileAt;
 use defib_formats::at_rest::{ConfigError, Keys, OpenError};
 use defib_formats::bbolt::Walked;
 use defib_formats::bootstrap::{self, Token};
 use defib_formats::datastore::{Engine, Place, Row, Rows};
 use defib_formats::kubernetes::{self, Stored};
+use defib_formats::read_at::ReadAt;
 
 use super::bootstrap::BootstrapError;
 use super::{Dead, Store};
@@ -125,15 +127,9 @@ impl Dead {
 
 /// As much of a regular file as there is, up to so many bytes; anything else could keep us waiting, or have no end.
 pub(super) fn beginning(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    use std::io::Read;
-    if !std::fs::metadata(path)?.is_file() {
-        let why = "it is no regular file";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-    }
-    let mut out = Vec::new();
-    std::fs::File::open(path)?
-        .take(most)
-        .read_to_end(&mut out)?;
+    let file = FileAt::open(path)?;
+    let mut out = vec![0; usize::try_from(file.len().min(most)).unwrap_or(usize::MAX)];
+    file.read_at(0, &mut out)?;
     Ok(out)
 }
 

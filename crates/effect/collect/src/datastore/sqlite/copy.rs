@@ -45,28 +45,29 @@ pub(super) fn take(
     database: &FileAt,
     beside: Option<&Path>,
 ) -> Result<Copied, CollectError> {
-    let mut refused = None;
-    for folder in folders() {
-        let done = room(&folder, bytes_of(database, beside))
+    let within = |folder: &Path| {
+        room(folder, bytes_of(database, beside))
             .map_err(|source| CollectError::NoRoom {
                 path: path.to_owned(),
-                folder: folder.clone(),
+                folder: folder.to_owned(),
                 source,
             })
-            .and_then(|()| copied(path, database, beside, &folder));
-        match done {
-            Err(CollectError::NoRoom { .. }) if refused.is_some() => {}
-            Err(e @ CollectError::NoRoom { .. }) => refused = Some(e),
-            other => return other,
+            .and_then(|()| copied(path, database, beside, folder))
+    };
+    let (first, others) = folders();
+    let mut done = within(&first);
+    for folder in others {
+        if !matches!(done, Err(CollectError::NoRoom { .. })) {
+            break;
         }
+        // What is said is why there was none in the first.
+        done = match (within(Path::new(folder)), done) {
+            (Err(CollectError::NoRoom { .. }), first) => first,
+            (other, _) => other,
+        };
     }
-    let refused = refused.unwrap_or_else(|| CollectError::NoRoom {
-        path: path.to_owned(),
-        folder: std::env::temp_dir(),
-        source: io::ErrorKind::NotFound.into(),
-    });
-    match refused {
-        CollectError::NoRoom { source, .. }
+    match done {
+        Err(CollectError::NoRoom { source, .. })
             if is_full(&source) && beside.is_some_and(is_nothing) =>
         {
             Ok(Copied {
@@ -78,15 +79,15 @@ pub(super) fn take(
                 moved: false,
             })
         }
-        e => Err(e),
+        other => other,
     }
 }
 
-/// Where a copy may lie: where somebody said, or else where there is room.
-fn folders() -> Vec<PathBuf> {
-    match std::env::var_os("TMPDIR") {
-        Some(said) => vec![said.into()],
-        None => ["/tmp", "/var/tmp", MEMORY].map(PathBuf::from).to_vec(),
+/// Where a copy may lie: where somebody said, or else in the first of several in which there is room.
+fn folders() -> (PathBuf, &'static [&'static str]) {
+    match std::env::var_os("TMPDIR").filter(|said| !said.is_empty()) {
+        Some(said) => (said.into(), &[]),
+        None => ("/tmp".into(), &["/var/tmp", MEMORY]),
     }
 }
 
