@@ -235,7 +235,7 @@ impl Counted {
 }
 
 /// Parts for each thread where one of them hashes the file meanwhile: it can help when it is done.
-const SMALL: usize = 8;
+const SMALL: usize = 32;
 
 /// Every row, on its wire or decoded, in so many parts for each thread.
 fn values(rows: &dyn Rows, how: How, parts: usize) -> Counted {

@@ -133,6 +133,11 @@ impl Table {
         self.messages.get(message).map_or(&[], Vec::as_slice)
     }
 
+    /// The fields of all messages, by message.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &[Field]> {
+        self.messages.iter().map(Vec::as_slice)
+    }
+
     fn parse(text: &'static str) -> Result<Self, String> {
         let mut ids = BTreeMap::new();
         for name in text.lines().filter_map(|line| line.strip_prefix('=')) {

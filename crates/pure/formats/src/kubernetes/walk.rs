@@ -3,6 +3,8 @@
 //! Deliberately absent: JSON inside of protobuf (managed fields, raw extensions), which only
 //! [`decode`](super::decode) reads.
 
+use std::sync::OnceLock;
+
 use super::envelope::{Stored, open};
 use super::table::{Field, Kind, Shape, table};
 use super::{DEEPEST, DecodeError, Encoding, cbor, head, raw};
@@ -75,7 +77,7 @@ pub fn walk(value: &[u8]) -> Result<Walked<'_>, DecodeError> {
 /// Checks a message and all in it; gives how many fields the table does not know.
 pub(super) fn message(message: usize, wire: Wire<'_>) -> Result<usize, DecodeError> {
     let mut unknown = 0;
-    nested(message, wire, 0, &mut unknown)?;
+    nested(steps(), message, wire, 0, &mut unknown)?;
     Ok(unknown)
 }
 
@@ -91,7 +93,105 @@ pub(super) fn metadata(mut object: Wire<'_>) -> Option<Wire<'_>> {
     }
 }
 
+/// What there is to check of a field, by its number: a table of its own, as the one of all that JSON needs does not
+/// stay in the processor's cache where millions of fields are looked up.
+#[derive(Debug, Default)]
+struct Steps {
+    /// Of all messages, one behind the other; the first of a message is that of number 0, which no field has.
+    all: Vec<Step>,
+    /// Where each message begins; one more than there are.
+    begins: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    act: Act,
+    /// How often it stands there.
+    shape: Shape,
+    /// The message it refers to.
+    message: u32,
+}
+
+/// What a field's value has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// No field of this number is known.
+    Unknown,
+    /// Any bytes.
+    Bytes,
+    Number,
+    Double,
+    Message,
+    /// A message with one or two fields of schemas, whose numbers these are.
+    Schema(u8, u8),
+    /// A message of a few scalars.
+    Few,
+}
+
+fn steps() -> &'static Steps {
+    static STEPS: OnceLock<Steps> = OnceLock::new();
+    STEPS.get_or_init(|| {
+        let mut out = Steps::default();
+        for fields in table().messages() {
+            out.begins.push(out.all.len());
+            for field in fields {
+                let number = usize::try_from(field.number).unwrap_or(0);
+                let own = out.begins.last().copied().unwrap_or(0);
+                out.all.resize(own + number, Step::UNKNOWN);
+                out.all.push(Step::of(field));
+            }
+        }
+        out.begins.push(out.all.len());
+        out
+    })
+}
+
+impl Steps {
+    /// Those of a message, by number.
+    #[inline]
+    fn of(&self, message: usize) -> &[Step] {
+        match self.begins.get(message..).unwrap_or_default() {
+            [begin, end, ..] => self.all.get(*begin..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+impl Step {
+    const UNKNOWN: Self = Self {
+        act: Act::Unknown,
+        shape: Shape::Plain,
+        message: u32::MAX,
+    };
+
+    fn of(field: &Field) -> Self {
+        Self {
+            act: match field.kind {
+                Kind::Text | Kind::Bytes => Act::Bytes,
+                Kind::Bool | Kind::Int32 | Kind::Int64 => Act::Number,
+                Kind::Double => Act::Double,
+                Kind::Message => Act::Message,
+                Kind::SchemaOrBool => Act::Schema(2, 2),
+                Kind::SchemaOrArray => Act::Schema(1, 2),
+                Kind::SchemaOrTexts => Act::Schema(1, 1),
+                Kind::Texts
+                | Kind::Quantity
+                | Kind::Time
+                | Kind::MicroTime
+                | Kind::Duration
+                | Kind::IntOrString
+                | Kind::FieldsV1
+                | Kind::RawExtension
+                | Kind::Json => Act::Few,
+            },
+            shape: field.shape,
+            message: u32::try_from(field.message).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 fn nested(
+    steps: &Steps,
     message: usize,
     mut wire: Wire<'_>,
     depth: usize,
@@ -100,97 +200,69 @@ fn nested(
     if depth >= DEEPEST {
         return Err(DecodeError::Deep { at: wire.at() });
     }
-    let fields = table().fields(message);
-    let mut left = fields;
+    let own = steps.of(message);
     while !wire.is_empty() {
         let at = wire.at();
         let (number, got) = wire.field()?;
-        // Fields mostly come in order, some of them often.
-        while let Some((field, behind)) = left.split_first()
-            && field.number < number
-        {
-            left = behind;
-        }
-        let field = match left.first() {
-            Some(field) if field.number == number => Some(field),
-            _ => (fields
-                .binary_search_by_key(&number, |field| field.number)
-                .ok())
-            .and_then(|i| fields.get(i)),
-        };
-        match (field, got) {
-            (None, _) => *unknown += 1,
-            (Some(field), Got::Len(mut entry)) if field.shape == Shape::Map => {
+        let step = usize::try_from(number).ok().and_then(|n| own.get(n));
+        let step = step.copied().unwrap_or(Step::UNKNOWN);
+        match (step.act, got) {
+            (Act::Unknown, _) => *unknown += 1,
+            (_, Got::Len(mut entry)) if step.shape == Shape::Map => {
                 while !entry.is_empty() {
                     let at = entry.at();
                     match entry.field()? {
-                        (2, got) => value(field, at, got, depth, unknown)?,
+                        (2, got) => value(steps, step, at, got, depth, unknown)?,
                         (1, Got::Len(_)) => {}
                         (1, got) => return Err(DecodeError::wire_type(at, &got)),
                         _ => *unknown += 1,
                     }
                 }
             }
-            (Some(field), got) => value(field, at, got, depth, unknown)?,
+            (_, got) => value(steps, step, at, got, depth, unknown)?,
         }
     }
     Ok(())
 }
 
+#[inline(always)]
 fn value(
-    field: &Field,
+    steps: &Steps,
+    step: Step,
     at: usize,
     got: Got<'_>,
     depth: usize,
     unknown: &mut usize,
 ) -> Result<(), DecodeError> {
-    match (field.kind, got) {
-        (Kind::Message, Got::Len(wire)) => nested(field.message, wire, depth + 1, unknown),
-        (Kind::Text | Kind::Bytes, Got::Len(_)) => Ok(()),
-        (Kind::Bool | Kind::Int32 | Kind::Int64, Got::Number(_)) => Ok(()),
-        (Kind::Bool | Kind::Int32 | Kind::Int64, Got::Len(mut packed))
-            if field.shape == Shape::List =>
-        {
-            while !packed.is_empty() {
-                packed.varint()?;
-            }
-            Ok(())
-        }
-        (Kind::Double, Got::Fixed64(_)) => Ok(()),
-        (Kind::SchemaOrBool | Kind::SchemaOrArray | Kind::SchemaOrTexts, Got::Len(mut wire)) => {
-            let schema = match field.kind {
-                Kind::SchemaOrBool => [2, 2],
-                Kind::SchemaOrArray => [1, 2],
-                _ => [1, 1],
-            };
+    let message = || usize::try_from(step.message).unwrap_or(usize::MAX);
+    match (step.act, got) {
+        (Act::Bytes, Got::Len(_)) | (Act::Number, Got::Number(_)) => Ok(()),
+        (Act::Message, Got::Len(wire)) => nested(steps, message(), wire, depth + 1, unknown),
+        (Act::Few, Got::Len(wire)) => any(wire),
+        (Act::Double, Got::Fixed64(_)) => Ok(()),
+        (Act::Number, Got::Len(packed)) if step.shape == Shape::List => numbers(packed),
+        (Act::Schema(one, other), Got::Len(mut wire)) => {
             while !wire.is_empty() {
                 let at = wire.at();
                 match wire.field()? {
-                    (number, Got::Len(wire)) if schema.contains(&number) => {
-                        nested(field.message, wire, depth + 1, unknown)?;
-                    }
-                    (number, got) if schema.contains(&number) => {
-                        return Err(DecodeError::wire_type(at, &got));
-                    }
+                    (number, got) if [one, other].map(u32::from).contains(&number) => match got {
+                        Got::Len(wire) => nested(steps, message(), wire, depth + 1, unknown)?,
+                        got => return Err(DecodeError::wire_type(at, &got)),
+                    },
                     _ => {}
                 }
             }
             Ok(())
         }
-        (
-            Kind::Message
-            | Kind::Text
-            | Kind::Bytes
-            | Kind::Bool
-            | Kind::Int32
-            | Kind::Int64
-            | Kind::Double,
-            got,
-        ) => Err(DecodeError::wire_type(at, &got)),
-        // The others have a few scalars.
-        (_, Got::Len(wire)) => any(wire),
         (_, got) => Err(DecodeError::wire_type(at, &got)),
     }
+}
+
+fn numbers(mut packed: Wire<'_>) -> Result<(), DecodeError> {
+    while !packed.is_empty() {
+        packed.varint()?;
+    }
+    Ok(())
 }
 
 /// Checks that fields end where they should, whatever they are.
