@@ -100,9 +100,9 @@ pub enum Value {
     File {
         /// Name, with the folder where the listing names one.
         path: String,
-        /// Bytes.
+        /// Bytes; 0 where the listing shows names only.
         size: u64,
-        /// Mode, such as `-rw-r--r--`.
+        /// Mode, such as `-rw-r--r--`; empty where the listing shows names only.
         mode: String,
         /// Date, as printed.
         date: String,

@@ -69,7 +69,9 @@ pub fn cases(cx: &Context<'_>) -> Vec<Case> {
                     .collect()
             })
             .unwrap_or_default();
+        let nobody = first.text.contains("exclusively attached to one node");
         let answer = dead_node(cx, &c.entity, volume.as_deref(), &users)
+            .or_else(|| nobody.then(|| only_dead_node(cx, &c.entity)).flatten())
             .or_else(|| living(cx, &c.entity, &users))
             .unwrap_or(Answer::Unknown);
         out.push(Case {
@@ -150,6 +152,26 @@ fn dead_node(
         }
     }
     None
+}
+
+/// The controller says so where no pod uses the volume on the node that has it: it waits for that node to let go.
+/// Where one node is silent and no other is, that is the one.
+fn only_dead_node(cx: &Context<'_>, pod: &EntityId) -> Option<Answer> {
+    let own = cx
+        .cluster
+        .pod(pod)
+        .map(|p| p.spec.node_name.as_str())
+        .unwrap_or_default();
+    let mut dead = (cx.cluster.nodes.iter())
+        .filter(|n| n.metadata.name != own && n.ready().is_some_and(|r| r != "True"));
+    let (Some(node), None) = (dead.next(), dead.next()) else {
+        return None;
+    };
+    Some(Answer::DeadNode {
+        node: node.metadata.name.clone(),
+        attachment: None,
+        evidence: node_words(cx, &node.metadata.name).into_iter().collect(),
+    })
 }
 
 fn living(cx: &Context<'_>, pod: &EntityId, users: &[String]) -> Option<Answer> {

@@ -131,7 +131,8 @@ fn classify(text: &str) -> Reason {
     if has("free ports for the requested pod ports") {
         return Reason::HostPorts;
     }
-    if has("Too many pods") {
+    // `Insufficient pods` before 1.20: the kubelet's limit counts as a resource.
+    if has("Too many pods") || text.trim_end_matches('.') == "Insufficient pods" {
         return Reason::PodLimit;
     }
     if let Some(what) = text.strip_prefix("Insufficient ") {

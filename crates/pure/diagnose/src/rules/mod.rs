@@ -35,6 +35,7 @@ pub mod cni {
     pub mod config_missing;
     pub mod flannel_iface;
     pub mod host_firewall;
+    pub mod leftover_config;
     pub mod metallb;
     pub mod mtu;
     pub mod no_default_route;
@@ -241,6 +242,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &cni::mtu::RULE, source: include_str!("cni/mtu.rs") },
     Registered { rule: &cni::metallb::RULE, source: include_str!("cni/metallb.rs") },
     Registered { rule: &cni::flannel_iface::RULE, source: include_str!("cni/flannel_iface.rs") },
+    Registered { rule: &cni::leftover_config::RULE, source: include_str!("cni/leftover_config.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &crt::token_mismatch::RULE, source: include_str!("crt/token_mismatch.rs") },

@@ -268,6 +268,13 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: server/storage/wal/wal.go",
     ),
     signal(
+        "etcd.wal-record",
+        "wal: max entry size limit exceeded",
+        "",
+        Mark::Cause,
+        "etcd: server/storage/wal/decoder.go (a record longer than what is left of its file)",
+    ),
+    signal(
         "etcd.snap-db-missing",
         "database snapshot file",
         "failed to find database snapshot file|(?:database )?snapshot file doesn't exist",

@@ -13,7 +13,7 @@ use defib_model::fact::Value;
 
 use self::certificate::certificate;
 use self::clock::clock;
-use self::disks::{df, listing, mount, size};
+use self::disks::{df, listing, mount, path, size};
 use self::network::{address, listens, route};
 use self::services::unit;
 use super::Walk;
@@ -23,6 +23,7 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     df(walk, at, &text)
         .or_else(|| certificate(walk, at, &text))
         .or_else(|| listing(walk, at, &text))
+        .or_else(|| path(walk, at, &text))
         .or_else(|| memory(walk, at, &text))
         .or_else(|| unit(walk, at, &text))
         .or_else(|| {

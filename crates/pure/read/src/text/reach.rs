@@ -1,6 +1,6 @@
 //! What came of attempts to reach something: a port, a host, an API server.
 //!
-//! Sources: netcat-openbsd `netcat.c`, Nmap's ncat, iputils `ping`, curl `lib/connect.c`, Kubernetes'
+//! Sources: netcat-openbsd `netcat.c`, Nmap's ncat, iputils `ping` and `arping`, curl `lib/connect.c`, Kubernetes'
 //! `/readyz`. Deliberately absent: what the outcome means, and clients that fail in their own logs
 //! (`signals`).
 
@@ -21,6 +21,7 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     }
     let found = netcat(walk, &text)
         .or_else(|| ping(walk, at, &text))
+        .or_else(|| arping(walk, at, &text))
         .or_else(|| ready(walk, &text))?;
     walk.fact(at..at + 1, Value::Reach(found));
     // kubectl's words for it are an error too.
@@ -155,6 +156,31 @@ fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
         target,
         port: None,
         answer: if lost >= 100.0 {
+            Answer::Silent
+        } else {
+            Answer::Well
+        },
+    })
+}
+
+/// `Received 0 response(s)` of the address that `ARPING 192.168.99.220 from …` or the command names; source:
+/// iputils `arping.c`.
+fn arping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
+    let (count, _) = text.strip_prefix("Received ")?.split_once(" response")?;
+    let count: u64 = count.parse().ok()?;
+    // A line for each answer stands between.
+    let above = (at.saturating_sub(20)..at).rev();
+    let named = above
+        .filter_map(|i| walk.text(i).trim().strip_prefix("ARPING "))
+        .next();
+    let target = match named.and_then(|t| t.split_whitespace().next()) {
+        Some(name) => name.to_owned(),
+        None => operand(walk, "arping")?,
+    };
+    Some(Reach {
+        target,
+        port: None,
+        answer: if count == 0 {
             Answer::Silent
         } else {
             Answer::Well
@@ -337,6 +363,10 @@ mod tests {
             (
                 "--- n3 ping statistics ---\n3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 2041ms\n",
                 of("n3", None, Answer::Silent),
+            ),
+            (
+                "ARPING 10.0.0.40 from 10.0.0.5 eth0\nSent 4 probes (4 broadcast(s))\nReceived 0 response(s)\n",
+                of("10.0.0.40", None, Answer::Silent),
             ),
             (
                 "$ ping -c 1 n4 | tail -2\n1 packets transmitted, 1 received, 0% packet loss, time 0ms\n",

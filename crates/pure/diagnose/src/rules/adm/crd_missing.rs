@@ -18,7 +18,7 @@
 //! missing.
 
 use crate::analysis::kinds::{self, Verdict};
-use crate::analysis::said::claim;
+use crate::analysis::said::{claim, said as messages};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,11 +31,22 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let refused = messages(
+        cx,
+        "metadata.annotations: Too long",
+        "apiserver.annotation-too-long",
+        "the definition itself was refused",
+    );
     for (one, (verdict, said)) in kinds::unknown(cx) {
         if verdict != Verdict::NoCrd {
             continue;
         }
         let group = one.version.split('/').next().unwrap_or_default().to_owned();
+        // It was to be installed, and refused: whatever refuses it is the cause.
+        let own = format!(".{group}");
+        if refused.iter().any(|s| s.text.contains(&own)) {
+            continue;
+        }
         let listed = cx
             .cluster
             .listed

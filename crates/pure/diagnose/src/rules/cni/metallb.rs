@@ -18,8 +18,11 @@
 //! ## What not to do
 //! Do not re-make the Service: it keeps its address, and is announced as soon as a node may.
 
-use crate::analysis::host;
+use crate::analysis::host::{self, facts_anywhere};
 use crate::rules::prelude::*;
+use defib_model::fact::{Answer, Value};
+use defib_model::report::Evidence;
+use defib_model::views::network::Service;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -62,9 +65,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .services
         .iter()
         .find(|s| s.spec.kind == "LoadBalancer");
+    let silent = wanted.and_then(|service| unanswered(cx, service));
     if all
         && let Some(service) = wanted
-        && (speaker.is_some() || !said.is_empty())
+        && (speaker.is_some() || !said.is_empty() || silent.is_some())
     {
         let mut finding = found()
             .term(82, "every node is excluded from load balancers")
@@ -81,6 +85,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             finding
                 .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
+                .cite_all(silent)
                 .cite_all(speaker.map(|p| cx.field(p.obj, "/metadata/name", "MetalLB's speaker"))),
         );
     } else if !said.is_empty() {
@@ -100,6 +105,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// Somebody asked for the Service's address, and nobody answered for it.
+fn unanswered(cx: &Context<'_>, service: &Service) -> Option<Evidence> {
+    let addresses = &service.status.load_balancer.ingress;
+    facts_anywhere(cx, |value| match value {
+        Value::Reach(r) if r.answer == Answer::Silent => Some(r),
+        _ => None,
+    })
+    .find(|(_, r)| addresses.iter().any(|a| a.ip == r.target))
+    .map(|(fact, _)| cx.fact(fact, "nobody answers for the Service's address"))
 }
 
 fn found() -> Finding {

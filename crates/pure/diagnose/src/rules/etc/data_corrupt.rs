@@ -50,6 +50,7 @@ const OWN: &[&str] = &[
     "etcd.corrupt-alarm",
     "etcd.wal-crc",
     "etcd.wal-missing",
+    "etcd.wal-record",
     "etcd.wal-mismatch",
     "etcd.snap-db-gone",
     "etcd.corrupt-cluster",

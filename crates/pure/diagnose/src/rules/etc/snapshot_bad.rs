@@ -99,9 +99,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     let stubs: Vec<_> = facts(cx, |v| match v {
-        Value::File { path, size, .. }
-            if is_snapshot(path) && (*size == 0 || path.ends_with(".part")) =>
-        {
+        Value::File {
+            path, size, mode, ..
+        } if is_snapshot(path) && ((*size == 0 && !mode.is_empty()) || path.ends_with(".part")) => {
             Some(())
         }
         _ => None,

@@ -38,7 +38,13 @@ const WORDS: &[&str] = &[
     "unable to authenticate",
 ];
 
+/// Behind the repository in the address of a page: Bitbucket, GitHub, GitLab, Gitea.
+const PAGES: &[&str] = &["/src/", "/tree/", "/blob/", "/-/", "/browse"];
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let applications: Vec<_> = (cx.cluster.others.iter())
+        .filter(|o| (cx.cluster.object(o.obj)).is_some_and(|o| o.kind == "Application"))
+        .collect();
     for s in said(
         cx,
         "rpc error: code = ",
@@ -52,6 +58,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         // Image pulls and other gRPC services say the same of registries.
         let line = &s.evidence.text;
         let of_argo = s.who.is_some()
+            || !applications.is_empty()
             || ["target state", "manifest", "ls-remote", "git ", "repo"]
                 .iter()
                 .any(|w| line.contains(w));
@@ -66,6 +73,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let id = s
             .who
             .clone()
+            .or_else(|| match applications.as_slice() {
+                [only] => Some(cx.cluster.id(only.obj)),
+                _ => None,
+            })
             .unwrap_or_else(|| EntityId::other("argocd", "repository"));
         let mut f = RULE
             .on(id.clone())
@@ -89,6 +100,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "the URL as the Application writes it",
                 ))
                 .term(5, "the Application names the URL");
+            let value = gitops::value(cx, o.obj);
+            let url = gitops::text(&value, "/spec/source/repoURL");
+            if url.ends_with('/') || PAGES.iter().any(|page| url.contains(page)) {
+                f = f.term(
+                    10,
+                    "it is written as a page's address, not as one to clone from",
+                );
+            }
         }
         out.push(claim(cx, f, &[&s]));
     }

@@ -51,7 +51,11 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let answered = asked.iter().find(|(_, r)| r.answer == Answer::Well);
     for (fact, r) in asked.iter().filter(|(_, r)| r.answer == Answer::Silent) {
         let answers = |o: &Reach| o.target == r.target && o.answer == Answer::Well;
-        if left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o)) {
+        // The address of a Service is no host's own.
+        let balanced = (cx.cluster.services.iter())
+            .flat_map(|s| &s.status.load_balancer.ingress)
+            .any(|a| a.ip == r.target);
+        if balanced || left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o)) {
             continue;
         }
         let sure = answered.is_some() || !off.is_empty();

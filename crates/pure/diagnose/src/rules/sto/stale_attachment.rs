@@ -45,7 +45,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 let mut finding = finding
                     .title(format!("volume {volume} is still attached to node {node}, which is gone or silent"))
                     .term(70, "the volume can't be attached a second time")
-                    .term(20, format!("its present attachment is to node {node}"));
+                    .term(
+                        if attachment.is_some() { 20 } else { 12 },
+                        match attachment {
+                            Some(_) => format!("its present attachment is to node {node}"),
+                            None => format!("no pod uses it on the node that has it, and {node} is the one that is silent"),
+                        },
+                    );
                 finding = finding.cite_all(evidence.clone());
                 if let Some(a) = attachment {
                     finding = finding.check_first("When the machine is off, delete its Node object, or mark it out of service.", command!("kubectl taint node {} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; kubectl get volumeattachment {}", node, a));

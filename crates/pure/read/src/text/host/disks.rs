@@ -155,11 +155,47 @@ pub(super) fn listing(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usiz
     Some(at + 1)
 }
 
+/// A path alone on its line, as `find` and `ls -d` print it: an absolute one to a file with an ending.
+pub(super) fn path(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let text = text.trim();
+    let (folder, name) = text.rsplit_once('/')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@".contains(c);
+    let is_path = text.starts_with('/')
+        && folder.matches('/').count() >= 2
+        && name.chars().any(char::is_alphabetic)
+        && (name.contains('.') || folder.ends_with(".d"))
+        && text.chars().all(plain);
+    if !is_path {
+        return None;
+    }
+    walk.fact(
+        at..at + 1,
+        Value::File {
+            path: text.to_owned(),
+            size: 0,
+            mode: String::new(),
+            date: String::new(),
+        },
+    );
+    Some(at + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use defib_model::fact::Value;
 
     use super::super::tests::values;
+
+    #[test]
+    fn paths_alone_are_files() {
+        let got = values(
+            "these are there too:\n/etc/cni/net.d/10-calico.conflist\n/var/lib\n/usr/bin/a b\n",
+        );
+        assert!(
+            matches!(got.as_slice(), [Value::File { path, mode, .. }] if path.ends_with("conflist") && mode.is_empty()),
+            "{got:?}"
+        );
+    }
 
     #[test]
     fn file_systems_are_read() {
