@@ -5,6 +5,7 @@
 //! Where both say the same field, the file keeps its word: it shows the whole of it. Of two prints the
 //! longer keeps its word. Deliberately absent: which print is the later one; nothing tells.
 
+use defib_model::views::meta::SOME_VALUE;
 use serde_json::Value;
 
 use crate::object::{self, Parsed, View};
@@ -81,7 +82,7 @@ fn fill(into: &mut Value, from: Value) {
                         into.insert(key, value);
                     }
                     // What one print leaves empty another may show.
-                    Some(Value::String(known)) if known.is_empty() => {
+                    Some(Value::String(known)) if known.is_empty() || known == SOME_VALUE => {
                         into.insert(key, value);
                     }
                     Some(known) => fill(known, value),

@@ -7,6 +7,7 @@
 use defib_model::ConditionKind as K;
 use defib_model::cluster::{Cluster, ObjId};
 use defib_model::quantity;
+use defib_model::views::meta::LABELS_IN_PART;
 use defib_model::views::{PersistentVolume, PersistentVolumeClaim, StorageClass};
 use defib_model::{EntityId, Evidence};
 
@@ -210,12 +211,20 @@ pub fn differences(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> 
     out
 }
 
-/// Does the evidence show the labels of this object? A row of a table shows none unless asked to.
+/// Does the evidence show the labels of this object? A row of a table shows none unless asked to, and then
+/// perhaps a part of them.
 pub fn shows_labels(cluster: &Cluster, obj: ObjId) -> bool {
+    let whole = |json: &[u8]| {
+        serde_json::from_slice::<serde_json::Value>(json).is_ok_and(|v| {
+            let metadata = v.get("metadata");
+            let has = |key| metadata.and_then(|m| m.get(key)).is_some();
+            has("labels") && !has(LABELS_IN_PART)
+        })
+    };
     cluster.object(obj).is_some_and(|o| {
         !o.printed
-            || serde_json::from_slice::<serde_json::Value>(&o.json)
-                .is_ok_and(|v| v.pointer("/metadata/labels").is_some())
+            || (o.prints.is_empty() && whole(&o.json))
+            || o.prints.iter().any(|(_, json)| whole(json))
     })
 }
 

@@ -6,6 +6,14 @@ use serde::Deserialize;
 use crate::de;
 use crate::selector::Labels;
 
+/// Stands for the value of a label of which only the key is known. No label can have it: the API server
+/// refuses its characters.
+pub const SOME_VALUE: &str = "(some value)";
+
+/// Set beside the labels of a printed object where they are not all of its labels: those that the command
+/// asked for, by a selector or as columns.
+pub const LABELS_IN_PART: &str = "labelsInPart";
+
 /// `metav1.ObjectMeta`, without managed fields' contents.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -4,6 +4,7 @@
 //! one of their forms begins here; what none of them knows is left to the signals, as all text is.
 //! Deliberately absent: what the facts mean for the cluster.
 
+mod asked;
 mod bare;
 mod checks;
 mod describe;

@@ -6,9 +6,10 @@
 use std::sync::LazyLock;
 
 use defib_formats::text::{Row, Table, is_age, is_header};
+use defib_model::views::meta::{LABELS_IN_PART, SOME_VALUE};
 use serde_json::{Map, Value, json};
 
-use super::Walk;
+use super::{Walk, asked};
 use crate::kinds::{self, Kind};
 
 pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
@@ -17,7 +18,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let table = Table::new(&header);
-    let (what, namespace) = asked(walk);
+    let (what, namespace) = asked_for(walk);
     let kind = what
         .as_deref()
         .and_then(kinds::named)
@@ -26,6 +27,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let columns = label_columns(walk);
+    let proven = walk.command.as_ref().map(asked::labels).unwrap_or_default();
     let mut end = at + 1;
     while walk.is_output(end) {
         let text = walk.text(end).to_owned();
@@ -34,11 +36,11 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         let Some(row) = table.row(&text) else { break };
         if let Some(mut object) = object(kind, &row, &namespace) {
-            for (key, column) in &columns {
-                if let Some(value) = filled(row.get(column)) {
-                    object["metadata"]["labels"][key] = json!(value);
-                }
-            }
+            let shown = columns
+                .iter()
+                .filter_map(|(key, column)| Some((key, filled(row.get(column))?)));
+            let asked = proven.iter().map(|(key, value)| (key, value.as_str()));
+            in_part(&mut object, asked.chain(shown));
             walk.object(end..end + 1, &object);
         }
         end += 1;
@@ -73,8 +75,24 @@ fn label_columns(walk: &Walk<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Adds labels that the command proves. Where the row has no column of all labels, there may be more.
+fn in_part<'l>(object: &mut Value, labels: impl Iterator<Item = (&'l String, &'l str)>) {
+    let metadata = &mut object["metadata"];
+    // Roles are labels too, and stand in every row of a node.
+    let whole = metadata.get("labels").is_some() && metadata.get(LABELS_IN_PART).is_none();
+    for (key, value) in labels {
+        let known = metadata["labels"].get(key).and_then(Value::as_str);
+        if known.is_none_or(|k| k == SOME_VALUE) {
+            metadata["labels"][key] = json!(value);
+            if !whole {
+                metadata[LABELS_IN_PART] = json!(true);
+            }
+        }
+    }
+}
+
 /// The kind and the namespace that the command asked for.
-fn asked(walk: &Walk<'_>) -> (Option<String>, String) {
+fn asked_for(walk: &Walk<'_>) -> (Option<String>, String) {
     match walk.kubectl() {
         Some((c, words)) => (
             words
@@ -132,7 +150,7 @@ pub(super) fn loose(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let text = text.to_owned();
-    let (what, namespace) = asked(walk);
+    let (what, namespace) = asked_for(walk);
     let kind = match (&walk.command, what.as_deref().and_then(kinds::named)) {
         (Some(_), None) => return None,
         (_, kind) => kind.map(|k| k.kind),
@@ -146,7 +164,12 @@ pub(super) fn loose(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let kind = kinds::named(&of.to_ascii_lowercase())?;
-    let object = object(kind, &row, &namespace)?;
+    let mut object = object(kind, &row, &namespace)?;
+    let proven = walk.command.as_ref().map(asked::labels).unwrap_or_default();
+    in_part(
+        &mut object,
+        proven.iter().map(|(key, value)| (key, value.as_str())),
+    );
     walk.object(at..at + 1, &object);
     Some(at + 1)
 }
@@ -200,9 +223,8 @@ fn asked_for_all(walk: &Walk<'_>) -> bool {
     walk.kubectl().is_some_and(|(c, words)| {
         matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
             && !c.line.contains(['|', '>'])
-            && !c.words.iter().any(|w| {
-                w == "-l" || w.starts_with("--selector") || w.starts_with("--field-selector")
-            })
+            && !asked::selects(c)
+            && !c.words.iter().any(|w| w.starts_with("--field-selector"))
     })
 }
 
@@ -306,6 +328,7 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
     // Roles are labels, printed in a column of their own.
     if kind.kind == "Node" && !metadata.contains_key("labels") {
         metadata.insert("labels".into(), Value::Object(roles(row)));
+        metadata.insert(LABELS_IN_PART.into(), json!(true));
     }
     map.insert("metadata".into(), Value::Object(metadata));
     Some(object)
