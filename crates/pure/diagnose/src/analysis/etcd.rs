@@ -196,7 +196,11 @@ pub fn unanswered<'c>(cx: &'c Context<'_>) -> BTreeMap<String, Vec<Told<'c>>> {
     }
     for l in host::lines(
         cx,
-        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
+        &[
+            "etcd.peer-unhealthy",
+            "etcd.peer-health-check",
+            "etcd.peer-version",
+        ],
         "dialling this peer gets no answer, not even a refusal",
     ) {
         let dialled = l.group(1).split_once("dial tcp ").map_or("", |(_, r)| r);

@@ -354,7 +354,11 @@ pub fn pulls(cx: &Context<'_>) -> Vec<Pull> {
         .into_iter()
         .chain(loose(cx, "said.never-pull", "what came of the pull"))
     {
-        let image = parse(reference(&m.text).unwrap_or_default());
+        let written = reference(&m.text).unwrap_or_default();
+        let mut image = parse(written);
+        if written.is_empty() {
+            image.host = host_said(&m.text).unwrap_or("-").to_owned();
+        }
         if let Some((mut why, points, because)) = verdict(cx, None, &image, word(&m.text)) {
             let asked = mirror(&m.text).unwrap_or_default().to_owned();
             if !asked.is_empty() && word(&m.text) == Some(Word::Unreachable) {

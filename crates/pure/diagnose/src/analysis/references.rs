@@ -48,6 +48,7 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
             }
         }
     }
+    out.extend(beside(cx, kind, &out));
     for m in super::kubelet_words::loose(cx, "said.missing.", "the kubelet says what is missing") {
         // Without the object nobody knows the namespace, unless the message or the pod says it.
         let ns = m.pod.namespace().unwrap_or_default().to_owned();
@@ -81,6 +82,29 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
         }
     }
     out
+}
+
+/// One pod waits and nothing of it says for what, and one line beside it says what is missing: people cut
+/// descriptions, and keep the last line.
+fn beside(cx: &Context<'_>, kind: &str, found_before: &[Missing]) -> Option<Missing> {
+    let mut waiting = (cx.all(K::ContainerConfigError)).filter(|c| messages(cx, c).is_empty());
+    let (Some(c), None) = (waiting.next(), waiting.next()) else {
+        return None;
+    };
+    if !found_before.is_empty() || cx.all(K::ContainerConfigError).count() > 1 {
+        return None;
+    }
+    let ns = c.entity.namespace().unwrap_or_default();
+    cx.heard()
+        .filter(|h| h.signal.starts_with("said.missing."))
+        .filter(|h| h.entity.as_ref().is_none_or(|e| *e == c.entity))
+        .find_map(|hit| {
+            let text = hit.lines.first()?.text.replace("\\\"", "\"");
+            let (name, key) = named(&text, kind, ns)?;
+            let said = cx.log(hit, 0, "the kubelet says what is missing");
+            (!there_by_now(cx, kind, ns, &name, key.as_deref()))
+                .then(|| found(cx, c, kind, ns, &name, key, vec![said]))
+        })
 }
 
 /// What was said about a condition: the kubelet's own words in the status, and events.

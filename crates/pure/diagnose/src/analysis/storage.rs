@@ -49,6 +49,15 @@ pub fn words(name: &str) -> Vec<&str> {
         .collect()
 }
 
+/// How many words the names of a volume and a claim share, without the namespace, which claims have in common.
+pub fn namesakes(volume: &str, claim: &PersistentVolumeClaim) -> usize {
+    let own = words(&claim.metadata.name);
+    words(volume)
+        .into_iter()
+        .filter(|w| own.contains(w))
+        .count()
+}
+
 /// How many words of the volume's name are words of the claim (namespace and name).
 pub fn kinship(volume: &str, claim: &PersistentVolumeClaim) -> usize {
     let own: Vec<&str> = words(&claim.metadata.name)

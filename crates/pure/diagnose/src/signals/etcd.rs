@@ -156,6 +156,13 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: rafthttp/probing_status.go",
     ),
     signal(
+        "etcd.peer-version",
+        "failed to get version",
+        r"failed to get version.*remote-member-id[\x22:= ]+([0-9a-f]+).*error[\x22:= ]+(.*:2380.*)",
+        Mark::Symptom,
+        "etcd: server/etcdserver/cluster_util.go",
+    ),
+    signal(
         "etcd.peer-unhealthy-old",
         " is unhealthy",
         "health check for peer ([0-9a-f]+) could not connect: (.*)|the connection with [0-9a-f]+ (?:became|is) unhealthy",
@@ -382,7 +389,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "etcd.too-many-learners",
         "too many learner members in cluster",
-        "(?:etcdserver|membership): too many learner members in cluster",
+        "",
         Mark::Symptom,
         "etcd: api/v3rpc/rpctypes/error.go",
     ),

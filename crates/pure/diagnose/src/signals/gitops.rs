@@ -32,9 +32,9 @@ pub static SIGNALS: &[Signal] = &[
     ),
     row(
         "helm.wait-load-balancer",
-        "does not have load balancer ingress IP address",
-        r"(Service does not have load balancer ingress IP address: \S+)",
-        "helm: pkg/kube/ready.go",
+        "Service does not have ",
+        r"(Service does not have (?:load balancer ingress )?IP address: \S+)",
+        "helm: pkg/kube/ready.go; pkg/kube/wait.go (before 3.5)",
     ),
     row(
         "helm.current-manifest",

@@ -419,6 +419,27 @@ pub static SIGNALS: &[Signal] = &[
         "unattended-upgrades: /usr/bin/unattended-upgrade",
     ),
     signal(
+        "host.apt-upgraded",
+        "Upgrade: ",
+        r"^Upgrade: (?:.*, )?((?:containerd|docker|k3s|kubelet|cri-o|runc|podman|moby)[a-z0-9.-]*):\S+ \([^)]*\)",
+        Mark::Progress,
+        "apt: apt-pkg/deb/dpkgpm.cc (history.log)",
+    ),
+    signal(
+        "host.runtime-stopping",
+        ": Stopping ",
+        r"systemd\[\d+\]: Stopping (?:[a-z0-9@.-]+ - )?(Docker Application Container Engine|containerd container runtime|Lightweight Kubernetes)",
+        Mark::Progress,
+        "units of docker-ce, containerd.io and k3s",
+    ),
+    signal(
+        "host.runtime-started",
+        ": Started ",
+        r"systemd\[\d+\]: Started (?:[a-z0-9@.-]+ - )?(Docker Application Container Engine|containerd container runtime|Lightweight Kubernetes)",
+        Mark::Progress,
+        "units of docker-ce, containerd.io and k3s",
+    ),
+    signal(
         "host.apt-daily",
         "apt-daily-upgrade",
         "",

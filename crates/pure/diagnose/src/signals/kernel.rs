@@ -129,6 +129,12 @@ pub static SIGNALS: &[Signal] = &[
     ),
     cgroups("cgroup.kernel-line", "cgroup_disable=memory", ""),
     other("iommu.no-group", "no iommu_group found", ""),
+    // Harvester's pcidevices, of a device that is to be passed through.
+    other(
+        "iommu.no-group-available",
+        "has no iommuGroup available",
+        "",
+    ),
     other("iommu.not-present", "IOMMU not present", ""),
     other("iommu.not-detected", "No IOMMU detected", ""),
     other(

@@ -25,6 +25,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "containerd: client/pull.go; cri-tools: cmd/crictl/image.go",
     },
     Signal {
+        id: "said.pull-failed.asked",
+        anchor: "x509: ",
+        pattern: r#"(?:Get|Head) \\*"?https://([^/"\s]+)/v2/[^"\s]*\\*"?: (?:tls: failed to verify certificate: )?x509: (?:certificate (?:relies on|is valid for|is not valid for)|cannot validate).+"#,
+        unit: "crictl",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "Go net/url (Error), crypto/x509; containerd: core/remotes/docker",
+    },
+    Signal {
         id: "said.never-pull",
         anchor: "is not present with pull policy of Never",
         pattern: r#"Container image "([^"]+)" is not present with pull policy of Never"#,

@@ -41,6 +41,15 @@ pub static SIGNALS: &[Signal] = &[
         source: "longhorn-manager: names of its parts",
     },
     Signal {
+        id: "provisioner.access-mode",
+        anchor: "access mode",
+        pattern: r"(Only support ReadWriteOnce access mode|NodePath only supports ReadWriteOnce[^,]* access modes?)",
+        unit: "local-path-provisioner",
+        mark: Mark::Cause,
+        versions: "",
+        source: "rancher/local-path-provisioner: provisioner.go (provisionFor)",
+    },
+    Signal {
         id: "local-path.helper-variable",
         anchor: ": parameter not set",
         pattern: r"\bVOL_(DIR|MODE|SIZE_BYTES): parameter not set",

@@ -64,6 +64,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding(ns, name).term(85, "the API server names the account that it did not find"),
             &[s],
         );
+        // A dry run asks before anything of the same set is made, the account perhaps among it.
+        if s.text.contains("dry-run failed") || s.evidence.text.contains("dry-run failed") {
+            f = f.undecided(
+                format!("Is service account {ns}/{name} made by the same Kustomization as what names it?"),
+                command!("kubectl get serviceaccounts -n {}; flux tree kustomization NAME", ns),
+                &["gitops-dependency-order", "serviceaccount-missing"],
+            );
+        }
         if known_gone(cx, &id) {
             f = f.term(
                 10,

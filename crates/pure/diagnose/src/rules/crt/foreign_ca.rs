@@ -47,6 +47,7 @@ const CALLS: &[&str] = &[
     "Unable to register node",
     "Failed to validate server token",
     "Remotedialer",
+    "Failed to connect to proxy",
     "tls: bad certificate",
 ];
 

@@ -45,6 +45,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["etcd.too-many-learners", "k3s.join-learners"],
         "there is a learner already",
     );
+    let absent = host::lines(
+        cx,
+        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
+        "a member does not run",
+    );
     let waits = host::lines(
         cx,
         &["k3s.learner-waits", "etcd.not-in-sync"],
@@ -74,6 +79,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         75
     } else if often(&waits) >= 3 || often(&refused) >= 3 {
         65
+    } else if !refused.is_empty() && !absent.is_empty() {
+        // Somebody is the one learner that is allowed, and somebody does not run.
+        62
     } else if !waits.is_empty() || !refused.is_empty() {
         40
     } else {
@@ -83,6 +91,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     evidence.extend(shown);
     evidence.extend(quotes(&refused));
     evidence.extend(quotes(&waits));
+    if points == 62 {
+        evidence.extend(quotes(&absent));
+    }
     let f = RULE
         .on(entity())
         .title("a member of etcd joined as learner and was never promoted")

@@ -56,7 +56,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     );
     let late: Vec<Told<'_>> = host::lines(
         cx,
-        &["etcd.peer-unhealthy", "etcd.peer-health-check"],
+        &[
+            "etcd.peer-unhealthy",
+            "etcd.peer-health-check",
+            "etcd.peer-version",
+        ],
         "packets to the peer port get no answer",
     )
     .into_iter()
@@ -94,11 +98,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .any(|a| addresses.contains(a.address.as_str()))
     });
     let tried = tried(cx);
+    let speaks = speaks(cx, &late, &addresses);
     let points = match (drops.is_empty(), late.is_empty()) {
         _ if !tried.is_empty() => 88,
         (false, false) => 90,
         (false, true) => 80,
-        (true, false) if !answers.is_empty() || both || ready => 75,
+        (true, false) if !answers.is_empty() || both || ready || !speaks.is_empty() => 75,
         _ => {
             perhaps(cx, out);
             return;
@@ -115,6 +120,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .cite_all(quotes(&drops))
         .cite_all(quotes(&late))
         .cite_all(answers)
+        .cite_all(quotes(&speaks))
         .cite_all(tried)
         .safe(
             "Does the port answer, from each server to each?",
@@ -123,6 +129,31 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Open 2379-2380/tcp between the servers, both ways.")
         .dont("Don't reset or re-create members: their data is well.");
     out.push(explain_all(f, cx));
+}
+
+/// Seconds between a dial that gets no answer and a word of the machine that was dialled.
+const MEANWHILE: i64 = 1800;
+
+/// The member that gets no packets writes itself that it can't publish who it is: its machine is on.
+fn speaks<'c>(cx: &'c Context<'_>, late: &[Told<'_>], addresses: &BTreeSet<&str>) -> Vec<Told<'c>> {
+    let meanwhile = |l: &Told<'_>| {
+        let Some(at) = l.line.time else { return true };
+        let mut times = late.iter().filter_map(|d| d.last.or(d.line.time));
+        times.any(|t| (t.as_second() - at.as_second()).abs() <= MEANWHILE)
+    };
+    host::lines(
+        cx,
+        &["etcd.publish-failed"],
+        "the member that is dialled speaks: its machine is on",
+    )
+    .into_iter()
+    .filter(|l| {
+        addresses
+            .iter()
+            .any(|a| l.text.contains(&format!("//{a}:")))
+    })
+    .filter(meanwhile)
+    .collect()
 }
 
 /// One member alone gets no answer: from there a filtered port and a machine that is off look the same.

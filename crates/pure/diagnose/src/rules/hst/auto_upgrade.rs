@@ -74,4 +74,42 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't start the old binary on data that the new one wrote: restore the snapshot from before."),
         );
     }
+    stopped(cx, out);
+}
+
+/// A robot exchanged the packages of a service, its package stopped it, and nothing says that it started again.
+fn stopped(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let robots = host::lines(cx, ROBOTS, "an upgrade that nobody started by hand");
+    let packages = host::lines(cx, &["host.apt-upgraded"], "it exchanged this package");
+    let stops = host::lines(cx, &["host.runtime-stopping"], "the service is stopped");
+    let starts = host::lines(cx, &["host.runtime-started"], "");
+    let done = |l: &host::Told<'_>| robots.iter().any(|r| r.entry == l.entry);
+    let Some(package) = packages.iter().find(|l| done(l)) else {
+        return;
+    };
+    let again = |stop: &host::Told<'_>| {
+        starts.iter().any(|s| {
+            s.group(0) == stop.group(0)
+                && match (s.last.or(s.line.time), stop.last.or(stop.line.time)) {
+                    (Some(start), Some(stop)) => start > stop,
+                    _ => s.entry == stop.entry && s.line.line > stop.line.line,
+                }
+        })
+    };
+    if let Some(stop) = stops.iter().find(|l| !again(l)) {
+        out.push(
+            RULE.on(stop.host.clone())
+                .title(format!("an unattended upgrade of {} stopped {} on {}", package.group(0), stop.group(0), called(&stop.host)))
+                .why("The package stops the service; nothing in the evidence starts it again.")
+                .term(74, "a robot exchanged the package, and the service was stopped and not started again")
+                .cite_all(robots.iter().filter(|r| r.entry == package.entry).take(1).map(|l| l.evidence.clone()))
+                .cite(package.evidence.clone())
+                .cite(stop.evidence.clone())
+                .explains_observed(cx, TROUBLES, &stop.host)
+                .safe("Is it stopped still, and what was exchanged?", "systemctl status docker containerd k3s; tail -40 /var/log/apt/history.log")
+                .check_first("Start it.", "systemctl start docker")
+                .advice("Hold the packages of the runtime, and upgrade them while somebody looks.")
+                .dont("Don't go back to the old package in haste: what was stopped needs a start, not another version."),
+        );
+    }
 }

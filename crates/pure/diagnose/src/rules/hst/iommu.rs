@@ -55,6 +55,7 @@ fn of_hosts(cx: &Context<'_>, out: &mut Vec<Finding>) {
         cx,
         &[
             "iommu.no-group",
+            "iommu.no-group-available",
             "iommu.not-present",
             "iommu.not-detected",
             "iommu.disabled",

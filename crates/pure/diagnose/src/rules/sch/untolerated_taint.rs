@@ -37,7 +37,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Reason::Taint(key, value) = &p.reason else {
             continue;
         };
-        if scheduling::is_health_taint(key) || scheduling::is_control_plane(key) {
+        let uninitialized = key == "node.cloudprovider.kubernetes.io/uninitialized";
+        if (scheduling::is_health_taint(key) && !uninitialized) || scheduling::is_control_plane(key)
+        {
             continue;
         }
         let owner = cx.top_owner(&p.id);
@@ -79,6 +81,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             for claim in storage::waiting_claims(cx, pod) {
                 finding = finding.explains(K::ClaimPending, &claim);
             }
+        }
+        if uninitialized {
+            // The kubelet sets it where an outer cloud controller is announced, which takes it off; why that
+            // has not, its own trouble says first.
+            finding = finding
+                .safe("Does the cloud controller run, and what does it say?", "kubectl get pods -A | grep -iE 'cloud-controller|ccm'; kubectl get nodes -o custom-columns=NAME:.metadata.name,ID:.spec.providerID")
+                .weak();
         }
         if key.is_empty() {
             finding = finding.undecided(

@@ -96,4 +96,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't add ReadWriteMany to a volume on a local disk: two nodes would believe that they share data."),
         );
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        // The provisioner's word alone, as people paste it.
+        for hit in cx
+            .hits("provisioner.access-mode")
+            .filter(|h| !h.event)
+            .take(1)
+        {
+            out.push(
+                RULE.on(EntityId::other("persistentvolumeclaim", "unnamed"))
+                    .title("a claim asks for an access mode that its provisioner can't make")
+                    .why("The provisioner makes volumes on one node's disk: only that node can mount them.")
+                    .term(80, "the provisioner says so")
+                    .cite(cx.log(hit, 0, "the provisioner can't make a volume with this access mode"))
+                    .safe("Which claims wait, and what do they ask for?", "kubectl get pvc -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,MODES:.spec.accessModes,CLASS:.spec.storageClassName,PHASE:.status.phase")
+                    .check_first("Make the claim with ReadWriteOnce, or use storage that can be shared.", "kubectl get storageclass")
+                    .dont("Don't add ReadWriteMany to a volume on a local disk: two nodes would believe that they share data."),
+            );
+        }
+    }
 }

@@ -21,6 +21,7 @@
 use crate::analysis::binding::{self, Verdict};
 use crate::analysis::storage;
 use crate::rules::prelude::*;
+use defib_model::views::{PersistentVolume, PersistentVolumeClaim};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -30,6 +31,30 @@ pub static RULE: Rule = Rule {
     leads_to: &[K::PodPending],
     check,
 };
+
+/// A volume whose name is this claim's has gone to another claim, and the one that is left free has that other's
+/// name: the two were taken crosswise, whatever else of them is known.
+fn swapped<'c>(cx: &'c Context<'_>, claim: &PersistentVolumeClaim) -> Option<&'c PersistentVolume> {
+    let nearer = |volume: &PersistentVolume,
+                  to: &PersistentVolumeClaim,
+                  than: &PersistentVolumeClaim| {
+        volume.spec.storage_class_name == claim.spec.storage_class_name.clone().unwrap_or_default()
+            && storage::namesakes(&volume.metadata.name, to)
+                > storage::namesakes(&volume.metadata.name, than)
+    };
+    let volumes = &cx.cluster.volumes;
+    volumes.iter().find(|taken| {
+        let holder =
+            (taken.spec.claim_ref.as_ref()).and_then(|r| cx.cluster.claim(&r.namespace, &r.name));
+        holder.is_some_and(|holder| {
+            holder.metadata.name != claim.metadata.name
+                && nearer(taken, claim, holder)
+                && volumes
+                    .iter()
+                    .any(|free| free.status.phase == "Available" && nearer(free, holder, claim))
+        })
+    })
+}
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
@@ -48,7 +73,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             {
                 (volume, false)
             }
-            _ => continue,
+            _ => match swapped(cx, claim) {
+                Some(volume) => (volume, false),
+                None => continue,
+            },
         };
         let Some(r) = &volume.spec.claim_ref else {
             continue;
