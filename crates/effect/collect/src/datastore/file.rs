@@ -43,6 +43,17 @@ impl FileAt {
         })
     }
 
+    /// The same open file once more, of the length that it had.
+    ///
+    /// # Errors
+    /// When no more files may be open.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            ..*self
+        })
+    }
+
     /// As much of its beginning as there is.
     pub(super) fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let there = usize::try_from(self.length).unwrap_or(usize::MAX);

@@ -1,9 +1,9 @@
 //! A private copy of a database and of its write-ahead log.
 //!
 //! A copy needs as much room as the original in the folder for temporary files: `TMPDIR`, else whichever of `/tmp`,
-//! `/var/tmp` and `/dev/shm` has it. Where none has, a database without anything in its log is read where it lies.
+//! `/var/tmp` and `/dev/shm` has it. Where none has, both are read where they lie (`place`).
 //! No file system is filled to its end, and no more than half of the free memory: what is dying on the host must
-//! not die of this. Deliberately absent: reading a log where it lies; SQLite would write beside it.
+//! not die of this. Deliberately absent: the reading.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ pub(super) struct Copied {
     pub(super) folder: Option<TempDir>,
     /// The copy of the database.
     pub(super) database: PathBuf,
-    /// The copy of its log, where it has one with anything in it.
+    /// The copy of its log, where it has one with anything in it; the log itself where nothing was copied.
     pub(super) log: Option<PathBuf>,
     /// The log itself.
     pub(super) log_at: Option<FileAt>,
@@ -67,13 +67,11 @@ pub(super) fn take(
         };
     }
     match done {
-        Err(CollectError::NoRoom { source, .. })
-            if is_full(&source) && beside.is_some_and(is_nothing) =>
-        {
+        Err(CollectError::NoRoom { source, .. }) if is_full(&source) && beside.is_some() => {
             Ok(Copied {
                 folder: None,
                 database: path.to_owned(),
-                log: None,
+                log: beside.filter(|l| !is_nothing(l)).map(Path::to_owned),
                 log_at: None,
                 holes: Walked::default(),
                 moved: false,
