@@ -43,15 +43,12 @@ impl FileAt {
         })
     }
 
-    /// The same open file once more, of the length that it had.
+    /// The same open file once more, as it is now.
     ///
     /// # Errors
-    /// When no more files may be open.
+    /// When no more files may be open, or it can't be asked for its length.
     pub(super) fn again(&self) -> io::Result<Self> {
-        Ok(Self {
-            file: self.file.try_clone()?,
-            ..*self
-        })
+        Self::new(self.file.try_clone()?)
     }
 
     /// As much of its beginning as there is.

@@ -192,9 +192,13 @@ impl<R: ReadAt> Log<R> {
             Some(last) => self.place(last) + 16,
             None => 24,
         };
-        self.source.read_at(at, &mut before)?;
         let mut frame = vec![0; FRAME + self.page_size as usize];
-        self.source.read_at(self.place(number), &mut frame)?;
+        let read = self.source.read_at(at, &mut before);
+        match read.and_then(|()| self.source.read_at(self.place(number), &mut frame)) {
+            // It was cut to nothing, as a checkpoint can do.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Found::Overwritten),
+            read => read?,
+        }
         let word = |at| u32_be(&before, at).unwrap_or_default();
         let (a, b, is_big) = (word(0), word(4), self.is_big);
         let sum = over(Sum { a, b, is_big }, &frame);

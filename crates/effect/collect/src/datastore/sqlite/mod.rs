@@ -126,9 +126,12 @@ impl Kine {
             )),
         }
         let mut holes = copied.holes;
+        let mut sources = vec![opened.file];
         let form = match placed {
             Some(placed) => {
                 holes.absorb(placed.holes());
+                // It knows itself whether its files changed since they were looked through.
+                sources.clear();
                 Form::Pages(Box::new(placed))
             }
             None => {
@@ -145,7 +148,7 @@ impl Kine {
             ids: None,
             compacted: 0,
             form,
-            sources: std::iter::once(opened.file).chain(copied.log_at).collect(),
+            sources: sources.into_iter().chain(copied.log_at).collect(),
         };
         kine.look().map_err(none)?;
         // What is open stays; nobody else can open it, and nothing is left when the process ends.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::datastore::Row;
+use defib_formats::read_at::ReadAt;
 use defib_formats::sqlite::{self, Field, Head, Pages, Table, Value, fields};
 use rusqlite::types::ValueRef;
 
@@ -37,40 +38,67 @@ pub(super) fn open(file: &FileAt, log: Option<&Path>) -> Result<(Log, Option<InP
     let Some(path) = log else {
         return Ok((Log::None, None));
     };
-    let head = Head::read(file).map_err(|e| e.to_string())?;
     let mut tries = 1..=TRIES;
     loop {
-        let is_last = tries.next().is_none();
-        let left = |why: String| Ok((Log::Left { why }, None));
+        tries.next();
         let beside = match FileAt::open(path) {
+            // A writer that ends or checkpoints leaves it so, with all of it in the database.
+            Ok(beside) if beside.is_empty() => return Ok((Log::None, None)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Log::None, None)),
             Ok(beside) => beside,
-            Err(e) => return left(format!("it can't be read: {e}")),
+            Err(e) => {
+                let why = format!("it can't be read: {e}");
+                return Ok((Log::Left { why }, None));
+            }
         };
-        let again = |of: &FileAt| of.again().map_err(|e| e.to_string());
-        let log = match sqlite::Log::open(again(&beside)?, head.page_size) {
-            Ok(log) => log,
-            Err(e) => return left(e.to_string()),
-        };
-        if beside.has_changed() && !is_last {
-            continue;
+        let found = taken(file, &beside)?;
+        // What somebody writes to meanwhile can look like anything.
+        if !found.is_moved || tries.is_empty() {
+            return found.what;
         }
-        let Some(log) = log else {
-            return Ok((Log::None, None));
-        };
-        let pages = log.committed();
-        let both = InPlace::open(again(file)?, Some(log));
-        let alone = InPlace::open(again(file)?, None);
-        let both = match (both, &alone) {
-            (Ok(both), _) => both,
-            // What does not hold alone either is damage of the database.
-            (Err(why), Err(_)) => return Err(why),
-            (Err(why), Ok(_)) => return left(format!("{OTHER}: with it, {why}")),
-        };
-        return match alone.ok().and_then(|alone| stranger(&alone, &both)) {
-            None => Ok((Log::Read { pages }, Some(both))),
-            Some(why) => left(why),
-        };
     }
+}
+
+/// What was found of the two files, and whether they were written to meanwhile.
+struct Taken {
+    what: Result<(Log, Option<InPlace>), String>,
+    is_moved: bool,
+}
+
+fn taken(file: &FileAt, beside: &FileAt) -> Result<Taken, String> {
+    let again = |of: &FileAt| of.again().map_err(|e| e.to_string());
+    let begun = again(file)?;
+    let is_moved = || begun.has_changed() || beside.has_changed();
+    let done = |what| {
+        let is_moved = is_moved();
+        Ok(Taken { what, is_moved })
+    };
+    let left = |why: String| Ok((Log::Left { why }, None));
+    let head = match Head::read(&begun) {
+        Ok(head) => head,
+        Err(e) => return done(Err(e.to_string())),
+    };
+    let log = match sqlite::Log::open(again(beside)?, head.page_size) {
+        Ok(Some(log)) => log,
+        Ok(None) => return done(Ok((Log::None, None))),
+        Err(e) => return done(left(e.to_string())),
+    };
+    let pages = log.committed();
+    let alone = InPlace::open(again(file)?, None);
+    let both = match (InPlace::open(again(file)?, Some(log)), &alone) {
+        (Ok(both), _) => both,
+        // What does not hold alone either is damage of the database.
+        (Err(why), Err(_)) => return done(Err(why)),
+        (Err(why), Ok(_)) => return done(left(format!("{OTHER}: with it, {why}"))),
+    };
+    let stranger = alone.ok().and_then(|alone| stranger(&alone, &both));
+    let is_moved = is_moved() || both.has_changed();
+    let what = match stranger {
+        // Of two moments, they need not fit.
+        Some(why) if !is_moved => left(why),
+        _ => Ok((Log::Read { pages }, Some(both))),
+    };
+    Ok(Taken { what, is_moved })
 }
 
 /// Why the log does not belong to this database, if it does not.

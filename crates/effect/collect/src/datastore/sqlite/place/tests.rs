@@ -43,7 +43,7 @@ impl Written {
         let connection = Connection::open(folder.path().join("state.db")).unwrap();
         connection
             .execute_batch(&format!(
-                "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;"
+                "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF;"
             ))
             .unwrap();
         connection.execute_batch(SCHEMA).unwrap();
@@ -276,6 +276,15 @@ fn the_log_of_another_database_is_left_out() {
     left("512 bytes");
 }
 
+/// Tells a writer to end when it goes.
+struct Ends<'d>(&'d AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A writer that commits, checkpoints and begins its log anew, without a pause: nothing breaks, and what says that
 /// nothing changed is one state of the database.
 #[test]
@@ -286,6 +295,8 @@ fn a_writer_at_work() {
     let (mut whole, mut changed, mut refused) = (0, 0, 0);
     std::thread::scope(|scope| {
         let done = &done;
+        // Also where an assertion fails: the scope waits for the writer.
+        let _ends = Ends(done);
         let writer = scope.spawn(move || {
             let mut round = 0;
             while !done.load(Ordering::Relaxed) {
@@ -308,16 +319,25 @@ fn a_writer_at_work() {
                     ));
                 }
                 round += 1;
-                if round % 8 == 0 {
-                    std::thread::yield_now();
+                // A real one rests, too.
+                if round % 24 == 5 {
+                    std::thread::sleep(std::time::Duration::from_millis(40));
                 }
             }
             db
         });
-        for _ in 0..300 {
+        let begun = std::time::Instant::now();
+        while whole + changed + refused < 60 && begun.elapsed().as_secs() < 20 {
             let kine = match placed(&folder) {
                 Ok((_, Some(kine))) => kine,
-                Ok((_, None)) => continue,
+                // The moment in which a log is begun anew.
+                Ok((Log::None, None)) => continue,
+                Ok((Log::Left { why }, None)) => {
+                    assert!(!why.contains("another database"), "{why}");
+                    refused += 1;
+                    continue;
+                }
+                Ok((log, None)) => panic!("{log:?}"),
                 Err(why) => {
                     assert!(!why.is_empty());
                     refused += 1;
@@ -338,7 +358,9 @@ fn a_writer_at_work() {
             whole += 1;
         }
         done.store(true, Ordering::Relaxed);
-        drop(writer.join().unwrap());
+        let db = writer.join().unwrap();
+        db.row(1_000_000, 0, 10, false);
+        same(db.cut().path(), "at rest");
     });
     println!("{whole} whole, {changed} changed meanwhile, {refused} refused");
     assert!(changed > 0);
