@@ -79,7 +79,7 @@ pub fn a_kine_at_work_is_read_where_it_lies() -> Outcome {
             }
             n
         });
-        let mut read = || -> Outcome {
+        let read = || -> Outcome {
             let mut most = 0;
             for _ in 0..40 {
                 let list = without_room(&["ls", &file, "-o", "json"])?;

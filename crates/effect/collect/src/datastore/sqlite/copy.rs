@@ -25,6 +25,8 @@ pub(super) struct Copied {
     pub(super) database: PathBuf,
     /// The copy of its log, where it has one with anything in it; the log itself where nothing was copied.
     pub(super) log: Option<PathBuf>,
+    /// Why a log that lies there was not copied.
+    pub(super) left: Option<String>,
     /// The log itself.
     pub(super) log_at: Option<FileAt>,
     /// Places of the database that can't be read.
@@ -72,6 +74,7 @@ pub(super) fn take(
                 folder: None,
                 database: path.to_owned(),
                 log: beside.filter(|l| !is_nothing(l)).map(Path::to_owned),
+                left: None,
                 log_at: None,
                 holes: Walked::default(),
                 moved: false,
@@ -160,6 +163,7 @@ fn copied(
     let log_to = folder.path().join("state.db-wal");
     let mut moved = false;
     let mut holes = Walked::default();
+    let mut left = None;
     let mut again;
     let mut from = database;
     for _ in 0..TRIES {
@@ -171,21 +175,25 @@ fn copied(
         // The database first: a checkpoint between the two is seen by the change of either.
         holes = whole(from, &to).map_err(unwritable)?;
         let mut log_at = None;
-        if let Some(log) = beside
-            && std::fs::metadata(log).is_ok_and(|m| m.is_file() && m.len() > 0)
-        {
-            let file = FileAt::open(log).map_err(|source| CollectError::Unreadable {
-                path: log.to_owned(),
-                source,
-            })?;
-            whole(&file, &log_to).map_err(unwritable)?;
-            log_at = Some(file);
+        left = None;
+        if let Some(log) = beside.filter(|log| !is_nothing(log)) {
+            match FileAt::open(log) {
+                Ok(file) => {
+                    let unread = whole(&file, &log_to).map_err(unwritable)?;
+                    for hole in unread.damage {
+                        holes.note(0, format!("byte {} of its log {}", hole.offset, hole.what));
+                    }
+                    log_at = Some(file);
+                }
+                Err(e) => left = Some(format!("it can't be read: {e}")),
+            }
         }
         moved = from.has_changed() || log_at.as_ref().is_some_and(FileAt::has_changed);
         if !moved {
             return Ok(Copied {
                 database: to,
                 log: log_at.is_some().then_some(log_to),
+                left,
                 log_at,
                 holes,
                 moved,
@@ -200,6 +208,7 @@ fn copied(
     }
     Ok(Copied {
         log: log_to.exists().then_some(log_to),
+        left,
         database: to,
         log_at: None,
         holes,

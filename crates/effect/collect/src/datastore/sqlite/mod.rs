@@ -92,7 +92,11 @@ impl Kine {
             why,
         };
         let beside = match opened.packed {
-            None => Some(with_suffix(&opened.path, "-wal")),
+            // As SQLite does it: beside what a link leads to.
+            None => {
+                let real = opened.path.canonicalize();
+                Some(with_suffix(real.as_ref().unwrap_or(&opened.path), "-wal"))
+            }
             Some(_) => None,
         };
         let copied = copy::take(&opened.path, &opened.file, beside.as_deref())?;
@@ -295,7 +299,10 @@ impl Kine {
 /// Decides whether the write-ahead log may be read with the database, and takes it away from the copy if not.
 fn settle(copied: &Copied) -> Result<Log, rusqlite::Error> {
     let Some(log) = &copied.log else {
-        return Ok(Log::None);
+        return Ok(match &copied.left {
+            Some(why) => Log::Left { why: why.clone() },
+            None => Log::None,
+        });
     };
     let pages = match wal::pages(log, &copied.database) {
         Ok(0) => return Ok(Log::None),
