@@ -229,6 +229,11 @@ impl<R: ReadAt> Log<R> {
         self.pages
     }
 
+    /// Pages that stand in it.
+    pub(super) fn distinct(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
     /// Why it ends where it does, if that is a place that can't be read.
     pub fn unread(&self) -> Option<&str> {
         self.unread.as_deref()

@@ -112,6 +112,13 @@ impl<M: ReadAt, L: ReadAt> Pages<M, L> {
         Ok(pages)
     }
 
+    /// Pages that there can be, whatever a log says.
+    pub(super) fn there(&self) -> u64 {
+        let file = self.file.len() / u64::from(self.head.page_size);
+        let log = self.log.as_ref().map_or(0, Log::distinct);
+        file.saturating_add(log).min(self.count.into())
+    }
+
     /// What it says of itself.
     pub fn head(&self) -> Head {
         self.head

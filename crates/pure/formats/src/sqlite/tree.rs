@@ -49,7 +49,7 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
 
     /// As many pages as a walk through all of them needs.
     pub fn budget(&self) -> Budget {
-        Budget(u64::from(self.pages.count()) + 1)
+        Budget(self.pages.there() + 1)
     }
 
     /// Gives every row whose id is in the range, in the order of ids.
