@@ -34,12 +34,6 @@ const UNSERVED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Kinds that a server would store, and that can't be made here.
-const UNMADE: &[(&str, &str)] = &[(
-    "podcertificaterequests",
-    "wants a proof by the key of a running pod",
-)];
-
 /// One key of etcd.
 struct Stored {
     key: String,
@@ -276,7 +270,6 @@ fn missing(plane: &ControlPlane, rows: &BTreeMap<String, Row>) -> Result<Vec<Str
                 .is_some_and(|kind| seen.contains(kind))
         })
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|resource| UNMADE.iter().all(|(unmade, _)| unmade != resource))
         .map(str::to_owned)
         .collect())
 }

@@ -127,10 +127,14 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&missing, arguments.list) {
         eprintln!("skipped: no etcd can run here: {reason}");
     }
-    let tests: [Test; 31] = [
+    let tests: [Test; 32] = [
         (
             "a_killed_kine_shows_what_it_answered",
             kine::a_killed_kine_shows_what_it_answered,
+        ),
+        (
+            "a_kine_at_work_is_read_where_it_lies",
+            kine::a_kine_at_work_is_read_where_it_lies,
         ),
         (
             "a_dead_datastore_is_evidence",

@@ -1,8 +1,9 @@
 //! A database of kine where there is no room for a private copy.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 
@@ -16,14 +17,14 @@ INSERT INTO kine(name, created, deleted, create_revision, prev_revision, lease, 
     VALUES ('/registry/configmaps/apps/c1', 1, 0, 0, 0, 0, '{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\"}'),
            ('padding', 1, 0, 0, 0, 0, zeroblob(200000));";
 
-/// Lists it in a process whose files may grow to some KiB only.
-fn ls(file: &Path) -> Output {
-    Command::new("sh")
+/// The tool in a process whose files may grow to some KiB only.
+fn small() -> Command {
+    let mut command = Command::new("sh");
+    command
         .arg("-c")
-        .arg("trap '' XFSZ; ulimit -f 16; exec \"$0\" inspect ls \"$1\"")
-        .args([env!("CARGO_BIN_EXE_defib").as_ref(), file.as_os_str()])
-        .output()
-        .unwrap()
+        .arg("trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"")
+        .arg(env!("CARGO_BIN_EXE_defib"));
+    command
 }
 
 /// With a `/tmp` of 64 KiB, in mounts of its own: what stands in the log is read with the database, copied elsewhere.
@@ -58,42 +59,162 @@ fn where_there_is_room_a_copy_is_made() {
     assert!(said.contains("write-ahead log"), "{said}");
 }
 
+/// Every file of a folder with its bytes and the time of its last change.
+fn state(folder: &Path) -> Vec<(PathBuf, SystemTime, Vec<u8>)> {
+    let mut out: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let changed = path.metadata().unwrap().modified().unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            (path, changed, bytes)
+        })
+        .collect();
+    out.sort();
+    out
+}
+
+/// What every verb prints of it, but for what is said of the way it was read.
+fn asked(file: &Path, room: bool) -> Vec<String> {
+    let verbs = [
+        &["ls"] as &[&str],
+        &["ls", "--revision", "20"],
+        &["get", "configmap/c1", "-n", "apps", "-o", "json"],
+        &["history", "configmap/c1", "-n", "apps", "-o", "json"],
+        &["stats"],
+        &["export"],
+    ];
+    verbs
+        .iter()
+        .map(|verb| {
+            let mut command = if room {
+                Command::new(env!("CARGO_BIN_EXE_defib"))
+            } else {
+                small()
+            };
+            let done = command
+                .args(["inspect", verb[0]])
+                .arg(file)
+                .args(&verb[1..])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{verb:?}: {said}");
+            assert_eq!(
+                said.contains("no consistent copy"),
+                !room,
+                "{verb:?}: {said}"
+            );
+            String::from_utf8_lossy(&done.stdout).into_owned()
+        })
+        .collect()
+}
+
+/// The same answers, told line by line where they are not.
+fn same(wanted: &[String], found: &[String]) {
+    for (wanted, found) in wanted.iter().zip(found) {
+        for (wanted, found) in wanted.lines().zip(found.lines()) {
+            assert_eq!(wanted, found);
+        }
+        assert_eq!(wanted.lines().count(), found.lines().count());
+    }
+}
+
+/// A database of several transactions, some of them in its log, one not at its end: without room the same is read
+/// where it lies as from a copy, and it is said.
 #[test]
-fn without_room_it_is_read_where_it_lies_or_not_at_all() {
+fn without_room_it_is_read_where_it_lies_with_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
     let connection = Connection::open(&file).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
-    let state = || -> Vec<_> {
-        let mut names: Vec<_> = std::fs::read_dir(folder.path())
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
-        names.sort();
-        let read = |path: &std::path::PathBuf| std::fs::read(path).unwrap();
-        names.iter().map(|n| (n.clone(), read(n))).collect()
+    let write = |from: u32, to: u32| {
+        for n in from..to {
+            let text = format!(
+                r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"n{n}","namespace":"apps"}},"data":{{"a":"{}"}}}}"#,
+                "x".repeat(n as usize * 13)
+            );
+            connection
+                .execute(
+                    "INSERT INTO kine(name, created, deleted, create_revision, prev_revision, lease, value) VALUES (?1, 1, 0, 0, 0, 0, ?2)",
+                    (format!("/registry/configmaps/apps/n{n}"), text.into_bytes()),
+                )
+                .unwrap();
+        }
     };
-    // What stands in the log must not be passed over.
-    let before = state();
-    let refused = ls(&file);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    write(0, 120);
+    connection
+        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        .unwrap();
+    write(120, 300);
+    let lies = tempfile::tempdir().unwrap();
+    let taken = lies.path().join("state.db");
+    for end in ["", "-wal"] {
+        let name = format!("state.db{end}");
+        std::fs::copy(folder.path().join(&name), lies.path().join(&name)).unwrap();
+    }
+    let before = state(lies.path());
+    let placed = asked(&taken, false);
+    assert!(before == state(lies.path()), "nothing was written");
+    same(&asked(&taken, true), &placed);
+    assert!(placed[0].contains("n299"), "{}", placed[0]);
+
+    let verify = small()
+        .args(["inspect", "verify"])
+        .arg(&taken)
+        .args(["-o", "json"])
+        .output()
+        .unwrap();
+    let verdict: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    assert_eq!(verdict["trust"], "readable", "{verdict}");
+    let notes = verdict["notes"].to_string();
+    assert!(notes.contains("no consistent copy"), "{notes}");
+    let report = small()
+        .arg("diagnose")
+        .arg(&taken)
+        .args(["-o", "json"])
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["verdict"], "unknown", "{report}");
+    let gaps = report["gaps"].to_string();
     assert!(
-        said.contains("no copy") && said.contains("TMPDIR="),
-        "{said}"
+        gaps.contains("a consistent copy of the datastore") && gaps.contains("TMPDIR=FOLDER"),
+        "{gaps}"
     );
-    assert!(before == state(), "nothing was written");
+    assert!(before == state(lies.path()), "nothing was written");
+
+    // Without anything in the log SQLite itself reads it.
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();
     drop(connection);
-    let before = state();
-    let done = ls(&file);
-    let (out, said) = (
-        String::from_utf8_lossy(&done.stdout).into_owned(),
-        String::from_utf8_lossy(&done.stderr).into_owned(),
-    );
-    assert!(out.contains("c1"), "{out}{said}");
-    assert!(said.contains("where it lies"), "{said}");
-    assert!(before == state(), "nothing was written");
+    let before = state(folder.path());
+    let placed = asked(&file, false);
+    same(&asked(&file, true), &placed);
+    assert!(placed[0].contains("n299"), "{}", placed[0]);
+    assert!(before == state(folder.path()), "nothing was written");
+}
+
+/// What is packed has no place of its own: there a folder with room is asked for.
+#[test]
+fn without_room_what_is_packed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    let packed = folder.path().join("state.db.gz");
+    let to = std::fs::File::create(&packed).unwrap();
+    let mut to = flate2::write::GzEncoder::new(to, flate2::Compression::fast());
+    std::io::copy(&mut std::fs::File::open(&file).unwrap(), &mut to).unwrap();
+    to.finish().unwrap();
+    let refused = small()
+        .args(["inspect", "ls"])
+        .arg(&packed)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
 }

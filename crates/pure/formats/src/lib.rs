@@ -26,6 +26,7 @@ pub mod quotation;
 pub mod read_at;
 pub mod redact;
 pub mod sniff;
+pub mod sqlite;
 pub mod text;
 pub mod yaml;
 

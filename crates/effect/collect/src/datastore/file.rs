@@ -4,11 +4,12 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
 use defib_formats::read_at::ReadAt;
+use rustix::fs::OFlags;
 
 /// An open file of the length that it had when it was opened.
 pub struct FileAt {
@@ -23,11 +24,7 @@ impl FileAt {
     /// # Errors
     /// When it is none, or can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if !std::fs::metadata(path)?.is_file() {
-            let why = "it is no regular file";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        Self::new(File::open(path)?)
+        Self::new(regular(path)?)
     }
 
     /// The file as it is now.
@@ -41,6 +38,14 @@ impl FileAt {
             modified: meta.modified().ok(),
             file,
         })
+    }
+
+    /// The same open file once more, as it is now.
+    ///
+    /// # Errors
+    /// When no more files may be open, or it can't be asked for its length.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Self::new(self.file.try_clone()?)
     }
 
     /// As much of its beginning as there is.
@@ -67,6 +72,21 @@ impl FileAt {
             .metadata()
             .is_ok_and(|meta| meta.len() != self.length || meta.modified().ok() != self.modified)
     }
+}
+
+/// Opens a regular file for reading. It is asked what it is when it is open: what stood there before may be another
+/// one, and a pipe would keep us waiting.
+///
+/// # Errors
+/// When it is none, or can't be opened.
+pub(super) fn regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let why = "it is no regular file";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 impl ReadAt for FileAt {
@@ -103,4 +123,23 @@ fn holds(process: u32, meta: &Metadata) -> bool {
     open.flatten().any(|fd| {
         std::fs::metadata(fd.path()).is_ok_and(|m| (m.ino(), m.dev()) == (meta.ino(), meta.dev()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+    use super::*;
+
+    /// As where a file was replaced after it was looked at: nobody ever writes into this one.
+    #[test]
+    fn a_pipe_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let refused = regular(&path).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert!(regular(folder.path()).is_err());
+    }
 }

@@ -7,7 +7,6 @@ mod file;
 mod sqlite;
 mod unpacked;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -164,11 +163,12 @@ fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
         path: path.to_owned(),
         why: why.to_owned(),
     };
-    // Asked first: a pipe would keep us waiting.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(none("it is no regular file"));
-    }
-    let file = File::open(path).map_err(unreadable)?;
+    let file = match file::regular(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(none("it is no regular file"));
+        }
+        opened => opened.map_err(unreadable)?,
+    };
     let meta = file.metadata().map_err(unreadable)?;
     let mut head = Vec::new();
     (&file)
@@ -219,7 +219,11 @@ type MemberLog = (Vec<(String, FileAt)>, Option<String>);
 /// The log of the member whose database this is: `member/wal` beside `member/snap/db`, its files named by their
 /// number and first entry (`server/storage/wal/util.go`).
 fn log(database: &Path) -> MemberLog {
-    let folder = database.parent().filter(|f| f.ends_with("snap"));
+    // A link to the database leads to the folder in which a member keeps it.
+    let real = database.canonicalize();
+    let places = [Some(database), real.as_deref().ok()];
+    let mut folders = places.into_iter().flatten().filter_map(Path::parent);
+    let folder = folders.find(|f| f.ends_with("snap"));
     let Some(folder) = folder.and_then(Path::parent).map(|m| m.join("wal")) else {
         return MemberLog::default();
     };

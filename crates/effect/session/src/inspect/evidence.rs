@@ -256,6 +256,16 @@ fn about(
             .with_command(command("inspect verify", &dead.path));
         collection.bundle.gaps.push(gap);
     }
+    if dead.is_no_copy() {
+        let why = "there is no room for a copy: it was read where it lies, and what was written meanwhile can be \
+                   missing or mixed in";
+        let gap = Gap::new(
+            format!("a consistent copy of the datastore {}", one.id),
+            why,
+        )
+        .with_command(format!("TMPDIR=FOLDER {}", command("diagnose", &dead.path)));
+        collection.bundle.gaps.push(gap);
+    }
     write(collection, &one.id, &lines)
 }
 

@@ -231,6 +231,11 @@ impl Dead {
         }
     }
 
+    /// Was it read where it lies because there was no room for a copy? Then what was read may be of several moments.
+    pub fn is_no_copy(&self) -> bool {
+        matches!(&self.rows.store, Store::Kine(kine) if kine.in_place)
+    }
+
     /// What keeps them.
     pub fn engine(&self) -> Engine {
         self.rows().engine()
@@ -390,6 +395,26 @@ fn verify_kine(kine: &Kine, rows: &dyn Rows, how: Depth) -> Verification {
             "{} of {expected} rows that its index of names has can be read, without gaps and notes of kine's own",
             done.rows
         ));
+    }
+    if kine.in_place {
+        done.notes
+            .push("read where it lies, which is no consistent copy".into());
+    }
+    if !kine.is_checked() {
+        let note = "SQLite's own check of all pages and indexes was not made: with its log, it reads copies only";
+        done.notes.push(note.into());
+    }
+    match kine.overwritten() {
+        0 => {}
+        times => {
+            if done.trust == Trust::Readable {
+                done.trust = Trust::Unknown;
+            }
+            done.notes.push(format!(
+                "the log was begun anew while it was read: {times} times a page was taken from the database, which may \
+                 be a later one"
+            ));
+        }
     }
     if let SqliteLog::Left { why } = &kine.log {
         if done.trust == Trust::Readable {

@@ -16,6 +16,7 @@ use super::{Outcome, text};
 
 const DEFINITIONS: &str = include_str!("serve/definitions.yaml");
 const OBJECTS: &str = include_str!("serve/objects.yaml");
+const REQUESTS: &str = include_str!("serve/requests.yaml");
 
 /// What an API server has and a datastore has not: objects that are made when they are asked for, and the second
 /// name of events.
@@ -93,8 +94,14 @@ impl Kubectl<'_> {
 
 /// A cluster with something of every kind, in which nothing moves any more.
 fn still() -> Result<ControlPlane, Failed> {
+    // A kind that servers have, and serve only when they are told to.
+    let apiserver = [
+        "--runtime-config=certificates.k8s.io/v1beta1/podcertificaterequests=true",
+        "--feature-gates=PodCertificateRequest=true",
+    ];
     let mut plane = ControlPlane::start(Options {
         kwok: true,
+        apiserver: apiserver.map(str::to_owned).to_vec(),
         ..Options::default()
     })
     .map_err(failed)?;
@@ -105,6 +112,25 @@ fn still() -> Result<ControlPlane, Failed> {
         plane.apply(OBJECTS).map_err(|e| e.to_string())
     })
     .map_err(failed)?;
+    plane.apply(REQUESTS).map_err(failed)?;
+    for (name, state) in [("denied", "Denied"), ("failed", "Failed")] {
+        let conditions = serde_json::json!([{"type": state, "status": "True", "reason": "ByHand", "message": "",
+            "lastTransitionTime": "2026-01-02T03:04:05Z"}]);
+        let patch = serde_json::json!({"status": {"conditions": conditions}}).to_string();
+        plane
+            .kubectl_text(&[
+                "patch",
+                "podcertificaterequests",
+                name,
+                "-n",
+                "apps",
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                &patch,
+            ])
+            .map_err(failed)?;
+    }
     wait_until("the workloads run", patience, || {
         let jobs = "jsonpath={.items[*].status.succeeded}/{.items[*].status.readyReplicas}/{.items[*].status.numberReady}";
         let said = plane
@@ -176,6 +202,8 @@ fn compared(living: &Kubectl<'_>, dead: &Kubectl<'_>) -> Outcome {
     let both = |arguments: &[&str]| -> Result<(String, String), Failed> {
         Ok((living.out(arguments)?, dead.out(arguments)?))
     };
+    let requests = kinds.contains(&"podcertificaterequests.certificates.k8s.io");
+    assert!(requests, "the server was told to serve them: {kinds:?}");
     let all = kinds.join(",");
 
     let (was, is) = both(&["get", &all, "-A", "-o", "wide"])?;
@@ -254,6 +282,14 @@ fn compared(living: &Kubectl<'_>, dead: &Kubectl<'_>) -> Outcome {
             "jsonpath={.status}",
         ],
         &["get", "pods", "-n", "nowhere"],
+        &[
+            "get",
+            "podcertificaterequests",
+            "-A",
+            "--field-selector",
+            "spec.podName=alone,spec.signerName!=example.com/other,metadata.name!=failed",
+        ],
+        &["describe", "podcertificaterequests", "-n", "apps"],
     ] {
         let (was, is) = both(arguments)?;
         same(&format!("{arguments:?}"), &timeless(&was), &timeless(&is))?;
@@ -280,6 +316,14 @@ fn compared(living: &Kubectl<'_>, dead: &Kubectl<'_>) -> Outcome {
         &["get", "pod", "nobody", "-n", "apps"] as &[&str],
         &["get", "unicorns"],
         &["get", "pods", "-A", "--field-selector", "spec.colour=red"],
+        &[
+            "get",
+            "podcertificaterequests",
+            "-A",
+            "--field-selector",
+            "metadata.namespace=apps",
+        ],
+        &["get", "csr", "--field-selector", "metadata.namespace=apps"],
     ] {
         let (was, is) = (living.run(missing)?, dead.run(missing)?);
         assert_eq!((was.0, &was.2), (is.0, &is.2), "{missing:?}");

@@ -70,6 +70,7 @@ batch v1 CronJob cronjobs n cj all -
 batch v1 Job jobs n - all -
 certificates.k8s.io v1 CertificateSigningRequest certificatesigningrequests c csr - -
 certificates.k8s.io v1beta1 ClusterTrustBundle clustertrustbundles c - - -
+certificates.k8s.io v1beta1 PodCertificateRequest podcertificaterequests n - - -
 coordination.k8s.io v1 Lease leases n - - -
 discovery.k8s.io v1 EndpointSlice endpointslices n - - -
 flowcontrol.apiserver.k8s.io v1 FlowSchema flowschemas c - - -

@@ -100,8 +100,12 @@ impl FieldDemand {
 
 /// Does a kind offer this field to selectors?
 fn offers(resource: &Resource, path: &str) -> bool {
-    if matches!(path, "metadata.name") || path == "metadata.namespace" {
+    if path == "metadata.name" {
         return true;
+    }
+    if path == "metadata.namespace" {
+        // The one group whose kinds do not say that they know it (`pkg/apis/certificates/*/conversion.go`).
+        return resource.group != "certificates.k8s.io";
     }
     if let Some(custom) = &resource.custom {
         return custom.selectable.iter().any(|field| field == path);
@@ -138,6 +142,9 @@ fn offers(resource: &Resource, path: &str) -> bool {
         ("batch", "jobs") => &["status.successful"],
         ("certificates.k8s.io", "certificatesigningrequests" | "clustertrustbundles") => {
             &["spec.signerName"]
+        }
+        ("certificates.k8s.io", "podcertificaterequests") => {
+            &["spec.signerName", "spec.podName", "spec.nodeName"]
         }
         ("resource.k8s.io", "resourceslices") => &["spec.nodeName", "spec.driver"],
         _ => &[],

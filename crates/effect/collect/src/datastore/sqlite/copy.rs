@@ -1,9 +1,9 @@
 //! A private copy of a database and of its write-ahead log.
 //!
 //! A copy needs as much room as the original in the folder for temporary files: `TMPDIR`, else whichever of `/tmp`,
-//! `/var/tmp` and `/dev/shm` has it. Where none has, a database without anything in its log is read where it lies.
+//! `/var/tmp` and `/dev/shm` has it. Where none has, both are read where they lie (`place`).
 //! No file system is filled to its end, and no more than half of the free memory: what is dying on the host must
-//! not die of this. Deliberately absent: reading a log where it lies; SQLite would write beside it.
+//! not die of this. Deliberately absent: the reading.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -23,8 +23,10 @@ pub(super) struct Copied {
     pub(super) folder: Option<TempDir>,
     /// The copy of the database.
     pub(super) database: PathBuf,
-    /// The copy of its log, where it has one with anything in it.
+    /// The copy of its log, where it has one with anything in it; the log itself where nothing was copied.
     pub(super) log: Option<PathBuf>,
+    /// Why a log that lies there was not copied.
+    pub(super) left: Option<String>,
     /// The log itself.
     pub(super) log_at: Option<FileAt>,
     /// Places of the database that can't be read.
@@ -67,13 +69,12 @@ pub(super) fn take(
         };
     }
     match done {
-        Err(CollectError::NoRoom { source, .. })
-            if is_full(&source) && beside.is_some_and(is_nothing) =>
-        {
+        Err(CollectError::NoRoom { source, .. }) if is_full(&source) && beside.is_some() => {
             Ok(Copied {
                 folder: None,
                 database: path.to_owned(),
-                log: None,
+                log: beside.filter(|l| !is_nothing(l)).map(Path::to_owned),
+                left: None,
                 log_at: None,
                 holes: Walked::default(),
                 moved: false,
@@ -162,6 +163,7 @@ fn copied(
     let log_to = folder.path().join("state.db-wal");
     let mut moved = false;
     let mut holes = Walked::default();
+    let mut left = None;
     let mut again;
     let mut from = database;
     for _ in 0..TRIES {
@@ -173,21 +175,25 @@ fn copied(
         // The database first: a checkpoint between the two is seen by the change of either.
         holes = whole(from, &to).map_err(unwritable)?;
         let mut log_at = None;
-        if let Some(log) = beside
-            && std::fs::metadata(log).is_ok_and(|m| m.is_file() && m.len() > 0)
-        {
-            let file = FileAt::open(log).map_err(|source| CollectError::Unreadable {
-                path: log.to_owned(),
-                source,
-            })?;
-            whole(&file, &log_to).map_err(unwritable)?;
-            log_at = Some(file);
+        left = None;
+        if let Some(log) = beside.filter(|log| !is_nothing(log)) {
+            match FileAt::open(log) {
+                Ok(file) => {
+                    let unread = whole(&file, &log_to).map_err(unwritable)?;
+                    for hole in unread.damage {
+                        holes.note(0, format!("byte {} of its log {}", hole.offset, hole.what));
+                    }
+                    log_at = Some(file);
+                }
+                Err(e) => left = Some(format!("it can't be read: {e}")),
+            }
         }
         moved = from.has_changed() || log_at.as_ref().is_some_and(FileAt::has_changed);
         if !moved {
             return Ok(Copied {
                 database: to,
                 log: log_at.is_some().then_some(log_to),
+                left,
                 log_at,
                 holes,
                 moved,
@@ -202,6 +208,7 @@ fn copied(
     }
     Ok(Copied {
         log: log_to.exists().then_some(log_to),
+        left,
         database: to,
         log_at: None,
         holes,

@@ -1,22 +1,25 @@
 //! kine's table in SQLite: the only place where SQLite is opened.
 //!
-//! Where it can be helped it is not opened where it lies: SQLite writes beside what it reads. A private copy of the database and of
-//! its write-ahead log is read instead, never of `-shm`, which is only good on the machine and in the moment
-//! that wrote it. Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
+//! Where it can be helped it is not opened where it lies: SQLite writes beside what it reads. A private copy of the
+//! database and of its write-ahead log is read instead, never of `-shm`, which is only good on the machine and in
+//! the moment that wrote it. Without room for one, a database with an empty log is opened where it lies, as a file
+//! that does not change, and one with a log is read by pages (`place`). Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
 //! Deliberately absent: writing, and what the rows mean (`store`).
 
+mod connections;
 mod copy;
+mod place;
 mod rows;
 mod wal;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use defib_formats::bbolt::Walked;
-use defib_formats::read_at::ReadAt;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use self::connections::{Connections, said};
 use self::copy::Copied;
+use self::place::InPlace;
 use super::{FileAt, Opened};
 use crate::CollectError;
 
@@ -61,14 +64,21 @@ pub struct Kine {
     pub page_size: u64,
     /// Bytes of the database that could not be read, and which stand as zeros in what was read.
     pub holes: Walked,
+    /// It is read where it lies, because there was no room for a copy: what was read may be of several moments.
+    pub in_place: bool,
     /// The lowest and the highest id; none where the table is empty.
     ids: Option<(i64, i64)>,
     compacted: u64,
-    /// One for each thread that scans: a connection is for one at a time.
-    connections: Vec<Mutex<Connection>>,
-    /// One for single questions, which may be asked within a scan.
-    single: Mutex<Connection>,
+    form: Form,
     sources: Vec<FileAt>,
+}
+
+/// By what it is read.
+enum Form {
+    /// By SQLite: a copy, or a file without a log.
+    Sqlite(Connections),
+    /// By its pages, where it and its log lie.
+    Pages(Box<InPlace>),
 }
 
 impl Kine {
@@ -82,7 +92,11 @@ impl Kine {
             why,
         };
         let beside = match opened.packed {
-            None => Some(with_suffix(&opened.path, "-wal")),
+            // As SQLite does it: beside what a link leads to.
+            None => {
+                let real = opened.path.canonicalize();
+                Some(with_suffix(real.as_ref().unwrap_or(&opened.path), "-wal"))
+            }
             Some(_) => None,
         };
         let copied = copy::take(&opened.path, &opened.file, beside.as_deref())?;
@@ -94,13 +108,17 @@ impl Kine {
             );
         }
         let in_place = copied.folder.is_none();
+        let (log, placed) = match in_place {
+            false => (settle(&copied).map_err(|e| none(said(&e)))?, None),
+            true => place::open(&opened.file, copied.log.as_deref()).map_err(none)?,
+        };
         if in_place {
             notes.push(
-                "there is no room for a copy: it is read where it lies, and what is written meanwhile makes it inconsistent"
+                "there is no room for a copy: it is read where it lies, which is no consistent copy, and what is written \
+                 meanwhile can be missing or mixed in; name a folder with room: TMPDIR=FOLDER"
                     .into(),
             );
         }
-        let log = settle(&copied).map_err(|e| none(said(&e)))?;
         match &log {
             Log::None => {}
             Log::Read { pages } => notes.push(format!(
@@ -111,23 +129,30 @@ impl Kine {
                 "the write-ahead log beside it was left out: {why}; what was written last may be missing"
             )),
         }
-        let count = rayon::current_num_threads().max(1);
-        let mut connections = Vec::new();
-        for _ in 0..count {
-            let connection = connect(&copied.database, in_place).map_err(|e| none(said(&e)))?;
-            connections.push(Mutex::new(connection));
-        }
-        let single = connect(&copied.database, in_place).map_err(|e| none(said(&e)))?;
+        let mut holes = copied.holes;
+        let mut sources = vec![opened.file];
+        let form = match placed {
+            Some(placed) => {
+                holes.absorb(placed.holes());
+                // It knows itself whether its files changed since they were looked through.
+                sources.clear();
+                Form::Pages(Box::new(placed))
+            }
+            None => {
+                let opened = Connections::open(&copied.database, in_place);
+                Form::Sqlite(opened.map_err(|e| none(said(&e)))?)
+            }
+        };
         let mut kine = Self {
             log,
             pages: (0, 0),
             page_size: 0,
-            holes: copied.holes,
+            holes,
+            in_place,
             ids: None,
             compacted: 0,
-            connections,
-            single: Mutex::new(single),
-            sources: std::iter::once(opened.file).chain(copied.log_at).collect(),
+            form,
+            sources: sources.into_iter().chain(copied.log_at).collect(),
         };
         kine.look().map_err(none)?;
         // What is open stays; nobody else can open it, and nothing is left when the process ends.
@@ -135,20 +160,45 @@ impl Kine {
         Ok((kine, notes))
     }
 
+    /// Is it read by SQLite, which can check every page and every index?
+    pub fn is_checked(&self) -> bool {
+        matches!(self.form, Form::Sqlite(_))
+    }
+
+    /// How often a page of the log was overwritten before it was read.
+    pub fn overwritten(&self) -> u64 {
+        match &self.form {
+            Form::Sqlite(_) => 0,
+            Form::Pages(placed) => placed.overwritten(),
+        }
+    }
+
     /// Was it written to since it was opened?
     pub fn has_changed(&self) -> bool {
-        self.sources.iter().any(FileAt::has_changed)
+        let placed = match &self.form {
+            Form::Sqlite(_) => false,
+            Form::Pages(placed) => placed.has_changed(),
+        };
+        placed || self.sources.iter().any(FileAt::has_changed)
     }
 
     /// Bytes that rows keep of the values before them.
     pub fn old_values(&self) -> u64 {
-        self.number("SELECT sum(length(old_value)) FROM kine")
-            .unwrap_or(0)
+        match &self.form {
+            Form::Sqlite(asked) => asked
+                .number("SELECT sum(length(old_value)) FROM kine")
+                .unwrap_or(0),
+            Form::Pages(placed) => placed.old_values(),
+        }
     }
 
-    /// SQLite's own check of every page and every index; what it complains of.
+    /// SQLite's own check of every page and every index; what it complains of. It is not made where SQLite does not
+    /// read: the walk through all rows finds what does not hold of the table.
     pub fn integrity(&self) -> Walked {
         let mut out = self.holes.clone();
+        let Form::Sqlite(asked) = &self.form else {
+            return out;
+        };
         let complaint = |text: &str, out: &mut Walked| {
             // `Tree 2 page 7 cell 3: …`; the page says where.
             let page = text
@@ -161,7 +211,7 @@ impl Kine {
                 text.trim_start_matches("*** in database main ***").trim(),
             );
         };
-        let connection = self.single();
+        let connection = asked.single();
         let done = connection
             .prepare("PRAGMA integrity_check(1000)")
             .and_then(|mut asked| {
@@ -184,12 +234,29 @@ impl Kine {
 
     /// How many rows an index knows: what the table should have.
     pub fn expected_rows(&self) -> Option<u64> {
-        self.number("SELECT count(*) FROM kine INDEXED BY kine_name_index")
+        match &self.form {
+            Form::Sqlite(asked) => {
+                asked.number("SELECT count(*) FROM kine INDEXED BY kine_name_index")
+            }
+            Form::Pages(_) => None,
+        }
     }
 
     /// Reads what is asked for again and again.
     fn look(&mut self) -> Result<(), String> {
-        let connection = self.single();
+        let asked = match &self.form {
+            Form::Sqlite(asked) => asked,
+            Form::Pages(placed) => {
+                let head = placed.head();
+                let count = u64::from(placed.count());
+                self.pages = (count.saturating_sub(head.free.into()), count);
+                self.page_size = head.page_size.into();
+                self.ids = placed.ids();
+                self.compacted = placed.compacted();
+                return Ok(());
+            }
+        };
+        let connection = asked.single();
         let kind: Result<String, _> = connection.query_row(
             "SELECT type FROM sqlite_schema WHERE name = 'kine' AND sql NOT LIKE 'CREATE VIRTUAL%'",
             [],
@@ -210,49 +277,32 @@ impl Kine {
             return Err(format!("its table kine has no {}", lacks.join(", ")));
         }
         drop(connection);
-        let count = self.number("PRAGMA page_count").unwrap_or(0);
-        let free = self.number("PRAGMA freelist_count").unwrap_or(0);
-        self.page_size = self.number("PRAGMA page_size").unwrap_or(0);
+        let count = asked.number("PRAGMA page_count").unwrap_or(0);
+        let free = asked.number("PRAGMA freelist_count").unwrap_or(0);
+        self.page_size = asked.number("PRAGMA page_size").unwrap_or(0);
         self.pages = (count.saturating_sub(free), count);
-        let highest = self
+        let highest = asked
             .number("SELECT max(id) FROM kine NOT INDEXED")
             // Where the way to the last row is broken, the counter still knows it.
-            .or_else(|| self.number("SELECT seq FROM sqlite_sequence WHERE name = 'kine'"))
+            .or_else(|| asked.number("SELECT seq FROM sqlite_sequence WHERE name = 'kine'"))
             .unwrap_or(1 << 40);
-        let lowest = self.number("SELECT min(id) FROM kine NOT INDEXED");
+        let lowest = asked.number("SELECT min(id) FROM kine NOT INDEXED");
         let id = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.ids = (highest > 0).then(|| (id(lowest.unwrap_or(0)), id(highest)));
-        self.compacted = self
+        self.compacted = asked
             .number("SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'")
             .unwrap_or(0);
         Ok(())
-    }
-
-    fn number(&self, sql: &str) -> Option<u64> {
-        let found: Option<i64> = self
-            .connection(0)
-            .query_row(sql, [], |row| row.get(0))
-            .ok()?;
-        u64::try_from(found.unwrap_or(0)).ok()
-    }
-
-    fn single(&self) -> MutexGuard<'_, Connection> {
-        self.single.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn connection(&self, part: usize) -> MutexGuard<'_, Connection> {
-        let at = part % self.connections.len().max(1);
-        // One is always there: `open` makes at least one.
-        #[expect(clippy::indexing_slicing, reason = "an index taken modulo the length")]
-        let chosen = &self.connections[at];
-        chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Decides whether the write-ahead log may be read with the database, and takes it away from the copy if not.
 fn settle(copied: &Copied) -> Result<Log, rusqlite::Error> {
     let Some(log) = &copied.log else {
-        return Ok(Log::None);
+        return Ok(match &copied.left {
+            Some(why) => Log::Left { why: why.clone() },
+            None => Log::None,
+        });
     };
     let pages = match wal::pages(log, &copied.database) {
         Ok(0) => return Ok(Log::None),
@@ -274,35 +324,6 @@ fn leave(log: &Path, why: String) -> Log {
     Log::Left { why }
 }
 
-/// Opens the private copy for reading; `alone`: without its write-ahead log.
-fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut address = String::from("file:");
-    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
-            b if b.is_ascii_alphanumeric() => address.push(char::from(*b)),
-            b => address.push_str(&format!("%{b:02x}")),
-        }
-    }
-    address.push_str("?mode=ro");
-    if alone {
-        // It does not change, or is asked whether it did; and this is how SQLite is told to see no log.
-        address.push_str("&immutable=1");
-    }
-    let connection = Connection::open_with_flags(address, flags)?;
-    // The file is not ours: no function of its schema is run, and cells are checked before they are used.
-    connection.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON; \
-         PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",
-    )?;
-    // The first question opens the log too, while the copy still has a name.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
 /// Its ordinary columns: one that is computed would run what the file says.
 fn columns(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
     let mut asked =
@@ -311,23 +332,8 @@ fn columns(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
     names.collect()
 }
 
-/// SQLite's error in its own words.
-fn said(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(_, Some(text)) => format!("SQLite says: {text}"),
-        other => format!("SQLite says: {other}"),
-    }
-}
-
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// Bytes of a source that is read from its beginning.
-fn first(source: &impl ReadAt, length: usize) -> Option<Vec<u8>> {
-    let mut out = vec![0; length];
-    source.read_at(0, &mut out).ok()?;
-    Some(out)
 }

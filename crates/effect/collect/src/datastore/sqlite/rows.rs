@@ -12,7 +12,7 @@ use defib_formats::datastore::{Engine, Place, REMNANT, Row, Rows};
 use rusqlite::Statement;
 use rusqlite::types::ValueRef;
 
-use super::{Kine, said};
+use super::{Form, Kine, said};
 
 /// Rows in the order of their revisions. The last column says whether the row before it of the same key is
 /// gone: 1 where that was a deletion, its value where it was a write, else nothing.
@@ -47,7 +47,14 @@ impl Rows for Kine {
         let Some((mut from, to)) = self.range(part, of) else {
             return walked;
         };
-        let connection = self.connection(part);
+        let asked = match &self.form {
+            Form::Sqlite(asked) => asked,
+            Form::Pages(placed) => {
+                placed.scan((from, to), &mut walked, each);
+                return walked;
+            }
+        };
+        let connection = asked.part(part);
         let prepared = connection
             .prepare(SCAN)
             .and_then(|scan| Ok((scan, connection.prepare(PLAIN)?)));
@@ -99,7 +106,12 @@ impl Rows for Kine {
             false => "value",
         };
         let id = i64::try_from(place.at & !REMNANT).unwrap_or(0);
-        self.single()
+        let asked = match &self.form {
+            Form::Sqlite(asked) => asked,
+            Form::Pages(placed) => return placed.value(id, column),
+        };
+        asked
+            .single()
             .query_row(
                 &format!("SELECT {column} FROM kine WHERE id = ?1"),
                 [id],
@@ -177,7 +189,11 @@ fn read(
                     );
                     return Ok(());
                 }
-                one(row, id, walked, each).map_err(|e| broken(last, e))?;
+                let mut fields = [ValueRef::Null; 9];
+                for (n, field) in fields.iter_mut().enumerate() {
+                    *field = row.get_ref(n).map_err(|e| broken(last, e))?;
+                }
+                one(&fields, id, walked, each);
                 last = Some(id);
             }
             Err(e) => return Err(broken(last, e)),
@@ -185,21 +201,30 @@ fn read(
     }
 }
 
-/// Gives one row, and what it keeps of the one before it.
-fn one(
-    row: &rusqlite::Row<'_>,
+/// Gives one row of the columns of [`SCAN`], and what it keeps of the one before it.
+pub(super) fn one(
+    fields: &[ValueRef<'_>; 9],
     id: i64,
     walked: &mut Walked,
     each: &mut dyn FnMut(Row<'_>),
-) -> Result<(), rusqlite::Error> {
-    let number = |column: usize| -> Result<u64, rusqlite::Error> {
-        Ok(match row.get_ref(column)? {
-            ValueRef::Integer(n) => u64::try_from(n).unwrap_or(0),
-            _ => 0,
-        })
+) {
+    let [
+        _,
+        name,
+        is_created,
+        is_deleted,
+        created,
+        before,
+        lease,
+        value,
+        old,
+    ] = *fields;
+    let number = |field: ValueRef<'_>| match field {
+        ValueRef::Integer(n) => u64::try_from(n).unwrap_or(0),
+        _ => 0,
     };
     let text;
-    let key = match row.get_ref(1)? {
+    let key = match name {
         ValueRef::Text(key) | ValueRef::Blob(key) => key,
         // The column is declared INTEGER: a key of digits alone comes back as a number.
         ValueRef::Integer(n) => {
@@ -207,17 +232,16 @@ fn one(
             text.as_bytes()
         }
         ValueRef::Null | ValueRef::Real(_) => {
-            walked.note(0, format!("row {id} has no key"));
-            return Ok(());
+            return walked.note(0, format!("row {id} has no key"));
         }
     };
     // What kine keeps for itself.
     if key.starts_with(b"gap-") || key == b"compact_rev_key" {
-        return Ok(());
+        return;
     }
     let revision = u64::try_from(id).unwrap_or(0);
-    let (is_created, is_deleted) = (number(2)? != 0, number(3)? != 0);
-    let (created, before, lease) = (number(4)?, number(5)?, number(6)?);
+    let (is_created, is_deleted) = (number(is_created) != 0, number(is_deleted) != 0);
+    let (created, before, lease) = (number(created), number(before), number(lease));
     let length = |value: &[u8]| u32::try_from(value.len()).unwrap_or(u32::MAX);
     let mut remnant = |value: Option<&[u8]>| {
         each(Row {
@@ -233,12 +257,12 @@ fn one(
             },
         });
     };
-    match row.get_ref(8)? {
+    match old {
         ValueRef::Integer(_) => remnant(None),
         ValueRef::Blob(old) | ValueRef::Text(old) => remnant(Some(old)),
         ValueRef::Null | ValueRef::Real(_) => {}
     }
-    let value = bytes(row.get_ref(7)?);
+    let value = bytes(value);
     if value.is_none() && !is_deleted {
         walked.note(0, format!("row {id} has a value that is none"));
     }
@@ -259,11 +283,10 @@ fn one(
             length: if is_deleted { 0 } else { length(value) },
         },
     });
-    Ok(())
 }
 
 /// The bytes of a value; an empty one may be stored as nothing.
-fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
+pub(super) fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes),
         ValueRef::Null => Some(&[]),

@@ -1,23 +1,22 @@
 //! Does a write-ahead log belong to the database beside which it lies?
 //!
 //! SQLite takes any log that is whole in itself, and pages of another database ruin what is read. The two do
-//! not name each other, so what they hold is compared: rows of kine are never changed, and their ids only rise.
-//! Source: sqlite.org/walformat.html. Deliberately absent: frames' checksums, which SQLite looks at itself.
+//! not name each other, so what they hold is compared: rows of kine are never changed but for its own note
+//! of compaction, and their ids only rise.
+//! Deliberately absent: the form of a log (`formats::sqlite`).
 
 use std::fs::File;
 use std::path::Path;
 
-use defib_formats::read_at::ReadAt;
+use defib_formats::sqlite::{Head, Log};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{FileAt, connect, first, said};
+use super::FileAt;
+use super::connections::{connect, said};
 
-/// Bytes of a log's head, and of a frame's.
-const HEAD: usize = 32;
-const FRAME: u64 = 24;
 /// Rows that are compared: of the newest, and of all others.
-const NEWEST: i64 = 2_000;
-const SPREAD: i64 = 500;
+pub(super) const NEWEST: i64 = 2_000;
+pub(super) const SPREAD: i64 = 500;
 
 /// Pages that the log commits; 0 where it says nothing.
 ///
@@ -28,70 +27,21 @@ pub(super) fn pages(log: &Path, database: &Path) -> Result<u64, String> {
     let (Ok(log), Ok(database)) = (open(log), open(database)) else {
         return Ok(0);
     };
-    let (Some(head), Some(own)) = (first(&log, HEAD), first(&database, 100)) else {
-        return Err(format!("it is no whole log, it has {} bytes", log.len()));
+    // Where the database has no head, SQLite says so.
+    let Ok(head) = Head::read(&database) else {
+        return Ok(0);
     };
-    let word = |bytes: &[u8], at: usize| -> u32 {
-        let four = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
-        u32::from_be_bytes(four.unwrap_or_default())
-    };
-    let magic = word(&head, 0);
-    if magic & !1 != 0x377f_0682 || word(&head, 4) != 3_007_000 {
-        return Err("it does not begin as a log of SQLite".into());
+    match Log::open(&log, head.page_size) {
+        Ok(log) => Ok(log.map_or(0, |log| log.committed())),
+        Err(e) => Err(e.to_string()),
     }
-    if checksum(&head, magic & 1 == 1) != (word(&head, 24), word(&head, 28)) {
-        return Err("the checksum of its head is wrong".into());
-    }
-    let size = u64::from(word(&head, 8));
-    let page = match own.get(16..18) {
-        Some([0, 1]) => 65_536,
-        Some([a, b]) => u64::from(u16::from_be_bytes([*a, *b])),
-        _ => 0,
-    };
-    if size != page {
-        return Err(format!(
-            "its pages have {size} bytes, the database's {page}: it belongs to another one"
-        ));
-    }
-    let salt = head.get(16..24);
-    let (mut at, mut seen, mut committed) = (HEAD as u64, 0u64, 0u64);
-    let mut frame = [0; 24];
-    while at + FRAME + size <= log.len() {
-        if log.read_at(at, &mut frame).is_err() || frame.get(8..16) != salt {
-            break;
-        }
-        seen += 1;
-        // A frame that says how long the database is now ends a transaction.
-        if word(&frame, 4) != 0 {
-            committed = seen;
-        }
-        at += FRAME + size;
-    }
-    Ok(committed)
 }
 
-/// The checksum of a log's head, over its first 24 bytes.
-fn checksum(head: &[u8], is_big: bool) -> (u32, u32) {
-    let (mut a, mut b) = (0u32, 0u32);
-    let number = |four: &[u8]| -> u32 {
-        let four: [u8; 4] = four.try_into().unwrap_or_default();
-        if is_big {
-            u32::from_be_bytes(four)
-        } else {
-            u32::from_le_bytes(four)
-        }
-    };
-    for pair in head.get(..24).unwrap_or_default().chunks_exact(8) {
-        let (x, y) = pair.split_at(4);
-        a = a.wrapping_add(number(x)).wrapping_add(b);
-        b = b.wrapping_add(number(y)).wrapping_add(a);
-    }
-    (a, b)
-}
+/// What is said of a log that holds what the database can't.
+pub(super) const OTHER: &str = "it belongs to another database";
 
 /// Why the log does not belong to this database, if it does not.
 pub(super) fn stranger(database: &Path) -> Option<String> {
-    const OTHER: &str = "it belongs to another database";
     // Where the database alone does not hold, nothing can be compared: a checkpoint that broke off is mended by
     // its log.
     let alone = connect(database, true).ok()?;
@@ -100,17 +50,17 @@ pub(super) fn stranger(database: &Path) -> Option<String> {
         Ok(both) => both,
         Err(e) => return Some(format!("{OTHER}: with it, {}", said(&e))),
     };
-    match compare(&own, &both) {
+    match asked(&own, &both) {
         Ok(None) => None,
         Ok(Some(why)) => Some(format!("{OTHER}: {why}")),
         // What does not hold alone either is damage of the database.
-        Err(e) if compare(&own, &alone).is_ok() => Some(format!("{OTHER}: with it, {}", said(&e))),
+        Err(e) if asked(&own, &alone).is_ok() => Some(format!("{OTHER}: with it, {}", said(&e))),
         Err(_) => None,
     }
 }
 
 /// A row without its values: id, name, and the revisions that it names.
-type Row = (i64, Vec<u8>, i64, i64);
+pub(super) type Row = (i64, Vec<u8>, i64, i64);
 
 const ROW: &str =
     "SELECT id, CAST(name AS BLOB), create_revision, prev_revision FROM kine NOT INDEXED";
@@ -139,23 +89,35 @@ fn sample(of: &Connection) -> Result<Vec<Row>, rusqlite::Error> {
     Ok(out)
 }
 
-/// What of the rows is otherwise here, if anything is.
-fn compare(own: &[Row], with: &Connection) -> Result<Option<String>, rusqlite::Error> {
+fn asked(own: &[Row], with: &Connection) -> Result<Option<String>, rusqlite::Error> {
+    let reached: Option<i64> =
+        with.query_row("SELECT max(id) FROM kine NOT INDEXED", [], |row| row.get(0))?;
+    let mut same = with.prepare(&format!("{ROW} WHERE id = ?1"))?;
+    compare(own, reached, &mut |id| same.query_row([id], row).optional())
+}
+
+/// What of the rows is otherwise where the log is read, too, if anything is.
+pub(super) fn compare<E>(
+    own: &[Row],
+    reached: Option<i64>,
+    same: &mut dyn FnMut(i64) -> Result<Option<Row>, E>,
+) -> Result<Option<String>, E> {
     let Some(newest) = own.iter().map(|r| r.0).max() else {
         return Ok(None);
     };
-    let reached: Option<i64> =
-        with.query_row("SELECT max(id) FROM kine NOT INDEXED", [], |row| row.get(0))?;
     if reached.unwrap_or(0) < newest {
         return Ok(Some(format!(
             "the database reaches to revision {newest}, with it to {}",
             reached.unwrap_or(0)
         )));
     }
-    let mut same = with.prepare(&format!("{ROW} WHERE id = ?1"))?;
     for wanted in own {
+        // The one row that kine changes: how far it has compacted.
+        if wanted.1 == b"compact_rev_key" {
+            continue;
+        }
         // Compaction may have taken it.
-        if let Some(found) = same.query_row([wanted.0], row).optional()?
+        if let Some(found) = same(wanted.0)?
             && found != *wanted
         {
             return Ok(Some(format!(

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::super::value::{at, count, list, text, text_or};
-use super::words::{condition, human};
+use super::words::{condition, human, labels};
 use super::{Object, Printer, Row};
 
 pub(super) fn printer(group: &str, kind: &str) -> Option<Printer> {
@@ -25,6 +25,10 @@ pub(super) fn printer(group: &str, kind: &str) -> Option<Printer> {
         ("certificates.k8s.io", "ClusterTrustBundle") => ("Name|SignerName", |o, row| {
             row.text(text_or(o, "spec.signerName", "<none>"));
         }),
+        ("certificates.k8s.io", "PodCertificateRequest") => (
+            "Name|PodName|ServiceAccountName|NodeName|SignerName|State|UnverifiedUserAnnotations",
+            pod_request,
+        ),
         _ => return None,
     };
     Some(Printer { columns, cells })
@@ -71,4 +75,16 @@ fn request(o: &Object<'_>, row: &mut Row) {
         state.push_str(",Issued");
     }
     row.text(state);
+}
+
+fn pod_request(o: &Object<'_>, row: &mut Row) {
+    for field in ["podName", "serviceAccountName", "nodeName", "signerName"] {
+        row.text(text(at(o, "spec"), field));
+    }
+    // The printer looks at their types alone, and the last one counts.
+    let conditions = list(o, "status.conditions").iter();
+    let known = |c: &&str| matches!(*c, "Issued" | "Denied" | "Failed");
+    let state = conditions.map(|c| text(c, "type")).rfind(known);
+    row.text(state.unwrap_or("Pending"));
+    row.text(labels(at(o, "spec.unverifiedUserAnnotations")));
 }

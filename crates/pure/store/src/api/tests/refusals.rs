@@ -179,6 +179,14 @@ fn fields_of_each_kind_are_offered() {
             "/apis/certificates.k8s.io/v1beta1/clustertrustbundles?fieldSelector=spec.driver%3Ds",
             400,
         ),
+        (
+            "/apis/certificates.k8s.io/v1beta1/podcertificaterequests?fieldSelector=spec.podName%3Dp,spec.nodeName%3Dn",
+            200,
+        ),
+        (
+            "/apis/certificates.k8s.io/v1beta1/podcertificaterequests?fieldSelector=metadata.namespace%3Da",
+            400,
+        ),
         // What is asked wrongly is not watched, either.
         ("/api/v1/pods?watch=true&fieldSelector=a%3Db", 400),
         ("/api/v1/pods?watch=true&labelSelector=%3D", 400),

@@ -1,0 +1,87 @@
+//! SQLite, open for reading: one connection for each thread.
+//!
+//! Deliberately absent: what is asked.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Connections to one database.
+pub(super) struct Connections {
+    /// One for each thread that scans: a connection is for one at a time.
+    parts: Vec<Mutex<Connection>>,
+    /// One for single questions, which may be asked within a scan.
+    single: Mutex<Connection>,
+}
+
+impl Connections {
+    /// Opens as many as there are threads; `alone`: without the write-ahead log.
+    pub(super) fn open(path: &Path, alone: bool) -> Result<Self, rusqlite::Error> {
+        let count = rayon::current_num_threads().max(1);
+        let parts: Result<_, _> = (0..count)
+            .map(|_| connect(path, alone).map(Mutex::new))
+            .collect();
+        Ok(Self {
+            parts: parts?,
+            single: Mutex::new(connect(path, alone)?),
+        })
+    }
+
+    /// A number that is asked for; none where it can't be had.
+    pub(super) fn number(&self, sql: &str) -> Option<u64> {
+        let found: Option<i64> = self.part(0).query_row(sql, [], |row| row.get(0)).ok()?;
+        u64::try_from(found.unwrap_or(0)).ok()
+    }
+
+    /// The one for single questions.
+    pub(super) fn single(&self) -> MutexGuard<'_, Connection> {
+        self.single.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one of a thread.
+    pub(super) fn part(&self, part: usize) -> MutexGuard<'_, Connection> {
+        let at = part % self.parts.len().max(1);
+        // One is always there: `open` makes at least one.
+        #[expect(clippy::indexing_slicing, reason = "an index taken modulo the length")]
+        let chosen = &self.parts[at];
+        chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a database for reading; `alone`: without its write-ahead log.
+pub(super) fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut address = String::from("file:");
+    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            b if b.is_ascii_alphanumeric() => address.push(char::from(*b)),
+            b => address.push_str(&format!("%{b:02x}")),
+        }
+    }
+    address.push_str("?mode=ro");
+    if alone {
+        // It does not change, or is asked whether it did; and this is how SQLite is told to see no log.
+        address.push_str("&immutable=1");
+    }
+    let connection = Connection::open_with_flags(address, flags)?;
+    // The file is not ours: no function of its schema is run, and cells are checked before they are used.
+    connection.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON; \
+         PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",
+    )?;
+    // The first question opens the log too, while the copy still has a name.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// SQLite's error in its own words.
+pub(super) fn said(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(text)) => format!("SQLite says: {text}"),
+        other => format!("SQLite says: {other}"),
+    }
+}
