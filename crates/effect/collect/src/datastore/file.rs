@@ -127,7 +127,6 @@ fn holds(process: u32, meta: &Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
     use super::*;
 
