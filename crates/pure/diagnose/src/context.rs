@@ -11,7 +11,7 @@ use defib_model::edge::EdgeKind;
 use defib_model::id::EntityId;
 use defib_model::report::{Evidence, Focus, Locator, QUOTE_LIMIT};
 use defib_model::signal::{Hit, LogTail};
-use defib_model::views::{Event, Pod};
+use defib_model::views::{Event, PersistentVolumeClaim, Pod};
 use jiff::Timestamp;
 
 /// What a rule can ask.
@@ -93,6 +93,12 @@ impl<'a> Context<'a> {
     /// All conditions of this kind.
     pub fn all(&self, kind: ConditionKind) -> impl Iterator<Item = &Condition> {
         self.conditions.iter().filter(move |c| c.kind == kind)
+    }
+
+    /// The claim of this id; where the evidence names no namespace, the one of none.
+    pub fn claim(&self, id: &EntityId) -> Option<&'a PersistentVolumeClaim> {
+        let namespace = id.namespace().unwrap_or_default();
+        self.cluster.claim(namespace, id.name())
     }
 
     /// Pods with this condition.

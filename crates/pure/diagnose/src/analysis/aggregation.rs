@@ -159,7 +159,12 @@ pub fn refused_by_proxy(text: &str) -> bool {
     .iter()
     .any(|status| {
         end.strip_suffix(status)
-            .is_some_and(|head| head.ends_with("\": ") || head.ends_with("\\\": "))
+            // Go before 1.14 did not quote the address.
+            .is_some_and(|head| {
+                head.ends_with("\": ")
+                    || head.ends_with("\\\": ")
+                    || (head.ends_with(": ") && head.contains(" https://"))
+            })
     })
 }
 

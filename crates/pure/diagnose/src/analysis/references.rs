@@ -87,24 +87,48 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
 /// One pod waits and nothing of it says for what, and one line beside it says what is missing: people cut
 /// descriptions, and keep the last line.
 fn beside(cx: &Context<'_>, kind: &str, found_before: &[Missing]) -> Option<Missing> {
-    let mut waiting = (cx.all(K::ContainerConfigError)).filter(|c| messages(cx, c).is_empty());
-    let (Some(c), None) = (waiting.next(), waiting.next()) else {
-        return None;
+    let mut troubled = cx.conditions.iter().filter(|c| c.entity.kind() == "pod");
+    let id = match (troubled.next(), troubled.next()) {
+        (None, _) => {
+            // No trouble that a table would call one yet: of all pods one has not come up.
+            let mut behind =
+                (cx.cluster.pods.iter()).filter(|p| p.status.phase == "Pending" && !p.is_ready());
+            match (behind.next(), behind.next()) {
+                (Some(pod), None) => cx.cluster.id(pod.obj),
+                _ => return None,
+            }
+        }
+        (Some(c), None) if SHOWS_IN.contains(&c.kind) && messages(cx, c).is_empty() => {
+            c.entity.clone()
+        }
+        _ => return None,
     };
-    if !found_before.is_empty() || cx.all(K::ContainerConfigError).count() > 1 {
+    if !found_before.is_empty() {
         return None;
     }
-    let ns = c.entity.namespace().unwrap_or_default();
-    cx.heard()
+    let ns = id.namespace().unwrap_or_default();
+    let hit = cx
+        .heard()
         .filter(|h| h.signal.starts_with("said.missing."))
-        .filter(|h| h.entity.as_ref().is_none_or(|e| *e == c.entity))
-        .find_map(|hit| {
-            let text = hit.lines.first()?.text.replace("\\\"", "\"");
-            let (name, key) = named(&text, kind, ns)?;
-            let said = cx.log(hit, 0, "the kubelet says what is missing");
-            (!there_by_now(cx, kind, ns, &name, key.as_deref()))
-                .then(|| found(cx, c, kind, ns, &name, key, vec![said]))
-        })
+        .find(|h| h.entity.as_ref().is_none_or(|e| *e == id))?;
+    let text = hit.lines.first()?.text.replace("\\\"", "\"");
+    let (name, key) = named(&text, kind, ns)?;
+    let said = cx.log(hit, 0, "the kubelet says what is missing");
+    if there_by_now(cx, kind, ns, &name, key.as_deref()) {
+        return None;
+    }
+    let c = cx.conditions.iter().find(|c| c.entity == id);
+    Some(match c {
+        Some(c) => found(cx, c, kind, ns, &name, key, vec![said]),
+        None => Missing {
+            what: EntityId::object(kind, "", ns, &name),
+            looked: cx.cluster.is_listed(kind, ns),
+            pod: id,
+            condition: K::VolumeMountFailing,
+            key,
+            evidence: vec![said],
+        },
+    })
 }
 
 /// What was said about a condition: the kubelet's own words in the status, and events.

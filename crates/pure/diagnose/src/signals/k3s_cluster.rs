@@ -461,6 +461,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubectl: pkg/cmd/util/helpers.go",
     ),
     signal(
+        "kubectl.no-such-host",
+        "Unable to connect to the server",
+        r"Unable to connect to the server: dial tcp: lookup ([0-9a-zA-Z.-]+)(?: on [^ ]+)?: no such host",
+        Mark::Symptom,
+        "kubectl: pkg/cmd/util/helpers.go; Go net (DNSError)",
+    ),
+    signal(
         "kubectl.unable",
         "Unable to connect to the server",
         r"Unable to connect to the server: .*?(?:dial tcp |https://)([0-9a-zA-Z.-]+):(\d+)",

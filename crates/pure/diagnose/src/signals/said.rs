@@ -45,7 +45,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         id: "said.missing.not-found",
         anchor: " not found",
-        pattern: r#"(?:MountVolume\.SetUp failed .*|Error: |CreateContainerConfigError.*)(?:configmaps?|secrets?) "[^"]+" not found"#,
+        pattern: r#"(?:MountVolume\.Set[Uu]p failed .*|Error: |CreateContainerConfigError.*)(?:configmaps?|secrets?) "[^"]+" not found"#,
         unit: "kubelet",
         mark: Mark::Cause,
         versions: "",

@@ -23,9 +23,9 @@ impl Command {
         word.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The value of an option: `-n x`, `--namespace x`, `--namespace=x`.
+    /// The value of an option: `-n x`, `--namespace x`, `--namespace=x`. Behind a pipe another program has its own.
     pub fn option(&self, short: &str, long: &str) -> Option<&str> {
-        let mut words = self.words.iter();
+        let mut words = self.words.iter().take_while(|w| *w != "|");
         while let Some(word) = words.next() {
             if (!short.is_empty() && word == short) || word == long {
                 return words.next().map(String::as_str);
@@ -71,6 +71,8 @@ const PROGRAMS: &[&str] = &[
     "hostnamectl",
     "ip",
     "iptables",
+    "iptables-legacy",
+    "iptables-nft",
     "iptables-save",
     "journalctl",
     "k",
@@ -80,6 +82,7 @@ const PROGRAMS: &[&str] = &[
     "kubecolor",
     "kubectl",
     "kubens",
+    "kubeseal",
     "ls",
     "lsblk",
     "lsmod",
@@ -428,6 +431,17 @@ fn words(line: &str) -> Vec<String> {
                 }
                 open = false;
             }
+            // A pipe parts words also where no space does.
+            (None, '|') => {
+                if open || !word.is_empty() {
+                    out.push(std::mem::take(&mut word));
+                }
+                open = false;
+                match out.last_mut() {
+                    Some(last) if last == "|" => last.push('|'),
+                    _ => out.push("|".to_owned()),
+                }
+            }
             (None, c) => word.push(c),
         }
     }
@@ -541,5 +555,9 @@ mod tests {
         assert_eq!(c.option("-n", "--namespace"), Some("a"));
         assert_eq!(c.option("", "--context"), Some("b"));
         assert_eq!(c.option("-o", "--output"), Some("wide"));
+        let lines = super::super::lines(b"$ kubectl describe pod fio |tail -n 3", 100);
+        let c = command(&lines[0]).unwrap();
+        assert_eq!(c.option("-n", "--namespace"), None);
+        assert!(c.has("fio"));
     }
 }

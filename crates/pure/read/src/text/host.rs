@@ -65,6 +65,7 @@ fn one(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
         .or_else(|| module(text))
         .or_else(|| sysctl(text))
         .or_else(|| mount(walk, text))
+        .or_else(|| policy(walk, text))
         .or_else(|| counted(walk, text))
         .or_else(|| kernel(walk, text))
         .or_else(|| clock(walk, text))
@@ -78,6 +79,18 @@ fn module(text: &str) -> Option<Value> {
     let name = rest.split(' ').next()?;
     rest.contains("not found")
         .then(|| Value::ModuleMissing(name.trim_end_matches('.').to_owned()))
+}
+
+/// `Chain FORWARD (policy DROP)`, by the program that was asked: iptables, or one of its two backends by name.
+fn policy(walk: &Walk<'_>, text: &str) -> Option<Value> {
+    let rest = text.strip_prefix("Chain FORWARD (policy ")?;
+    let value = rest.split([' ', ')']).next()?;
+    let program = walk.command.as_ref()?.program();
+    program.contains("tables").then(|| Value::Setting {
+        place: program.to_owned(),
+        name: "FORWARD policy".to_owned(),
+        value: value.to_owned(),
+    })
 }
 
 /// `fs.mount-max = 100000`.

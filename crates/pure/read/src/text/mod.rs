@@ -206,9 +206,20 @@ impl<'t> Walk<'t> {
 
     /// The namespace that the kubectl command names; empty where it names none.
     pub fn namespace(&self) -> &str {
-        self.kubectl()
-            .and_then(|(c, _)| c.option("-n", "--namespace"))
+        let Some((command, _)) = self.kubectl() else {
+            return "";
+        };
+        // `-napps` is `-n apps`.
+        let own = command.words.iter().take_while(|w| *w != "|");
+        let glued = || {
+            own.filter_map(|w| w.strip_prefix("-n"))
+                .find(|ns| !ns.is_empty())
+        };
+        let named = command.option("-n", "--namespace");
+        named
+            .or_else(glued)
             .unwrap_or_default()
+            .trim_start_matches('=')
     }
 
     /// What the kubectl command describes: its events are about that, also when its head was cut away.

@@ -71,6 +71,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "the tunnel's other end has not been heard since",
         ));
     }
+    unnamed(cx, out);
     let maybe = host::lines(cx, &["ssh.failed"], "no connection to that host");
     // Several hosts that do not answer at once share their way.
     let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
@@ -114,6 +115,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &["access-path-down", "host-down"],
         ));
     }
+}
+
+/// The name by which a client knows the API server is known to nobody whom it asks: it never left this machine.
+fn unnamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = host::lines(
+        cx,
+        &["kubectl.no-such-host"],
+        "the name of the API server is not known here",
+    );
+    let Some(line) = lines.first() else { return };
+    out.push(
+        found(&EntityId::other("operator", "way-in"), &lines)
+            .title(format!(
+                "{}, by which the API server is called, is not known here",
+                line.group(0)
+            ))
+            .term(
+                76,
+                "the client's resolver does not know the name; nothing was asked of the cluster",
+            )
+            .safe(
+                "Who should know the name, and by which address does the server answer?",
+                command!(
+                    "getent hosts {}; grep server: $KUBECONFIG ~/.kube/config",
+                    line.group(0)
+                ),
+            ),
+    );
 }
 
 /// A command that goes in by ssh or by a tunnel.

@@ -18,14 +18,16 @@
 //! Do not delete the APIService, and do not turn off certificate checks: neither is the cause.
 
 use crate::analysis::aggregation::{refused_by_proxy, unavailable};
+use crate::analysis::host;
 use crate::rules::prelude::*;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
     code: "ADM011",
     class: "apiserver-proxy-env",
     needs: &["APIService"],
-    leads_to: &[K::ApiServiceUnavailable],
+    leads_to: &[K::ApiServiceUnavailable, K::WebhookFailing],
     check,
 };
 
@@ -45,6 +47,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the APIService or switch off certificate checks: neither is the cause."),
         );
     }
+    webhooks(cx, out);
     // A proxy that does not know the address ends the connection; so does a backend that dies.
     for u in unavailable(cx)
         .into_iter()
@@ -60,6 +63,35 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "grep -i proxy /etc/systemd/system/k3s.service.env /etc/default/k3s; tr '\\0' '\\n' < /proc/$(pgrep -o -f kube-apiserver)/environ | grep -i proxy",
                     &["apiserver-proxy-env", "aggregated-api-down"],
                 ),
+        );
+    }
+}
+
+/// Webhooks are called by the same process: a Service's name that no_proxy lacks goes to the proxy, which answers in
+/// its own words.
+fn webhooks(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    for c in cx.all(K::WebhookFailing) {
+        let Some(said) = c.evidence.iter().find(|e| refused_by_proxy(&e.text)) else {
+            continue;
+        };
+        let environment = host::facts_anywhere(cx, |value| match value {
+            Value::Setting { name, .. } => {
+                let name = name.to_ascii_lowercase();
+                matches!(name.as_str(), "https_proxy" | "http_proxy" | "no_proxy").then_some(())
+            }
+            _ => None,
+        });
+        out.push(
+            RULE.on(c.entity.clone())
+                .title("calls to a webhook go through the server's HTTP proxy, which can't reach it")
+                .why("The API server calls webhooks by their Service's name; NO_PROXY lacks it.")
+                .term(82, "the answer is a proxy's, not the webhook's")
+                .cite(said.clone())
+                .cite_all(environment.map(|(fact, ())| cx.fact(fact, "a proxy is set")).take(3))
+                .explains(K::WebhookFailing, &c.entity)
+                .safe("See the server's environment.", "grep -i proxy /etc/systemd/system/k3s.service.env /etc/default/k3s; systemctl show k3s -p Environment")
+                .check_first("Add .svc, .cluster.local and the pod and Service ranges to NO_PROXY, then restart the server.", "systemctl restart k3s")
+                .dont("Don't delete the webhook's configuration: it guards what is created."),
         );
     }
 }

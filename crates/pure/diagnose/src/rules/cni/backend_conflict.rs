@@ -19,6 +19,8 @@
 
 use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
+use defib_model::fact::Value;
+use defib_model::report::Evidence;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -28,6 +30,24 @@ pub static RULE: Rule = Rule {
     leads_to: &[K::HostNetworkFailing],
     check,
 };
+
+/// What each backend does with forwarded packets that no rule takes, where both were asked and one drops them.
+fn policies(cx: &Context<'_>) -> Vec<Evidence> {
+    let told: Vec<_> = host::facts_anywhere(cx, |v| match v {
+        Value::Setting { place, name, value } if name == "FORWARD policy" => Some((place, value)),
+        _ => None,
+    })
+    .collect();
+    let differs = |(place, value): (&String, &String)| {
+        value == "DROP" && told.iter().any(|(_, (p, v))| *p != place && *v == "ACCEPT")
+    };
+    if !told.iter().any(|(_, (p, v))| differs((p, v))) {
+        return Vec::new();
+    }
+    told.iter()
+        .map(|(fact, (place, value))| cx.fact(fact, format!("{place} forwards by {value}")))
+        .collect()
+}
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let refused: Vec<Told> = host::lines(
@@ -59,6 +79,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         || cx.all(K::HostNetworkFailing).next().is_some()
         || cx.all(K::DnsDown).next().is_some()
         || cx.all(K::NameResolutionFailing).next().is_some();
+    let policies = policies(cx);
     let decided = !refused.is_empty() || two || (!both.is_empty() && fails);
     let lines: Vec<Told> = refused
         .into_iter()
@@ -93,5 +114,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &lines,
             &[K::HostNetworkFailing],
         ));
+    }
+    if !policies.is_empty() && !out.iter().any(|f| f.rule.code == RULE.code) {
+        out.push(
+            RULE.on(host::entity(""))
+                .title("one iptables backend drops forwarded packets that the other one lets through")
+                .why("The kernel asks both sets of rules: a packet passes only if neither drops it.")
+                .term(74, "both backends are in use, and their policies contradict each other")
+                .cite_all(policies)
+                .explains_observed(cx, &[K::HostNetworkFailing], &host::entity(""))
+                .safe("Who uses which?", "iptables --version; update-alternatives --display iptables; iptables-legacy-save | wc -l; iptables-nft-save | wc -l")
+                .check_first("Choose one on all nodes, then reboot.", "update-alternatives --set iptables /usr/sbin/iptables-nft; update-alternatives --set ip6tables /usr/sbin/ip6tables-nft")
+                .dont("Don't flush the rules of a running node from afar: your own way in may go with them."),
+        );
     }
 }

@@ -15,9 +15,11 @@
 //! ## What not to do
 //! Do not touch the keys: they are in order, as the others show.
 
+use crate::analysis::host;
 use crate::analysis::said::claim;
 use crate::analysis::sealed::{self, Verdict};
 use crate::rules::prelude::*;
+use defib_model::fact::{Fact, Value};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -46,6 +48,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .check_first("Seal it again for this name and namespace.", command!("kubeseal --name {} --namespace {} --format yaml < SECRET.yaml", id.name(), ns))
             .dont("Don't touch the keys before you know that they are at fault.");
         f = claim(cx, f, &[s]);
+        let sealed_as = sealed_as(cx, id);
         match &opened {
             Some(other) => {
                 if let Some(o) = cx
@@ -65,6 +68,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     format!("others open, {} for one: the keys are there", other.name()),
                 );
             }
+            None if sealed_as.is_some() => {
+                if let Some((fact, name)) = &sealed_as {
+                    f = f
+                        .term(
+                            33,
+                            format!("what was sealed there was made under the name {name}"),
+                        )
+                        .cite(cx.fact(fact, "the Secret that was sealed has another name"));
+                }
+            }
             None if verdict == Verdict::Scope => {
                 f = f
                     .term(
@@ -82,4 +95,42 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(f);
     }
+}
+
+/// The Secrets that somebody made to be sealed, in that namespace, of which none has the name of this one: the last of
+/// them. Where one has, or nothing was sealed, nothing is known.
+fn sealed_as<'c>(cx: &'c Context<'_>, id: &EntityId) -> Option<(&'c Fact, String)> {
+    let ran = || {
+        host::facts_anywhere(cx, |v| match v {
+            Value::Ran(words) => Some(words),
+            _ => None,
+        })
+    };
+    ran().find(|(_, w)| w.iter().any(|w| w.ends_with("kubeseal")))?;
+    let mut last = None;
+    for (fact, words) in ran() {
+        let plain: Vec<&str> = words
+            .iter()
+            .map(String::as_str)
+            .take_while(|w| *w != "|")
+            .collect();
+        let Some(at) = plain.windows(2).position(|w| w == ["create", "secret"]) else {
+            continue;
+        };
+        let Some(name) = plain.get(at + 3).filter(|n| !n.starts_with('-')) else {
+            continue;
+        };
+        let mut options = plain.windows(2);
+        let there = options
+            .find_map(|w| matches!(w, ["-n" | "--namespace", _]).then(|| w.get(1).copied())?)
+            .or_else(|| plain.iter().find_map(|w| w.strip_prefix("--namespace=")));
+        if there.is_some_and(|ns| Some(ns) != id.namespace()) {
+            continue;
+        }
+        if *name == id.name() {
+            return None;
+        }
+        last = Some((fact, (*name).to_owned()));
+    }
+    last
 }

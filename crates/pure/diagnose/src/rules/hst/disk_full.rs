@@ -21,7 +21,7 @@
 use crate::analysis::enospc::{self, Means};
 use crate::analysis::host::{self, Told, called};
 use crate::rules::prelude::*;
-use defib_model::fact::Value;
+use defib_model::fact::{Fact, Value};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -67,7 +67,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         {
             finding = finding.cite(cx.fact(fact, format!("{target} is full")));
         }
-        if full.is_empty() && !looked.is_empty() {
+        let written = written_to(cx, lines);
+        if full.is_empty()
+            && let Some(fact) = written
+        {
+            finding =
+                finding.cite(cx.fact(fact, "where it was to be written, next to nothing is left"));
+        } else if full.is_empty() && !looked.is_empty() {
             for fact in looked.iter().take(2) {
                 finding = finding.against(cx.fact(fact, "this file system has room"));
             }
@@ -92,6 +98,37 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite(cx.fact(fact, "nothing can be written there")),
         );
     }
+}
+
+/// Percent from which a file system can refuse a file, although `df` shows some room: blocks are reserved, and
+/// what is written is larger than what is left.
+const NEARLY: u64 = 95;
+
+/// The file system of the path that could not be written, where it is nearly full.
+fn written_to<'c>(cx: &'c Context<'_>, lines: &[Told<'_>]) -> Option<&'c Fact> {
+    let path = lines.iter().find_map(|l| {
+        let low = l.text.to_ascii_lowercase();
+        let before = l.text.get(..low.find("no space left")?)?;
+        let word = before
+            .split_whitespace()
+            .rfind(|w| w.trim_start_matches(['"', '\'']).starts_with('/'))?;
+        Some(
+            word.trim_matches(|c: char| matches!(c, '"' | '\'' | ':'))
+                .to_owned(),
+        )
+    })?;
+    let holds = |target: &str| {
+        path.strip_prefix(target)
+            .is_some_and(|rest| target == "/" || rest.is_empty() || rest.starts_with('/'))
+    };
+    host::facts(cx, |v| match v {
+        Value::FileSystem(f) => Some(f),
+        _ => None,
+    })
+    .filter(|(_, f)| holds(&f.target))
+    .max_by_key(|(_, f)| f.target.len())
+    .filter(|(_, f)| f.used >= NEARLY)
+    .map(|(fact, _)| fact)
 }
 
 fn found(cx: &Context<'_>, host: &EntityId, lines: &[Told<'_>]) -> Finding {

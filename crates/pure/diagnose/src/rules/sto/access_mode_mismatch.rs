@@ -42,10 +42,7 @@ const REFUSALS: &[&str] = &[
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let claim = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+        let claim = cx.claim(&c.entity);
         let refused = storage::said(
             cx,
             &c.entity,

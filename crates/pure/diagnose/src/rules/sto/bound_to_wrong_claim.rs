@@ -58,11 +58,7 @@ fn swapped<'c>(cx: &'c Context<'_>, claim: &PersistentVolumeClaim) -> Option<&'c
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
-        else {
+        let Some(claim) = cx.claim(&c.entity) else {
             continue;
         };
         let (volume, named) = match binding::verdict(cx.cluster, claim) {

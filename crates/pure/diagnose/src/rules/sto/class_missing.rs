@@ -34,10 +34,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let claim = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+        let claim = cx.claim(&c.entity);
         let verdict = claim.map(|claim| binding::verdict(cx.cluster, claim));
         let words = storage::said(
             cx,

@@ -51,10 +51,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(85, "the helper's script does not get what it reads")
             .cite(cx.log(hit, 0, "the helper's command complains about its arguments"));
         for c in cx.all(K::ClaimPending) {
-            let claim = c
-                .entity
-                .namespace()
-                .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
+            let claim = cx.claim(&c.entity);
             let local = claim.is_none_or(|claim| {
                 binding::class_of(cx.cluster, claim)
                     .is_none_or(|s| s.provisioner == "rancher.io/local-path")

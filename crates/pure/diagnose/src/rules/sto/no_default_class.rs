@@ -32,24 +32,31 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+const SAYS: &str = "the controller finds neither a volume nor a class";
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    // The words without the claim that they are about, as people quote them: they mean those that name no class.
+    let quoted = cx
+        .all(K::ClaimPending)
+        .find(|c| cx.claim(&c.entity).is_none() && c.entity.name() == "unnamed");
+    let said = |id: &EntityId| storage::said(cx, id, &[binding::NO_CLASS], SAYS);
+    let mut is_told = false;
     for c in cx.all(K::ClaimPending) {
-        let claim = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()));
-        let words = storage::said(
-            cx,
-            &c.entity,
-            &[binding::NO_CLASS],
-            "the controller finds neither a volume nor a class",
-        );
+        let claim = cx.claim(&c.entity);
+        let mut words = said(&c.entity);
+        let classless = claim.is_some_and(|claim| claim.spec.storage_class_name.is_none());
+        let loose = quoted.filter(|_| words.is_empty() && classless);
+        if let Some(loose) = loose {
+            words = said(&loose.entity);
+        }
+        if claim.is_none() && is_told {
+            continue;
+        }
         let (ns, name) = (c.entity.namespace().unwrap_or_default(), c.entity.name());
-        let silent = claim.is_some_and(|claim| claim.spec.storage_class_name.is_none());
         let verdict = claim.map(|claim| binding::verdict(cx.cluster, claim));
         let listed = matches!(verdict, Some(Verdict::NoDefaultClass));
         let by_words = !words.is_empty()
-            && (silent
+            && (classless
                 && matches!(verdict, Some(Verdict::Unknown | Verdict::NoVolume))
                 && !cx.cluster.classes.iter().any(|s| s.is_default()));
         let guess = claim.is_none() && !words.is_empty();
@@ -79,6 +86,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .explains(K::ClaimPending, &c.entity);
         if let Some(claim) = claim {
             finding = finding.cite(cx.field(claim.obj, "/spec", "the claim names no class"));
+        }
+        if let Some(loose) = loose {
+            is_told = true;
+            finding = finding.explains(K::ClaimPending, &loose.entity);
         }
         for class in cx.cluster.classes.iter().take(2) {
             finding = finding.cite(cx.field(

@@ -36,11 +36,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending).chain(cx.all(K::ClaimLost)) {
-        let Some(claim) = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
-        else {
+        let Some(claim) = cx.claim(&c.entity) else {
             continue;
         };
         let Verdict::Released(volume) = binding::verdict(cx.cluster, claim) else {

@@ -37,11 +37,7 @@ const WORDS: &str = "Cannot bind to requested volume";
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::ClaimPending) {
-        let Some(claim) = c
-            .entity
-            .namespace()
-            .and_then(|ns| cx.cluster.claim(ns, c.entity.name()))
-        else {
+        let Some(claim) = cx.claim(&c.entity) else {
             by_word(cx, c, out);
             continue;
         };
