@@ -95,7 +95,20 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("host-down", &["etcd-member-down", "etcd-quorum-loss"]),
     ("etcd-quorum-loss", &["etcd-member-down"]),
     ("foreign-cluster-ca", &["mixed-ca"]),
-    ("node-ip-changed", &["no-default-route"]),
+    ("node-ip-changed", &["no-default-route", "cert-san-missing"]),
+    (
+        "dhcp-client-manages-cni-interface",
+        &["cni-config-missing", "no-default-route"],
+    ),
+    (
+        "proxy-env-catches-cluster-traffic",
+        &[
+            "etcd-peer-port-blocked",
+            "etcd-quorum-loss",
+            "etcd-member-down",
+        ],
+    ),
+    ("host-firewall-blocks-node-port", &["etcd-member-down"]),
     // Of the datastore: what is wrong with one member, before what the others see of it.
     (
         "disk-full",

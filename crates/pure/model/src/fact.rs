@@ -152,6 +152,15 @@ pub enum Value {
     Reach(Reach),
     /// A pod asked the cluster's DNS for a name, and whether anybody answered.
     Resolve(EntityId, bool),
+    /// A lookup that was answered: the name that was asked for, the name that the answer is about, its address.
+    Answered {
+        /// Asked for.
+        asked: String,
+        /// Answered about, without the dot at its end.
+        name: String,
+        /// The address; empty where it is not shown.
+        address: String,
+    },
     /// A file that somebody looked for and that is not there.
     NoFile(String),
     /// A packet of this payload (bytes) to this target came through, or did not.

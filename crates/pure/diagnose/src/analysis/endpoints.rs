@@ -170,7 +170,7 @@ fn contained(a: &str, b: &str) -> bool {
 }
 
 /// One holds the other, or they differ by a slip of the pen.
-fn alike(a: &str, b: &str) -> bool {
+pub fn alike(a: &str, b: &str) -> bool {
     if a.len() < 3 || b.len() < 3 {
         return false;
     }

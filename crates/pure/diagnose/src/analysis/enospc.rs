@@ -90,6 +90,8 @@ fn of(signal: &str, text: &str) -> Means {
         "fsnotify",
         "watcher",
         "user watches",
+        "directory watch",
+        "file watch",
         "/sys/fs/cgroup",
         "cgroup.procs",
         "bpf",
@@ -170,6 +172,10 @@ mod tests {
             ),
             (
                 "Failed to add /run to inotify watch: No space left on device",
+                Means::Other,
+            ),
+            (
+                "Failed to allocate directory watch: No space left on device",
                 Means::Other,
             ),
             (

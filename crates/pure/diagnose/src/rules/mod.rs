@@ -33,21 +33,26 @@ pub mod cni {
     pub mod backend_conflict;
     pub mod checksum_offload;
     pub mod config_missing;
+    pub mod dhcp_client;
     pub mod flannel_iface;
     pub mod host_firewall;
     pub mod leftover_config;
     pub mod metallb;
     pub mod mtu;
     pub mod no_default_route;
+    pub mod node_port;
     pub mod pod_range;
     pub mod pool_exhausted;
+    pub mod proxy_env;
     pub mod range_overlap;
 }
 /// Certificates and CAs.
 pub mod crt {
     pub mod expired;
     pub mod foreign_ca;
+    pub mod issuer_kind;
     pub mod mixed_ca;
+    pub mod name_missing;
     pub mod node_password;
     pub mod restore_token;
     pub mod self_check;
@@ -59,6 +64,7 @@ pub mod dns {
     pub mod corefile_broken;
     pub mod forward_loop;
     pub mod packaged_reset;
+    pub mod search_wildcard;
     pub mod upstream_unreachable;
 }
 /// etcd.
@@ -108,6 +114,7 @@ pub mod hst {
     pub mod disk_slow;
     pub mod eviction_suspended;
     pub mod host_down;
+    pub mod inotify;
     pub mod iommu;
     pub mod ip_forward;
     pub mod limit_too_low;
@@ -118,6 +125,7 @@ pub mod hst {
     pub mod pool_lost;
     pub mod port_in_use;
     pub mod read_only;
+    pub mod selinux;
     pub mod snapshotter;
     pub mod stale_pod_status;
     pub mod version_skew;
@@ -161,6 +169,7 @@ pub mod sto {
     pub mod bound_to_wrong_claim;
     pub mod claim_missing;
     pub mod class_missing;
+    pub mod iscsi_client_missing;
     pub mod local_path_helper;
     pub mod longhorn_minimal;
     pub mod longhorn_uuid;
@@ -186,6 +195,7 @@ pub mod wrk {
     pub mod configmap_missing;
     pub mod env_missing;
     pub mod ingress_backend;
+    pub mod ingress_cross_namespace;
     pub mod nvidia_not_used;
     pub mod nvidia_runtime;
     pub mod probe_early;
@@ -243,6 +253,9 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &cni::metallb::RULE, source: include_str!("cni/metallb.rs") },
     Registered { rule: &cni::flannel_iface::RULE, source: include_str!("cni/flannel_iface.rs") },
     Registered { rule: &cni::leftover_config::RULE, source: include_str!("cni/leftover_config.rs") },
+    Registered { rule: &cni::proxy_env::RULE, source: include_str!("cni/proxy_env.rs") },
+    Registered { rule: &cni::node_port::RULE, source: include_str!("cni/node_port.rs") },
+    Registered { rule: &cni::dhcp_client::RULE, source: include_str!("cni/dhcp_client.rs") },
     Registered { rule: &crt::expired::RULE, source: include_str!("crt/expired.rs") },
     Registered { rule: &crt::self_check::RULE, source: include_str!("crt/self_check.rs") },
     Registered { rule: &crt::token_mismatch::RULE, source: include_str!("crt/token_mismatch.rs") },
@@ -251,10 +264,13 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &crt::mixed_ca::RULE, source: include_str!("crt/mixed_ca.rs") },
     Registered { rule: &crt::foreign_ca::RULE, source: include_str!("crt/foreign_ca.rs") },
     Registered { rule: &crt::shown_expired::RULE, source: include_str!("crt/shown_expired.rs") },
+    Registered { rule: &crt::name_missing::RULE, source: include_str!("crt/name_missing.rs") },
+    Registered { rule: &crt::issuer_kind::RULE, source: include_str!("crt/issuer_kind.rs") },
     Registered { rule: &dns::forward_loop::RULE, source: include_str!("dns/forward_loop.rs") },
     Registered { rule: &dns::upstream_unreachable::RULE, source: include_str!("dns/upstream_unreachable.rs") },
     Registered { rule: &dns::corefile_broken::RULE, source: include_str!("dns/corefile_broken.rs") },
     Registered { rule: &dns::packaged_reset::RULE, source: include_str!("dns/packaged_reset.rs") },
+    Registered { rule: &dns::search_wildcard::RULE, source: include_str!("dns/search_wildcard.rs") },
     Registered { rule: &etc::member_removed::RULE, source: include_str!("etc/member_removed.rs") },
     Registered { rule: &etc::tombstone::RULE, source: include_str!("etc/tombstone.rs") },
     Registered { rule: &etc::ghost_member::RULE, source: include_str!("etc/ghost_member.rs") },
@@ -308,6 +324,8 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::version_skew::RULE, source: include_str!("hst/version_skew.rs") },
     Registered { rule: &hst::auto_upgrade::RULE, source: include_str!("hst/auto_upgrade.rs") },
     Registered { rule: &hst::cgroup_driver::RULE, source: include_str!("hst/cgroup_driver.rs") },
+    Registered { rule: &hst::selinux::RULE, source: include_str!("hst/selinux.rs") },
+    Registered { rule: &hst::inotify::RULE, source: include_str!("hst/inotify.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },
@@ -351,6 +369,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &sto::longhorn_minimal::RULE, source: include_str!("sto/longhorn_minimal.rs") },
     Registered { rule: &sto::longhorn_uuid::RULE, source: include_str!("sto/longhorn_uuid.rs") },
     Registered { rule: &sto::local_path_helper::RULE, source: include_str!("sto/local_path_helper.rs") },
+    Registered { rule: &sto::iscsi_client_missing::RULE, source: include_str!("sto/iscsi_client_missing.rs") },
     Registered { rule: &wrk::secret_missing::RULE, source: include_str!("wrk/secret_missing.rs") },
     Registered { rule: &wrk::configmap_missing::RULE, source: include_str!("wrk/configmap_missing.rs") },
     Registered { rule: &wrk::secret_key_missing::RULE, source: include_str!("wrk/secret_key_missing.rs") },
@@ -367,4 +386,5 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &wrk::nvidia_not_used::RULE, source: include_str!("wrk/nvidia_not_used.rs") },
     Registered { rule: &wrk::cloudflared_credentials::RULE, source: include_str!("wrk/cloudflared_credentials.rs") },
     Registered { rule: &wrk::service_port::RULE, source: include_str!("wrk/service_port.rs") },
+    Registered { rule: &wrk::ingress_cross_namespace::RULE, source: include_str!("wrk/ingress_cross_namespace.rs") },
 ];

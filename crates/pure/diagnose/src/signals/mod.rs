@@ -26,6 +26,7 @@ mod node_run;
 mod noise;
 mod runtime;
 mod said;
+mod site;
 mod storage;
 
 use defib_model::signal::Signal;
@@ -56,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         noise::SIGNALS,
         runtime::SIGNALS,
         said::SIGNALS,
+        site::SIGNALS,
         storage::SIGNALS,
     ]
     .into_iter()

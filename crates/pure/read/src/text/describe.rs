@@ -125,6 +125,17 @@ fn object(
         let value = defib_model::fact::Value::Unused(namespace.to_owned(), name.to_owned());
         walk.fact(line..line + 1, value);
     }
+    if kind.kind == "Service"
+        && tree.get("Endpoints") == "<none>"
+        && let Some(line) = (at..end).find(|i| walk.text(*i).trim_start().starts_with("Endpoints:"))
+    {
+        let mut of = Map::from_iter([("name".to_owned(), json!(name))]);
+        if !namespace.is_empty() {
+            of.insert("namespace".into(), json!(namespace));
+        }
+        let none = json!({"kind": "Endpoints", "apiVersion": "v1", "metadata": of, "subsets": []});
+        walk.object(line..line + 1, &none);
+    }
     let body = fields::body(kind, tree);
     let mut metadata = Map::new();
     metadata.insert("name".into(), json!(name));

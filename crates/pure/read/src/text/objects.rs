@@ -315,6 +315,7 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
         "PersistentVolumeClaim" => claim(row),
         "PersistentVolume" => volume(row),
         "Service" => service(row),
+        "Endpoints" => endpoints(row)?,
         "Namespace" => json!({"status": {"phase": row.get("STATUS")}}),
         "APIService" => api_service(row),
         "StorageClass" => class(row),
@@ -586,6 +587,26 @@ fn service(row: &Row) -> Value {
         out["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
     }
     out
+}
+
+/// Source: kubernetes `pkg/printers/internalversion/printers.go` (formatEndpoints): ready addresses only.
+fn endpoints(row: &Row) -> Option<Value> {
+    let shown = row.get("ENDPOINTS");
+    let addresses: Vec<Value> = match shown {
+        "" => return None,
+        "<none>" => Vec::new(),
+        shown => shown
+            .split(',')
+            .filter_map(|a| a.rsplit_once(':'))
+            .map(|(ip, _)| json!({"ip": ip}))
+            .collect(),
+    };
+    let subsets = if addresses.is_empty() {
+        json!([])
+    } else {
+        json!([{"addresses": addresses}])
+    };
+    (shown == "<none>" || !addresses.is_empty()).then(|| json!({"subsets": subsets}))
 }
 
 fn class(row: &Row) -> Value {

@@ -15,6 +15,9 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         walk.fact(at..at + 1, sized);
         return Some(at + 1);
     }
+    if let Some(answer) = answered(walk, at, &text) {
+        walk.fact(at..at + 1, answer);
+    }
     if let Some(asked) = resolve(walk, at, &text) {
         walk.fact(at..at + 1, asked);
         return Some(at + 1);
@@ -52,6 +55,57 @@ fn resolve(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
     (!pod.contains('/')).then(|| {
         let pod = EntityId::object("Pod", "", walk.namespace(), pod);
         Value::Resolve(pod, answered)
+    })
+}
+
+/// Programs that are asked for the address of a name.
+const LOOKUPS: &[&str] = &["nslookup", "dig", "host", "getent", "ping"];
+
+/// The name that the command above asks for, inside a pod or not.
+fn name_asked(walk: &Walk<'_>) -> Option<String> {
+    let words = &walk.command.as_ref()?.words;
+    let at = words.iter().rposition(|w| {
+        let program = w.rsplit('/').next().unwrap_or_default();
+        LOOKUPS.contains(&program)
+    })?;
+    let name = words.get(at + 1..)?.iter().find(|w| {
+        !w.starts_with(['-', '+', '@']) && w.contains('.') && w.parse::<std::net::IpAddr>().is_err()
+    })?;
+    // A dot at the end shuts search domains out.
+    (!name.ends_with('.')).then(|| name.to_ascii_lowercase())
+}
+
+/// What a lookup says of a name: `Name: …` above `Address: …`, `NAME. 300 IN A ADDRESS`, `NAME has address
+/// ADDRESS`, `ADDRESS NAME`, `PING NAME (ADDRESS)`.
+/// Sources: bind9 `bin/dig/{nslookup,dighost,host}.c`, glibc `nss/getent.c`, busybox `networking/nslookup.c`,
+/// iputils `ping`.
+fn answered(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
+    let asked = name_asked(walk)?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let is_address = |w: &str| w.parse::<std::net::IpAddr>().is_ok();
+    let (name, address) = match words.as_slice() {
+        ["Name:", name] => {
+            let below = walk.text(at + 1).trim().to_owned();
+            let rest = below.strip_prefix("Address")?;
+            let address = rest.split_ascii_whitespace().find(|w| is_address(w))?;
+            (*name, address.to_owned())
+        }
+        [name, ttl, "IN", "A" | "AAAA", address] if ttl.parse::<u64>().is_ok() => {
+            (*name, (*address).to_owned())
+        }
+        [name, "has", "address", address] => (*name, (*address).to_owned()),
+        ["PING", name, address, ..] if address.starts_with('(') => {
+            (*name, address.trim_matches(['(', ')', ':']).to_owned())
+        }
+        [address, name] | [address, "STREAM", name] if is_address(address) => {
+            (*name, (*address).to_owned())
+        }
+        _ => return None,
+    };
+    is_address(&address).then(|| Value::Answered {
+        asked,
+        name: name.trim_end_matches('.').to_ascii_lowercase(),
+        address,
     })
 }
 
