@@ -36,12 +36,16 @@ const FILE_SYSTEM: &[&str] = &[
     "kernel.ext4-error",
     "kernel.btrfs-corrupt",
 ];
-/// Errors of the disk below a file system.
+/// Errors of the disk below a file system, and what the kernel does of its own accord.
 const BELOW: &[&str] = &[
     "kernel.io-error",
     "kernel.medium-error",
     "kernel.sense-error",
     "kernel.buffer-error",
+    "kernel.remounted-ro",
+    "kernel.forced-ro",
+    "kernel.aborted-journal",
+    "kernel.journal-aborted",
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -54,6 +58,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     );
     // A disk that only a guest has (virtio, Xen), and no word of an error below it.
     let guest = host::lines(cx, FILE_SYSTEM, "the guest's file system is damaged");
+    // A journal that is aborted is a fault of its own, and its rule's.
     let errors = !host::lines(cx, BELOW, "").is_empty();
     let guest: Vec<_> = (guest.into_iter())
         .filter(|l| !errors && ["vd", "xvd"].iter().any(|d| l.group(0).starts_with(d)))

@@ -59,7 +59,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             && (classless
                 && matches!(verdict, Some(Verdict::Unknown | Verdict::NoVolume))
                 && !cx.cluster.classes.iter().any(|s| s.is_default()));
-        let guess = claim.is_none() && !words.is_empty();
+        // A row shows a claim for no class as it shows one that leaves the class out.
+        let row = claim.is_none_or(|c| cx.cluster.object(c.obj).is_some_and(|o| o.printed));
+        let classes = cx
+            .cluster
+            .listed
+            .get("StorageClass")
+            .is_some_and(|l| l.whole);
+        let loose_words = claim.is_none() && !words.is_empty();
+        let guess = !listed && (loose_words || (by_words && row && !classes));
         if !listed && !by_words && !guess {
             continue;
         }
