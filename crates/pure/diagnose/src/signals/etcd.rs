@@ -198,6 +198,20 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: rafthttp/peer_status.go",
     ),
     signal(
+        "etcd.peer-knows-not",
+        "failed to find local node",
+        "peer ([0-9a-f]+) failed to find local node ([0-9a-f]+)",
+        Mark::Symptom,
+        "etcd: rafthttp/stream.go",
+    ),
+    signal(
+        "etcd.stranger",
+        "failed to find remote peer in cluster",
+        "",
+        Mark::Symptom,
+        "etcd: rafthttp/http.go",
+    ),
+    signal(
         "etcd.peer-active",
         "became active",
         "peer became active|peer [0-9a-f]+ became active",

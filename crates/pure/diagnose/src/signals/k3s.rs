@@ -58,4 +58,26 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Cause,
         "Go net (EADDRINUSE)",
     ),
+    // Its settings are read before anything else, so nothing wraps these.
+    signal(
+        "k3s.settings-yaml",
+        "msg=\"",
+        r#"level=fatal msg="(yaml: (?:line \d+: |unmarshal errors|control characters|invalid ).+)"#,
+        Mark::Cause,
+        "k3s: pkg/configfilearg/parser.go; gopkg.in/yaml.v2",
+    ),
+    signal(
+        "k3s.flag-unknown",
+        "flag provided but not defined",
+        r#"level=fatal msg="(?:Error: )?(flag provided but not defined: -\S+?)"?$"#,
+        Mark::Cause,
+        "Go flag; urfave/cli",
+    ),
+    signal(
+        "k3s.flag-invalid",
+        " for flag -",
+        r#"level=fatal msg="(?:Error: )?(invalid value .+ for flag -.+)"#,
+        Mark::Cause,
+        "Go flag; urfave/cli",
+    ),
 ];
