@@ -87,7 +87,7 @@ impl Runs {
                 })
                 .collect();
             return Ok(Self {
-                full: false,
+                full,
                 seed: None,
                 chosen: chosen?,
             });
@@ -160,7 +160,7 @@ fn by_seed(seed: u64) -> Vec<(Kind, &'static Fault)> {
             .collect();
         // Those of families that nobody has yet come first; both parts stay as they were shuffled.
         let mut seen = families.clone();
-        fits.sort_by_key(|f| !seen.insert(f.family));
+        fits.sort_by_cached_key(|f| !seen.insert(f.family));
         own.extend(fits.into_iter().take(kind.share()));
         families.extend(own.iter().map(|f| f.family));
         faults.retain(|f| !own.iter().any(|o| o.name == f.name));

@@ -222,6 +222,7 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("port-in-use", MEMBER),
     ("oom-kill", MEMBER),
     ("k3s-config-invalid", MEMBER),
+    ("k3s-binary-broken", MEMBER),
     ("disk-full", MEMBER),
     ("disk-io-errors", MEMBER),
     ("filesystem-read-only", MEMBER),

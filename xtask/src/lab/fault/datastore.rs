@@ -158,7 +158,12 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Each(
                 "sed -i '/^etcd-arg:/d; /^- corrupt-check-time/d; /^- feature-gates/d' /etc/rancher/k3s/config.yaml",
             ),
-            Step::On("n1", "etcdctl alarm disarm"),
+            // The leader may have been n3; until there is another one nothing is answered.
+            Step::Until {
+                node: "n1",
+                script: "etcdctl alarm disarm",
+                seconds: 60,
+            },
             remove_member!("n1", "n3"),
             Step::On("n1", "systemctl restart k3s"),
             Step::On("n2", "systemctl restart k3s"),

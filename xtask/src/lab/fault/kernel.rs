@@ -11,18 +11,28 @@ use crate::lab::node::{Lab, Machine};
 
 /// Where a node keeps the kernel's last line of before the fault.
 pub(super) const NOTE: &str = "/root/.fault-began-kernel";
-/// What a person asks.
-const ASKED: &str = "dmesg -T | grep -iE 'oom-kill|killed process'";
 
-/// The prompt, and the lines since the fault began.
+/// The lines since the fault began, as the node's own journal would have them.
 pub(super) fn said(lab: &Lab, machine: &Machine<'_>) -> Result<String, LabError> {
     let before = machine.script(&format!("cat {NOTE} 2> /dev/null || true"))?;
     let name = lab.dir().file_name().unwrap_or_default().to_string_lossy();
+    let timed = dmesg(&["--time-format", "iso"])?;
     let lines = own(
-        &since(&dmesg(&[])?, &dmesg(&["-T"])?, before.trim()),
+        &since(&dmesg(&[])?, &timed, before.trim()),
         &format!("/{name}/{}", machine.name()),
     );
-    Ok(format!("root@{}:~# {ASKED}\n{lines}", machine.name()))
+    Ok(lines
+        .lines()
+        .map(|line| journaled(line, machine.name()))
+        .collect())
+}
+
+/// `2026-03-10T11:00:01,123456+00:00 text` in the form of `journalctl -o short-iso`.
+fn journaled(line: &str, node: &str) -> String {
+    let (time, text) = line.split_once(' ').unwrap_or(("", line));
+    let seconds = time.split(',').next().unwrap_or_default();
+    let zone = time.get(time.len().saturating_sub(6)..).unwrap_or_default();
+    format!("{seconds}{} {node} kernel: {text}\n", zone.replace(':', ""))
 }
 
 fn dmesg(arguments: &[&str]) -> Result<String, LabError> {
@@ -95,5 +105,9 @@ mod tests {
             "[z] c"
         );
         assert_eq!(since("[1] a", "[x] a", ""), "[x] a");
+        assert_eq!(
+            journaled("2026-03-10T11:00:01,123456+00:00 oom-kill:x", "n1"),
+            "2026-03-10T11:00:01+0000 n1 kernel: oom-kill:x\n"
+        );
     }
 }

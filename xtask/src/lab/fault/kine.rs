@@ -40,7 +40,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nrm -rf /root/db.good\ncp -a /var/lib/rancher/k3s/server/db /root/db.good\ndd if=/dev/urandom of=/var/lib/rancher/k3s/server/db/state.db bs=4096 seek=3 count=60 conv=notrunc status=none\nsystemctl start --no-block k3s",
+                "systemctl stop k3s\nsqlite3 /var/lib/rancher/k3s/server/db/state.db 'pragma wal_checkpoint(truncate)' > /dev/null\nrm -rf /root/db.good\ncp -a /var/lib/rancher/k3s/server/db /root/db.good\ndd if=/dev/urandom of=/var/lib/rancher/k3s/server/db/state.db bs=4096 seek=3 count=60 conv=notrunc status=none\nsystemctl start --no-block k3s",
             ),
             Step::Said {
                 node: "n1",

@@ -114,7 +114,8 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
     }
     for machine in &on {
         let kernel = kernel::said(lab, machine)?;
-        write(lab, out, &format!("dmesg-{}.txt", machine.name()), &kernel)?;
+        let name = format!("journal-kernel-{}.log", machine.name());
+        write(lab, out, &name, &kernel)?;
     }
     if let Some(machine) = on.first() {
         let mut text = String::new();

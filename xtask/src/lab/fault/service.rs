@@ -51,4 +51,27 @@ pub(super) const FAULTS: &[Fault] = &[
             "systemctl stop k3s\nmv /root/config.yaml.good /etc/rancher/k3s/config.yaml\nrm -r /run/systemd/system/k3s.service.d\nsystemctl daemon-reload\nsystemctl reset-failed k3s || true\nsystemctl start --no-block k3s",
         )],
     },
+    Fault {
+        name: "binary-replaced",
+        family: Family::Host,
+        classes: &["k3s-binary-broken"],
+        what: "an installer that cron runs at night puts the program for another CPU in the place of k3s: its lines in the journal are written by hand, the program is this one with the other CPU in its head",
+        servers: 1..=9,
+        store: Store::Etcd,
+        breaks: &[
+            Step::On(
+                "n1",
+                "cp /usr/local/bin/k3s /root/k3s.good\ncp /usr/local/bin/k3s /usr/local/bin/k3s.new\nprintf '\\267\\000' | dd of=/usr/local/bin/k3s.new bs=1 seek=18 conv=notrunc status=none\nlogger -t CRON '(root) CMD (curl -sfL https://get.k3s.io | sh - 2>&1 | logger -t k3s-upgrade)'\nlogger -t k3s-upgrade '[INFO]  Downloading binary https://github.com/k3s-io/k3s/releases/download/v1.36.1+k3s1/k3s-arm64'\nlogger -t k3s-upgrade '[INFO]  Installing k3s to /usr/local/bin/k3s'\nmv /usr/local/bin/k3s.new /usr/local/bin/k3s\nlogger -t k3s-upgrade '[INFO]  systemd: Starting k3s'\nsystemctl restart --no-block k3s",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "[ \"$(systemctl show k3s -p NRestarts --value)\" -ge 2 ]",
+                seconds: 60,
+            },
+        ],
+        heals: &[Step::On(
+            "n1",
+            "systemctl stop k3s\nmv /root/k3s.good /usr/local/bin/k3s\nsystemctl reset-failed k3s || true\nsystemctl start --no-block k3s",
+        )],
+    },
 ];

@@ -91,7 +91,7 @@ pub(super) fn begin(lab: &Lab) -> Result<(), LabError> {
         if machine.is_on()? {
             let note = super::kernel::NOTE;
             machine.script(&format!(
-                "date +%s > /root/.fault-began\ndmesg | tail -n 1 > {note}"
+                "date +%s > /root/.fault-began\ndmesg -S | tail -n 1 > {note}"
             ))?;
         }
     }

@@ -3,12 +3,12 @@
 
 use super::{Family, Fault, Step, Store};
 
-/// Puts k3s' data on a disk of its own: a folder behind a link stands for it, bound as /etc/fstab says. Then the disk
-/// goes; what is mounted stays, until the host is restarted. (Where nothing of the path is left, systemd makes what is to
-/// be bound, and nothing fails.)
-const ON_A_DISK: &str = "systemctl stop k3s\nmkdir -p /srv/disks/one\nln -s disks/one /srv/disk\nmv /var/lib/rancher /srv/disk/rancher\nmkdir /var/lib/rancher\necho '/srv/disk/rancher /var/lib/rancher none bind,nofail 0 0' >> /etc/fstab\nsystemctl daemon-reload\nmount /var/lib/rancher\ntimeout 120 systemctl start k3s\nmv /srv/disks/one /srv/disks/unplugged";
+/// Puts k3s' data on a disk of its own, which a folder stands for. /etc/fstab names a disk image that is not there, so
+/// that all is well until the host is restarted, as with a disk that was unplugged meanwhile. (Not a device: systemd
+/// leaves those out in a container. Not a folder to be bound: systemd makes one that is missing, and nothing fails.)
+const ON_A_DISK: &str = "systemctl stop k3s\nmv /var/lib/rancher /srv/unplugged\nmkdir /var/lib/rancher\nmount --bind /srv/unplugged /var/lib/rancher\necho '/srv/usb/rancher.img /var/lib/rancher ext4 loop,nofail 0 0' >> /etc/fstab\nsystemctl daemon-reload\ntimeout 120 systemctl start k3s";
 /// The data goes back to where it was.
-const OFF_THE_DISK: &str = "systemctl stop k3s\nrm -rf /var/lib/rancher\nmv /srv/disks/unplugged/rancher /var/lib/rancher\nrm -r /srv/disk /srv/disks\nsed -i '/^.srv.disk.rancher /d' /etc/fstab\nsystemctl daemon-reload\nsystemctl reset-failed\nsystemctl start --no-block k3s";
+const OFF_THE_DISK: &str = "systemctl stop k3s\nrm -rf /var/lib/rancher\nmv /srv/unplugged /var/lib/rancher\nsed -i '/^.srv.usb.rancher.img /d' /etc/fstab\nsystemctl daemon-reload\nsystemctl reset-failed\nsystemctl start --no-block k3s";
 /// At every start, once k3s is up: what the unit writes to any disk of this machine.
 const ONE_WRITE_A_SECOND: &str = "cat > /run/one-write-a-second << 'END'
 awk 'NR > 2 { print $1 \":\" $2 \" 1\" }' /proc/partitions | while read -r limit; do

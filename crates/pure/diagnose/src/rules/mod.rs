@@ -126,6 +126,7 @@ pub mod hst {
     pub mod oom_kill;
     pub mod pool_lost;
     pub mod port_in_use;
+    pub mod program_broken;
     pub mod read_only;
     pub mod selinux;
     pub mod snapshotter;
@@ -330,6 +331,7 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::inotify::RULE, source: include_str!("hst/inotify.rs") },
     Registered { rule: &hst::k3s_settings::RULE, source: include_str!("hst/k3s_settings.rs") },
     Registered { rule: &hst::data_not_mounted::RULE, source: include_str!("hst/data_not_mounted.rs") },
+    Registered { rule: &hst::program_broken::RULE, source: include_str!("hst/program_broken.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },

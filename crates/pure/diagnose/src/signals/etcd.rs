@@ -352,6 +352,13 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: server/etcdserver/corrupt.go",
     ),
     signal(
+        "etcd.follower-differs",
+        "then hashes must match",
+        r#"same compact revision then hashes must match.*"follower-peer-id":"([0-9a-f]+)"#,
+        Mark::Cause,
+        "etcd: server/etcdserver/corrupt.go",
+    ),
+    signal(
         "etcd.hash-differs",
         "found hash mismatch",
         "",

@@ -80,4 +80,11 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Cause,
         "Go flag; urfave/cli",
     ),
+    signal(
+        "k3s.installer",
+        "[INFO] ",
+        r"\[INFO\] +(?:Downloading binary \S*/k3s\S*|Installing k3s to \S+)",
+        Mark::Progress,
+        "k3s: install.sh",
+    ),
 ];

@@ -38,6 +38,21 @@ pub static SIGNALS: &[Signal] = &[
             "systemd: src/core/mount.c",
         )
     },
+    Signal {
+        mark: Mark::Progress,
+        ..signal(
+            "systemd.k3s-starts",
+            "service - Lightweight Kubernetes",
+            r"systemd(?:\[\d+\])?: Start(?:ing|ed) (\S+\.service) - Lightweight Kubernetes",
+            "systemd: src/core/job.c; k3s: install.sh",
+        )
+    },
+    signal(
+        "systemd.not-executed",
+        ".service: Failed ",
+        r"(\S+\.service): Failed (?:at step EXEC spawning|to execute|to locate executable) (\S+?): (Exec format error|No such file or directory|Permission denied|Text file busy)",
+        "systemd: src/core/execute.c",
+    ),
     signal(
         "systemd.mount-waits",
         "Dependency failed for ",

@@ -71,8 +71,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     out.push(explain_all(f, cx));
 }
 
-/// Tries after which it is no longer a change of members that a peer has yet to apply.
-const OFTEN: u64 = 3;
+/// Tries after which it is no longer a change of members that a peer has yet to apply: as the one that calls counts
+/// them, and as the one that is called.
+const OFTEN: (u64, u64) = (3, 50);
 
 /// A member whose peer has never heard of it: the two have different histories.
 fn unknown(cx: &Context<'_>) -> Option<Finding> {
@@ -81,11 +82,15 @@ fn unknown(cx: &Context<'_>) -> Option<Finding> {
         &["etcd.peer-knows-not"],
         "the peer does not know this member, and never did: one that was removed is told so",
     );
-    lines.retain(|l| {
-        l.count >= OFTEN && !l.is_followed(cx, &["etcd.peer-active", "etcd.published"])
-    });
-    let host = lines.first()?.host.clone();
     let other = host::lines(cx, &["etcd.stranger"], "the other side: a stranger calls");
+    let often = other.iter().any(|l| l.count >= OFTEN.1);
+    // The connection stands for an instant each time, so the last of such words counts.
+    let host = lines.last()?.host.clone();
+    lines.retain(|l| (l.count >= OFTEN.0 || often) && l.host == host);
+    let last = lines.last()?;
+    if last.is_followed(cx, &["etcd.peer-active", "etcd.published"]) {
+        return None;
+    }
     let f = RULE
         .on(entity())
         .title(format!("the cluster of etcd's peer does not know the member on {}: one of the two was made anew", called(&host)))

@@ -44,6 +44,7 @@ const HOMES: &[&str] = &[
 ];
 /// A server of k3s starts.
 const STARTS: &[&str] = &[
+    "systemd.k3s-starts",
     "k3s.starting",
     "k3s.etcd-new",
     "k3s.etcd-joining",
