@@ -9,7 +9,7 @@ pub(super) const FAULTS: &[Fault] = &[
         family: Family::Identity,
         classes: &["token-mismatch"],
         what: "a server is set up anew and joins with a token of another cluster",
-        servers: 2..=9,
+        servers: 3..=9,
         store: Store::Etcd,
         breaks: &[
             Step::On(

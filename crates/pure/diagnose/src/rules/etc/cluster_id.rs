@@ -77,20 +77,28 @@ const OFTEN: (u64, u64) = (3, 50);
 
 /// A member whose peer has never heard of it: the two have different histories.
 fn unknown(cx: &Context<'_>) -> Option<Finding> {
-    let mut lines = host::lines(
+    let other = host::lines(cx, &["etcd.stranger"], "the other side: a stranger calls");
+    let often = other.iter().any(|l| l.count >= OFTEN.1);
+    let lines = host::lines(
         cx,
         &["etcd.peer-knows-not"],
         "the peer does not know this member, and never did: one that was removed is told so",
     );
-    let other = host::lines(cx, &["etcd.stranger"], "the other side: a stranger calls");
-    let often = other.iter().any(|l| l.count >= OFTEN.1);
-    // The connection stands for an instant each time, so the last of such words counts.
-    let host = lines.last()?.host.clone();
-    lines.retain(|l| (l.count >= OFTEN.0 || often) && l.host == host);
-    let last = lines.last()?;
-    if last.is_followed(cx, &["etcd.peer-active", "etcd.published"]) {
-        return None;
-    }
+    // It does not get into its cluster either: one that waits for a peer to hear of it does.
+    let alone = host::lines(
+        cx,
+        &["etcd.publish-failed"],
+        "it does not get into its cluster",
+    );
+    let led = ["etcd.elected", "etcd.published"];
+    let is_alone = |host: &EntityId| {
+        alone
+            .iter()
+            .any(|l| l.host == *host && !l.is_followed(cx, &led))
+    };
+    let (host, lines) = host::by_host(lines).into_iter().find(|(host, lines)| {
+        is_alone(host) && (often || lines.iter().any(|l| l.count >= OFTEN.0))
+    })?;
     let f = RULE
         .on(entity())
         .title(format!("the cluster of etcd's peer does not know the member on {}: one of the two was made anew", called(&host)))

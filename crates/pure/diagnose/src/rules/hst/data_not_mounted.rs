@@ -105,11 +105,11 @@ fn failed<'c>(cx: &'c Context<'_>) -> BTreeMap<EntityId, Vec<Told<'c>>> {
     );
     for line in lines {
         let place = line.group(0).trim_end_matches('/');
-        let holds = |home: &&str| {
+        let holds = |home: &str| {
             home.strip_prefix(place)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if !place.is_empty() && HOMES.iter().any(|home| holds(&home)) && !is_there(cx, &line, place)
+        if !place.is_empty() && HOMES.iter().any(|home| holds(home)) && !is_there(cx, &line, place)
         {
             out.entry(line.host.clone()).or_default().push(line);
         }
