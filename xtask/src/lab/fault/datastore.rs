@@ -154,19 +154,24 @@ pub(super) const FAULTS: &[Fault] = &[
             },
         ],
         heals: &[
+            // With the alarm k3s does not stay up, and two of three have to be there at once.
+            Step::Until {
+                node: "n1",
+                script: "etcdctl alarm disarm",
+                seconds: 180,
+            },
             Step::On("n3", "systemctl stop k3s"),
             Step::Each(
                 "sed -i '/^etcd-arg:/d; /^- corrupt-check-time/d; /^- feature-gates/d' /etc/rancher/k3s/config.yaml",
             ),
-            // The leader may have been n3; until there is another one nothing is answered.
+            Step::On("n1", "systemctl restart --no-block k3s"),
+            Step::On("n2", "systemctl restart --no-block k3s"),
             Step::Until {
                 node: "n1",
-                script: "etcdctl alarm disarm",
-                seconds: 60,
+                script: "etcdctl alarm disarm\netcdctl endpoint health",
+                seconds: 120,
             },
             remove_member!("n1", "n3"),
-            Step::On("n1", "systemctl restart k3s"),
-            Step::On("n2", "systemctl restart k3s"),
             Step::On(
                 "n3",
                 "rm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",

@@ -111,7 +111,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl stop k3s\nmv /var/lib/rancher/k3s/server/db /root/db.large\nmkdir /var/lib/rancher/k3s/server/db\nmount -t tmpfs -o size=40m small /var/lib/rancher/k3s/server/db\ncp -a /root/db.large/. /var/lib/rancher/k3s/server/db/\ntimeout 120 systemctl start k3s\ndd if=/dev/zero of=/var/lib/rancher/k3s/server/db/filler bs=64k status=none || true",
+                "systemctl stop k3s\nmv /var/lib/rancher/k3s/server/db /root/db.large\nmkdir /var/lib/rancher/k3s/server/db\nmount -t tmpfs -o size=40m small /var/lib/rancher/k3s/server/db\ncp -a /root/db.large/. /var/lib/rancher/k3s/server/db/\ntimeout 120 systemctl start k3s\ndd if=/dev/zero of=/var/lib/rancher/k3s/server/db/filler bs=64k status=none || true\nhead -c 500000 /dev/urandom | base64 -w 0 > /root/big\nkubectl create configmap lab-big --from-file=/root/big || true\nrm /root/big",
             ),
             Step::Said {
                 node: "n1",

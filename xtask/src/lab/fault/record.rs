@@ -64,6 +64,10 @@ const COMMANDS: &[(&str, &str)] = &[
         "certificates",
         "cd /var/lib/rancher/k3s/server/tls; for f in *-ca.crt etcd/*.crt; do echo $f; openssl x509 -noout -subject -issuer -dates -fingerprint -in $f; done",
     ),
+    (
+        "kubeconfig-certificate",
+        "kubectl config view --raw -o jsonpath='{.users[0].user.client-certificate-data}' | base64 -d | openssl x509 -noout -subject -issuer -dates",
+    ),
     ("certificate-check", "k3s certificate check --output table"),
     (
         "config",

@@ -15,7 +15,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "systemctl daemon-reexec\nsystemctl set-property --runtime k3s MemoryMax=160M || true\nsystemctl restart --no-block k3s",
+                "systemctl stop k3s\nsystemctl reset-failed k3s || true\nsystemctl daemon-reexec\nsystemctl set-property --runtime k3s MemoryMax=160M\nsystemctl start --no-block k3s",
             ),
             Step::Until {
                 node: "n1",
@@ -38,7 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "cp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nmkdir -p /run/systemd/system/k3s.service.d\nprintf '[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\nRestartSec=1ms\\n' > /run/systemd/system/k3s.service.d/pause.conf\nsystemctl daemon-reload\nprintf 'tls-san:\\n  - n1\\n - 198.51.100.11\\n' >> /etc/rancher/k3s/config.yaml\nsystemctl restart --no-block k3s",
+                "systemctl stop k3s\nsystemctl reset-failed k3s || true\ncp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nmkdir -p /run/systemd/system/k3s.service.d\nprintf '[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\nRestartSec=1ms\\n' > /run/systemd/system/k3s.service.d/pause.conf\nsystemctl daemon-reload\nprintf 'tls-san:\\n  - n1\\n - 198.51.100.11\\n' >> /etc/rancher/k3s/config.yaml\nsystemctl restart --no-block k3s",
             ),
             Step::Until {
                 node: "n1",
@@ -61,7 +61,7 @@ pub(super) const FAULTS: &[Fault] = &[
         breaks: &[
             Step::On(
                 "n1",
-                "cp /usr/local/bin/k3s /root/k3s.good\ncp /usr/local/bin/k3s /usr/local/bin/k3s.new\nprintf '\\267\\000' | dd of=/usr/local/bin/k3s.new bs=1 seek=18 conv=notrunc status=none\nlogger -t CRON '(root) CMD (curl -sfL https://get.k3s.io | sh - 2>&1 | logger -t k3s-upgrade)'\nlogger -t k3s-upgrade '[INFO]  Downloading binary https://github.com/k3s-io/k3s/releases/download/v1.36.1+k3s1/k3s-arm64'\nlogger -t k3s-upgrade '[INFO]  Installing k3s to /usr/local/bin/k3s'\nmv /usr/local/bin/k3s.new /usr/local/bin/k3s\nlogger -t k3s-upgrade '[INFO]  systemd: Starting k3s'\nsystemctl restart --no-block k3s",
+                "cp /usr/local/bin/k3s /root/k3s.good\ncp /usr/local/bin/k3s /usr/local/bin/k3s.new\nprintf '\\267\\000' | dd of=/usr/local/bin/k3s.new bs=1 seek=18 conv=notrunc status=none\nlogger -t CRON '(root) CMD (curl -sfL https://get.k3s.io | sh - 2>&1 | logger -t k3s-upgrade)'\nlogger -t k3s-upgrade '[INFO]  Downloading binary https://github.com/k3s-io/k3s/releases/download/v1.36.1+k3s1/k3s-arm64'\nlogger -t k3s-upgrade '[INFO]  Installing k3s to /usr/local/bin/k3s'\nmv /usr/local/bin/k3s.new /usr/local/bin/k3s\nlogger -t k3s-upgrade '[INFO]  systemd: Starting k3s'\nsystemctl stop k3s\nsystemctl reset-failed k3s || true\nsystemctl start --no-block k3s",
             ),
             Step::Until {
                 node: "n1",
