@@ -17,6 +17,12 @@ const START_OVER: &[Step] = &[
 const PUT_MARK: &str = "etcdctl put /lab/mark \"$(printf '%064d' 0 | tr 0 A)\"";
 /// The same length, other bytes. etcd has written what it holds to its database when it has stopped.
 const CHANGE_MARK: &str = "sleep 2\nsystemctl stop k3s\ndb=/var/lib/rancher/k3s/server/db/etcd/member/snap/db\ngrep -q \"$(printf '%064d' 0 | tr 0 A)\" $db\nperl -pi -e 's/A{64}/\"B\" x 64/ge' $db\ngrep -q \"$(printf '%064d' 0 | tr 0 B)\" $db";
+/// The value goes, once a leader answers again.
+const NO_MARK: Step = Step::Until {
+    node: "n1",
+    script: "etcdctl del /lab/mark",
+    seconds: 90,
+};
 /// As [`START_OVER`], and without the value.
 const MARK_AWAY: &[Step] = &[
     Step::On("n3", "systemctl stop k3s"),
@@ -25,7 +31,7 @@ const MARK_AWAY: &[Step] = &[
         "n3",
         "rm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",
     ),
-    Step::On("n1", "etcdctl del /lab/mark"),
+    NO_MARK,
 ];
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -176,7 +182,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "n3",
                 "rm -rf /var/lib/rancher/k3s/server/db/etcd\nsystemctl start --no-block k3s",
             ),
-            Step::On("n1", "etcdctl del /lab/mark"),
+            NO_MARK,
         ],
     },
     Fault {
