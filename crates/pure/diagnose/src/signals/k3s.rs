@@ -61,7 +61,7 @@ pub static SIGNALS: &[Signal] = &[
     // Its settings are read before anything else, so nothing wraps these.
     signal(
         "k3s.settings-yaml",
-        "msg=\"",
+        "level=fatal msg=",
         r#"level=fatal msg="(yaml: (?:line \d+: |unmarshal errors|control characters|invalid ).+)"#,
         Mark::Cause,
         "k3s: pkg/configfilearg/parser.go; gopkg.in/yaml.v2",
