@@ -1,4 +1,4 @@
-//! # HST040 The file system with k3s' data is not mounted
+//! # HST043 The file system with k3s' data is not mounted
 //!
 //! class: data-dir-not-mounted
 //!
@@ -30,7 +30,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST040",
+    code: "HST043",
     class: "data-dir-not-mounted",
     needs: &[],
     leads_to: &[K::ServiceFailing, K::JoinFailing, K::DatastoreFailing],

@@ -1,4 +1,4 @@
-//! # HST039 k3s can't read its own settings
+//! # HST042 k3s can't read its own settings
 //!
 //! class: k3s-config-invalid
 //!
@@ -22,7 +22,7 @@ use crate::rules::prelude::*;
 
 /// The rule.
 pub static RULE: Rule = Rule {
-    code: "HST039",
+    code: "HST042",
     class: "k3s-config-invalid",
     needs: &[],
     leads_to: &[K::ServiceFailing],
