@@ -180,7 +180,8 @@ func readConfigFiles(file string) (map[string][]string, error) {
 		}
 		var values map[string]any
 		if err := yaml.Unmarshal(content, &values); err != nil {
-			return nil, err
+			// k3s ends here, with the parser's own words (facts 7.3).
+			log.fatal("%s", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 		}
 		for key, value := range values {
 			if name, appends := strings.CutSuffix(key, "+"); appends {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -15,6 +14,9 @@ import (
 // socket in the server's folder, which is the working directory of the process.
 
 const kineSocket = "unix://kine.sock"
+
+// kineLimit is longer than kine itself tries: three hundred times, a second apart, and half a minute for a lock each.
+const kineLimit = 15 * time.Minute
 
 // startKine starts kine and waits for its socket.
 func (s *server) startKine(ctx context.Context) error {
@@ -39,8 +41,8 @@ func (s *server) startKine(ctx context.Context) error {
 	case <-ready:
 	case <-running.done:
 		return fmt.Errorf("creating storage endpoint: kine: %w", running.exit())
-	case <-time.After(time.Minute):
-		return errors.New("creating storage endpoint: kine does not listen after a minute")
+	case <-time.After(kineLimit):
+		return fmt.Errorf("creating storage endpoint: kine does not listen after %v", kineLimit)
 	}
 	go func() {
 		<-running.done

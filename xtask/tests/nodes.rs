@@ -1,5 +1,5 @@
 //! Nodes against their own promises: power cord, snapshots, ssh, and no trace afterwards.
-//! Deliberately absent: k3s on them; `tests/nodes_cluster.rs` starts it.
+//! Deliberately absent: k3s on them; `nodes_cluster.rs` and `nodes_faults` start it.
 #![expect(
     clippy::print_stderr,
     reason = "a harness of its own has to say itself why it skips"

@@ -206,9 +206,23 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("etcd-learner-not-promoted", &["etcd-member-down"]),
     ("auto-upgrade", &["version-skew"]),
     ("etcd-nospace", &["disk-too-slow"]),
+    // What k3s makes of an empty folder.
+    (
+        "data-dir-not-mounted",
+        &[
+            "duplicate-node-name",
+            "etcd-cluster-id-mismatch",
+            "etcd-ghost-member",
+            "etcd-member-down",
+            "foreign-cluster-ca",
+            "stale-data-dir",
+        ],
+    ),
     // What ends a server takes its member with it.
     ("port-in-use", MEMBER),
     ("oom-kill", MEMBER),
+    ("k3s-config-invalid", MEMBER),
+    ("k3s-binary-broken", MEMBER),
     ("disk-full", MEMBER),
     ("disk-io-errors", MEMBER),
     ("filesystem-read-only", MEMBER),

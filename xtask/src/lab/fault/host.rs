@@ -2,7 +2,7 @@
 //!
 //! sshd takes the ports: k3s lets etcd share its ports with whoever shares too, as netcat would.
 
-use super::{Family, Fault, Step};
+use super::{Family, Fault, Step, Store};
 
 /// The data directory goes back from a small file system to the one that it was on.
 const LARGE_AGAIN: &str = "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/filler /var/lib/rancher/k3s.large\ncp -a /var/lib/rancher/k3s /var/lib/rancher/k3s.large\numount /var/lib/rancher/k3s\nrmdir /var/lib/rancher/k3s\nmv /var/lib/rancher/k3s.large /var/lib/rancher/k3s\nsystemctl start --no-block k3s";
@@ -14,6 +14,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["port-in-use"],
         what: "another program listens on etcd's peer port when k3s starts",
         servers: 1..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n1",
@@ -33,6 +34,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["port-in-use"],
         what: "another program listens on the API's port when k3s starts",
         servers: 1..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n1",
@@ -52,6 +54,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["disk-full"],
         what: "the file system below the data directory is small and full",
         servers: 2..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n2",
@@ -71,6 +74,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["disk-full"],
         what: "the file system below the data directory has room and no inodes",
         servers: 2..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n2",
@@ -90,6 +94,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["filesystem-read-only"],
         what: "the file system below the data directory has become read-only",
         servers: 2..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n2",

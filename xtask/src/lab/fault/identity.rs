@@ -1,7 +1,7 @@
 //! Tokens and authorities: who may join, and whose certificates count.
 
 use super::step::remove_member;
-use super::{Family, Fault, Step};
+use super::{Family, Fault, Step, Store};
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -9,7 +9,8 @@ pub(super) const FAULTS: &[Fault] = &[
         family: Family::Identity,
         classes: &["token-mismatch"],
         what: "a server is set up anew and joins with a token of another cluster",
-        servers: 2..=9,
+        servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n2",
@@ -37,6 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["token-mismatch"],
         what: "the token in one server's settings is changed, and the server is restarted",
         servers: 1..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n1",
@@ -59,6 +61,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["bootstrap-data-conflict", "foreign-cluster-ca", "mixed-ca"],
         what: "the server authority on one server is replaced by another cluster's of the same name",
         servers: 2..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n2",

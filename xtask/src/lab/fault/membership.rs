@@ -1,7 +1,7 @@
 //! Who is a member of etcd, and who answers.
 
 use super::step::remove_member;
-use super::{Family, Fault, Step};
+use super::{Family, Fault, Step, Store};
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -10,6 +10,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-member-down", "host-down"],
         what: "one of three servers loses power; the others go on",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::Kill("n3"),
             Step::Until {
@@ -26,6 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-quorum-loss", "host-down"],
         what: "two of three servers lose power; the third has no majority",
         servers: 3..=3,
+        store: Store::Etcd,
         breaks: &[
             Step::Kill("n2"),
             Step::Kill("n3"),
@@ -43,11 +45,34 @@ pub(super) const FAULTS: &[Fault] = &[
         heals: &[Step::Start("n2"), Step::Start("n3")],
     },
     Fault {
+        name: "power-cord-1-of-2",
+        family: Family::Membership,
+        classes: &["etcd-quorum-loss", "host-down"],
+        what: "one of two servers loses power: the other has no majority either",
+        servers: 2..=2,
+        store: Store::Etcd,
+        breaks: &[
+            Step::Kill("n2"),
+            Step::Said {
+                node: "n1",
+                text: "lost leader",
+                seconds: 60,
+            },
+            Step::Until {
+                node: "n1",
+                script: "! etcdctl --command-timeout=5s endpoint health",
+                seconds: 60,
+            },
+        ],
+        heals: &[Step::Start("n2")],
+    },
+    Fault {
         name: "wiped-same-name",
         family: Family::Membership,
         classes: &["duplicate-node-name"],
         what: "a server's data is removed and it joins under its old name, which etcd still has",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n3",
@@ -62,11 +87,40 @@ pub(super) const FAULTS: &[Fault] = &[
         heals: &[remove_member!("n1", "n3")],
     },
     Fault {
+        name: "two-of-one-name",
+        family: Family::Membership,
+        classes: &["duplicate-node-name"],
+        what: "a server is set up from a copy of another one's settings: it joins under the name of one that lives",
+        servers: 3..=9,
+        store: Store::Etcd,
+        breaks: &[
+            Step::On(
+                "n3",
+                "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s/server",
+            ),
+            remove_member!("n1", "n3"),
+            Step::On(
+                "n3",
+                "cp -p /etc/rancher/k3s/config.yaml /root/config.yaml.good\nsed -i 's/^node-name: .*/node-name: n2/' /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s",
+            ),
+            Step::Said {
+                node: "n3",
+                text: "duplicate node name found, please use a unique name for this node",
+                seconds: 90,
+            },
+        ],
+        heals: &[Step::On(
+            "n3",
+            "systemctl stop k3s\nmv /root/config.yaml.good /etc/rancher/k3s/config.yaml\nrm -rf /var/lib/rancher/k3s/server\nsystemctl start --no-block k3s",
+        )],
+    },
+    Fault {
         name: "removed-while-off",
         family: Family::Membership,
         classes: &["etcd-member-was-removed", "etcd-tombstone"],
         what: "a member is removed while its server is off, and comes back with its data",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On("n3", "systemctl stop k3s"),
             remove_member!("n1", "n3"),
@@ -88,6 +142,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-tombstone", "etcd-member-was-removed"],
         what: "the server that began the cluster is removed from etcd while it runs, and is restarted: its settings name no other server to join",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             remove_member!("n2", "n1"),
             Step::Until {
@@ -125,6 +180,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-ghost-member"],
         what: "a member is added that no server belongs to and that never starts",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::Until {
                 node: "n1",
@@ -148,6 +204,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-cluster-id-mismatch"],
         what: "a server's datastore is removed and its settings begin a cluster instead of joining one: it is alone, and well",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n3",
@@ -174,6 +231,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-learner-not-promoted", "etcd-peer-port-blocked"],
         what: "a server joins anew while a firewall drops its peer port: it stays a learner",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On("n3", "systemctl stop k3s"),
             remove_member!("n1", "n3"),
@@ -195,6 +253,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-reset-flag-left"],
         what: "cluster-reset stays in the settings after the reset is done",
         servers: 1..=1,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n1",
@@ -217,6 +276,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &[],
         what: "a server is off during 5,000 writes and comes back: it catches up and nothing is to be repaired",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::Stop("n3"),
             Step::On(

@@ -3,13 +3,18 @@
 //! A fault is data: the steps shown by `cargo xtask lab faults` are the ones that are run. One module per family.
 //! Deliberately absent: any look at what a tool says about them; a recording is judged elsewhere.
 
+mod authorities;
 mod datastore;
 mod host;
 mod identity;
+mod kernel;
+mod kine;
 mod membership;
 mod network;
 mod record;
+mod service;
 mod step;
+mod storage;
 
 pub use record::record;
 pub use step::{Step, run, settled};
@@ -32,9 +37,30 @@ pub enum Family {
     Host,
     /// What lies between hosts.
     Network,
+    /// SQLite behind kine.
+    Kine,
+}
+
+/// What a server keeps its cluster in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Store {
+    /// Embedded etcd.
+    Etcd,
+    /// One server's SQLite.
+    Sqlite,
 }
 
 impl Family {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Membership,
+        Self::Identity,
+        Self::Datastore,
+        Self::Host,
+        Self::Network,
+        Self::Kine,
+    ];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -44,6 +70,7 @@ impl Family {
             Self::Datastore => "datastore",
             Self::Host => "host",
             Self::Network => "network",
+            Self::Kine => "kine",
         }
     }
 }
@@ -61,6 +88,8 @@ pub struct Fault {
     pub what: &'static str,
     /// In labs of how many servers it is itself.
     pub servers: RangeInclusive<usize>,
+    /// And with which datastore.
+    pub store: Store,
     /// What breaks it, in order, the last ones waiting until the fault shows.
     pub breaks: &'static [Step],
     /// What heals it, in order.
@@ -73,9 +102,13 @@ impl Fault {
         [
             membership::FAULTS,
             identity::FAULTS,
+            authorities::FAULTS,
             datastore::FAULTS,
             host::FAULTS,
+            service::FAULTS,
+            storage::FAULTS,
             network::FAULTS,
+            kine::FAULTS,
         ]
         .into_iter()
         .flatten()
@@ -95,18 +128,39 @@ impl Fault {
         })
     }
 
+    /// Is a lab of so many servers, with SQLite or etcd, one that it can be done to?
+    #[must_use]
+    pub fn fits(&self, servers: usize, sqlite: bool) -> bool {
+        self.servers.contains(&servers) && sqlite == (self.store == Store::Sqlite)
+    }
+
+    /// The labs that it can be done to, for people.
+    #[must_use]
+    pub fn needs(&self) -> String {
+        let store = match self.store {
+            Store::Etcd => "",
+            Store::Sqlite => " with SQLite",
+        };
+        let plural = if *self.servers.end() == 1 { "" } else { "s" };
+        format!("{} server{plural}{store}", sizes(&self.servers))
+    }
+
     /// Breaks a lab; returns when the fault shows.
     ///
     /// # Errors
     /// When the lab is of the wrong size, or a step fails: then it is broken in part.
     pub fn inject(&self, lab: &Lab, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
-        let servers = lab.servers().len();
-        if !self.servers.contains(&servers) {
+        let (servers, sqlite) = (lab.servers().len(), lab.plan().sqlite);
+        if !self.fits(servers, sqlite) {
+            let kind = if sqlite { " with SQLite" } else { "" };
             return Err(LabError::NoNodes(format!(
-                "{} needs {} servers, this lab has {servers}; `cargo xtask lab up --servers {}`",
+                "{} needs {}, this lab has {servers}{kind}; `cargo xtask lab up {}`",
                 self.name,
-                sizes(&self.servers),
-                self.servers.start()
+                self.needs(),
+                match self.store {
+                    Store::Etcd => format!("--servers {}", self.servers.start()),
+                    Store::Sqlite => "--sqlite".to_owned(),
+                }
             )));
         }
         step::begin(lab)?;
@@ -129,7 +183,7 @@ impl Fault {
 }
 
 /// A range of sizes for people.
-pub fn sizes(range: &RangeInclusive<usize>) -> String {
+fn sizes(range: &RangeInclusive<usize>) -> String {
     if range.start() == range.end() {
         range.start().to_string()
     } else {

@@ -1,6 +1,6 @@
 //! What lies between hosts.
 
-use super::{Family, Fault, Step};
+use super::{Family, Fault, Step, Store};
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -9,6 +9,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-peer-port-blocked"],
         what: "a firewall on one server drops etcd's peer port both ways; the host answers otherwise",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n3",
@@ -28,6 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["node-ip-changed"],
         what: "one server gets another address, in its settings too; etcd knows the old one",
         servers: 1..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n1",
@@ -50,6 +52,7 @@ pub(super) const FAULTS: &[Fault] = &[
         classes: &["etcd-peer-port-blocked"],
         what: "what one server sends to its peers' port is dropped; what they send arrives",
         servers: 3..=9,
+        store: Store::Etcd,
         breaks: &[
             Step::On(
                 "n3",

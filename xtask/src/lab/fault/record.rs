@@ -3,15 +3,28 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
+use super::kernel;
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::node::{Lab, Machine};
 
+/// How many questions run at once, on all nodes together.
+const AT_ONCE: usize = 8;
 /// A file per command and node: its name, and the command.
 const COMMANDS: &[(&str, &str)] = &[
     ("journal-k3s", "journalctl -u k3s --no-pager -o short-iso"),
+    (
+        "journal-system",
+        "journalctl --no-pager -o short-iso -n 3000 | grep -v ' k3s\\['",
+    ),
     ("systemctl-status", "systemctl status --no-pager -l k3s"),
+    (
+        "systemctl-show",
+        "systemctl show k3s -p ActiveState -p SubState -p Result -p NRestarts -p ExecMainCode -p ExecMainStatus -p MemoryMax",
+    ),
+    ("systemctl-failed", "systemctl --failed --no-pager"),
     ("etcdctl-member-list", "etcdctl member list -w table"),
     (
         "etcdctl-endpoint-status",
@@ -39,6 +52,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "ls -lR --time-style=full-iso /var/lib/rancher/k3s/server /etc/rancher",
     ),
     ("df", "df -h; df -i"),
+    ("fstab", "cat /etc/fstab"),
     ("mount", "findmnt -n -o TARGET,FSTYPE,VFS-OPTIONS"),
     ("ip", "ip address; ip route"),
     ("ss", "ss -ltnp"),
@@ -46,6 +60,14 @@ const COMMANDS: &[(&str, &str)] = &[
     ("free", "free -m"),
     ("date", "date; uptime"),
     ("k3s-version", "k3s --version"),
+    (
+        "certificates",
+        "cd /var/lib/rancher/k3s/server/tls; for f in *-ca.crt etcd/*.crt; do echo $f; openssl x509 -noout -subject -issuer -dates -fingerprint -in $f; done",
+    ),
+    (
+        "kubeconfig-certificate",
+        "kubectl config view --raw -o jsonpath='{.users[0].user.client-certificate-data}' | base64 -d | openssl x509 -noout -subject -issuer -dates",
+    ),
     ("certificate-check", "k3s certificate check --output table"),
     (
         "config",
@@ -69,15 +91,37 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
         ));
     }
     let machines = lab.machines();
-    let mut seen_from = None;
+    let mut on = Vec::new();
     for machine in &machines {
         // One that is off gives nothing, as in life.
         if machine.is_on()? {
-            of_node(lab, machine, out)?;
-            seen_from = seen_from.or(Some(machine));
+            on.push(machine);
         }
     }
-    if let Some(machine) = seen_from {
+    // A question that nobody answers takes its time; nobody waits for one before asking the next.
+    let asked = on
+        .iter()
+        .flat_map(|machine| COMMANDS.iter().map(move |command| (*machine, command)));
+    let asked: Vec<_> = asked.collect();
+    for some in asked.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let running: Vec<_> = some
+                .iter()
+                .map(|(machine, command)| scope.spawn(|| of_node(lab, machine, command, out)))
+                .collect();
+            let done = running.into_iter().map(|one| {
+                one.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            done.collect::<Result<(), LabError>>()
+        })?;
+    }
+    for machine in &on {
+        let kernel = kernel::said(lab, machine)?;
+        let name = format!("journal-kernel-{}.log", machine.name());
+        write(lab, out, &name, &kernel)?;
+    }
+    if let Some(machine) = on.first() {
         let mut text = String::new();
         for other in &machines {
             let address = other.address();
@@ -93,28 +137,25 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-fn of_node(lab: &Lab, machine: &Machine<'_>, out: &Path) -> Result<(), LabError> {
-    for (name, command) in COMMANDS {
-        let suffix = if name.starts_with("journal") {
-            "log"
-        } else {
-            "txt"
-        };
-        let text = if suffix == "log" {
-            // A journal is only its lines: nobody adds a prompt.
-            let done = machine.inside(&["timeout", "60", "sh", "-c", command])?;
-            String::from_utf8_lossy(&done.stdout).into_owned()
-        } else {
-            said(machine, command)?
-        };
-        write(
-            lab,
-            out,
-            &format!("{name}-{}.{suffix}", machine.name()),
-            &text,
-        )?;
-    }
-    Ok(())
+fn of_node(
+    lab: &Lab,
+    machine: &Machine<'_>,
+    (name, command): &(&str, &str),
+    out: &Path,
+) -> Result<(), LabError> {
+    let (suffix, text) = if name.starts_with("journal") {
+        // A journal is only its lines: nobody adds a prompt.
+        let done = machine.inside(&["timeout", "60", "sh", "-c", command])?;
+        ("log", String::from_utf8_lossy(&done.stdout).into_owned())
+    } else {
+        ("txt", said(machine, command)?)
+    };
+    write(
+        lab,
+        out,
+        &format!("{name}-{}.{suffix}", machine.name()),
+        &text,
+    )
 }
 
 /// What a terminal shows: the prompt, and both streams.

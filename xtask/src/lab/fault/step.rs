@@ -89,7 +89,10 @@ fn shown(script: &str) -> String {
 pub(super) fn begin(lab: &Lab) -> Result<(), LabError> {
     for machine in lab.machines() {
         if machine.is_on()? {
-            machine.script("date +%s > /root/.fault-began")?;
+            let note = super::kernel::NOTE;
+            machine.script(&format!(
+                "date +%s > /root/.fault-began\ndmesg -S | tail -n 1 > {note}"
+            ))?;
         }
     }
     Ok(())

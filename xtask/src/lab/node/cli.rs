@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use super::{Lab, MADE, Machine};
-use crate::lab::fault::{Fault, record, sizes};
+use crate::lab::fault::{Fault, record};
 use crate::lab::supervise::exit_code;
 use crate::lab::{LabError, leftovers, print};
 
@@ -182,10 +182,10 @@ fn faults(only: Option<&str>) -> Result<ExitCode, LabError> {
             classes => classes.join(" or "),
         };
         print::line(format_args!(
-            "{}  ({}, {} servers)\n  {}\n  cause: {class}",
+            "{}  ({}, {})\n  {}\n  cause: {class}",
             fault.name,
             fault.family.name(),
-            sizes(&fault.servers),
+            fault.needs(),
             fault.what
         ))?;
         for step in fault.breaks {

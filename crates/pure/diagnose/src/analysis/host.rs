@@ -123,10 +123,24 @@ impl<'c> Told<'c> {
 /// Lines of these signals that still count, in the order of the signals. `heard` decides who may say
 /// them; what a later, complete start of the service contradicts is history.
 pub fn lines<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<Told<'c>> {
+    told(cx, signals, meaning, |hit| !is_over(cx, hit))
+}
+
+/// The same, and no later start makes them history: for what a good start only hides.
+pub fn all_lines<'c>(cx: &'c Context<'_>, signals: &[&str], meaning: &str) -> Vec<Told<'c>> {
+    told(cx, signals, meaning, |_| true)
+}
+
+fn told<'c>(
+    cx: &'c Context<'_>,
+    signals: &[&str],
+    meaning: &str,
+    counts: impl Fn(&Hit) -> bool,
+) -> Vec<Told<'c>> {
     let mut out = Vec::new();
     for signal in signals {
         for hit in cx.heard().filter(|h| h.signal == *signal) {
-            if is_over(cx, hit) {
+            if !counts(hit) {
                 continue;
             }
             let unordered = is_unordered(cx, hit).then(|| {

@@ -108,6 +108,7 @@ pub mod hst {
     pub mod cgroup_view;
     pub mod clock_skew;
     pub mod containerd_store;
+    pub mod data_not_mounted;
     pub mod disk_errors;
     pub mod disk_full;
     pub mod disk_pressure;
@@ -117,6 +118,7 @@ pub mod hst {
     pub mod inotify;
     pub mod iommu;
     pub mod ip_forward;
+    pub mod k3s_settings;
     pub mod limit_too_low;
     pub mod memory_cgroup;
     pub mod module_missing;
@@ -124,6 +126,7 @@ pub mod hst {
     pub mod oom_kill;
     pub mod pool_lost;
     pub mod port_in_use;
+    pub mod program_broken;
     pub mod read_only;
     pub mod selinux;
     pub mod snapshotter;
@@ -326,6 +329,9 @@ pub static RULES: &[Registered] = &[
     Registered { rule: &hst::cgroup_driver::RULE, source: include_str!("hst/cgroup_driver.rs") },
     Registered { rule: &hst::selinux::RULE, source: include_str!("hst/selinux.rs") },
     Registered { rule: &hst::inotify::RULE, source: include_str!("hst/inotify.rs") },
+    Registered { rule: &hst::program_broken::RULE, source: include_str!("hst/program_broken.rs") },
+    Registered { rule: &hst::k3s_settings::RULE, source: include_str!("hst/k3s_settings.rs") },
+    Registered { rule: &hst::data_not_mounted::RULE, source: include_str!("hst/data_not_mounted.rs") },
     Registered { rule: &img::name_wrong::RULE, source: include_str!("img/name_wrong.rs") },
     Registered { rule: &img::pull_auth::RULE, source: include_str!("img/pull_auth.rs") },
     Registered { rule: &img::rate_limit::RULE, source: include_str!("img/rate_limit.rs") },

@@ -58,4 +58,33 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Cause,
         "Go net (EADDRINUSE)",
     ),
+    // Its settings are read before anything else, so nothing wraps these.
+    signal(
+        "k3s.settings-yaml",
+        "level=fatal msg=",
+        r#"level=fatal msg="(yaml: (?:line \d+: |unmarshal errors|control characters|invalid ).+)"#,
+        Mark::Cause,
+        "k3s: pkg/configfilearg/parser.go; gopkg.in/yaml.v2",
+    ),
+    signal(
+        "k3s.flag-unknown",
+        "flag provided but not defined",
+        r#"level=fatal msg="(?:Error: )?(flag provided but not defined: -\S+?)"?$"#,
+        Mark::Cause,
+        "Go flag; urfave/cli",
+    ),
+    signal(
+        "k3s.flag-invalid",
+        " for flag -",
+        r#"level=fatal msg="(?:Error: )?(invalid value .+ for flag -.+)"#,
+        Mark::Cause,
+        "Go flag; urfave/cli",
+    ),
+    signal(
+        "k3s.installer",
+        "[INFO] ",
+        r"\[INFO\] +(?:Downloading binary \S*/k3s\S*|Installing k3s to \S+)",
+        Mark::Progress,
+        "k3s: install.sh",
+    ),
 ];

@@ -150,6 +150,13 @@ pub static SIGNALS: &[Signal] = &[
         "systemd: src/oom/oomd-manager.c",
     ),
     signal(
+        "kernel.oom-unit",
+        "oom-kill:constraint=",
+        r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*oom_memcg=\S*?/([\w@.:-]+\.service)\b\S*?,task=([^,]+)",
+        "kernel",
+        "Linux: mm/oom_kill.c",
+    ),
+    signal(
         "kernel.oom-pod",
         "oom-kill:constraint=",
         r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*oom_memcg=\S*kubepods",

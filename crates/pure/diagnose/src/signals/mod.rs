@@ -28,6 +28,7 @@ mod runtime;
 mod said;
 mod site;
 mod storage;
+mod systemd;
 
 use defib_model::signal::Signal;
 
@@ -59,6 +60,7 @@ pub fn all() -> impl Iterator<Item = &'static Signal> {
         said::SIGNALS,
         site::SIGNALS,
         storage::SIGNALS,
+        systemd::SIGNALS,
     ]
     .into_iter()
     .flatten()

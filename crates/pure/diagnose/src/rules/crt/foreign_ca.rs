@@ -147,10 +147,13 @@ fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         _ => None,
     }) {
-        by_file
-            .entry(c.path.rsplit('/').next().unwrap_or_default())
-            .or_default()
-            .push((fact, c));
+        // etcd has a server-ca of its own, one folder below.
+        let name = c.path.rsplit('/').next().unwrap_or_default();
+        let name = match c.path.find("etcd/") {
+            Some(at) => c.path.get(at..).unwrap_or(name),
+            None => name,
+        };
+        by_file.entry(name).or_default().push((fact, c));
     }
     let mut odd: BTreeMap<EntityId, Vec<Evidence>> = BTreeMap::new();
     for list in by_file.values() {
@@ -158,10 +161,15 @@ fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some((_, most)) = list.iter().max_by_key(|(_, c)| votes(&c.fingerprint)) else {
             continue;
         };
-        for (fact, c) in list
+        // One against one says that they differ, and not whose is the stranger's.
+        let others = |c: &Certificate| c.fingerprint != most.fingerprint;
+        if list
             .iter()
-            .filter(|(f, c)| !f.host.is_empty() && c.fingerprint != most.fingerprint)
+            .any(|(_, c)| others(c) && votes(&c.fingerprint) == votes(&most.fingerprint))
         {
+            continue;
+        }
+        for (fact, c) in list.iter().filter(|(f, c)| !f.host.is_empty() && others(c)) {
             let all = odd.entry(entity(&fact.host)).or_default();
             all.push(cx.fact(fact, format!("its {} is another one", c.path)));
             all.extend(

@@ -4,7 +4,9 @@
 //!
 //! ## What it sees
 //! `request sent was ignored … due to cluster ID mismatch` between peers, or endpoints whose status
-//! shows different cluster ids.
+//! shows different cluster ids. A cluster that was made anew on the same address has the same ids: then a
+//! peer says again and again that it does not know the member (`failed to find local node`), which was no
+//! member of the new one.
 //!
 //! ## Why it matters
 //! One of the servers was reset, restored or started empty while the others kept their data. They never
@@ -20,7 +22,7 @@
 use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all};
-use crate::analysis::host::{self, facts_anywhere, quotes};
+use crate::analysis::host::{self, called, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -54,6 +56,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     if evidence.is_empty() {
+        out.extend(unknown(cx));
         return;
     }
     let f = RULE
@@ -66,4 +69,46 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .check_first("On the servers that are not the one to keep: set the data aside and join it.", "systemctl stop k3s && mv /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/db.other && systemctl start k3s")
         .dont("Don't reset the other side too, and don't copy databases between them.");
     out.push(explain_all(f, cx));
+}
+
+/// Tries after which it is no longer a change of members that a peer has yet to apply: as the one that calls counts
+/// them, and as the one that is called.
+const OFTEN: (u64, u64) = (3, 50);
+
+/// A member whose peer has never heard of it: the two have different histories.
+fn unknown(cx: &Context<'_>) -> Option<Finding> {
+    let other = host::lines(cx, &["etcd.stranger"], "the other side: a stranger calls");
+    let often = other.iter().any(|l| l.count >= OFTEN.1);
+    let lines = host::lines(
+        cx,
+        &["etcd.peer-knows-not"],
+        "the peer does not know this member, and never did: one that was removed is told so",
+    );
+    // It does not get into its cluster either: one that waits for a peer to hear of it does.
+    let alone = host::lines(
+        cx,
+        &["etcd.publish-failed"],
+        "it does not get into its cluster",
+    );
+    let led = ["etcd.elected", "etcd.published"];
+    let is_alone = |host: &EntityId| {
+        alone
+            .iter()
+            .any(|l| l.host == *host && !l.is_followed(cx, &led))
+    };
+    let (host, lines) = host::by_host(lines).into_iter().find(|(host, lines)| {
+        is_alone(host) && (often || lines.iter().any(|l| l.count >= OFTEN.0))
+    })?;
+    let f = RULE
+        .on(entity())
+        .title(format!("the cluster of etcd's peer does not know the member on {}: one of the two was made anew", called(&host)))
+        .why("The peer answers under the same address with another history: it was reset, restored or created again while this member was away.")
+        .term(80, "a peer that removed a member says so; this one never had it")
+        .cite_all(quotes(&lines))
+        .cite_all(quotes(&other))
+        .safe("Which members, which revision and which age has each side?", "etcdctl member list -w table; etcdctl endpoint status -w table; kubectl get namespace kube-system -o jsonpath={.metadata.creationTimestamp}")
+        .check_first("When the new cluster is the one to keep: set the old data aside, and join.", "systemctl stop k3s && mv /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/db.before && systemctl start k3s")
+        .dont("Don't delete the data of the member that is not known: it may be all that is left of the cluster of before.")
+        .dont("Don't reset the other side too, and don't copy databases between them.");
+    Some(explain_all(f, cx))
 }

@@ -19,6 +19,8 @@
 //! Do not delete `member/wal` or `snap` to make it start: what is missing then is gone without a word.
 //! What is true of containerd's store, that it can be made again, is not true of this one.
 
+use std::collections::BTreeSet;
+
 use defib_model::fact::Value;
 
 use crate::analysis::datastore;
@@ -43,16 +45,21 @@ const OWN: &[&str] = &[
     "etcd.db-missing",
     "etcd.db-mismatch",
     "etcd.inconsistent",
-    "etcd.hash-differs",
     "etcd.hash-mismatch",
     "etcd.tocommit",
-    "k3s.corrupt-alarm",
-    "etcd.corrupt-alarm",
     "etcd.wal-crc",
     "etcd.wal-missing",
     "etcd.wal-record",
     "etcd.wal-mismatch",
     "etcd.snap-db-gone",
+];
+/// What every member says once the alarm is set, and what a leader says of another member: nothing about the files of
+/// the one that speaks.
+const SAID_BY_ALL: &[&str] = &[
+    "etcd.follower-differs",
+    "etcd.hash-differs",
+    "etcd.corrupt-alarm",
+    "k3s.corrupt-alarm",
     "etcd.corrupt-cluster",
 ];
 /// bbolt says so of a file; which one, its neighbours say.
@@ -155,18 +162,72 @@ fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
             out.push(explain_all(advise(f), cx));
         }
     }
+    alarm(cx, out);
+}
+
+/// The alarm CORRUPT: the leader compared its peers with itself. The member that it names is the odd one, unless it
+/// names the majority: then the leader is.
+fn alarm(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let alarms: Vec<_> = facts_anywhere(cx, |v| match v {
-        Value::EtcdAlarm(_, kind) if kind == "CORRUPT" => Some(()),
+        Value::EtcdAlarm(id, kind) if kind == "CORRUPT" => Some(id.as_str()),
         _ => None,
     })
-    .map(|(fact, ())| cx.fact(fact, "its data differs from its peers'"))
     .collect();
-    if !alarms.is_empty() {
+    let said = host::lines(
+        cx,
+        SAID_BY_ALL,
+        "every member refuses requests once one differs",
+    );
+    if alarms.is_empty() && said.is_empty() {
+        return;
+    }
+    let members = etcd::members(cx);
+    let named: BTreeSet<&str> = alarms.iter().map(|(_, id)| *id).collect();
+    let few = named.len() * 2 < etcd::voters(&members).max(1);
+    let cited: Vec<_> = alarms
+        .iter()
+        .map(|(fact, _)| cx.fact(fact, "its data differs from the leader's"))
+        .collect();
+    let mut known = false;
+    for (fact, member) in members
+        .iter()
+        .filter(|(_, m)| few && named.contains(m.id.as_str()))
+    {
+        known = true;
+        let host = host::entity(etcd::node_of(&member.name));
+        let f = RULE
+            .on(host.clone())
+            .title(format!(
+                "the etcd member on {} holds other data than its peers",
+                called(&host)
+            ))
+            .term(
+                90,
+                "etcd compared them, and the alarm CORRUPT names this member",
+            )
+            .cite_all(cited.iter().cloned())
+            .cite(cx.fact(fact, "the member that the alarm names"))
+            .cite_all(quotes(&said));
+        out.push(explain_all(
+            advise(f).check_first(
+                "Once the member is removed: disarm the alarm, and the others go on.",
+                "etcdctl alarm disarm",
+            ),
+            cx,
+        ));
+    }
+    if !known {
         let f = RULE
             .on(etcd::entity())
             .title("a member of etcd holds other data than its peers")
             .term(88, "etcd compared them and raised the alarm CORRUPT")
-            .cite_all(alarms);
+            .cite_all(cited)
+            .cite_all(quotes(&said))
+            .safe(
+                "Which one differs? The one whose hash is alone, at one revision.",
+                "etcdctl alarm list; etcdctl member list -w table; etcdctl endpoint hashkv --cluster -w table",
+            )
+            .dont("Don't take the member that complains for the one that is damaged: all of them refuse now.");
         out.push(explain_all(advise(f), cx));
     }
 }

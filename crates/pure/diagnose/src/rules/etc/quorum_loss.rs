@@ -18,8 +18,11 @@
 //! Do not reset on more than one server, and not while the others may come back. Do not delete data
 //! directories.
 
+use defib_model::fact::Value;
+use defib_model::signal::Hit;
+
 use crate::analysis::etcd::{self, entity, explain_all};
-use crate::analysis::host::{self, quotes};
+use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -115,6 +118,23 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
     )
 }
 
+/// Does an endpoint say that it leads, and none that there is no leader?
+fn leads(cx: &Context<'_>) -> bool {
+    let states = facts_anywhere(cx, |v| match v {
+        Value::EtcdStatus(s) => Some(s),
+        _ => None,
+    })
+    .map(|(_, s)| s);
+    let mut led = false;
+    for state in states {
+        if state.errors.contains("no leader") {
+            return false;
+        }
+        led |= state.leader;
+    }
+    led
+}
+
 /// Elections without an end, while peers are away.
 fn logged(cx: &Context<'_>) -> Option<Finding> {
     let elections = host::lines(
@@ -155,10 +175,21 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
         "etcd.dropping",
         "etcd.lost-leader",
     ];
+    // What clients were still told when the leader was there already is no word of the member itself.
+    let late = |h: &Hit| {
+        h.signal == "etcd.no-leader"
+            && cx
+                .heard()
+                .any(|l| led.contains(&l.signal) && l.host == h.host)
+    };
     if !cx
         .heard()
-        .any(|h| open.contains(&h.signal) && !host::is_followed(cx, &led, h))
+        .any(|h| open.contains(&h.signal) && !host::is_followed(cx, &led, h) && !late(h))
     {
+        return None;
+    }
+    // The members were asked, a majority answered, and one of them leads.
+    if etcd::count(cx).is_some_and(|c| c.alive >= etcd::majority(c.voters)) && leads(cx) {
         return None;
     }
     let peers: std::collections::BTreeSet<_> =

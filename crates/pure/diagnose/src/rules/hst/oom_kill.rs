@@ -3,7 +3,8 @@
 //! class: oom-kill
 //!
 //! ## What it sees
-//! The kernel's `Out of memory: Killed process` (not that of one container's cgroup), the kubelet's
+//! The kernel's `Out of memory: Killed process` (not that of one container's cgroup), the same for a unit
+//! of systemd that has a limit of its own (`MemoryMax=`), the kubelet's
 //! event SystemOOM, or a container OOMKilled that has no memory limit of its own.
 //!
 //! ## Why it matters
@@ -73,6 +74,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     if system.is_empty() {
+        system = units(cx);
+    }
+    if system.is_empty() {
         system = services(cx);
     }
     if system.is_empty() {
@@ -108,6 +112,53 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// Units that came to the limit of their own control group: the machine may have memory left.
+fn units(cx: &Context<'_>) -> Vec<Finding> {
+    let lines = host::lines(
+        cx,
+        &["kernel.oom-unit"],
+        "the kernel kills for the limit of this unit, not of the machine",
+    );
+    // What a pod or a container is limited to is told elsewhere.
+    let lines = lines
+        .into_iter()
+        .filter(|l| !OF_PODS.iter().any(|w| l.text.contains(w)))
+        .collect();
+    host::by_host(lines)
+        .into_iter()
+        .map(|(host, lines)| {
+            let (unit, victim) = lines
+                .first()
+                .map_or(("", ""), |l| (l.group(0), l.group(1)));
+            let finding = RULE
+                .on(host.clone())
+                .title(format!("{unit} reached its own memory limit, and the kernel killed {victim} in it"))
+                .why("A limit on the unit of k3s counts everything that it starts; what is killed takes k3s with it.")
+                .term(90, "the kernel says so, and names the unit's control group")
+                .cite_all(host::quotes(&lines))
+                .safe(
+                    "What is the unit limited to, and who set it?",
+                    command!("systemctl show {} -p MemoryMax -p MemoryHigh -p NRestarts; systemctl cat {}", unit, unit),
+                )
+                .check_first(
+                    "Take the limit away, or raise it.",
+                    command!("systemctl set-property {} MemoryMax=infinity && systemctl restart {}", unit, unit),
+                )
+                .dont("Don't look for damage in the datastore first: it was cut off, and recovers by itself.");
+            host::claim(
+                cx,
+                finding,
+                &host,
+                &lines,
+                &[K::ServiceFailing, K::DatastoreFailing, K::DatastoreSlow],
+            )
+        })
+        .collect()
+}
+
+/// Control groups of pods and containers.
+const OF_PODS: &[&str] = &["kubepods", "cri-containerd-", "docker-"];
+
 /// Units that systemd saw killed for memory. A scope of a pod is the pod's own limit.
 fn services(cx: &Context<'_>) -> Vec<Finding> {
     let lines = host::lines(
@@ -117,11 +168,7 @@ fn services(cx: &Context<'_>) -> Vec<Finding> {
     );
     let lines = lines
         .into_iter()
-        .filter(|l| {
-            !["kubepods", "cri-containerd-", "docker-"]
-                .iter()
-                .any(|w| l.group(0).contains(w))
-        })
+        .filter(|l| !OF_PODS.iter().any(|w| l.group(0).contains(w)))
         .collect();
     host::by_host(lines)
         .into_iter()

@@ -19,10 +19,7 @@ pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<
         return None;
     }
     let mut c = Certificate {
-        path: walk
-            .ran("openssl")
-            .and_then(|c| c.option("-in", "-in").map(str::to_owned))
-            .unwrap_or_default(),
+        path: path(walk, at),
         peer: shown_by(walk, at).unwrap_or_default(),
         ..Certificate::default()
     };
@@ -59,6 +56,26 @@ pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<
     Some(end)
 }
 
+/// The file: what openssl was told to read, or in a loop over files the name that was printed before.
+fn path(walk: &Walk<'_>, at: usize) -> String {
+    let told = walk
+        .ran("openssl")
+        .and_then(|c| c.option("-in", "-in").map(str::to_owned))
+        .unwrap_or_default();
+    if !told.is_empty() && !told.contains('$') {
+        return told;
+    }
+    let before = at.checked_sub(1).map_or("", |i| walk.text(i).trim());
+    let is_name = [".crt", ".pem", ".cert"]
+        .iter()
+        .any(|e| before.ends_with(e));
+    if is_name && !before.contains(' ') {
+        before.to_owned()
+    } else {
+        told
+    }
+}
+
 /// `Mar 10 11:00:00 2026 GMT`.
 fn openssl_time(text: &str) -> Option<jiff::Timestamp> {
     let plain = text.trim().trim_end_matches(" GMT");
@@ -68,4 +85,29 @@ fn openssl_time(text: &str) -> Option<jiff::Timestamp> {
         .to_zoned(jiff::tz::TimeZone::UTC)
         .ok()
         .map(|z| z.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use defib_model::fact::Value;
+
+    use super::super::tests::values;
+
+    #[test]
+    fn a_loop_over_files_names_each() {
+        let got = values(
+            "$ cd /tls; for f in *-ca.crt; do echo $f; openssl x509 -noout -subject -fingerprint -in $f; done\nclient-ca.crt\nsubject=CN = k3s-client-ca@1\nSHA1 Fingerprint=AA:01\netcd/peer-ca.crt\nsubject=CN = etcd-peer-ca@1\nSHA1 Fingerprint=AA:02\n",
+        );
+        let files: Vec<(&str, &str)> = got
+            .iter()
+            .filter_map(|v| match v {
+                Value::Certificate(c) => Some((c.path.as_str(), c.fingerprint.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            files,
+            [("client-ca.crt", "AA:01"), ("etcd/peer-ca.crt", "AA:02")]
+        );
+    }
 }

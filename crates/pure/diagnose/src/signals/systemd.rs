@@ -1,0 +1,62 @@
+//! systemd of a host: mounts that did not come, and what it says of k3s' unit.
+//! Source: systemd `src/core/{mount,job,device,unit}.c`; the form with the unit's name since version 250.
+//! Deliberately absent: kills for memory (`kubelet`), mounts of pods.
+
+use defib_model::signal::{Mark, Signal};
+
+const fn signal(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit: "systemd",
+        mark: Mark::Cause,
+        versions: "",
+        source,
+    }
+}
+
+/// The table.
+pub static SIGNALS: &[Signal] = &[
+    signal(
+        "systemd.mount-failed",
+        "Failed to mount ",
+        r"systemd(?:\[\d+\])?: Failed to mount (?:\S+\.mount - )?(/\S*?)\.?$",
+        "systemd: src/core/mount.c",
+    ),
+    Signal {
+        mark: Mark::Progress,
+        ..signal(
+            "systemd.mounted",
+            ": Mounted ",
+            r"systemd(?:\[\d+\])?: Mounted (?:\S+\.mount - )?(/\S*?)\.?$",
+            "systemd: src/core/mount.c",
+        )
+    },
+    Signal {
+        mark: Mark::Progress,
+        ..signal(
+            "systemd.k3s-starts",
+            "service - Lightweight Kubernetes",
+            r"systemd(?:\[\d+\])?: Start(?:ing|ed) (\S+\.service) - Lightweight Kubernetes",
+            "systemd: src/core/job.c; k3s: install.sh",
+        )
+    },
+    signal(
+        "systemd.not-executed",
+        ".service: Failed ",
+        r"(\S+\.service): Failed (?:at step EXEC spawning|to execute|to locate executable) (\S+?): (Exec format error|No such file or directory|Permission denied|Text file busy)",
+        "systemd: src/core/execute.c",
+    ),
+    signal(
+        "systemd.mount-waits",
+        "Dependency failed for ",
+        r"systemd(?:\[\d+\])?: Dependency failed for (?:\S+\.mount - )?(/\S*?)\.?$",
+        "systemd: src/core/job.c",
+    ),
+];
