@@ -245,3 +245,38 @@ func (o *options) first(name, otherwise string) string {
 	}
 	return otherwise
 }
+
+// nodeAndAddress are the node's name and the address that it is reached by.
+func (o *options) nodeAndAddress() (name, address string, err error) {
+	if name = o.text("node-name"); name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return "", "", err
+		}
+	}
+	if address = o.first("node-ip", o.text("advertise-address")); address == "" {
+		address, err = defaultAddress()
+	}
+	return strings.ToLower(name), address, err
+}
+
+// token is the one given, by a flag or in a file.
+func (o *options) token() (string, error) {
+	if token := o.text("token"); token != "" || o.text("token-file") == "" {
+		return token, nil
+	}
+	return trimmed(o.text("token-file"))
+}
+
+// logToFile sends the log where --log says.
+func (o *options) logToFile() error {
+	path := o.text("log")
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	log.out = file
+	return nil
+}

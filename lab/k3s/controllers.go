@@ -29,6 +29,7 @@ func every(ctx context.Context, pause time.Duration, f func()) {
 
 func (s *server) controllers(ctx context.Context) {
 	s.coreReady.Store(true)
+	go s.serveNodes(ctx)
 	if !s.etcd.sqlite && !s.options.on("etcd-disable-snapshots") {
 		s.ensureSnapshotType(ctx)
 		go s.recordSnapshots(ctx)

@@ -50,17 +50,22 @@ func readAnswer(answer *http.Response, into any) error {
 }
 
 func newKube(l layout) (*kube, error) {
-	pair, err := tls.LoadX509KeyPair(l.tls("client-supervisor.crt"), l.tls("client-supervisor.key"))
+	return kubeWith("https://127.0.0.1:"+supervisorPort, l.tls("client-supervisor.crt"), l.tls("client-supervisor.key"), l.tls("server-ca.crt"))
+}
+
+// kubeWith is a client under the identity of a certificate.
+func kubeWith(base, certificate, key, authority string) (*kube, error) {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(l.tls("server-ca.crt"))
+	ca, err := os.ReadFile(authority)
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	return &kube{base: "https://127.0.0.1:" + supervisorPort, client: &http.Client{
+	return &kube{base: base, client: &http.Client{
 		Timeout:   15 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots}},
 	}}, nil

@@ -14,10 +14,20 @@ func (l layout) writeKubeconfigs() error {
 		"admin": "client-admin", "supervisor": "client-supervisor", "controller": "client-controller",
 		"scheduler": "client-scheduler", "api-server": "client-kube-apiserver", "cloud-controller": "client-k3s-cloud-controller",
 	} {
-		content := fmt.Sprintf(`apiVersion: v1
+		content := kubeconfig("https://127.0.0.1:6444", l.tls("server-ca.crt"), l.tls(pair+".crt"), l.tls(pair+".key"))
+		if err := refresh(l.cred(name+".kubeconfig"), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kubeconfig names the files of an identity.
+func kubeconfig(server, authority, certificate, key string) string {
+	return fmt.Sprintf(`apiVersion: v1
 clusters:
 - cluster:
-    server: https://127.0.0.1:6444
+    server: %s
     certificate-authority: %s
   name: local
 contexts:
@@ -34,12 +44,7 @@ users:
   user:
     client-certificate: %s
     client-key: %s
-`, l.tls("server-ca.crt"), l.tls(pair+".crt"), l.tls(pair+".key"))
-		if err := refresh(l.cred(name+".kubeconfig"), []byte(content), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+`, server, authority, certificate, key)
 }
 
 // writeAdmin writes k3s.yaml, for people.

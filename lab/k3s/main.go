@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -32,6 +31,8 @@ func main() {
 	switch verb, rest := args[0], args[1:]; verb {
 	case "server":
 		runServer(rest)
+	case "agent":
+		runAgent(rest)
 	case "kubectl":
 		passOn("kubectl", rest, "KUBECONFIG", filepath.Join(etcFolder(), "k3s", "k3s.yaml"))
 	case "crictl":
@@ -63,6 +64,7 @@ USAGE:
 
 COMMANDS:
    server         Run management server
+   agent          Run node agent
    kubectl        Run kubectl
    crictl         Run crictl
    ctr            Run ctr
@@ -83,8 +85,8 @@ func dataDir() string {
 func passOn(name string, args []string, key, value string) {
 	path, err := part(name)
 	if err != nil {
-		if path, err = exec.LookPath(name); err != nil {
-			log.fatal("Error: %s is neither among the parts nor in PATH", name)
+		if path, err = programPath(name); err != nil {
+			log.fatal("Error: %s is not among the parts, and %v", name, err)
 		}
 	}
 	if os.Getenv(key) == "" && exists(value) {

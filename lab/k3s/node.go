@@ -16,7 +16,7 @@ import (
 // Nodes and members (facts 3.3). A server's Node carries its member's name and address;
 // deleting the Node, or asking by annotation, takes the member out of the cluster.
 //
-// Until the kubelet runs here, the Node object is ours: made at the start as k3s' kubelet would,
+// Where the parts hold no kubelet, the Node object is ours: made at the start as k3s' kubelet would,
 // and kept Ready by its lease. It says so in an annotation. No pod is ever run on it.
 
 const (
@@ -47,8 +47,12 @@ func (s *server) nodePath(name string) string { return "/api/v1/nodes/" + name }
 func (s *server) keepNode(ctx context.Context) {
 	if !s.options.on("disable-agent") {
 		go s.ownNodePassword(ctx)
-		s.makeNode(ctx)
-		go every(ctx, 10*time.Second, func() { s.beat(ctx) })
+		if runsPods() {
+			s.roleLabels(ctx)
+		} else {
+			s.makeNode(ctx)
+			go every(ctx, 10*time.Second, func() { s.beat(ctx) })
+		}
 	}
 	if !s.etcd.sqlite {
 		every(ctx, lookEvery, func() { s.annotate(ctx) })

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,6 +28,7 @@ type server struct {
 	etcd       *etcd
 	supervisor *supervisor
 	kube       *kube
+	agent      *agent // nil without one
 	joining    bool
 	fresh      bool // sqlite: the record has yet to be written
 
@@ -82,19 +82,8 @@ func newServer(o *options) (*server, error) {
 		return nil, err
 	}
 	s := &server{options: o, files: layout{data: data, etc: etcFolder()}, reset: o.on("cluster-reset")}
-	s.node = strings.ToLower(o.text("node-name"))
-	if s.node == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return nil, err
-		}
-		s.node = strings.ToLower(name)
-	}
-	s.address = o.first("node-ip", o.text("advertise-address"))
-	if s.address == "" {
-		if s.address, err = defaultAddress(); err != nil {
-			return nil, err
-		}
+	if s.node, s.address, err = o.nodeAndAddress(); err != nil {
+		return nil, err
 	}
 	s.hosts = baseHosts(s.node, s.address, nth(s.serviceRange(), 1), o.text("cluster-domain"), o.all("tls-san"))
 	return s, s.readToken()
@@ -112,13 +101,9 @@ func defaultAddress() (string, error) {
 
 // readToken takes the token from the flag, a file, or the file of an earlier start (facts 2.6).
 func (s *server) readToken() error {
-	s.token = s.options.text("token")
-	if s.token == "" && s.options.text("token-file") != "" {
-		token, err := trimmed(s.options.text("token-file"))
-		if err != nil {
-			return err
-		}
-		s.token = token
+	var err error
+	if s.token, err = s.options.token(); err != nil {
+		return err
 	}
 	if s.token == "" && exists(s.files.token()) {
 		token, err := trimmed(s.files.token())
@@ -130,7 +115,7 @@ func (s *server) readToken() error {
 	if s.token == "" {
 		return nil
 	}
-	_, err := normalizeToken(s.token)
+	_, err = normalizeToken(s.token)
 	return err
 }
 
@@ -145,12 +130,8 @@ func runServer(args []string) {
 	for _, name := range o.unknown {
 		log.warning("Unknown flag --%s found in config.yaml, skipping", name)
 	}
-	if path := o.text("log"); path != "" {
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			log.fatal("Error: %v", err)
-		}
-		log.out = file
+	if err := o.logToFile(); err != nil {
+		log.fatal("Error: %v", err)
 	}
 	s, err := newServer(o)
 	if err != nil {

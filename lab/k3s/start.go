@@ -33,6 +33,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	apiReady := s.pollAPI(ctx)
+	s.startAgent(ctx)
 	if s.etcd.sqlite {
 		if err := s.announce(); err != nil {
 			return err
@@ -236,6 +237,7 @@ func (s *server) end() {
 	s.mu.Lock()
 	children := append([]*child{}, s.children...)
 	s.mu.Unlock()
+	s.agent.stopChildren()
 	// k3s does not wait for the control plane to drain; a moment is for its leases.
 	var stopped sync.WaitGroup
 	for _, one := range children {

@@ -62,7 +62,7 @@ func (s *server) serve() error {
 		},
 	}
 	go func() { _ = web.ServeTLS(listener, "", "") }()
-	return nil
+	return s.serveEndpoint(web)
 }
 
 func (v *supervisor) handler() http.Handler {

@@ -144,6 +144,68 @@ pub static K3S: Part = Part {
     upstream: &K3S_MODULE,
 };
 
+/// What runs pods beside Debian's containerd; no control plane needs it.
+pub static AGENT_PARTS: &[Part] = &[
+    Part {
+        name: "kubelet",
+        package: "k8s.io/kubernetes/cmd/kubelet",
+        upstream: &KUBERNETES,
+    },
+    Part {
+        name: "kube-proxy",
+        package: "k8s.io/kubernetes/cmd/kube-proxy",
+        upstream: &KUBERNETES,
+    },
+];
+
+/// CoreDNS, alone in its module.
+pub static COREDNS_MODULE: Upstream = Upstream {
+    folder: "coredns",
+    module: "github.com/coredns/coredns",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: false,
+};
+
+/// CoreDNS' own program: the cluster's DNS as a pod, and the resolver of the lab's network.
+pub static COREDNS: Part = Part {
+    name: "coredns",
+    package: "github.com/coredns/coredns",
+    upstream: &COREDNS_MODULE,
+};
+
+/// What is in the lab's container images, and what packs them: programs of this project.
+pub static IMAGES_MODULE: Upstream = Upstream {
+    folder: "images",
+    module: "defib.dev/lab/images",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: true,
+};
+
+/// Holds a pod's namespaces.
+pub static PAUSE: Part = Part {
+    name: "pause",
+    package: "./pause",
+    upstream: &IMAGES_MODULE,
+};
+
+/// What pods run beside busybox: a small server, and an eater of memory.
+pub static TOOL: Part = Part {
+    name: "tool",
+    package: "./tool",
+    upstream: &IMAGES_MODULE,
+};
+
+/// Packs files as a container image.
+pub static ARCHIVE: Part = Part {
+    name: "archive",
+    package: "./archive",
+    upstream: &IMAGES_MODULE,
+};
+
 /// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
 pub static PARTS: &[Part] = &[
     Part {
@@ -227,7 +289,7 @@ impl Upstream {
     }
 }
 
-/// Stands for all that a module of our own is built from: names and bytes, tests left out.
+/// Stands for all that a module of our own is built from: names and bytes, tests and words left out.
 fn content(folder: &Path) -> Result<String, LabError> {
     let mut paths = Vec::new();
     sources(folder, &mut paths)?;
@@ -248,10 +310,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
     for entry in fs::read_dir(folder).map_err(file("list", folder))? {
         let path = entry.map_err(file("list", folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let source = name.ends_with(".go") || name.ends_with(".yaml") || name.starts_with("go.");
         if path.is_dir() {
             sources(&path, found)?;
-        } else if (name.ends_with(".go") && !name.ends_with("_test.go")) || name.starts_with("go.")
-        {
+        } else if source && !name.ends_with("_test.go") {
             found.push(path);
         }
     }
@@ -277,7 +339,8 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_committed_recipes() {
-        for part in PARTS.iter().chain([&SUPPORT_BUNDLE, &BBOLT, &KINE]) {
+        let apart = [&SUPPORT_BUNDLE, &BBOLT, &KINE, &COREDNS];
+        for part in PARTS.iter().chain(AGENT_PARTS).chain(apart) {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }
@@ -294,7 +357,11 @@ mod tests {
         write("README.md", "words");
         assert_eq!(content(folder.path()).unwrap(), before);
         write("main.go", "package main // changed");
-        assert_ne!(content(folder.path()).unwrap(), before);
+        let changed = content(folder.path()).unwrap();
+        assert_ne!(changed, before);
+        // Files that a program holds are a part of it.
+        write("manifest.yaml", "kind: Pod");
+        assert_ne!(content(folder.path()).unwrap(), changed);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::ground::{Ground, Keep};
 use super::lab::Lab;
 use super::open::Plan;
-use super::{cgroups, image, packages, rootfs, run};
+use super::{cgroups, image, images, packages, resolver, rootfs, run};
 use crate::lab::cache::Programs;
 use crate::lab::error::file;
-use crate::lab::parts::{ETCD, K3S, KINE, KUBERNETES, PARTS, Part};
+use crate::lab::parts::{AGENT_PARTS, ETCD, K3S, KINE, KUBERNETES, PARTS, Part};
 use crate::lab::reaper::Reaper;
 use crate::lab::record::{self, Record};
 use crate::lab::{LabError, toolchain};
@@ -66,6 +66,7 @@ pub struct Builder {
     servers: usize,
     agents: usize,
     sqlite: bool,
+    server_nodes: bool,
     bare: bool,
     keep: Keep,
     tell: fn(&str),
@@ -77,6 +78,7 @@ impl Default for Builder {
             servers: 1,
             agents: 0,
             sqlite: false,
+            server_nodes: false,
             bare: false,
             keep: Keep::WithOwner,
             tell: |line| {
@@ -107,6 +109,13 @@ impl Builder {
     #[must_use]
     pub fn sqlite(mut self, sqlite: bool) -> Self {
         self.sqlite = sqlite;
+        self
+    }
+
+    /// Servers that run pods too, as k3s' do unless told otherwise.
+    #[must_use]
+    pub fn server_nodes(mut self, server_nodes: bool) -> Self {
+        self.server_nodes = server_nodes;
         self
     }
 
@@ -159,6 +168,10 @@ impl Builder {
                     begun.elapsed().as_secs_f64()
                 ));
             }
+            if lab.plan.has_pods() {
+                lab.await_pods()?;
+                (self.tell)(&format!("pods run: {:.1}s", begun.elapsed().as_secs_f64()));
+            }
         }
         Ok(lab)
     }
@@ -171,7 +184,16 @@ impl Builder {
         let mut say = move |line: &str| tell(line);
         packages::ensure(&mut say)?;
         let root = rootfs::ready(&mut say)?;
-        let (k3s, parts) = programs(self.sqlite, self.agents > 0, &mut say)?;
+        let mut plan = Plan::new(self.servers, self.agents, self.sqlite, random(16)?);
+        plan.server_nodes = self.server_nodes;
+        let (k3s, parts) = programs(self.sqlite, plan.has_pods(), &mut say)?;
+        plan.binds = parts;
+        let images = if plan.has_pods() {
+            packages::room_for_watches(&mut say);
+            images::ready(&root, &mut say)?
+        } else {
+            Vec::new()
+        };
 
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let state = record::state_dir()?;
@@ -204,14 +226,16 @@ impl Builder {
         }
         record.write(&path)?;
         let mut lab = Lab {
-            plan: Plan::new(self.servers, self.agents, self.sqlite, random(16)?),
+            plan,
             dir,
             groups: record.groups,
             ground,
             reaper,
         };
-        lab.plan.binds = parts;
-        lab.fill(&root, &k3s)?;
+        lab.fill(&root, &k3s, &images)?;
+        if lab.plan.has_pods() {
+            resolver::start(&lab.ground, &lab.plan, &lab.dir, &mut say)?;
+        }
         Ok(lab)
     }
 }
@@ -225,13 +249,14 @@ fn place() -> Result<PathBuf, LabError> {
 /// k3s, and the programs that it starts with where a node sees them.
 type Found = (PathBuf, Vec<(PathBuf, String)>);
 
-fn programs(sqlite: bool, agents: bool, tell: &mut dyn FnMut(&str)) -> Result<Found, LabError> {
-    if agents {
-        return Err(LabError::NoNodes(
-            "no agents can be made yet; leave --agents away".into(),
-        ));
-    }
+fn programs(sqlite: bool, pods: bool, tell: &mut dyn FnMut(&str)) -> Result<Found, LabError> {
     if let Some(real) = image::real_k3s() {
+        if pods {
+            return Err(LabError::NoNodes(
+                "with LAB_K3S no pods can be run: its images are not here; leave --agents and --server-nodes away"
+                    .into(),
+            ));
+        }
         if !real.is_file() {
             return Err(LabError::NoNodes(format!(
                 "LAB_K3S is {}, which is no file",
@@ -252,6 +277,9 @@ fn programs(sqlite: bool, agents: bool, tell: &mut dyn FnMut(&str)) -> Result<Fo
         .iter()
         .filter(|part| part.upstream == &ETCD || part.upstream == &KUBERNETES)
         .collect();
+    if pods {
+        wanted.extend(AGENT_PARTS);
+    }
     if sqlite {
         wanted.push(&KINE);
     }

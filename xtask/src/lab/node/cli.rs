@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 
-use super::{Lab, MADE, Machine};
+use super::{Builder, Lab, MADE, Machine};
 use crate::lab::fault::{Fault, record};
 use crate::lab::supervise::exit_code;
 use crate::lab::{LabError, leftovers, print};
@@ -24,9 +24,12 @@ pub(crate) enum NodeCommand {
         /// How many servers: n1, n2, …
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
         servers: u8,
-        /// How many agents, after the servers.
+        /// How many agents, after the servers: hosts with a kubelet, containerd and real pods.
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=9))]
         agents: u8,
+        /// Servers run pods too, as those of k3s do by default.
+        #[arg(long)]
+        server_nodes: bool,
         /// One server that keeps its data in SQLite.
         #[arg(long)]
         sqlite: bool,
@@ -111,9 +114,20 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
         NodeCommand::Up {
             servers,
             agents,
+            server_nodes,
             sqlite,
             bare,
-        } => return up(servers.into(), agents.into(), sqlite, bare),
+        } => {
+            let builder = Lab::builder()
+                .servers(servers.into())
+                .agents(agents.into())
+                .server_nodes(server_nodes)
+                .sqlite(sqlite);
+            return up(
+                if bare { builder.bare() } else { builder },
+                sqlite && servers > 1,
+            );
+        }
         NodeCommand::Ssh { node, command } => {
             let lab = the_lab()?;
             let mut ssh = lab.machine(&node)?.ssh();
@@ -207,8 +221,8 @@ fn wait(command: &mut Command) -> Result<ExitCode, LabError> {
     Ok(exit_code(status))
 }
 
-fn up(servers: usize, agents: usize, sqlite: bool, bare: bool) -> Result<ExitCode, LabError> {
-    if sqlite && servers > 1 {
+fn up(builder: Builder, split: bool) -> Result<ExitCode, LabError> {
+    if split {
         return Err(LabError::NoNodes(
             "SQLite serves one server; leave --servers or --sqlite away".into(),
         ));
@@ -220,15 +234,7 @@ fn up(servers: usize, agents: usize, sqlite: bool, bare: bool) -> Result<ExitCod
         )));
     }
     let begun = Instant::now();
-    let mut builder = Lab::builder()
-        .servers(servers)
-        .agents(agents)
-        .sqlite(sqlite)
-        .until_down();
-    if bare {
-        builder = builder.bare();
-    }
-    let lab = builder.boot().inspect_err(|_| {
+    let lab = builder.until_down().boot().inspect_err(|_| {
         eprintln!("lab: what runs stays to be looked at; `cargo xtask lab down` ends it");
     })?;
     for machine in lab.machines() {

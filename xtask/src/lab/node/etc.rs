@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::ground::GATEWAY;
 use super::image::put;
 use super::keys::Keys;
 use super::open::{Plan, Role, Seat};
@@ -19,12 +20,17 @@ pub(super) fn fill(
     put(layer, "etc/hostname", 0o644, &format!("{}\n", seat.name))?;
     put(layer, "etc/hosts", 0o644, &hosts(plan))?;
     put(layer, "etc/machine-id", 0o444, &format!("{machine_id}\n"))?;
-    put(
-        layer,
-        "etc/resolv.conf",
-        0o644,
-        "# Nothing resolves outside.\n",
-    )?;
+    let resolver = if plan.has_pods() {
+        format!("nameserver {GATEWAY}\n")
+    } else {
+        "# Nothing resolves outside.\n".to_owned()
+    };
+    put(layer, "etc/resolv.conf", 0o644, &resolver)?;
+    if plan.runs_pods(seat) {
+        // Pods outlive k3s, and a shell in one takes no notice of SIGTERM: a shutdown would wait for it for 90 s.
+        let manager = "[Manager]\nDefaultTimeoutStopSec=20s\n";
+        put(layer, "etc/systemd/system.conf.d/lab.conf", 0o644, manager)?;
+    }
     put(
         layer,
         "root/.ssh/authorized_keys",
@@ -68,8 +74,21 @@ pub(super) fn config(plan: &Plan, seat: &Seat) -> String {
     lines.push(format!("node-name: {}", seat.name));
     lines.push(format!("node-ip: {}", seat.address));
     if seat.role == Role::Server {
-        lines.push("disable-agent: true".to_owned());
+        if !plan.runs_pods(seat) {
+            lines.push("disable-agent: true".to_owned());
+        }
         lines.push("write-kubeconfig-mode: \"0600\"".to_owned());
+    }
+    if plan.runs_pods(seat) {
+        // A node's disk is an overlay, which can't carry another one.
+        lines.push("snapshotter: native".to_owned());
+        // The disk that the kubelet sees is the machine's: how full that is must not cost a node its images.
+        lines.push("kubelet-arg:".to_owned());
+        lines.push("- image-gc-high-threshold=100".to_owned());
+        lines.push("- eviction-hard=nodefs.available<1%,imagefs.available<1%".to_owned());
+        if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            lines.push("- fail-cgroupv1=false".to_owned());
+        }
     }
     lines.push(String::new());
     lines.join("\n")
@@ -87,6 +106,13 @@ mod tests {
         assert!(texts[1].starts_with("server: https://198.51.100.11:6443\n"));
         assert!(!texts[1].contains("cluster-init"));
         assert!(texts[2].contains("node-ip: 198.51.100.13") && !texts[2].contains("disable-agent"));
+        assert!(
+            texts[0].contains("disable-agent: true") && texts[2].contains("snapshotter: native")
+        );
+        let mut nodes = Plan::new(1, 0, false, "secret".into());
+        assert!(!nodes.has_pods());
+        nodes.server_nodes = true;
+        assert!(nodes.has_pods() && !config(&nodes, &nodes.seats[0]).contains("disable-agent"));
         let sqlite = Plan::new(1, 0, true, "secret".into());
         assert!(!config(&sqlite, &sqlite.seats[0]).contains("cluster-init"));
     }

@@ -12,6 +12,8 @@ use crate::lab::error::file;
 const UNIT: &str = include_str!("../../../../lab/node/k3s.service");
 const KILLALL: &str = include_str!("../../../../lab/node/k3s-killall.sh");
 const ETCDCTL: &str = include_str!("../../../../lab/node/etcdctl.sh");
+const HOST: &str = include_str!("../../../../lab/node/host.sh");
+const HOST_UNIT: &str = include_str!("../../../../lab/node/lab-host.service");
 const UNINSTALL: &str = include_str!("../../../../lab/node/k3s-uninstall.sh");
 
 /// Where a node sees upstream's programs.
@@ -46,9 +48,38 @@ pub(super) fn fill(layer: &Path, k3s: &Path, parts: &[&str]) -> Result<(), LabEr
     put(layer, "usr/local/bin/k3s-killall.sh", 0o755, KILLALL)?;
     // k3s brings no etcdctl; a person installs one beside it.
     put(layer, "usr/local/bin/etcdctl", 0o755, ETCDCTL)?;
+    put(layer, "opt/lab/host.sh", 0o755, HOST)?;
+    put(
+        layer,
+        "etc/systemd/system/lab-host.service",
+        0o644,
+        HOST_UNIT,
+    )?;
+    let wants = layer.join("etc/systemd/system/multi-user.target.wants");
+    fs::create_dir(&wants).map_err(file("create", &wants))?;
+    permit(&wants, 0o755)?;
+    let link = wants.join("lab-host.service");
+    symlink("/etc/systemd/system/lab-host.service", &link).map_err(file("link", &link))?;
     for part in parts {
         let path = format!("{}/{part}", PARTS.trim_start_matches('/'));
         put(layer, &path, 0o755, "")?;
+    }
+    Ok(())
+}
+
+/// Puts the archives of images where an agent looks for them.
+pub(super) fn give_images(layer: &Path, archives: &[PathBuf]) -> Result<(), LabError> {
+    const FOLDER: &str = "var/lib/rancher/k3s/agent/images";
+    put(layer, &format!("{FOLDER}/.made"), 0o644, "")?;
+    let folder = layer.join(FOLDER);
+    let made = folder.join(".made");
+    fs::remove_file(&made).map_err(file("remove", &made))?;
+    for archive in archives {
+        let target = folder.join(archive.file_name().unwrap_or_default());
+        // Never written to, so a link does.
+        fs::hard_link(archive, &target)
+            .or_else(|_| fs::copy(archive, &target).map(|_| ()))
+            .map_err(file("copy an image to", &target))?;
     }
     Ok(())
 }

@@ -61,7 +61,12 @@ impl Lab {
         })
     }
 
-    pub(super) fn fill(&mut self, root: &Path, k3s: &Path) -> Result<(), LabError> {
+    pub(super) fn fill(
+        &mut self,
+        root: &Path,
+        k3s: &Path,
+        images: &[PathBuf],
+    ) -> Result<(), LabError> {
         let names: Vec<(String, String)> = self
             .plan
             .seats
@@ -86,6 +91,9 @@ impl Lab {
                 fs::create_dir_all(folder).map_err(file("create", folder))?;
             }
             image::install(&layer, seat.role, "")?;
+            if self.plan.runs_pods(seat) {
+                image::give_images(&layer, images)?;
+            }
             etc::fill(&layer, &self.plan, seat, &keys, &random(16)?)?;
         }
         self.plan.write(&self.dir)

@@ -73,23 +73,6 @@ first=
 [ -z "$nspawn" ] || first=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null)
 "#;
 
-/// What a container manager keeps from a node and a real host has: its groups can be written, and kernel settings.
-/// Those of the network are the node's own. All others are the machine's, so they stay closed to a node with the
-/// stand-in; a real k3s' kubelet does not start where it can't write some of them.
-const LOOSEN: &str = r#"
-if [ -e /opt/lab/bin/kube-apiserver ]; then
-  mountpoint -q /proc/sys/net || mount --bind /proc/sys/net /proc/sys/net
-  mount -o remount,rw,bind /proc/sys/net
-else
-  mount -o remount,rw,bind /proc/sys
-fi
-for group in cpu cpuacct cpuset memory pids devices freezer blkio; do
-  [ ! -d "/sys/fs/cgroup/$group" ] || mount -o remount,rw,bind "/sys/fs/cgroup/$group"
-done
-[ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
-sysctl -q -w net.ipv4.ip_forward=1
-"#;
-
 /// A node of a lab.
 #[derive(Debug)]
 pub struct Machine<'lab> {
@@ -185,7 +168,8 @@ impl Machine<'_> {
                 _ => Err(self.console(5)),
             }
         })?;
-        self.script(LOOSEN).map(|_| ())
+        // It runs at every start; this waits for its end.
+        self.script("systemctl start lab-host").map(|_| ())
     }
 
     /// The end of what it printed on its console.

@@ -45,6 +45,9 @@ pub struct Plan {
     pub token: String,
     /// Whether the one server keeps its data in SQLite.
     pub sqlite: bool,
+    /// Whether servers run pods too, as k3s' do unless told otherwise.
+    #[serde(default)]
+    pub server_nodes: bool,
     /// What lies below every node's own layers, the topmost first.
     pub(super) lower: Vec<PathBuf>,
     /// Files of this machine that every node sees, only to be read.
@@ -70,9 +73,22 @@ impl Plan {
             seats,
             token,
             sqlite,
+            server_nodes: false,
             lower: Vec::new(),
             binds: Vec::new(),
         }
+    }
+
+    /// True if pods run on a node.
+    #[must_use]
+    pub fn runs_pods(&self, seat: &Seat) -> bool {
+        seat.role == Role::Agent || self.server_nodes
+    }
+
+    /// True if pods run anywhere.
+    #[must_use]
+    pub fn has_pods(&self) -> bool {
+        self.seats.iter().any(|seat| self.runs_pods(seat))
     }
 
     /// True if a lab's folder holds nodes.

@@ -45,6 +45,29 @@ pub(crate) fn ensure(tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     apt(&install).map(|_| ())
 }
 
+/// How many inotify instances root may have: all nodes of all labs share them, a server takes 20 and an agent as many.
+const WATCHES: u32 = 1024;
+
+/// Makes room for those, where less is allowed: the kernel's own number is 128, and without one containerd can't start.
+/// The kernel counts them per user and machine, so a node can't have a number of its own.
+pub(crate) fn room_for_watches(tell: &mut dyn FnMut(&str)) {
+    let path = Path::new("/proc/sys/fs/inotify/max_user_instances");
+    let allowed = fs::read_to_string(path).ok();
+    let allowed = allowed.and_then(|text| text.trim().parse::<u32>().ok());
+    if allowed.is_none_or(|allowed| allowed >= WATCHES) {
+        return;
+    }
+    match fs::write(path, WATCHES.to_string()) {
+        Ok(()) => tell(&format!(
+            "fs.inotify.max_user_instances of this machine is now {WATCHES}, until its next boot"
+        )),
+        // Often there is room enough.
+        Err(error) => tell(&format!(
+            "fs.inotify.max_user_instances is low and can't be raised: {error}"
+        )),
+    }
+}
+
 /// The machine's Debian: what its nodes are made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Debian {

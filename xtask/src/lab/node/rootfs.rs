@@ -35,6 +35,7 @@ const PACKAGES: &[&str] = &[
     "containerd",
     "runc",
     "containernetworking-plugins",
+    "busybox-static",
     "jq",
     "openssl",
     "sqlite3",

@@ -1,0 +1,3 @@
+module defib.dev/lab/images
+
+go 1.26.0

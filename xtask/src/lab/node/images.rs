@@ -1,0 +1,90 @@
+//! Container images, made here so that no registry is asked: archives that an agent imports at its start.
+//! Deliberately absent: images of others; busybox is Debian's, CoreDNS is built from its module.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::run;
+use crate::lab::LabError;
+use crate::lab::cache::{self, Programs};
+use crate::lab::error::file;
+use crate::lab::parts::{ARCHIVE, COREDNS, IMAGES_MODULE, PAUSE, TOOL};
+
+/// What all references begin with; no registry has this name.
+const REGISTRY: &str = "lab.defib.dev";
+
+/// What busybox is called by in its image: enough to look around from within a pod.
+const APPLETS: &[&str] = &[
+    "awk", "cat", "chmod", "cp", "date", "dd", "df", "echo", "env", "false", "free", "grep",
+    "head", "hostname", "httpd", "id", "ip", "kill", "ln", "ls", "mkdir", "mount", "mv", "nc",
+    "nslookup", "ping", "ps", "rm", "sed", "sh", "sleep", "sort", "tail", "test", "time",
+    "timeout", "touch", "true", "wc",
+];
+
+/// One image: its name, what it starts, and what is in it.
+struct Image {
+    name: &'static str,
+    entry: &'static str,
+    content: Vec<String>,
+}
+
+/// Makes what is missing and gives the archives. `root` is the nodes' root file system.
+pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>, LabError> {
+    let folder = IMAGES_MODULE.folder_in(&cache::root()?)?;
+    let archive = Programs::one(&ARCHIVE, tell)?;
+    let whole = |path: &Path, target: &str| format!("{}={target}", path.display());
+    let mut shell = vec![whole(&root.join("bin/busybox"), "/bin/busybox")];
+    shell.extend(APPLETS.iter().map(|name| format!("busybox->/bin/{name}")));
+    let images = [
+        Image {
+            name: "pause",
+            entry: "/pause",
+            content: vec![whole(&Programs::one(&PAUSE, tell)?, "/pause")],
+        },
+        Image {
+            name: "tool",
+            entry: "/tool",
+            content: vec![whole(&Programs::one(&TOOL, tell)?, "/tool")],
+        },
+        Image {
+            name: "coredns",
+            entry: "/coredns",
+            content: vec![whole(&Programs::one(&COREDNS, tell)?, "/coredns")],
+        },
+        Image {
+            name: "busybox",
+            entry: "/bin/sh",
+            content: shell,
+        },
+    ];
+    let mut archives = Vec::new();
+    for image in images {
+        // What is packed has versions of its own, and so has the folder.
+        let from = match image.name {
+            "coredns" => COREDNS.upstream.version()?,
+            "busybox" => name_of(root),
+            _ => String::new(),
+        };
+        let target = folder.join(format!("{}{from}.tar", image.name));
+        if !target.is_file() {
+            let unfinished = target.with_extension("part");
+            let reference = format!("{REGISTRY}/{}:lab", image.name);
+            run::text(
+                Command::new(&archive)
+                    .arg(&unfinished)
+                    .args([&reference, image.entry])
+                    .args(&image.content),
+            )?;
+            fs::rename(&unfinished, &target).map_err(file("rename", &unfinished))?;
+        }
+        archives.push(target);
+    }
+    Ok(archives)
+}
+
+fn name_of(root: &Path) -> String {
+    root.file_name()
+        .map(|name| format!("-{}", name.to_string_lossy()))
+        .unwrap_or_default()
+}
