@@ -88,7 +88,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "k3s.not-authorized",
         "not authorized",
-        r"(?:failed to bootstrap cluster data|preparing server|starting kubernetes|Failed to validate connection to cluster at \S+|server-bootstrap|/v1-k3s/\S+)[^\n]*: not authorized",
+        r"(?:failed to bootstrap cluster data|preparing server|starting kubernetes|Failed to validate connection to cluster at \S+|failed to retrieve configuration from server|server-bootstrap|/v1-k3s/\S+)[^\n]*: not authorized",
         Mark::Cause,
         "k3s: pkg/clientaccess/token.go",
     ),

@@ -29,8 +29,19 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// The node of which a server says that its password does not fit. Several signals know the same line.
+fn refused(line: &host::Told<'_>) -> Option<String> {
+    let (_, rest) = line
+        .evidence
+        .text
+        .split_once("unable to verify password for node ")?;
+    let name = rest.split_ascii_whitespace().next()?;
+    let name = name.trim_matches([':', ',', '"', '\'', '\\']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = host::by_host(host::lines(
+    let told = host::lines(
         cx,
         &[
             "k3s.password-rejected",
@@ -42,13 +53,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "k3s.password-event",
         ],
         "the password of this node name is another one",
-    ));
+    );
+    // A server says it of the node that asks, which is seldom itself.
+    let all = host::by_host(
+        told.into_iter()
+            .map(|mut line| {
+                if let Some(name) = refused(&line) {
+                    line.host = host::entity(&name);
+                }
+                line
+            })
+            .collect(),
+    );
     for (host, lines) in all {
         let node = lines
             .iter()
-            .filter(|l| l.signal == "k3s.password-verify")
-            .find_map(|l| l.line.groups.first())
-            .map(|n| n.trim_matches([':', ',', '"', '\'']).to_owned())
+            .find_map(refused)
             .or_else(|| (host.name() != "-").then(|| host.name().to_owned()))
             .unwrap_or_else(|| "NODE".to_owned());
         out.push(
