@@ -3,6 +3,7 @@
 //! A fault is data: the steps shown by `cargo xtask lab faults` are the ones that are run. One module per family.
 //! Deliberately absent: any look at what a tool says about them; a recording is judged elsewhere.
 
+mod agent;
 mod authorities;
 mod datastore;
 mod host;
@@ -11,10 +12,12 @@ mod kernel;
 mod kine;
 mod membership;
 mod network;
+mod pods;
 mod record;
 mod service;
 mod step;
 mod storage;
+mod workload;
 
 pub use record::record;
 pub use step::{Step, run, settled};
@@ -39,6 +42,10 @@ pub enum Family {
     Network,
     /// SQLite behind kine.
     Kine,
+    /// A node that runs pods, and its agent. Like the next it wants a lab with agents.
+    Agent,
+    /// Pods and what they need.
+    Workload,
 }
 
 /// What a server keeps its cluster in.
@@ -51,7 +58,7 @@ pub enum Store {
 }
 
 impl Family {
-    /// All of them.
+    /// All that a lab without agents can have.
     pub const ALL: [Self; 6] = [
         Self::Membership,
         Self::Identity,
@@ -71,6 +78,8 @@ impl Family {
             Self::Host => "host",
             Self::Network => "network",
             Self::Kine => "kine",
+            Self::Agent => "agent",
+            Self::Workload => "workload",
         }
     }
 }
@@ -109,6 +118,8 @@ impl Fault {
             storage::FAULTS,
             network::FAULTS,
             kine::FAULTS,
+            agent::FAULTS,
+            workload::FAULTS,
         ]
         .into_iter()
         .flatten()
@@ -128,9 +139,25 @@ impl Fault {
         })
     }
 
-    /// Is a lab of so many servers, with SQLite or etcd, one that it can be done to?
+    /// How many agents it is about: more would leave the pods somewhere to go.
+    #[must_use]
+    pub fn agents(&self) -> usize {
+        match self.family {
+            Family::Agent | Family::Workload => {
+                let second = self.breaks.iter().any(|step| step.node() == Some("n3"));
+                if second { 2 } else { 1 }
+            }
+            _ => 0,
+        }
+    }
+
+    /// Is a lab of so many servers and no agent, with SQLite or etcd, one that it can be done to?
     #[must_use]
     pub fn fits(&self, servers: usize, sqlite: bool) -> bool {
+        self.agents() == 0 && self.suits(servers, sqlite)
+    }
+
+    fn suits(&self, servers: usize, sqlite: bool) -> bool {
         self.servers.contains(&servers) && sqlite == (self.store == Store::Sqlite)
     }
 
@@ -142,7 +169,12 @@ impl Fault {
             Store::Sqlite => " with SQLite",
         };
         let plural = if *self.servers.end() == 1 { "" } else { "s" };
-        format!("{} server{plural}{store}", sizes(&self.servers))
+        let agents = match self.agents() {
+            0 => String::new(),
+            1 => " and 1 agent".to_owned(),
+            more => format!(" and {more} agents"),
+        };
+        format!("{} server{plural}{store}{agents}", sizes(&self.servers))
     }
 
     /// Breaks a lab; returns when the fault shows.
@@ -151,14 +183,20 @@ impl Fault {
     /// When the lab is of the wrong size, or a step fails: then it is broken in part.
     pub fn inject(&self, lab: &Lab, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
         let (servers, sqlite) = (lab.servers().len(), lab.plan().sqlite);
-        if !self.fits(servers, sqlite) {
+        let agents = lab.machines().len() - servers;
+        let peopled = self.agents() == 0 || self.agents() == agents;
+        if !self.suits(servers, sqlite) || !peopled {
             let kind = if sqlite { " with SQLite" } else { "" };
             return Err(LabError::NoNodes(format!(
-                "{} needs {}, this lab has {servers}{kind}; `cargo xtask lab up {}`",
+                "{} needs {}, this lab has {servers}{kind} and agents: {agents}; `cargo xtask lab up {}`",
                 self.name,
                 self.needs(),
                 match self.store {
-                    Store::Etcd => format!("--servers {}", self.servers.start()),
+                    Store::Etcd => format!(
+                        "--servers {} --agents {}",
+                        self.servers.start(),
+                        self.agents()
+                    ),
                     Store::Sqlite => "--sqlite".to_owned(),
                 }
             )));

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::kernel;
+use super::{kernel, pods};
 use crate::lab::LabError;
 use crate::lab::error::file;
-use crate::lab::node::{Lab, Machine};
+use crate::lab::node::{Lab, Machine, Role};
 
 /// How many questions run at once, on all nodes together.
 const AT_ONCE: usize = 8;
@@ -99,10 +99,14 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
         }
     }
     // A question that nobody answers takes its time; nobody waits for one before asking the next.
-    let asked = on
-        .iter()
-        .flat_map(|machine| COMMANDS.iter().map(move |command| (*machine, command)));
-    let asked: Vec<_> = asked.collect();
+    let mut asked = Vec::new();
+    for machine in &on {
+        asked.extend(
+            commands(lab, machine)
+                .into_iter()
+                .map(|command| (*machine, command)),
+        );
+    }
     for some in asked.chunks(AT_ONCE) {
         thread::scope(|scope| {
             let running: Vec<_> = some
@@ -121,6 +125,12 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
         let name = format!("journal-kernel-{}.log", machine.name());
         write(lab, out, &name, &kernel)?;
     }
+    if let (true, Some(server)) = (
+        lab.plan().has_pods(),
+        on.iter().find(|m| m.seat().role == Role::Server),
+    ) {
+        of_cluster(lab, server, out)?;
+    }
     if let Some(machine) = on.first() {
         let mut text = String::new();
         for other in &machines {
@@ -135,6 +145,47 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
         )?;
     }
     Ok(())
+}
+
+/// What only one server has to be asked for.
+fn of_cluster(lab: &Lab, server: &Machine<'_>, out: &Path) -> Result<(), LabError> {
+    for (name, command) in pods::CLUSTER {
+        write(lab, out, &format!("{name}.txt"), &said(server, command)?)?;
+    }
+    // A failure leaves it empty, and the tables above say why.
+    let commands = server.inside(&["timeout", "60", "sh", "-c", pods::CLOSER])?;
+    for command in String::from_utf8_lossy(&commands.stdout).lines() {
+        write(lab, out, &named_after(command), &said(server, command)?)?;
+    }
+    let done = server.inside(&["timeout", "60", "sh", "-c", pods::OBJECTS])?;
+    if !done.stdout.is_empty() {
+        let text = String::from_utf8_lossy(&done.stdout);
+        write(lab, out, "objects.yaml", &text)?;
+    }
+    Ok(())
+}
+
+/// A file's name that says which command is in it.
+fn named_after(command: &str) -> String {
+    let words = command.split_ascii_whitespace();
+    let told = words.filter(|word| !word.starts_with('-') || *word == "--previous");
+    let words: Vec<&str> = told.map(|word| word.trim_start_matches('-')).collect();
+    format!("{}.txt", words.join("-").replace('/', "_"))
+}
+
+/// The commands for a node: of a server, of a node that runs pods, or both.
+fn commands(lab: &Lab, machine: &Machine<'_>) -> Vec<&'static (&'static str, &'static str)> {
+    let server = machine.seat().role == Role::Server;
+    let mut all: Vec<&(&str, &str)> = COMMANDS
+        .iter()
+        .filter(|(name, _)| server || pods::HOST.contains(name))
+        .collect();
+    if lab.plan().runs_pods(machine.seat()) {
+        let have: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let wanted = |name: &str| !(have.contains(&name) || server && name == "journal-k3s-agent");
+        all.extend(pods::NODE.iter().filter(|(name, _)| wanted(name)));
+    }
+    all
 }
 
 fn of_node(

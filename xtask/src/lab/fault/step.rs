@@ -44,6 +44,23 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The one node that it is about.
+    pub(super) fn node(&self) -> Option<&'static str> {
+        match self {
+            Self::On(node, _)
+            | Self::Kill(node)
+            | Self::Stop(node)
+            | Self::Start(node)
+            | Self::Keep(node, _)
+            | Self::Back(node, _)
+            | Self::Said { node, .. }
+            | Self::Until { node, .. } => Some(node),
+            Self::Each(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,7 +72,7 @@ impl fmt::Display for Step {
             Self::Keep(node, label) => write!(out, "snapshot {node}'s disk as {label}"),
             Self::Back(node, label) => write!(out, "restore {node}'s disk from {label}"),
             Self::Said { node, text, .. } => {
-                write!(out, "until {node}# journalctl -u k3s | grep -F '{text}'")
+                write!(out, "until {node}# journalctl -u 'k3s*' | grep -F '{text}'")
             }
             Self::Until { node, script, .. } => write!(out, "until {node}# {}", shown(script)),
         }
@@ -101,7 +118,13 @@ pub(super) fn begin(lab: &Lab) -> Result<(), LabError> {
 /// Throws away what the journals hold; k3s goes on, so its start is not in them either.
 pub(super) fn forget(lab: &Lab) -> Result<(), LabError> {
     for machine in lab.machines() {
-        machine.script("journalctl --quiet --rotate\njournalctl --quiet --vacuum-files=1")?;
+        machine.script("journalctl --quiet --rotate\njournalctl --quiet --vacuum-files=1\nlog=/var/lib/rancher/k3s/agent/containerd/containerd.log\n[ ! -e \"$log\" ] || : > \"$log\"")?;
+    }
+    if let (true, Some(server)) = (lab.plan().has_pods(), lab.servers().first()) {
+        // A pod's log can't be begun anew; the pod can.
+        server.script("kubectl -n kube-system delete pod -l k8s-app=kube-dns --grace-period=1")?;
+        lab.await_pods()?;
+        server.script("kubectl delete events --all --all-namespaces")?;
     }
     Ok(())
 }
@@ -131,7 +154,7 @@ pub fn run(lab: &Lab, step: &Step, tell: &mut dyn FnMut(&str)) -> Result<(), Lab
             seconds,
         } => {
             // The text is an argument: quotes in it are its own.
-            let script = "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qF -- \"$1\"";
+            let script = "journalctl -u 'k3s*' -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qF -- \"$1\"";
             until(
                 lab,
                 step,
@@ -171,7 +194,7 @@ fn until(
             }
             // A question to a cluster is not asked more often than a person would.
             std::thread::sleep(Duration::from_millis(500));
-            let tail = "journalctl -u k3s -o cat --no-pager -n 4 | cut -c1-300";
+            let tail = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
             let last = machine.script(tail).unwrap_or_default();
             let said = [done.stderr.as_slice(), done.stdout.as_slice()].concat();
             Err(format!(
@@ -202,7 +225,7 @@ pub fn settled(lab: &Lab) -> Result<(), LabError> {
                     return Ok(());
                 }
                 std::thread::sleep(Duration::from_millis(500));
-                let tail = "journalctl -u k3s -o cat --no-pager -n 4 | cut -c1-300";
+                let tail = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
                 Err(machine.script(tail).unwrap_or_default())
             },
         )?;
@@ -226,6 +249,9 @@ pub fn settled(lab: &Lab) -> Result<(), LabError> {
                 }
             },
         )?;
+    }
+    if lab.plan().has_pods() {
+        lab.await_pods()?;
     }
     Ok(())
 }
