@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     // A new pod would switch it on again: the bridge's plugin does so for every pod that it connects.
     Fault {
-        name: "ip-forward-off-under-pods",
+        name: "ip-forward-off",
         family: Family::Agent,
         classes: &["ip-forward-off"],
         what: "IP forwarding is switched off on a node, so its pods reach nothing beyond it",

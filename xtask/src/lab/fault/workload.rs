@@ -74,7 +74,7 @@ pub(super) const FAULTS: &[Fault] = &[
         heals: &[SHOP_GONE],
     },
     Fault {
-        name: "memory-limit",
+        name: "container-memory-limit",
         family: Family::Workload,
         classes: &["oomkilled-limit-too-low"],
         what: "a container needs more memory than its own limit",
