@@ -206,6 +206,8 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("etcd-learner-not-promoted", &["etcd-member-down"]),
     ("auto-upgrade", &["version-skew"]),
     ("etcd-nospace", &["disk-too-slow"]),
+    // A program that may not be started is whole.
+    ("selinux-denied", &["k3s-binary-broken"]),
     // What k3s makes of an empty folder.
     (
         "data-dir-not-mounted",
