@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::mpsc;
-use std::thread;
 
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::bootstrap;
@@ -321,56 +319,38 @@ fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<Cow<'static, str>,
     }
 }
 
-/// Bytes that are read ahead at once, and how many such pieces: what stays in the processor's cache meanwhile.
-const PIECE: usize = 256 << 10;
-const PIECES: usize = 4;
-
-/// The hash behind the database, compared with its bytes. Hashing is what takes longest and can't be shared out, so
-/// that another thread reads ahead of it.
+/// The hash behind the database, compared with its bytes.
 fn trailer(source: &impl ReadAt, length: u64) -> Hash {
     if !has_trailer(length) {
         return Hash::Absent;
     }
     let end = length - TRAILER;
-    let (give, take) = mpsc::sync_channel::<Result<Vec<u8>, String>>(PIECES);
-    let (back, spare) = mpsc::channel();
-    for _ in 0..PIECES {
-        // The other end lives as long as this function.
-        let _ = back.send(vec![0; PIECE]);
+    let mut hasher = Sha256::new();
+    // As much as stays in the processor's cache until it is hashed.
+    let mut buffer = vec![0; 1 << 17];
+    let mut at = 0;
+    while at < end {
+        let n = usize::try_from((end - at).min(buffer.len() as u64)).unwrap_or(0);
+        let Some(part) = buffer.get_mut(..n) else {
+            break;
+        };
+        if let Err(e) = source.read_at(at, part) {
+            let why = format!("byte {at} can't be read: {e}");
+            return Hash::Unread { why };
+        }
+        hasher.update(&*part);
+        at += n as u64;
     }
-    let read_ahead = move || {
-        let mut at = 0;
-        while at < end {
-            let Ok(mut piece) = spare.recv() else { return };
-            let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE);
-            piece.truncate(length);
-            let read = source.read_at(at, &mut piece);
-            let read = read.map_err(|e| format!("byte {at} can't be read: {e}"));
-            let is_over = read.is_err();
-            if give.send(read.map(|()| piece)).is_err() || is_over {
-                return;
-            }
-            at += length as u64;
-        }
-    };
-    let found = thread::scope(|scope| {
-        scope.spawn(read_ahead);
-        let mut hasher = Sha256::new();
-        for piece in take {
-            let piece = piece?;
-            hasher.update(&piece);
-            // Nobody waits for it when all is read.
-            let _ = back.send(piece);
-        }
-        Ok(hex(&hasher.finalize()))
-    });
     let mut expected = [0; 32];
-    let expected = (source.read_at(end, &mut expected))
-        .map(|()| hex(&expected))
-        .map_err(|e| format!("byte {end} can't be read: {e}"));
-    match (found, expected) {
-        (Err(why), _) | (_, Err(why)) => Hash::Unread { why },
-        (Ok(found), Ok(expected)) if found == expected => Hash::Right { sha256: found },
-        (Ok(found), Ok(expected)) => Hash::Wrong { expected, found },
+    if let Err(e) = source.read_at(end, &mut expected) {
+        let why = format!("byte {end} can't be read: {e}");
+        return Hash::Unread { why };
+    }
+    let found = hex(&hasher.finalize());
+    let expected = hex(&expected);
+    if found == expected {
+        Hash::Right { sha256: found }
+    } else {
+        Hash::Wrong { expected, found }
     }
 }
