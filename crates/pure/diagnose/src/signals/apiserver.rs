@@ -12,15 +12,14 @@ const fn row(
     pattern: &'static str,
     source: &'static str,
 ) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "any client of the API",
-        mark: Mark::Cause,
-        versions: "",
+        "any client of the API",
+        Mark::Cause,
         source,
-    }
+    )
 }
 
 /// The table.

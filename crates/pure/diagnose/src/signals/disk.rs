@@ -8,39 +8,36 @@ use defib_model::signal::{Mark, Signal};
 const HOST: &str = "k3s, kubelet, containerd, etcd, kine, flannel, kernel, systemd";
 
 const fn host(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: HOST,
-        mark: Mark::Cause,
-        versions: "",
-        source: "errno texts (Go syscall, glibc), SQLite: src/main.c",
-    }
+        HOST,
+        Mark::Cause,
+        "errno texts (Go syscall, glibc), SQLite: src/main.c",
+    )
 }
 
 const fn kernel(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel",
-        mark: Mark::Cause,
-        versions: "",
-        source: "Linux: block/blk-core.c, drivers/{ata,nvme,scsi,md,mmc}, fs/{ext4,xfs,btrfs,jbd2}",
-    }
+        "kernel",
+        Mark::Cause,
+        "Linux: block/blk-core.c, drivers/{ata,nvme,scsi,md,mmc}, fs/{ext4,xfs,btrfs,jbd2}",
+    )
 }
 
 const fn smart(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "smartmontools: smartd.cpp, ataprint.cpp, nvmeprint.cpp",
-    }
+        "systemd",
+        Mark::Cause,
+        "smartmontools: smartd.cpp, ataprint.cpp, nvmeprint.cpp",
+    )
 }
 
 /// The table.

@@ -11,15 +11,14 @@ const fn row(
     pattern: &'static str,
     source: &'static str,
 ) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "GitOps controllers and clients",
-        mark: Mark::Cause,
-        versions: "",
+        "GitOps controllers and clients",
+        Mark::Cause,
         source,
-    }
+    )
 }
 
 /// The table.

@@ -5,39 +5,36 @@
 use defib_model::signal::{Mark, Signal};
 
 const fn pool(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel, systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "OpenZFS: cmd/zpool/zpool_main.c, module/zfs/spa.c; LVM2: tools/; pve-storage: PVE/Storage.pm",
-    }
+        "kernel, systemd",
+        Mark::Cause,
+        "OpenZFS: cmd/zpool/zpool_main.c, module/zfs/spa.c; LVM2: tools/; pve-storage: PVE/Storage.pm",
+    )
 }
 
 const fn image(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel, systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "QEMU: block/qcow2.c, qemu-img.c; qemu-server: PVE/QemuServer.pm; e2fsprogs: e2fsck",
-    }
+        "kernel, systemd",
+        Mark::Cause,
+        "QEMU: block/qcow2.c, qemu-img.c; qemu-server: PVE/QemuServer.pm; e2fsprogs: e2fsck",
+    )
 }
 
 const fn way(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "systemd, kernel",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "OpenSSH: sshconnect.c, kex.c; cloudflared: carrier/carrier.go; iputils: ping",
-    }
+        "systemd, kernel",
+        Mark::Symptom,
+        "OpenSSH: sshconnect.c, kex.c; cloudflared: carrier/carrier.go; iputils: ping",
+    )
 }
 
 /// The table.

@@ -12,15 +12,7 @@ const fn signal(
     mark: Mark,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit: "k3s",
-        mark,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, "k3s", mark, source)
 }
 
 /// The table.

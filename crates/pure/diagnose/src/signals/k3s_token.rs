@@ -12,15 +12,7 @@ const fn signal(
     mark: Mark,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit: "k3s",
-        mark,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, "k3s", mark, source)
 }
 
 const fn any(
@@ -30,15 +22,7 @@ const fn any(
     unit: &'static str,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit,
-        mark: Mark::Cause,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, unit, Mark::Cause, source)
 }
 
 /// The table.

@@ -6,39 +6,36 @@
 use defib_model::signal::{Mark, Signal};
 
 const fn modules(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "systemd, k3s, kubelet, kernel, flannel, containerd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "kmod: tools/modprobe.c; k3s: pkg/agent/syssetup/setup.go; iptables: libxtables/xtables.c",
-    }
+        "systemd, k3s, kubelet, kernel, flannel, containerd",
+        Mark::Cause,
+        "kmod: tools/modprobe.c; k3s: pkg/agent/syssetup/setup.go; iptables: libxtables/xtables.c",
+    )
 }
 
 const fn cgroups(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "k3s, kubelet, kernel",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "k3s: pkg/cgroups/cgroups_linux.go; kubernetes: pkg/kubelet/cm; Linux: kernel/cgroup",
-    }
+        "k3s, kubelet, kernel",
+        Mark::Symptom,
+        "k3s: pkg/cgroups/cgroups_linux.go; kubernetes: pkg/kubelet/cm; Linux: kernel/cgroup",
+    )
 }
 
 const fn other(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel, kubelet, systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "QEMU: hw/vfio; qemu-server: PVE/QemuServer/PCI.pm; kubernetes: cmd/kubeadm/app/preflight",
-    }
+        "kernel, kubelet, systemd",
+        Mark::Cause,
+        "QEMU: hw/vfio; qemu-server: PVE/QemuServer/PCI.pm; kubernetes: cmd/kubeadm/app/preflight",
+    )
 }
 
 /// The table.

@@ -12,15 +12,7 @@ const fn signal(
     mark: Mark,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit: "kine",
-        mark,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, "kine", mark, source)
 }
 
 /// The table.

@@ -10,15 +10,7 @@ const fn signal(
     unit: &'static str,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit,
-        mark: Mark::Cause,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, unit, Mark::Cause, source)
 }
 
 /// The table.

@@ -30,7 +30,27 @@ mod site;
 mod storage;
 mod systemd;
 
-use defib_model::signal::Signal;
+use defib_model::signal::{Mark, Signal};
+
+/// A row that holds for every version that was looked at.
+const fn signal(
+    id: &'static str,
+    anchor: &'static str,
+    pattern: &'static str,
+    unit: &'static str,
+    mark: Mark,
+    source: &'static str,
+) -> Signal {
+    Signal {
+        id,
+        anchor,
+        pattern,
+        unit,
+        mark,
+        versions: "",
+        source,
+    }
+}
 
 /// All signals.
 pub fn all() -> impl Iterator<Item = &'static Signal> {

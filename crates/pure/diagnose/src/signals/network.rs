@@ -7,51 +7,47 @@
 use defib_model::signal::{Mark, Signal};
 
 const fn cni(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kubelet, containerd, k3s, flannel",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "containerd: go-cni/errors.go; libcni: api.go; flannel: pkg/subnet/kube/kube.go, pkg/ip/iface.go; k3s: pkg/agent/flannel",
-    }
+        "kubelet, containerd, k3s, flannel",
+        Mark::Symptom,
+        "containerd: go-cni/errors.go; libcni: api.go; flannel: pkg/subnet/kube/kube.go, pkg/ip/iface.go; k3s: pkg/agent/flannel",
+    )
 }
 
 const fn filter(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel, k3s, flannel, kubelet, systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source: "iptables: iptables/nft.c, xtables-save.c; ufw: src/backend_iptables.py; firewalld: core/nftables.py",
-    }
+        "kernel, k3s, flannel, kubelet, systemd",
+        Mark::Cause,
+        "iptables: iptables/nft.c, xtables-save.c; ufw: src/backend_iptables.py; firewalld: core/nftables.py",
+    )
 }
 
 const fn wire(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "kernel",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "tcpdump: print-udp.c, print-icmp.c; iputils: ping; Linux: net/ipv4/udp.c; iproute2: ip/ipaddress.c",
-    }
+        "kernel",
+        Mark::Symptom,
+        "tcpdump: print-udp.c, print-icmp.c; iputils: ping; Linux: net/ipv4/udp.c; iproute2: ip/ipaddress.c",
+    )
 }
 
 const fn lb(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "metallb, speaker, controller",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "MetalLB: speaker/main.go, speaker/layer2_controller.go, speaker/bgp_controller.go",
-    }
+        "metallb, speaker, controller",
+        Mark::Symptom,
+        "MetalLB: speaker/main.go, speaker/layer2_controller.go, speaker/bgp_controller.go",
+    )
 }
 
 /// The table.

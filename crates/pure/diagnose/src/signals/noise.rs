@@ -4,24 +4,7 @@
 
 use defib_model::signal::{Mark, Signal};
 
-const fn signal(
-    id: &'static str,
-    anchor: &'static str,
-    pattern: &'static str,
-    unit: &'static str,
-    mark: Mark,
-    source: &'static str,
-) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit,
-        mark,
-        versions: "",
-        source,
-    }
-}
+use super::signal;
 
 /// The table.
 pub static SIGNALS: &[Signal] = &[

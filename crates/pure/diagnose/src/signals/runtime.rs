@@ -5,51 +5,47 @@
 use defib_model::signal::{Mark, Signal};
 
 const fn store(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "containerd, k3s, kubelet",
-        mark: Mark::Cause,
-        versions: "",
-        source: "containerd: cmd/containerd/server/server.go, plugins/metadata; bbolt: db.go, internal/common",
-    }
+        "containerd, k3s, kubelet",
+        Mark::Cause,
+        "containerd: cmd/containerd/server/server.go, plugins/metadata; bbolt: db.go, internal/common",
+    )
 }
 
 const fn shows(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "containerd, k3s, kubelet",
-        mark: Mark::Symptom,
-        versions: "",
-        source: "k3s: pkg/agent/cri/cri.go, pkg/agent/containerd/containerd.go; kubernetes: pkg/kubelet",
-    }
+        "containerd, k3s, kubelet",
+        Mark::Symptom,
+        "k3s: pkg/agent/cri/cri.go, pkg/agent/containerd/containerd.go; kubernetes: pkg/kubelet",
+    )
 }
 
 const fn snapshotter(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "k3s, containerd, kernel",
-        mark: Mark::Cause,
-        versions: "",
-        source: "k3s: pkg/agent/config/config.go; containerd: plugins/snapshots/overlay; Linux: fs/overlayfs",
-    }
+        "k3s, containerd, kernel",
+        Mark::Cause,
+        "k3s: pkg/agent/config/config.go; containerd: plugins/snapshots/overlay; Linux: fs/overlayfs",
+    )
 }
 
 const fn cgroups(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
-    Signal {
+    super::signal(
         id,
         anchor,
         pattern,
-        unit: "containerd, k3s, kubelet",
-        mark: Mark::Cause,
-        versions: "",
-        source: "runc: libcontainer/specconv/spec_linux.go; kubernetes: pkg/kubelet/cm, pkg/kubelet/dockershim",
-    }
+        "containerd, k3s, kubelet",
+        Mark::Cause,
+        "runc: libcontainer/specconv/spec_linux.go; kubernetes: pkg/kubelet/cm, pkg/kubelet/dockershim",
+    )
 }
 
 /// The table.

@@ -6,24 +6,7 @@
 
 use defib_model::signal::{Mark, Signal};
 
-const fn signal(
-    id: &'static str,
-    anchor: &'static str,
-    pattern: &'static str,
-    unit: &'static str,
-    mark: Mark,
-    source: &'static str,
-) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit,
-        mark,
-        versions: "",
-        source,
-    }
-}
+use super::signal;
 
 /// Of a limit of inotify every program may say that it met it.
 const fn watch(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {

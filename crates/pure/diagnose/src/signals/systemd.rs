@@ -10,15 +10,7 @@ const fn signal(
     pattern: &'static str,
     source: &'static str,
 ) -> Signal {
-    Signal {
-        id,
-        anchor,
-        pattern,
-        unit: "systemd",
-        mark: Mark::Cause,
-        versions: "",
-        source,
-    }
+    super::signal(id, anchor, pattern, "systemd", Mark::Cause, source)
 }
 
 /// The table.
