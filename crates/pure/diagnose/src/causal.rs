@@ -85,7 +85,12 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ),
     (
         "filesystem-read-only",
-        &["etcd-data-corrupt", "containerd-store-corrupt"],
+        &[
+            "etcd-data-corrupt",
+            "containerd-store-corrupt",
+            "etcd-member-down",
+            "etcd-quorum-loss",
+        ],
     ),
     (
         "disk-too-slow",

@@ -45,6 +45,20 @@ enum Frame {
     Map(Option<String>),
 }
 
+/// Where YAML can't be read any further: the line, from 0, and why.
+pub fn yaml_breaks(text: &str) -> Option<(usize, String)> {
+    let mut options = Options::default();
+    options.block_nesting_limit = DEPTH;
+    options.flow_nesting_limit = DEPTH;
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    while let Some(event) = parser.next_event() {
+        if let Err(e) = event {
+            return Some((e.marker().line().saturating_sub(1), e.info()));
+        }
+    }
+    None
+}
+
 /// The scalars of the first YAML document.
 pub fn yaml(text: &str) -> Vec<Leaf> {
     let mut options = Options::default();
@@ -169,6 +183,15 @@ mod tests {
             .iter()
             .map(|l| format!("{}={} @{}", l.path.join("/"), l.value, l.at))
             .collect()
+    }
+
+    #[test]
+    fn yaml_that_breaks_is_told_with_its_line() {
+        assert_eq!(yaml_breaks("a: b\nc:\n  - d\n"), None);
+        let (line, why) = yaml_breaks("a: b\nc:\n  - d\n - e\n").unwrap();
+        assert!(line >= 2 && !why.is_empty(), "{line} {why}");
+        let (line, _) = yaml_breaks("server:https://a:6443\ntoken: b\n").unwrap();
+        assert!(line <= 1, "{line}");
     }
 
     #[test]

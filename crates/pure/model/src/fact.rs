@@ -163,6 +163,10 @@ pub enum Value {
     },
     /// A file that somebody looked for and that is not there.
     NoFile(String),
+    /// A folder that was listed: its path, and how many entries it has.
+    Folder(String, u64),
+    /// A configuration file that was printed and can't be read: its path, and why.
+    Malformed(String, String),
     /// A packet of this payload (bytes) to this target came through, or did not.
     Sized(String, u64, bool),
     /// A claim that no pod uses, as its description says: namespace and name.

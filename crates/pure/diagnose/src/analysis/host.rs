@@ -309,6 +309,17 @@ pub fn asked<'c>(cx: &'c Context<'_>, name: &'c str) -> impl Iterator<Item = (&'
     })
 }
 
+/// Units of k3s that do not stay up: systemd says that they failed, or waits to start them again.
+pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
+    let fails = facts(cx, |v| match v {
+        Value::Unit {
+            name, active, sub, ..
+        } if name.starts_with("k3s") && (active == "failed" || sub == "auto-restart") => Some(()),
+        _ => None,
+    });
+    fails.map(|(fact, ())| fact).collect()
+}
+
 /// Conditions of a host that a cause on it may explain.
 pub const TROUBLES: &[K] = &[
     K::HostStorageFailing,

@@ -382,8 +382,12 @@ fn bare(text: &str) -> bool {
     let Some(first) = words.next() else {
         return false;
     };
-    let first = first.rsplit('/').next().unwrap_or_default();
-    if !PROGRAMS.contains(&first) || text.len() > 1000 {
+    // `/usr/local/bin/k3s server` runs k3s; `/var/lib/rancher/k3s` is a folder in a list.
+    let (folder, first) = first.rsplit_once('/').unwrap_or(("", first));
+    let is_program = folder.is_empty()
+        || folder.starts_with(['.', '~'])
+        || (folder.starts_with('/') && folder.ends_with("bin"));
+    if !is_program || !PROGRAMS.contains(&first) || text.len() > 1000 {
         return false;
     }
     match words.next() {
@@ -546,6 +550,19 @@ mod tests {
             }
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_folder_named_as_a_program_is_no_command() {
+        let reads = |text: &str| {
+            let lines = super::super::lines(text.as_bytes(), 100);
+            command(&lines[0]).is_some()
+        };
+        assert!(!reads("/var/lib/rancher/k3s /dev/sdb1 xfs ro,noatime"));
+        assert!(!reads("└─/var/lib/rancher/k3s /dev/sdb1 xfs ro,noatime"));
+        assert!(!reads("/etc/rancher/k3s"));
+        assert!(reads("/usr/local/bin/k3s server --cluster-init"));
+        assert!(reads("./k3s server"));
     }
 
     #[test]

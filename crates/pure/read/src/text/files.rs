@@ -17,6 +17,7 @@ const HEAD: usize = 80;
 const MOST: usize = 5_000;
 
 pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    broken(walk, at);
     let text = walk.text(at).trim().to_owned();
     // Most lines are none of these, and this is asked of every line.
     let (key, rest) = text.split_once([':', '=', ']'])?;
@@ -28,6 +29,77 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         k => list(walk, at, k.trim_end_matches('+'), rest),
     }
 }
+
+/// Says of a settings file of k3s that a command printed as a whole where it is no YAML.
+fn broken(walk: &mut Walk<'_>, at: usize) {
+    let is_first = at
+        .checked_sub(1)
+        .and_then(|above| walk.lines.get(above))
+        .is_some_and(|above| text::command(above).is_some());
+    if !is_first {
+        return;
+    }
+    let Some(path) = printed(walk).filter(|p| is_own(p)).map(str::to_owned) else {
+        return;
+    };
+    let block = Block::take(walk, at, |_, _| true);
+    // A line that says why there is nothing to print is no line of the file.
+    if block.end > at + MOST || no_such_file(walk.text(at)) {
+        return;
+    }
+    if let Some((line, why)) = leaves::yaml_breaks(&unhidden(&block.text)) {
+        let line = (at + line).min(block.end.saturating_sub(1));
+        walk.fact(line..line + 1, Value::Malformed(path, why));
+    }
+}
+
+fn no_such_file(text: &str) -> bool {
+    ["No such file", "Permission denied", "Is a directory"]
+        .iter()
+        .any(|why| text.contains(why))
+}
+
+/// The one file that the command prints from its first line to its last.
+fn printed<'w>(walk: &'w Walk<'_>) -> Option<&'w str> {
+    let command = walk.command.as_ref()?;
+    let whole = matches!(command.program(), "cat" | "sed" | "more" | "less");
+    let is_cut = command
+        .words
+        .iter()
+        .any(|w| matches!(w.as_str(), "|" | "-n" | "-A"));
+    let mut paths = command.words.iter().filter(|w| w.starts_with('/'));
+    let path = paths.next()?;
+    (whole && !is_cut && paths.next().is_none() && !path.contains('*')).then_some(path)
+}
+
+fn is_own(path: &str) -> bool {
+    let home = [
+        "/etc/rancher/k3s/config.yaml",
+        "/etc/rancher/rke2/config.yaml",
+    ];
+    home.iter().any(|home| {
+        path.strip_prefix(home)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(".d/"))
+    })
+}
+
+/// The file with plain words in place of what people write over secrets (`token: ****`): that is not what stands in it.
+fn unhidden(file: &str) -> String {
+    let mut out = String::with_capacity(file.len());
+    for line in file.split_inclusive('\n') {
+        match line.split_once(": ") {
+            Some((key, value)) if value.trim_start().starts_with(HIDES) => {
+                out.push_str(key);
+                out.push_str(": hidden\n");
+            }
+            _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// How a value that somebody wrote over begins.
+const HIDES: [char; 8] = ['*', '<', '[', '{', '%', '@', '`', '.'];
 
 /// Text of several lines, and which line each of its bytes stands in.
 struct Block {
@@ -297,6 +369,27 @@ mod tests {
             .into_iter()
             .map(|(n, s)| format!("{n} {s}"))
             .collect()
+    }
+
+    #[test]
+    fn settings_that_are_no_yaml_are_told() {
+        let broken = |text: &str| -> Vec<String> {
+            let read = read(text.as_bytes(), 0);
+            let told = read.facts.into_iter().filter_map(|f| match f.value {
+                Value::Malformed(path, _) => Some(path),
+                _ => None,
+            });
+            told.collect()
+        };
+        let file = "server: https://10.0.0.1:6443\ntoken: ****\ntls-san:\n  - n1\n";
+        let cat = "$ cat /etc/rancher/k3s/config.yaml\n";
+        assert!(broken(&format!("{cat}{file}")).is_empty());
+        let bad = format!("{cat}{file} - n2\n$ date\n");
+        assert_eq!(broken(&bad), ["/etc/rancher/k3s/config.yaml"]);
+        let other = "$ cat /etc/rancher/k3s/config.yaml | grep -v token\n - a\nb: c\n";
+        assert!(broken(other).is_empty());
+        let none = "$ cat /etc/rancher/k3s/config.yaml\ncat: /etc/rancher/k3s/config.yaml: No such file or directory\n";
+        assert!(broken(none).is_empty());
     }
 
     #[test]

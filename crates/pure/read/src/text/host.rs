@@ -6,6 +6,7 @@
 mod certificate;
 mod clock;
 mod disks;
+mod folders;
 mod network;
 mod services;
 
@@ -13,7 +14,8 @@ use defib_model::fact::Value;
 
 use self::certificate::certificate;
 use self::clock::clock;
-use self::disks::{df, listing, mount, path, size};
+use self::disks::{df, mount, size};
+use self::folders::{heading, listing, path, total};
 use self::network::{address, listens, route};
 use self::services::unit;
 use super::Walk;
@@ -22,6 +24,8 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let text = walk.text(at).trim().to_owned();
     df(walk, at, &text)
         .or_else(|| certificate(walk, at, &text))
+        .or_else(|| heading(walk, at, &text))
+        .or_else(|| total(walk, at, &text))
         .or_else(|| listing(walk, at, &text))
         .or_else(|| path(walk, at, &text))
         .or_else(|| memory(walk, at, &text))

@@ -76,6 +76,8 @@ pub(crate) struct Walk<'t> {
     pub lines: Vec<Line<'t>>,
     /// The command whose output this is, if the transcript shows one.
     pub command: Option<Command>,
+    /// The folder whose listing this is, if a heading above it names one; empty otherwise.
+    pub folder: String,
     pub out: Taken,
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
             MAX_LINES,
         ),
         command: None,
+        folder: String::new(),
         out: Taken::default(),
     };
     let mut at = 0;
@@ -136,6 +139,7 @@ impl<'t> Walk<'t> {
             let ran = Value::Ran(command.words.clone());
             settings::flags(self, at, &command);
             self.command = Some(command);
+            self.folder.clear();
             self.fact(at..at + 1, ran);
             return self.logs(at + 1).unwrap_or(at + 1);
         }

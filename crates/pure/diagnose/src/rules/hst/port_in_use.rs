@@ -53,13 +53,7 @@ const KNOWN: &[&str] = &[
 
 /// Whose list of listeners shows somebody else on a port of k3s, while the unit of k3s does not stay up.
 fn squatters(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let units: Vec<_> = host::facts(cx, |v| match v {
-        Value::Unit {
-            name, active, sub, ..
-        } if name.starts_with("k3s") && (active == "failed" || sub == "auto-restart") => Some(()),
-        _ => None,
-    })
-    .collect();
+    let units = host::unstable(cx);
     let listeners = host::facts(cx, |v| match v {
         Value::Listens { port, program, .. } if WANTED.contains(port) && !program.is_empty() => {
             Some((*port, program.as_str()))
@@ -75,7 +69,7 @@ fn squatters(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         let number = port.to_string();
-        let Some((unit, ())) = units.iter().find(|(u, ())| u.host == fact.host) else {
+        let Some(unit) = units.iter().find(|u| u.host == fact.host) else {
             continue;
         };
         out.push(

@@ -51,6 +51,27 @@ const DAMAGE: &[&str] = &[
     "kernel.btrfs-corrupt",
 ];
 
+/// Where a host's programs keep what they write, whatever lies below it; nothing mounts these read-only by design.
+const HOMES: &[&str] = &[
+    "/var/lib/rancher",
+    "/var/lib/rancher/k3s",
+    "/var/lib/rancher/k3s/server",
+    "/var/lib/rancher/k3s/server/db",
+    "/var/lib/rancher/k3s/agent",
+    "/var/lib/rancher/rke2",
+    "/var/lib/etcd",
+    "/var/lib/kubelet",
+    "/var/lib/containerd",
+    "/var/lib/longhorn",
+];
+
+/// A file system of a disk, where a host writes. What the kubelet mounts for a pod is as the pod asks for it.
+fn holds_data(target: &str, fstype: &str) -> bool {
+    matches!(fstype, "ext4" | "ext3" | "xfs" | "btrfs" | "zfs")
+        && (target == "/" || target.starts_with("/var") || target.starts_with("/data"))
+        && !target.starts_with("/var/lib/kubelet/")
+}
+
 /// Places that are read-only by design: images, immutable systems, what containers see.
 fn is_meant(line: &Told) -> bool {
     let path = line.group(1);
@@ -87,8 +108,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             fstype,
             options,
             ..
-        } if matches!(fstype.as_str(), "ext4" | "ext3" | "xfs" | "btrfs" | "zfs")
-            && (target == "/" || target.starts_with("/var") || target.starts_with("/data"))
+        } if (HOMES.contains(&target.trim_end_matches('/')) || holds_data(target, fstype))
             && options
                 .split(',')
                 .any(|o| matches!(o, "ro" | "emergency_ro")) =>

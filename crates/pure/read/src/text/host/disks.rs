@@ -1,6 +1,6 @@
-//! What is stored where: file systems, mounts, files in a listing.
-//! Sources: GNU coreutils (df, ls), util-linux (mount).
-//! Deliberately absent: block devices (`devices`).
+//! What is stored where: file systems and mounts.
+//! Sources: GNU coreutils (df), util-linux (mount, findmnt).
+//! Deliberately absent: block devices (`devices`), files in a listing (`folders`).
 
 use defib_model::fact::{FileSystem, Value};
 
@@ -104,80 +104,34 @@ pub(super) fn mount(walk: &Walk<'_>, text: &str) -> Option<Value> {
             options: (*words.get(3)?).to_owned(),
         });
     }
-    None
+    found(walk, &words)
 }
 
-/// A row of `ls -l`: mode, links, owner, group, size, date, name.
-pub(super) fn listing(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let mode = *words.first()?;
-    let is_mode = mode.len() >= 10
-        && mode.starts_with(['-', 'd', 'l'])
-        && mode
-            .chars()
-            .skip(1)
-            .take(9)
-            .all(|c| matches!(c, 'r' | 'w' | 'x' | '-' | 's' | 't' | 'S' | 'T'));
-    if !is_mode || words.len() < 8 {
-        return None;
-    }
-    let bytes = size(words.get(4)?, 1)?;
-    let name = words
-        .get(8..)
-        .filter(|n| !n.is_empty())
-        .unwrap_or(words.get(7..)?)
-        .join(" ");
-    let folder = walk
-        .ran("ls")
-        .and_then(|c| {
-            c.words
-                .iter()
-                .skip(1)
-                .find(|w| !w.starts_with('-'))
-                .cloned()
-        })
-        .unwrap_or_default();
-    let path = if name.starts_with('/') || folder.is_empty() {
-        name
-    } else {
-        format!("{}/{name}", folder.trim_end_matches('/'))
+/// A row of `findmnt`, with the branches of its tree before the target.
+fn found(walk: &Walk<'_>, words: &[&str]) -> Option<Value> {
+    let command = walk.ran("findmnt")?;
+    let words: Vec<&str> = words
+        .iter()
+        .map(|w| w.trim_start_matches(['│', '├', '└', '─', '|', '`', '-']))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let columns: Vec<String> = command
+        .option("-o", "--output")
+        .unwrap_or("TARGET,SOURCE,FSTYPE,OPTIONS")
+        .split(',')
+        .map(str::to_ascii_uppercase)
+        .collect();
+    let column = |ending: &str| {
+        let at = columns.iter().position(|c| c.ends_with(ending))?;
+        words.get(at).map(|w| (*w).to_owned())
     };
-    let date = words.get(5..8).unwrap_or_default().join(" ");
-    walk.fact(
-        at..at + 1,
-        Value::File {
-            path,
-            size: bytes,
-            mode: mode.to_owned(),
-            date,
-        },
-    );
-    Some(at + 1)
-}
-
-/// A path alone on its line, as `find` and `ls -d` print it: an absolute one to a file with an ending.
-pub(super) fn path(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
-    let text = text.trim();
-    let (folder, name) = text.rsplit_once('/')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@".contains(c);
-    let is_path = text.starts_with('/')
-        && folder.matches('/').count() >= 2
-        && name.chars().any(char::is_alphabetic)
-        && (name.contains('.') || folder.ends_with(".d"))
-        && text.chars().all(plain);
-    if !is_path {
-        return None;
-    }
-    walk.fact(
-        at..at + 1,
-        Value::File {
-            path: text.to_owned(),
-            size: 0,
-            mode: String::new(),
-            date: String::new(),
-        },
-    );
-    Some(at + 1)
+    let target = column("TARGET").filter(|t| t.starts_with('/'))?;
+    (words.len() == columns.len()).then(|| Value::Mount {
+        source: column("SOURCE").unwrap_or_default(),
+        target,
+        fstype: column("FSTYPE").unwrap_or_default(),
+        options: column("OPTIONS").unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
@@ -187,17 +141,6 @@ mod tests {
     use super::super::tests::values;
 
     #[test]
-    fn paths_alone_are_files() {
-        let got = values(
-            "these are there too:\n/etc/cni/net.d/10-calico.conflist\n/var/lib\n/usr/bin/a b\n",
-        );
-        assert!(
-            matches!(got.as_slice(), [Value::File { path, mode, .. }] if path.ends_with("conflist") && mode.is_empty()),
-            "{got:?}"
-        );
-    }
-
-    #[test]
     fn file_systems_are_read() {
         let got = values(
             "$ df -h\nFilesystem      Size  Used Avail Use% Mounted on\n/dev/sda1       100G   99G  1.0G  99% /\n",
@@ -205,6 +148,34 @@ mod tests {
         assert!(
             matches!(&got[0], Value::FileSystem(f) if f.target == "/" && f.used == 99 && f.available == 1 << 30),
             "{got:?}"
+        );
+    }
+
+    #[test]
+    fn mounts_are_read_however_they_are_shown() {
+        let got = values(
+            "# findmnt\nTARGET              SOURCE     FSTYPE OPTIONS\n/                   /dev/sda1  ext4   rw,relatime\n├─/proc             proc       proc   rw,nosuid\n│ └─/var/lib/rancher /dev/sdb1 xfs    ro,noatime\n# findmnt -n -o TARGET,FSTYPE,VFS-OPTIONS\n└─/data ext4 ro,relatime\n",
+        );
+        let got: Vec<String> = got
+            .iter()
+            .filter_map(|v| match v {
+                Value::Mount {
+                    source,
+                    target,
+                    fstype,
+                    options,
+                } => Some(format!("{target} {source} {fstype} {options}")),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            got,
+            [
+                "/ /dev/sda1 ext4 rw,relatime",
+                "/proc proc proc rw,nosuid",
+                "/var/lib/rancher /dev/sdb1 xfs ro,noatime",
+                "/data  ext4 ro,relatime"
+            ]
         );
     }
 }
