@@ -3,14 +3,9 @@
 # Runs at every start of a node, before k3s.
 set -eu
 
-# Settings of the network are the node's own. All others are the machine's, so they stay closed to a node with the
-# stand-in; a real k3s' kubelet does not start where it can't write some of them.
-if [ -e /opt/lab/bin/kube-apiserver ]; then
-  mountpoint -q /proc/sys/net || mount --bind /proc/sys/net /proc/sys/net
-  mount -o remount,rw,bind /proc/sys/net
-else
-  mount -o remount,rw,bind /proc/sys
-fi
+# Settings of the network are the node's own. All others are the machine's, and stay closed to a node.
+mountpoint -q /proc/sys/net || mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,rw,bind /proc/sys/net
 
 # The kubelet wants these and sets them where it finds others. It finds them, and the machine keeps its own.
 if [ -e /opt/lab/bin/kubelet ]; then

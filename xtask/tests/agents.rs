@@ -1,23 +1,22 @@
 //! Agents: real kubelets with real pods, what they promise, and no trace afterwards.
 //!
-//! `LAB_FAULTS=all` (or names with commas between) also runs the faults of agents and workloads. Deliberately absent:
-//! what is about servers only; see `nodes_cluster`.
+//! Deliberately absent: what is about servers only (`nodes_cluster`), and what is broken (`nodes_faults`).
 #![expect(
     clippy::print_stderr,
     reason = "a harness of its own has to say itself why it skips"
 )]
 
 mod census;
+#[path = "census/owner.rs"]
+mod owner;
 
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use census::Census;
-use defib_model::report::Report;
-use defib_session::{Options, Source};
 use libtest_mimic::{Arguments, Failed, Trial};
-use xtask::lab::fault::{Family, Fault, record};
+use owner::{OWNER, Owner};
+use xtask::lab::fault::record;
 use xtask::lab::node::{Lab, unavailable};
 use xtask::lab::{leftovers, wait_until};
 
@@ -25,7 +24,7 @@ type Outcome = Result<(), Failed>;
 type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
-    if std::env::var_os("LAB_TEST_OWNER").is_some() {
+    if std::env::var_os(OWNER).is_some() {
         return owner();
     }
     let mut arguments = Arguments::from_args();
@@ -107,20 +106,12 @@ fn pods_run_on_an_agent() -> Outcome {
     assert_eq!(n2.script(pid)?, running);
     lab.await_pods()?;
 
-    // Nothing is wrong with it, and nothing is said to be.
+    // What a person collects of it; `nodes_faults` has it judged.
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("well");
     record(&lab, &out)?;
-    let report = diagnosed(&out)?;
-    assert!(
-        report.root_causes.is_empty(),
-        "a healthy lab is told to have {:?}",
-        report.root_causes
-    );
     let objects = std::fs::read_to_string(out.join("objects.yaml"))?;
     assert!(objects.contains("kind: Node") && !objects.contains("kind: Secret\n"));
-
-    broken_and_healed(&lab, folder.path())?;
 
     // Snapshots and resets, with containers running.
     n2.stop()?;
@@ -140,7 +131,7 @@ fn pods_run_on_an_agent() -> Outcome {
     // What a person ends pods with.
     n2.script("k3s-killall.sh\nif pgrep -x containerd-shim; then exit 1; fi\nif ip link show cni0; then exit 1; fi")?;
     drop(lab);
-    same_as(&before)
+    before.returns().map_err(Failed::from)
 }
 
 /// The key lines of an agent's start, as section 7.2 of the facts has them.
@@ -167,64 +158,6 @@ fn in_order(journal: &str) -> Outcome {
             .ok_or_else(|| format!("`{line}` is not there, or not in its place"))?;
         rest = after;
     }
-    Ok(())
-}
-
-/// The faults that were asked for: each shows, is collected, and is healed.
-fn broken_and_healed(lab: &Lab, folder: &Path) -> Outcome {
-    let Ok(wanted) = std::env::var("LAB_FAULTS") else {
-        return Ok(());
-    };
-    let wanted: Vec<&str> = wanted.split(',').collect();
-    let faults = Fault::all().filter(|fault| {
-        let own = matches!(fault.family, Family::Agent | Family::Workload);
-        own && fault.agents() == 1 && (wanted.contains(&"all") || wanted.contains(&fault.name))
-    });
-    for fault in faults {
-        let begun = Instant::now();
-        fault
-            .inject(lab, &mut |_| {})
-            .map_err(|e| format!("{}: {e}", fault.name))?;
-        let shown = begun.elapsed();
-        let out = folder.join(fault.name);
-        record(lab, &out)?;
-        let report = diagnosed(&out)?;
-        let named: Vec<&str> = report
-            .root_causes
-            .iter()
-            .map(|c| c.class.as_str())
-            .collect();
-        let begun = Instant::now();
-        fault
-            .heal(lab, &mut |_| {})
-            .map_err(|e| format!("{}: {e}", fault.name))?;
-        eprintln!(
-            "{}: shown after {:.0}s, healed in {:.0}s, named {named:?}",
-            fault.name,
-            shown.as_secs_f64(),
-            begun.elapsed().as_secs_f64()
-        );
-    }
-    Ok(())
-}
-
-/// What `defib diagnose` says of a folder.
-fn diagnosed(folder: &Path) -> Result<Report, Failed> {
-    let sources = [Source::Path(folder.to_owned())];
-    let options = Options::default();
-    let report = defib_session::diagnose(&sources, &options, &mut std::io::empty(), &mut |_| {})?;
-    Ok(report)
-}
-
-fn same_as(before: &Census) -> Outcome {
-    wait_until(
-        "all is as it was before",
-        Duration::from_secs(60),
-        || match Census::take().more_than(before) {
-            more if more.is_empty() => Ok(()),
-            more => Err(more),
-        },
-    )?;
     Ok(())
 }
 
@@ -255,26 +188,10 @@ fn owner() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The process that has a lab. A test that fails early must not leave it.
-struct Owner(Child);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // Only fails if it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn nothing_is_left_of_pods_of_a_killed_owner() -> Outcome {
     let before = Census::take();
-    let owner = Owner(
-        Command::new(std::env::current_exe()?)
-            .env("LAB_TEST_OWNER", "1")
-            .stdin(Stdio::null())
-            .spawn()?,
-    );
-    let pid = owner.0.id();
+    let owner = Owner::start()?;
+    let pid = owner.pid();
     let found = wait_until("its pod runs", Duration::from_secs(300), || {
         let labs = leftovers::list().map_err(|e| e.to_string())?;
         let own = labs.into_iter().find(|lab| lab.record.owner.pid == pid);
@@ -287,7 +204,7 @@ fn nothing_is_left_of_pods_of_a_killed_owner() -> Outcome {
     })?;
     // SIGKILL: no code of the owner runs after this.
     drop(owner);
-    same_as(&before)?;
+    before.returns()?;
     assert!(!found.record.dir.exists() && !found.path.exists());
     Ok(())
 }

@@ -6,13 +6,16 @@
 )]
 
 mod census;
+#[path = "census/owner.rs"]
+mod owner;
 
 use std::fs;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use census::Census;
 use libtest_mimic::{Arguments, Failed, Trial};
+use owner::{OWNER, Owner};
 use xtask::lab::node::{Lab, MADE, unavailable};
 use xtask::lab::{LabError, leftovers, wait_until};
 
@@ -22,7 +25,7 @@ type Outcome = Result<(), Failed>;
 type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
-    if std::env::var_os("LAB_TEST_OWNER").is_some() {
+    if std::env::var_os(OWNER).is_some() {
         return owner();
     }
     let mut arguments = Arguments::from_args();
@@ -178,19 +181,7 @@ fn nothing_is_left_of_a_lab() -> Outcome {
         .script("mount -t tmpfs tmpfs /mnt; ip link add left type bridge; ip netns add left; sleep 1000 > /dev/null 2>&1 &")?;
     lab.machine("n2")?.kill()?;
     drop(lab);
-    same_as(&before)
-}
-
-fn same_as(before: &Census) -> Outcome {
-    wait_until(
-        "all is as it was before",
-        PATIENCE,
-        || match Census::take().more_than(before) {
-            more if more.is_empty() => Ok(()),
-            more => Err(more),
-        },
-    )?;
-    Ok(())
+    before.returns().map_err(Failed::from)
 }
 
 /// What the killed process does: it has a lab, says so, and waits for its end.
@@ -202,33 +193,10 @@ fn owner() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The process that has a lab. A test that fails early must not leave it.
-struct Owner(Child);
-
-impl Owner {
-    /// SIGKILL: no code of the owner runs after this.
-    fn kill(&mut self) -> std::io::Result<()> {
-        self.0.kill()?;
-        self.0.wait().map(|_| ())
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // Only fails if it is gone already.
-        let _ = self.kill();
-    }
-}
-
 /// A process with a lab of two nodes, which are on.
 fn owned_elsewhere() -> Result<(Owner, leftovers::Lab), Failed> {
-    let owner = Owner(
-        Command::new(std::env::current_exe()?)
-            .env("LAB_TEST_OWNER", "1")
-            .stdin(Stdio::null())
-            .spawn()?,
-    );
-    let pid = owner.0.id();
+    let owner = Owner::start()?;
+    let pid = owner.pid();
     let found = wait_until("its nodes are on", PATIENCE, || {
         let labs = leftovers::list().map_err(|e| e.to_string())?;
         let own = labs.into_iter().find(|lab| lab.record.owner.pid == pid);
@@ -249,7 +217,7 @@ fn a_killed_owner_leaves_nothing() -> Outcome {
     let before = Census::take();
     let (mut owner, found) = owned_elsewhere()?;
     owner.kill()?;
-    same_as(&before)?;
+    before.returns()?;
     assert!(!found.record.dir.exists() && !found.path.exists());
     Ok(())
 }
@@ -277,5 +245,5 @@ fn down_removes_what_a_crash_left() -> Outcome {
     let labs = leftovers::list()?;
     let own = labs.iter().find(|lab| lab.path == found.path);
     own.ok_or("the record is gone")?.remove()?;
-    same_as(&before)
+    before.returns().map_err(Failed::from)
 }

@@ -7,6 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use xtask::lab::{LabError, wait_until};
 
 /// Everything found, one line each.
 #[derive(Debug)]
@@ -50,6 +53,18 @@ impl Census {
         }
         groups(Path::new("/sys/fs/cgroup"), &mut found);
         Self(found)
+    }
+
+    /// Waits until nothing is here that was not there.
+    pub fn returns(&self) -> Result<(), LabError> {
+        wait_until(
+            "all is as it was before",
+            Duration::from_secs(60),
+            || match Self::take().more_than(self) {
+                more if more.is_empty() => Ok(()),
+                more => Err(more),
+            },
+        )
     }
 
     /// What is here and was not there, for people.

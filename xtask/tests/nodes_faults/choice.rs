@@ -15,36 +15,39 @@ pub struct Kind {
     pub servers: usize,
     /// With SQLite in the place of etcd.
     pub sqlite: bool,
+    /// How many agents: without one there are no pods.
+    pub agents: usize,
 }
 
 impl Kind {
     /// Those that faults are done to. The largest comes first: what only it can show is chosen there.
-    pub const ALL: [Self; 4] = [
-        Self {
-            servers: 3,
-            sqlite: false,
-        },
-        Self {
-            servers: 2,
-            sqlite: false,
-        },
-        Self {
-            servers: 1,
-            sqlite: false,
-        },
-        Self {
-            servers: 1,
-            sqlite: true,
-        },
+    pub const ALL: [Self; 6] = [
+        Self::of(3, false, 0),
+        Self::of(2, false, 0),
+        Self::of(1, false, 0),
+        Self::of(1, true, 0),
+        Self::of(1, false, 1),
+        Self::of(1, false, 2),
     ];
+
+    /// So many servers, with SQLite or etcd, and so many agents.
+    pub const fn of(servers: usize, sqlite: bool, agents: usize) -> Self {
+        Self {
+            servers,
+            sqlite,
+            agents,
+        }
+    }
 
     /// The test's name.
     pub fn name(self) -> &'static str {
-        match (self.servers, self.sqlite) {
-            (1, false) => "one_server_is_broken_and_healed",
-            (1, true) => "one_server_with_sqlite_is_broken_and_healed",
-            (2, _) => "two_servers_are_broken_and_healed",
-            (3, _) => "three_servers_are_broken_and_healed",
+        match (self.servers, self.sqlite, self.agents) {
+            (1, false, 0) => "one_server_is_broken_and_healed",
+            (1, true, 0) => "one_server_with_sqlite_is_broken_and_healed",
+            (2, _, 0) => "two_servers_are_broken_and_healed",
+            (3, _, 0) => "three_servers_are_broken_and_healed",
+            (_, _, 1) => "an_agent_is_broken_and_healed",
+            (_, _, 2) => "two_agents_are_broken_and_healed",
             _ => "servers_are_well",
         }
     }
@@ -52,16 +55,27 @@ impl Kind {
     /// Its name in the table, when nothing is wrong.
     pub fn well(self) -> String {
         let store = if self.sqlite { "-sqlite" } else { "" };
-        format!("well-{}{store}", self.servers)
+        let agents = match self.agents {
+            0 => String::new(),
+            more => format!("-agents-{more}"),
+        };
+        format!("well-{}{store}{agents}", self.servers)
+    }
+
+    fn fits(self, fault: &Fault) -> bool {
+        fault.fits(self.servers, self.sqlite, self.agents)
     }
 
     /// How many faults `make test` does to it.
     fn share(self) -> usize {
-        match (self.servers, self.sqlite) {
-            (3, _) => 6,
-            (2, _) => 1,
-            (1, false) => 3,
-            _ => 2,
+        match (self.servers, self.sqlite, self.agents) {
+            (3, _, 0) => 5,
+            (2, _, 0) => 1,
+            (1, false, 0) => 3,
+            (1, true, 0) => 2,
+            (1, _, 1) => 3,
+            // What wants two agents is one with two names only, and is run with all.
+            _ => 0,
         }
     }
 }
@@ -127,18 +141,15 @@ impl fmt::Display for Runs {
     }
 }
 
-/// Every fault that needs no agent (`tests/agents.rs` has the others), on one server where that is enough, else on
-/// three: two have no majority without either.
+/// Every fault, on one server where that is enough, else on three: two have no majority without either.
 pub fn all() -> Vec<(Kind, &'static Fault)> {
-    let of_servers = Fault::all().filter(|fault| fault.agents() == 0);
-    of_servers.map(|fault| (home(fault), fault)).collect()
+    Fault::all().map(|fault| (home(fault), fault)).collect()
 }
 
 fn home(fault: &'static Fault) -> Kind {
-    let fits = |kind: &&Kind| fault.fits(kind.servers, kind.sqlite);
     let found = Kind::ALL
         .iter()
-        .filter(fits)
+        .filter(|kind| kind.fits(fault))
         .min_by_key(|kind| [3, 0, 2, 1].get(kind.servers).copied());
     *found.unwrap_or(&Kind::ALL[0])
 }
@@ -155,11 +166,8 @@ fn by_seed(seed: u64) -> Vec<(Kind, &'static Fault)> {
     let mut families: BTreeSet<Family> = BTreeSet::new();
     for kind in Kind::ALL {
         let mut own = Vec::new();
-        let mut fits: Vec<&'static Fault> = faults
-            .iter()
-            .copied()
-            .filter(|f| f.fits(kind.servers, kind.sqlite))
-            .collect();
+        let mut fits: Vec<&'static Fault> =
+            faults.iter().copied().filter(|f| kind.fits(f)).collect();
         // Those of families that nobody has yet come first; both parts stay as they were shuffled.
         let mut seen = families.clone();
         fits.sort_by_cached_key(|f| !seen.insert(f.family));
@@ -180,8 +188,12 @@ fn next(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Whatever the seed: at least twelve, each once, at least one of each family, each on a lab that it fits.
+/// Whatever the seed: at least twelve, each once, at least one of each family, each on a lab that it fits; and there is
+/// a lab for every fault.
 pub fn every_choice_is_wide() {
+    for (kind, fault) in all() {
+        assert!(kind.fits(fault), "there is no lab for {}", fault.name);
+    }
     for seed in 0..2_000 {
         let chosen = by_seed(seed);
         let names: BTreeSet<&str> = chosen.iter().map(|(_, f)| f.name).collect();
@@ -189,9 +201,6 @@ pub fn every_choice_is_wide() {
         assert!(names.len() >= 12, "{seed}: {names:?}");
         assert_eq!(names.len(), chosen.len(), "{seed}: {names:?}");
         assert_eq!(families.len(), Family::ALL.len(), "{seed}: {names:?}");
-        assert!(
-            chosen.iter().all(|(k, f)| f.fits(k.servers, k.sqlite)),
-            "{seed}: {names:?}"
-        );
+        assert!(chosen.iter().all(|(k, f)| k.fits(f)), "{seed}: {names:?}");
     }
 }

@@ -124,7 +124,7 @@ pub fn secrets(lab: &Lab) -> Result<Vec<String>, Failed> {
 pub fn looks_collected(lab: &Lab, out: &Path, secrets: &[String]) -> Result<(), Failed> {
     let mut lines = 0;
     for machine in lab.machines() {
-        let journal = out.join(format!("journal-k3s-{}.log", machine.name()));
+        let journal = out.join(format!("journal-{}-{}.log", machine.unit(), machine.name()));
         assert_eq!(journal.is_file(), machine.is_on()?, "{}", journal.display());
         if journal.is_file() {
             let text = fs::read_to_string(&journal)?;

@@ -17,15 +17,15 @@ mod judged;
 mod table;
 mod well;
 
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use census::Census;
 use choice::{Kind, Runs};
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::lab::fault::{Fault, record, settled};
 use xtask::lab::node::{Lab, unavailable};
-use xtask::lab::wait_until;
 
 type Outcome = Result<(), Failed>;
 
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 
 fn a_lab_is_broken_and_healed(kind: Kind, faults: &[&'static Fault], full: bool) -> Outcome {
     // What is built or fetched is another matter, and counted elsewhere.
-    drop(Lab::builder().bare().boot()?);
+    drop(Lab::builder().agents(kind.agents).bare().boot()?);
     let before = Census::take();
     let mut lab = None;
     let mut wrong = Vec::new();
@@ -113,14 +113,7 @@ fn a_lab_is_broken_and_healed(kind: Kind, faults: &[&'static Fault], full: bool)
         }
     }
     drop(lab);
-    wait_until(
-        "all is as it was before",
-        Duration::from_secs(30),
-        || match Census::take().more_than(&before) {
-            more if more.is_empty() => Ok(()),
-            more => Err(more),
-        },
-    )?;
+    before.returns()?;
     if wrong.is_empty() {
         Ok(())
     } else {
@@ -133,6 +126,7 @@ fn up(kind: Kind) -> Result<Lab, Failed> {
     let lab = Lab::builder()
         .servers(kind.servers)
         .sqlite(kind.sqlite)
+        .agents(kind.agents)
         .boot()?;
     settled(&lab)?;
     eprintln!(
@@ -154,6 +148,9 @@ fn once(fault: &'static Fault, lab: &Lab) -> Result<judged::Found, Failed> {
     record(lab, &out)?;
     judged::looks_collected(lab, &out, &secrets)?;
     let mut found = judged::judge(fault, &out)?;
+    if found.wrong().is_some() {
+        keep(fault.name, &out);
+    }
     let begun = Instant::now();
     fault.heal(lab, &mut |_| {})?;
     found.shown = shown.as_secs();
@@ -161,12 +158,21 @@ fn once(fault: &'static Fault, lab: &Lab) -> Result<judged::Found, Failed> {
     Ok(found)
 }
 
+/// Keeps a recording that is to be looked at, where `LAB_KEEP` asks for it.
+fn keep(name: &str, recording: &Path) {
+    if std::env::var_os("LAB_KEEP").is_none() {
+        return;
+    }
+    let kept = std::env::temp_dir().join(format!("defib-{name}"));
+    match std::fs::rename(recording, &kept) {
+        Ok(()) => eprintln!("{name}: recorded in {}", kept.display()),
+        Err(e) => eprintln!("{name}: its recording can't be kept: {e}"),
+    }
+}
+
 /// No fault needs four; their number is even, and a majority is three.
 fn four_servers_are_well() -> Outcome {
-    let kind = Kind {
-        servers: 4,
-        sqlite: false,
-    };
+    let kind = Kind::of(4, false, 0);
     well::is_well(kind, &up(kind)?)?;
     Ok(())
 }

@@ -12,18 +12,19 @@ use xtask::lab::node::Lab;
 
 use crate::choice::Kind;
 use crate::judged::{Found, causes, looks_collected, secrets};
+use crate::keep;
 
 /// Hands the leader's place to another member.
 const MOVE_LEADER: &str = "status=$(etcdctl endpoint status --cluster -w json)\nfrom=$(echo \"$status\" | jq -r '[.[] | select(.Status.leader == .Status.header.member_id)][0].Endpoint')\nto=$(etcdctl member list | awk -F', ' -v from=\"$from\" '$5 != from && $6 == \"false\" { print $1; exit }')\nETCDCTL_ENDPOINTS=$from etcdctl move-leader \"$to\"";
 
 /// Nothing is named: as it came up, right after restarts of k3s and of a host, and while the leader changes.
 pub fn is_well(kind: Kind, lab: &Lab) -> Result<Found, String> {
-    let mut found = Found {
+    let found = Found {
         name: kind.well(),
         ..Found::default()
     };
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let mut at = |moment: &str, record: &mut dyn FnMut(&Path) -> Result<(), Failed>| {
+    let at = |moment: &str, record: &mut dyn FnMut(&Path) -> Result<(), Failed>| {
         let out = folder.path().join(moment);
         let said = record(&out).and_then(|()| causes(&out));
         let said = said.map_err(|e| {
@@ -35,19 +36,12 @@ pub fn is_well(kind: Kind, lab: &Lab) -> Result<Found, String> {
         })?;
         eprintln!("{}, {moment}: {said:?}", kind.well());
         if !said.is_empty() {
-            let kept = std::env::temp_dir().join(format!("defib-{}-{moment}", kind.well()));
-            let kept = match std::env::var_os("LAB_KEEP") {
-                Some(_) if std::fs::rename(&out, &kept).is_ok() => {
-                    format!("; recorded in {}", kept.display())
-                }
-                _ => String::new(),
-            };
+            keep(&format!("{}-{moment}", kind.well()), &out);
             return Err(format!(
-                "{} servers {moment} are well, and this is named: {said:?}{kept}",
+                "{} servers {moment} are well, and this is named: {said:?}",
                 kind.servers
             ));
         }
-        found.named.extend(said);
         Ok(())
     };
     at("started", &mut |out| {
@@ -55,8 +49,8 @@ pub fn is_well(kind: Kind, lab: &Lab) -> Result<Found, String> {
         looks_collected(lab, out, &secrets(lab)?)
     })?;
     at("restarted", &mut |out| {
-        for machine in lab.servers() {
-            machine.script("timeout 120 systemctl restart k3s")?;
+        for machine in lab.machines() {
+            machine.script(&format!("timeout 120 systemctl restart {}", machine.unit()))?;
         }
         Ok(record(lab, out)?)
     })?;
@@ -66,6 +60,9 @@ pub fn is_well(kind: Kind, lab: &Lab) -> Result<Found, String> {
         last.stop()?;
         last.start()?;
         settled(lab)?;
+        if kind.agents > 0 {
+            lab.await_pods()?;
+        }
         Ok(record(lab, out)?)
     })?;
     if kind.servers > 1 {

@@ -395,7 +395,18 @@ fn question(
                 .collect(),
         });
     }
-    if cluster.objects.is_empty() && cluster.events.is_empty() && cluster.log_lines == 0 {
+    let nothing = cluster.objects.is_empty() && cluster.events.is_empty();
+    if cluster.at_rest && nothing {
+        return Some(Question {
+            text: "The datastore can be read and holds no objects. Was it wiped or made anew, and where is the one before it?".to_owned(),
+            command: Some(
+                "ls -la /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/db/snapshots; findmnt -T /var/lib/rancher"
+                    .to_owned(),
+            ),
+            decides: Vec::new(),
+        });
+    }
+    if nothing && cluster.log_lines == 0 {
         return Some(Question {
             text:
                 "Nothing in the source could be read as evidence. What does the cluster itself say?"

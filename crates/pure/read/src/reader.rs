@@ -152,7 +152,8 @@ impl<'s> Reader<'s> {
         one.lists.extend(self.lists.drain(lists..));
     }
 
-    /// Takes what the files of datastores hold in among the rest. The answer is whether their objects count.
+    /// Takes what the files of datastores hold in among the rest. The answer is whether it is they that say what there
+    /// is, and be it nothing: a datastore that was made anew is no cluster that is well.
     fn join_stored(&mut self) -> bool {
         let runs =
             |p: &Parsed| matches!(p.object.kind.as_str(), "Pod" | "Node") && !p.object.printed;
@@ -161,7 +162,7 @@ impl<'s> Reader<'s> {
         let joined = crate::datastore::joined(stored, answered, &self.facts);
         self.facts.extend(joined.facts);
         self.gaps.extend(joined.gaps);
-        let any = !joined.parsed.is_empty();
+        let any = !joined.parsed.is_empty() || !joined.lists.is_empty();
         self.parsed.extend(joined.parsed);
         self.lists.extend(joined.lists);
         any

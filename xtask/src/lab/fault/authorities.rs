@@ -51,7 +51,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::On(
                 "n2",
                 with_openssl!(
-                    "made=$(($(date +%s) - 8640000))\nkey peer-ca.key\nsign \"/CN=etcd-peer-ca@$made\" peer-ca.key 20260101000000Z 20351230000000Z \"$authority\" peer-ca.crt\nkey leaf.key\nsign /CN=etcd-peer leaf.key 20260101000000Z 20351230000000Z \"$(leaf n2 198.51.100.12)\" leaf.crt peer-ca\ntls=/var/lib/rancher/k3s/server/tls/etcd\ncat leaf.crt peer-ca.crt > $tls/peer-server-client.crt\ncp leaf.key $tls/peer-server-client.key\ncp peer-ca.crt peer-ca.key $tls/\ntouch -d @$made $tls/peer-*"
+                    "made=$(($(date +%s) - 8640000))\nkey peer-ca.key\nsign \"/CN=etcd-peer-ca@$made\" peer-ca.key $(date -u -d '1 month ago' +%Y%m%d%H%M%SZ) $(date -u -d '10 years' +%Y%m%d%H%M%SZ) \"$authority\" peer-ca.crt\nkey leaf.key\nsign /CN=etcd-peer leaf.key $(date -u -d '1 month ago' +%Y%m%d%H%M%SZ) $(date -u -d '10 years' +%Y%m%d%H%M%SZ) \"$(leaf n2 198.51.100.12)\" leaf.crt peer-ca\ntls=/var/lib/rancher/k3s/server/tls/etcd\ncat leaf.crt peer-ca.crt > $tls/peer-server-client.crt\ncp leaf.key $tls/peer-server-client.key\ncp peer-ca.crt peer-ca.key $tls/\ntouch -d @$made $tls/peer-*"
                 ),
             ),
             Step::On("n1", "systemctl restart --no-block k3s"),
@@ -128,7 +128,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::On(
                 "n2",
                 with_openssl!(
-                    "tls=/var/lib/rancher/k3s/server/tls/etcd\nsign /CN=etcd-peer $tls/peer-server-client.key 20250901000000Z 20260901000000Z \"$(leaf n2 198.51.100.12)\" leaf.crt $tls/peer-ca\ncat leaf.crt $tls/peer-ca.crt > $tls/peer-server-client.crt"
+                    "tls=/var/lib/rancher/k3s/server/tls/etcd\nsign /CN=etcd-peer $tls/peer-server-client.key $(date -u -d '13 months ago' +%Y%m%d%H%M%SZ) $(date -u -d '1 month ago' +%Y%m%d%H%M%SZ) \"$(leaf n2 198.51.100.12)\" leaf.crt $tls/peer-ca\ncat leaf.crt $tls/peer-ca.crt > $tls/peer-server-client.crt"
                 ),
             ),
             Step::On("n1", "systemctl restart --no-block k3s"),
@@ -152,7 +152,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::On(
                 "n1",
                 with_openssl!(
-                    "tls=/var/lib/rancher/k3s/server/tls\ncp -p /etc/rancher/k3s/k3s.yaml /root/k3s.yaml.good\nsign /O=system:masters/CN=system:admin $tls/client-admin.key 20250901000000Z 20260901000000Z 'keyUsage=critical,digitalSignature,keyEncipherment\\nextendedKeyUsage=clientAuth' admin.crt $tls/client-ca\ncat admin.crt $tls/client-ca.crt > both.crt\nsed -i \"s|client-certificate-data: .*|client-certificate-data: $(base64 -w 0 both.crt)|\" /etc/rancher/k3s/k3s.yaml"
+                    "tls=/var/lib/rancher/k3s/server/tls\ncp -p /etc/rancher/k3s/k3s.yaml /root/k3s.yaml.good\nsign /O=system:masters/CN=system:admin $tls/client-admin.key $(date -u -d '13 months ago' +%Y%m%d%H%M%SZ) $(date -u -d '1 month ago' +%Y%m%d%H%M%SZ) 'keyUsage=critical,digitalSignature,keyEncipherment\\nextendedKeyUsage=clientAuth' admin.crt $tls/client-ca\ncat admin.crt $tls/client-ca.crt > both.crt\nsed -i \"s|client-certificate-data: .*|client-certificate-data: $(base64 -w 0 both.crt)|\" /etc/rancher/k3s/k3s.yaml"
                 ),
             ),
             Step::Until {
@@ -177,7 +177,7 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::On(
                 "n1",
                 with_openssl!(
-                    "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s.good\nmv /var/lib/rancher/k3s /var/lib/rancher/k3s.good\ntls=/var/lib/rancher/k3s/server/tls\nmkdir -p $tls/etcd\nmade=$(date -d 2016-09-01 +%s)\nfor ca in k3s-server:server k3s-client:client k3s-request-header:request-header etcd-server:etcd/server etcd-peer:etcd/peer; do\n  key $tls/${ca#*:}-ca.key\n  sign \"/CN=${ca%:*}-ca@$made\" $tls/${ca#*:}-ca.key 20160901000000Z 20260830000000Z \"$authority\" $tls/${ca#*:}-ca.crt\ndone\nsystemctl start --no-block k3s"
+                    "systemctl stop k3s\nrm -rf /var/lib/rancher/k3s.good\nmv /var/lib/rancher/k3s /var/lib/rancher/k3s.good\ntls=/var/lib/rancher/k3s/server/tls\nmkdir -p $tls/etcd\nmade=$(date -d '121 months ago' +%s)\nfrom=$(date -u -d '121 months ago' +%Y%m%d%H%M%SZ)\nuntil=$(date -u -d '1 month ago' +%Y%m%d%H%M%SZ)\nfor ca in k3s-server:server k3s-client:client k3s-request-header:request-header etcd-server:etcd/server etcd-peer:etcd/peer; do\n  key $tls/${ca#*:}-ca.key\n  sign \"/CN=${ca%:*}-ca@$made\" $tls/${ca#*:}-ca.key $from $until \"$authority\" $tls/${ca#*:}-ca.crt\ndone\nsystemctl start --no-block k3s"
                 ),
             ),
             Step::Said {

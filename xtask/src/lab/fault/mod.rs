@@ -58,14 +58,16 @@ pub enum Store {
 }
 
 impl Family {
-    /// All that a lab without agents can have.
-    pub const ALL: [Self; 6] = [
+    /// Every family.
+    pub const ALL: [Self; 8] = [
         Self::Membership,
         Self::Identity,
         Self::Datastore,
         Self::Host,
         Self::Network,
         Self::Kine,
+        Self::Agent,
+        Self::Workload,
     ];
 
     /// Its name.
@@ -151,10 +153,10 @@ impl Fault {
         }
     }
 
-    /// Is a lab of so many servers and no agent, with SQLite or etcd, one that it can be done to?
+    /// Is a lab of so many servers and agents, with SQLite or etcd, the one that it is done to?
     #[must_use]
-    pub fn fits(&self, servers: usize, sqlite: bool) -> bool {
-        self.agents() == 0 && self.suits(servers, sqlite)
+    pub fn fits(&self, servers: usize, sqlite: bool, agents: usize) -> bool {
+        self.agents() == agents && self.suits(servers, sqlite)
     }
 
     fn suits(&self, servers: usize, sqlite: bool) -> bool {

@@ -1,7 +1,7 @@
 //! Container images, made here so that no registry is asked: archives that an agent imports at its start.
 //! Deliberately absent: images of others; busybox is Debian's, CoreDNS is built from its module.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,12 +58,16 @@ pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathB
             content: shell,
         },
     ];
+    // Two labs that come up at once would write one file.
+    let lock = folder.join("images.lock");
+    let held = File::create(&lock).map_err(file("create", &lock))?;
+    held.lock().map_err(file("lock", &lock))?;
     let mut archives = Vec::new();
     for image in images {
         // What is packed has versions of its own, and so has the folder.
         let from = match image.name {
             "coredns" => COREDNS.upstream.version()?,
-            "busybox" => name_of(root),
+            "busybox" => format!("{}-{:x}", name_of(root), of_applets()),
             _ => String::new(),
         };
         let target = folder.join(format!("{}{from}.tar", image.name));
@@ -81,6 +85,14 @@ pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathB
         archives.push(target);
     }
     Ok(archives)
+}
+
+/// A number that is another one where the list of names is.
+fn of_applets() -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    APPLETS.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn name_of(root: &Path) -> String {
