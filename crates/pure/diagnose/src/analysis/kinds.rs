@@ -112,7 +112,34 @@ pub fn unknown(cx: &Context<'_>) -> BTreeMap<Unknown, (Verdict, Vec<Said>)> {
             entry.1.push(s.clone());
         }
     }
+    // A version that is gone does not come back, however well its asker runs.
+    for s in said(
+        cx,
+        "could not find the requested resource (get ",
+        "client.kind-not-served",
+        "it asks for a version that is not served any more",
+    ) {
+        let one = listed(&s.text).filter(|one| removed_in(&one.version).is_some());
+        if let Some(one) = one {
+            let entry = out
+                .entry(one)
+                .or_insert_with(|| (Verdict::Removed, Vec::new()));
+            entry.1.push(s);
+        }
+    }
     out
+}
+
+/// What an informer of client-go asks for in vain: `Failed to list *v1beta1.Ingress: the server could not find the
+/// requested resource (get ingresses.extensions)`.
+fn listed(text: &str) -> Option<Unknown> {
+    let (version, rest) = super::between(text, "*", ":")?.split_once('.')?;
+    let group = super::between(text, "(get ", ")")?.split_once('.')?.1;
+    let is_version = version.starts_with('v') && version.len() < 12;
+    (is_version && rest.chars().all(char::is_alphanumeric)).then(|| Unknown {
+        kind: rest.to_owned(),
+        version: format!("{group}/{version}"),
+    })
 }
 
 fn verdict(cx: &Context<'_>, one: &Unknown, stored: bool) -> Option<Verdict> {
@@ -151,5 +178,11 @@ mod tests {
         let text = "[unable to recognize \"\": no matches for kind \"A\" in version \"x.io/v1\", no matches for kind \"B\" in version \"y.io/v1\"]";
         assert_eq!(pairs(text).len(), 2);
         assert_eq!(removed_in("policy/v1beta1"), Some("1.25"));
+        let line = "factory.go:86: Failed to list *v1beta1.Ingress: the server could not find the requested resource (get ingresses.extensions)";
+        let one = listed(line).unwrap();
+        assert_eq!(
+            (one.kind.as_str(), one.version.as_str()),
+            ("Ingress", "extensions/v1beta1")
+        );
     }
 }

@@ -66,6 +66,12 @@ pub static SIGNALS: &[Signal] = &[
         "kustomize-controller: internal/decryptor/decryptor.go",
     ),
     row(
+        "flux.sops-secret-missing",
+        "decryption ",
+        r"(?i)((?:decryption secret error|cannot get decryption secret|failed to get decryption secret).*not found)",
+        "kustomize-controller: internal/decryptor/decryptor.go; controllers/kustomization_decryptor.go (≤0.20)",
+    ),
+    row(
         "sops.get-data-key",
         "Error getting data key: ",
         r"(Error getting data key: 0 successful groups required, got 0)",

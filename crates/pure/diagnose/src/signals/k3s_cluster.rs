@@ -537,6 +537,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: cmd/kubeadm/app/util/config",
     ),
     signal(
+        "client.kind-not-served",
+        "could not find the requested resource (get ",
+        r"(ailed to (?:list|watch) \*v\w+\.\w+: .*could not find the requested resource \(get [\w.-]+\))",
+        Mark::Symptom,
+        "client-go: tools/cache/reflector.go; apimachinery: pkg/api/errors",
+    ),
+    signal(
         "kubelet.api-unknown",
         "the server could not find the requested resource",
         r"(?:ailed to (?:list|watch)|error updating|nable to).{0,80}(?:RuntimeClass|CSIDriver|CSINode|EndpointSlice|\bLease|ServiceCIDR|ResourceSlice|DeviceClass|ResourceClaim|FlowSchema|PriorityLevelConfiguration).*the server could not find the requested resource",

@@ -79,6 +79,20 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: pkg/kubelet/images/image_gc_manager.go",
     ),
     signal(
+        "kubelet.gc-over-percent",
+        "which is over the high threshold (",
+        r"isk usage on image filesystem is at (\d+)% which is over the high threshold \((\d+)%\)",
+        "kubelet",
+        "kubernetes: pkg/kubelet/images/image_gc_manager.go (≤1.21)",
+    ),
+    signal(
+        "kubelet.gc-failed",
+        "mage garbage collection failed multiple times in a row",
+        "",
+        "kubelet",
+        "kubernetes: pkg/kubelet/kubelet.go",
+    ),
+    signal(
         "kubelet.gc-short",
         "garbage collect required amount of images",
         r"(?i)anted to free (\d+) bytes, but freed (\d+) bytes",

@@ -29,6 +29,7 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         .or_else(|| listing(walk, at, &text))
         .or_else(|| path(walk, at, &text))
         .or_else(|| memory(walk, at, &text))
+        .or_else(|| revisions(walk, at, &text))
         .or_else(|| unit(walk, at, &text))
         .or_else(|| {
             let value = one(walk, at, &text)?;
@@ -226,6 +227,39 @@ fn database(walk: &Walk<'_>, text: &str) -> Option<Value> {
     .iter()
     .find(|(pragma, _)| lower.contains(pragma))
     .map(|(_, name)| Value::Database((*name).to_owned(), number))
+}
+
+/// `| rows | compact_rev | current_rev |` and its row, as the clients of MySQL, PostgreSQL and SQLite print them: what
+/// people are asked for about kine. Source: kine's issues; `compact_rev_key` is kine's own.
+fn revisions(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let cells = |line: &str| -> Vec<String> {
+        line.split('|')
+            .map(|c| c.trim().to_owned())
+            .filter(|c| !c.is_empty())
+            .collect()
+    };
+    let names = cells(text);
+    if !names.iter().any(|n| n == "compact_rev") {
+        return None;
+    }
+    let is_rule = |line: &str| {
+        let line = line.trim();
+        line.starts_with(['+', '-']) && line.chars().all(|c| matches!(c, '+' | '-'))
+    };
+    let row = (at + 1..at + 3).find(|i| !is_rule(walk.text(*i)))?;
+    let values = cells(walk.text(row));
+    for (name, value) in names.iter().zip(&values) {
+        let name = match name.as_str() {
+            "compact_rev" => "compact revision",
+            "current_rev" => "current revision",
+            "rows" => "rows",
+            _ => continue,
+        };
+        if let Ok(number) = value.parse() {
+            walk.fact(row..row + 1, Value::Database(name.to_owned(), number));
+        }
+    }
+    Some(row + 1)
 }
 
 /// `Mem: 7976 1220 …` below `total used free`.

@@ -67,7 +67,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     10,
                     "it is the last word of a pod that serves the cluster's DNS",
                 )
-                .explains(K::ContainerCrashLoop, id);
+                .explains_if(cx, K::ContainerCrashLoop, id);
         }
         out.push(finding);
     }

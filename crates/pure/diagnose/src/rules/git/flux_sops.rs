@@ -35,8 +35,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (words, signal) in [
         ("cannot get sops data key", "flux.sops-data-key"),
         ("Error getting data key: ", "sops.get-data-key"),
+        ("decryption secret error: ", "flux.sops-secret-missing"),
+        ("cannot get decryption Secret", "flux.sops-secret-missing"),
     ] {
-        for s in said(cx, words, signal, "sops finds no private key for the file") {
+        let is_secret = signal == "flux.sops-secret-missing";
+        let meaning = match is_secret {
+            true => "the Secret with the private key is not there",
+            false => "sops finds no private key for the file",
+        };
+        for s in said(cx, words, signal, meaning) {
             let id = s.who.clone().or_else(|| {
                 subject(&s.evidence.text).map(|(ns, n)| {
                     EntityId::object("Kustomization", "kustomize.toolkit.fluxcd.io", &ns, &n)
@@ -48,7 +55,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .on(id.clone())
                 .title(format!("Flux has no key that decrypts the files of {}", id.name()))
                 .why("Nothing of it is applied, and what depends on it waits, until the private key is there.")
-                .term(85, "sops says that none of the file's keys can be used")
+                .term(
+                    85,
+                    match is_secret {
+                        true => "Flux does not find the Secret that holds the key",
+                        false => "sops says that none of the file's keys can be used",
+                    },
+                )
                 .safe("See which Secret is named, and what keys it holds.", command!("kubectl get kustomizations -n {} -o custom-columns=NAME:.metadata.name,DECRYPTION:.spec.decryption; kubectl get secrets -n {} -o custom-columns=NAME:.metadata.name,KEYS:.data", ns, ns))
                 .check_first("Put the private key where Flux looks for it (the file name must end in .agekey).", command!("kubectl create secret generic sops-age -n {} --from-file=age.agekey=PRIVATE-KEY-FILE", ns))
                 .dont("Don't commit the values in plain text to get on.")

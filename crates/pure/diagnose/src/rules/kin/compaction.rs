@@ -42,6 +42,9 @@ const OTHERS: &[&str] = &[
     "readonly database",
     "read-only file system",
 ];
+/// Revisions that are not compacted: kine keeps 1,000 and goes on every five minutes, in batches of 1,000. A cluster
+/// writes no million in that time. Source: kine pkg/logstructured/sqllog/sql.go.
+const BEHIND: u64 = 1_000_000;
 /// From this size on a mostly empty file is worth a word.
 const LARGE: u64 = 50_000;
 
@@ -82,6 +85,30 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(slow.get(&host).map(|s| quotes(s)).unwrap_or_default())
                 .explains_observed(cx, TROUBLES, &host),
         );
+    }
+    let revisions = facts_anywhere(cx, |v| match v {
+        Value::Database(name, n) if name.ends_with("revision") => Some((name.as_str(), *n)),
+        _ => None,
+    })
+    .collect::<Vec<_>>();
+    let newest = |name: &str| revisions.iter().rfind(|(_, (n, _))| *n == name);
+    let behind = newest("compact revision")
+        .zip(newest("current revision"))
+        .map(|((_, (_, old)), (fact, (_, new)))| (fact, new.saturating_sub(*old)))
+        .filter(|(_, rows)| *rows >= BEHIND);
+    if let Some((fact, rows)) = behind.filter(|_| !said) {
+        let host = entity(&fact.host);
+        out.push(
+            about(&host)
+                .key("revisions")
+                .term(
+                    78,
+                    format!("{rows} revisions were never compacted; kine keeps the last 1,000"),
+                )
+                .cite(cx.fact(fact, "how far the compaction is behind"))
+                .explains_observed(cx, TROUBLES, &host),
+        );
+        said = true;
     }
     if let Some(((all_fact, (_, all)), (free_fact, (_, free)))) = bloat.filter(|_| !said) {
         let host = entity(&free_fact.host);
