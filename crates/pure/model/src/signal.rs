@@ -83,6 +83,11 @@ impl Local {
         days * 86_400 + i64::from(self.second)
     }
 
+    /// Seconds until the other one, if they can be compared and lie in one year.
+    pub fn until(self, other: Self) -> Option<i64> {
+        (self.form == other.form).then(|| other.seconds() - self.seconds())
+    }
+
     /// Which of the two is earlier, if they can be compared. December is before January, since no log that
     /// is looked at spans half a year. In the hours in which clocks are put back an hour counts for nothing.
     pub fn order(self, other: Self) -> Option<std::cmp::Ordering> {

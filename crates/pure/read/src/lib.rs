@@ -6,6 +6,7 @@
 mod coverage;
 mod datastore;
 mod edges;
+mod history;
 mod infer;
 mod kinds;
 mod kubeadm;

@@ -4,6 +4,7 @@
 
 mod documents;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -250,7 +251,8 @@ impl<'s> Reader<'s> {
             }
         }
         let mut at = 0;
-        let part = |r: Range<usize>| bytes.get(r).unwrap_or_default();
+        let heard = without(bytes, &taken.past);
+        let part = |r: Range<usize>| heard.get(r).unwrap_or_default();
         for (range, owner) in taken.logs {
             for (stretch, owner, events) in [
                 (at..range.start, Owner::default(), taken.heard.as_slice()),
@@ -766,4 +768,17 @@ impl<'s> Reader<'s> {
         crate::coverage::judge(&mut cluster);
         cluster
     }
+}
+
+/// The same text with spaces for these stretches: as long, and without their words.
+fn without<'b>(bytes: &'b [u8], stretches: &[Range<usize>]) -> Cow<'b, [u8]> {
+    let mut out = Cow::Borrowed(bytes);
+    for stretch in stretches {
+        if let Some(part) = out.to_mut().get_mut(stretch.clone()) {
+            part.iter_mut()
+                .filter(|b| **b != b'\n')
+                .for_each(|b| *b = b' ');
+        }
+    }
+    out
 }

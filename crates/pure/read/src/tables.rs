@@ -96,6 +96,7 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
         ))
     });
     cluster.events = events;
+    crate::history::settle(&mut cluster);
     for (i, event) in cluster.events.iter().enumerate() {
         cluster
             .events_about

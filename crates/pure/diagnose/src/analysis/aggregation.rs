@@ -12,6 +12,7 @@ use defib_model::views::ApiService;
 use defib_model::views::meta::condition;
 
 use super::said::{Said, said};
+use crate::analysis::order::{self, Moment};
 use crate::context::Context;
 
 /// What the evidence says about one unavailable API.
@@ -30,6 +31,8 @@ pub struct Unavailable<'a> {
     pub text: String,
     /// Only a line of its description is there.
     pub cut: bool,
+    /// It is only said of the first minutes after a start of k3s.
+    pub starting: bool,
     /// Evidence that the API server's calls go through a proxy.
     pub proxy: Vec<Evidence>,
     /// Namespaces that wait for this API before they can be deleted.
@@ -47,6 +50,7 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         evidence: Vec::new(),
         text: String::new(),
         cut: false,
+        starting: false,
         proxy: Vec::new(),
         holds: Vec::new(),
     };
@@ -122,6 +126,10 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
             out.insert(name, u);
         }
     }
+    let starting = starts(cx);
+    for u in out.values_mut().filter(|u| u.api.is_none() && !u.cut) {
+        u.starting = starting;
+    }
     let environment: Vec<Evidence> = ["apiserver.proxy-env", "apiserver.proxy-env-lower"]
         .iter()
         .flat_map(|signal| cx.hits(signal))
@@ -142,6 +150,26 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         }
     }
     out.into_values().collect()
+}
+
+/// Seconds that aggregated APIs may take after a start: their pods start behind it.
+const PATIENCE: i64 = 180;
+
+/// Are all lines about aggregated APIs from the first minutes after a start of k3s? Each start has them.
+fn starts(cx: &Context<'_>) -> bool {
+    let of = |names: &'static [&str]| cx.heard().filter(move |h| names.contains(&h.signal));
+    let mut lines = of(&[
+        "apiserver.aggregated-unavailable",
+        "apiserver.aggregated-openapi",
+    ])
+    .peekable();
+    lines.peek().is_some()
+        && lines.all(|line| {
+            of(&["k3s.up", "k3s.starting", "systemd.k3s-starts"]).any(|start| {
+                let (begun, last) = (Moment::last(start), Moment::last(line));
+                order::seconds(&begun, &last).is_some_and(|s| s <= PATIENCE)
+            })
+        })
 }
 
 /// Does the error consist of the words of an HTTP status alone? Go says so of the answer to CONNECT, which

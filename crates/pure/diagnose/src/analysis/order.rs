@@ -44,6 +44,18 @@ impl<'c> Moment<'c> {
     }
 }
 
+/// Seconds from the first to the second, where their times can be compared.
+pub fn seconds(from: &Moment<'_>, to: &Moment<'_>) -> Option<i64> {
+    if let (Some(a), Some(b)) = (from.time, to.time) {
+        return Some(b.as_second() - a.as_second());
+    }
+    let same = from.entry == to.entry || (!from.host.is_empty() && from.host == to.host);
+    from.local
+        .zip(to.local)
+        .filter(|_| same)
+        .and_then(|(a, b)| a.until(b))
+}
+
 /// Which of the two was said first; nothing if nobody can tell.
 pub fn order(cx: &Context<'_>, a: &Moment<'_>, b: &Moment<'_>) -> Option<Ordering> {
     let own = !a.host.is_empty() && a.host == b.host;

@@ -163,6 +163,20 @@ pub static SIGNALS: &[Signal] = &[
         "Linux: mm/oom_kill.c",
     ),
     signal(
+        "kernel.oom-in-group",
+        " mem_cgroup_out_of_memory+",
+        "",
+        "kernel",
+        "Linux: mm/memcontrol.c",
+    ),
+    signal(
+        "kernel.oom-in-container",
+        " cpuset=",
+        r"(\S+) cpuset=(?:[0-9a-f]{64}|(?:cri-containerd|docker|crio)-[0-9a-f]{64}\S*|\S*kubepods\S*) mems_allowed=",
+        "kernel",
+        "Linux: kernel/cgroup/cpuset.c (cpuset_print_current_mems_allowed)",
+    ),
+    signal(
         "kernel.oom-pod",
         "oom-kill:constraint=",
         r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*oom_memcg=\S*kubepods",

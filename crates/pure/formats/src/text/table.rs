@@ -107,7 +107,11 @@ impl Table {
                 starts: Vec::new(),
             };
         }
-        let (starts, names) = cells.into_iter().unzip();
+        let (starts, mut names): (Vec<usize>, Vec<String>) = cells.into_iter().unzip();
+        // kubectl before 1.11 wrote it so.
+        for name in names.iter_mut().filter(|n| *n == "ACCESSMODES") {
+            "ACCESS MODES".clone_into(name);
+        }
         Self { names, starts }
     }
 

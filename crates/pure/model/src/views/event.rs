@@ -37,6 +37,8 @@ pub struct Event {
     pub component: String,
     /// It was read from what a command printed: its times are not known.
     pub printed: bool,
+    /// Seconds from its last time until it was printed, where that was.
+    pub ago: Option<i64>,
 }
 
 /// `v1.Event` and `events.k8s.io/v1.Event` together.
@@ -194,6 +196,7 @@ impl RawEvent {
             .find(|c| !c.is_empty())
             .unwrap_or_default(),
             printed: false,
+            ago: None,
         }
     }
 }

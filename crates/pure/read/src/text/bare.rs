@@ -2,8 +2,9 @@
 //! them, as people and dashboards quote them.
 //!
 //! A line that begins with the words of one known message is that message; who is meant is told by the
-//! lines before it or by the command. Deliberately absent: words in the middle of a line; those are for
-//! the signals.
+//! lines before it or by the command. So are words in backticks, behind the bar of a table that a dashboard
+//! drew, and the scheduler's count of nodes wherever it stands in a sentence. Deliberately absent: other words in the
+//! middle of a line; those are for the signals.
 
 use defib_model::cluster::ObjId;
 use defib_model::fact::Value;
@@ -91,12 +92,36 @@ pub(super) fn meaning(text: &str) -> Option<(&'static str, &'static str)> {
         .map(|(_, reason, kind)| (*reason, *kind))
 }
 
-fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let text = walk
-        .text(at)
+/// The message that a line holds: all of it, or the part that somebody quotes.
+fn quoted(line: &str) -> &str {
+    let whole = line
         .trim()
-        .trim_start_matches(['"', '\'', '`', '-', '*', ' '])
-        .to_owned();
+        .trim_start_matches(['"', '\'', '`', '-', '*', ' ']);
+    if meaning(whole).is_some() || defib_formats::log::time_of(line).is_some() {
+        return whole;
+    }
+    let ticks = line.split('`').skip(1).step_by(2);
+    let bars = line.rsplit(" | ").take(1).filter(|_| line.contains(" | "));
+    if let Some(part) = ticks.chain(bars).find(|p| meaning(p.trim()).is_some()) {
+        return part.trim();
+    }
+    // `kubectl describe says 0/3 nodes are available: …`
+    let counted = line.find(" nodes are available:").and_then(|at| {
+        let head = line.get(..at)?;
+        let from = head.rfind(|c: char| !(c.is_ascii_digit() || c == '/'))?;
+        line.get(from..)?
+            .trim_start_matches(|c: char| !c.is_ascii_digit())
+            .split('`')
+            .next()
+    });
+    let is_sentence = |head: &str| head.chars().any(char::is_alphabetic) && !head.contains('=');
+    counted
+        .filter(|c| is_scheduling(c) && line.split(c).next().is_some_and(is_sentence))
+        .unwrap_or(whole)
+}
+
+fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let text = quoted(walk.text(at)).to_owned();
     let (reason, about) = match stateful_set(walk, &text) {
         Some(about) => ("FailedCreate", about),
         None => {
@@ -256,6 +281,30 @@ mod tests {
         );
         let got = super::super::read(b"k describe sts -n shop web\ncreate Pod web-0 in StatefulSet web failed error: pods \"web-0\" is forbidden: x\n", 0);
         assert_eq!(got.events[0].0.about.as_str(), "statefulset.apps/shop/web");
+    }
+
+    #[test]
+    fn quoted_messages_are_messages() {
+        for (line, said) in [
+            (
+                "describe on one of them: `0/1 nodes are available: 1 Too many pods`. It sits at 220.",
+                "0/1 nodes are available: 1 Too many pods",
+            ),
+            (
+                "it says 0/3 nodes are available: 3 Insufficient memory.",
+                "0/3 nodes are available: 3 Insufficient memory.",
+            ),
+            (
+                "VolumeMismatch (82) | 2.9 mins ago | Cannot bind to requested volume \"a\": requested PV is too small",
+                "Cannot bind to requested volume \"a\": requested PV is too small",
+            ),
+        ] {
+            let got = super::super::read(line.as_bytes(), 0);
+            let messages: Vec<&str> = got.events.iter().map(|(e, _)| e.message.as_str()).collect();
+            assert_eq!(messages, [said], "{line}");
+        }
+        let log = "E0110 10:00:00.0 1 scheduler.go:344] \"Unable to schedule\" err=\"0/3 nodes are available: 3 Insufficient cpu.\"";
+        assert!(super::super::read(log.as_bytes(), 0).events.is_empty());
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn take(walk: &mut Walk<'_>, lines: std::ops::Range<usize>, p: Printed) {
         last: None,
         component: p.component,
         printed: true,
+        ago: ago(&p.age),
     };
     walk.out.events.push((event, origin));
 }
@@ -50,6 +51,31 @@ fn count(age: &str) -> i64 {
     age.split_once("(x")
         .and_then(|(_, rest)| rest.split_ascii_whitespace().next()?.parse().ok())
         .unwrap_or(1)
+}
+
+/// Seconds of `10s (x12 over 2m36s)`, `5d3h`; nothing of `<unknown>`.
+/// Source: kubernetes apimachinery `pkg/util/duration/duration.go`.
+fn ago(age: &str) -> Option<i64> {
+    let word = age.split_ascii_whitespace().next()?;
+    let (mut sum, mut number) = (0i64, String::new());
+    for c in word.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                number.push(c);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'y' => 365 * 86_400,
+            _ => return None,
+        };
+        let value: i64 = number.parse().ok()?;
+        sum = sum.checked_add(value.checked_mul(unit)?)?;
+        number.clear();
+    }
+    number.is_empty().then_some(sum)
 }
 
 /// A column of a kind as kubectl writes it (`pod/x`, `Pod`) into an id.
@@ -133,7 +159,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             message,
             age: match row.get("COUNT") {
                 "" => row.get("LAST SEEN").to_owned(),
-                n => format!("(x{n} over"),
+                n => format!("{} (x{n} over", row.get("LAST SEEN")),
             },
         };
         take(walk, first..end, printed);
@@ -583,6 +609,12 @@ mod tests {
             .into_iter()
             .map(|(e, _)| e)
             .collect()
+    }
+
+    #[test]
+    fn ages_are_read_as_kubectl_writes_them() {
+        let seconds = ["10s (x12 over 2m36s)", "2m36s", "5d3h", "<unknown>", ""].map(super::ago);
+        assert_eq!(seconds, [Some(10), Some(156), Some(442_800), None, None]);
     }
 
     #[test]

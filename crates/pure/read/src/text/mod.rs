@@ -29,6 +29,7 @@ use defib_model::id::EntityId;
 use defib_model::kubectl;
 use defib_model::views::Event;
 
+use crate::history;
 use crate::kinds;
 use crate::object::{self, Parsed};
 use crate::scan::Owner;
@@ -54,6 +55,8 @@ pub(crate) struct Taken {
     pub manifests: Vec<Range<usize>>,
     /// What was read as events, and what each is about: these words are no log's.
     pub heard: Vec<(Range<usize>, EntityId)>,
+    /// Where events stand that are over: nobody's words any more.
+    pub past: Vec<Range<usize>>,
     /// Kinds without namespaces of which a command listed all.
     pub listed: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
@@ -98,6 +101,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     while at < walk.lines.len() {
         at = walk.step(at).max(at + 1);
     }
+    settle(&mut walk.out);
     pending(&mut walk);
     walk.out
 }
@@ -316,6 +320,20 @@ fn unscheduled(pod: &mut serde_json::Value, message: &str) {
         "conditions".into(),
         serde_json::Value::Array(vec![condition]),
     );
+}
+
+/// Takes out the events that a later one of the same text ended.
+fn settle(out: &mut Taken) {
+    let over = history::over(&out.events);
+    let mut at = 0;
+    out.events.retain(|(_, origin)| {
+        let is_over = over.contains(&at);
+        at += 1;
+        if is_over {
+            out.past.push(origin.start as usize..origin.end as usize);
+        }
+        !is_over
+    });
 }
 
 /// Pods of which only the scheduler's events were printed: as much of each as they show.

@@ -249,7 +249,7 @@ fn by_columns(names: &[String]) -> Option<Kind> {
         "nodes"
     } else if has("VOLUME") && has("ACCESS MODES") {
         "pvc"
-    } else if has("CLAIM") && has("RECLAIM POLICY") {
+    } else if has("CLAIM") && (has("RECLAIM POLICY") || has("CAPACITY")) {
         "pv"
     } else if has("CLUSTER-IP") || has("PORT(S)") {
         "svc"
@@ -320,6 +320,10 @@ fn object(kind: Kind, row: &Row, namespace: &str) -> Option<Value> {
         "APIService" => api_service(row),
         "StorageClass" => class(row),
         "VolumeAttachment" => attachment(row),
+        // That nobody is wanted is what such a row says for sure.
+        "Deployment" | "StatefulSet" if row.get("READY") == "0/0" => {
+            json!({"spec": {"replicas": 0}})
+        }
         "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" => return None,
         _ => other(row)?,
     };

@@ -81,6 +81,20 @@ fn name_asked(walk: &Walk<'_>) -> Option<String> {
 /// iputils `ping`.
 fn answered(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
     let asked = name_asked(walk)?;
+    // The name that a CNAME leads to is another one by its owner's wish.
+    let leads_on = |line: &str| {
+        ["canonical name = ", "is an alias for ", " CNAME "]
+            .iter()
+            .any(|w| line.contains(w))
+    };
+    let mut above = (at.saturating_sub(8)..at).rev().map(|i| walk.text(i));
+    if above
+        .by_ref()
+        .take_while(|line| !line.trim().is_empty())
+        .any(leads_on)
+    {
+        return None;
+    }
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let is_address = |w: &str| w.parse::<std::net::IpAddr>().is_ok();
     let (name, address) = match words.as_slice() {
@@ -193,6 +207,14 @@ fn netcat(walk: &Walk<'_>, text: &str) -> Option<Reach> {
 /// `3 packets transmitted, 0 received, 100% packet loss`, of the host that the line above or the command
 /// names.
 fn ping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
+    // `From 10.0.0.1 icmp_seq=1 Destination Host Unreachable`: nobody says that the address is theirs.
+    if text.starts_with("From ") && text.ends_with("Destination Host Unreachable") {
+        return Some(Reach {
+            target: operand(walk, "ping")?,
+            port: None,
+            answer: Answer::Silent,
+        });
+    }
     let (head, _) = text.split_once("% packet loss")?;
     if !head.contains(" packets transmitted, ") {
         return None;

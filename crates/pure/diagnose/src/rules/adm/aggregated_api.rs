@@ -62,6 +62,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 &["aggregated-api-down", "apiserver-proxy-env"],
             );
         }
+        if u.starting {
+            f = f.undecided(
+                "The API server says so in the first minutes after a start, as at every start. Is the API there by now?",
+                command!("kubectl get apiservice {}", u.name),
+                &["aggregated-api-down"],
+            );
+        }
         if u.reason == "ServiceNotFound" {
             f = f.term(10, "its Service does not exist").destructive(
                 "If the product is gone for good: delete its APIService.",

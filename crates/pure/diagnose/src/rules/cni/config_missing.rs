@@ -89,6 +89,59 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if !out.iter().any(|f| f.rule.code == RULE.code) {
         journals(cx, out);
     }
+    if !out.iter().any(|f| f.rule.code == RULE.code) {
+        out.extend(nobody(cx));
+    }
+}
+
+/// Network plugins that may take the place of flannel, by what their pods are called.
+const PLUGINS: &[&str] = &[
+    "calico",
+    "cilium",
+    "canal",
+    "weave",
+    "flannel",
+    "kube-router",
+    "antrea",
+    "ovn",
+    "multus",
+];
+
+/// k3s was told to bring no network plugin, a node does not get ready, and nothing shows another plugin.
+fn nobody(cx: &Context<'_>) -> Option<Finding> {
+    let (asked, _) = host::asked(cx, "flannel-backend").find(|(_, value)| *value == "none")?;
+    let node = cx
+        .all(K::NodeNotReady)
+        .find_map(|c| cx.cluster.node(c.entity.name()))?;
+    // What the kubelet says itself is read above, and may be something else.
+    let told = node
+        .status
+        .conditions
+        .iter()
+        .any(|c| c.kind == "Ready" && !c.message.is_empty());
+    let other = cx
+        .cluster
+        .objects
+        .iter()
+        .any(|o| PLUGINS.iter().any(|p| o.id.name().contains(p)));
+    if told || other {
+        return None;
+    }
+    let id = cx.cluster.id(node.obj);
+    Some(
+        found(id.clone(), &node.metadata.name)
+            .term(
+                66,
+                "k3s was told to bring none, and nothing shows another one",
+            )
+            .cite(cx.fact(asked, "flannel is not to be run"))
+            .cite(cx.field(
+                node.obj,
+                "/status/conditions/0/status",
+                "its Ready condition",
+            ))
+            .explains(K::NodeNotReady, &id),
+    )
 }
 
 /// The same in a journal: only where it lasts and flannel did not come after all. Every start says it

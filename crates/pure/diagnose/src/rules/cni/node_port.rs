@@ -71,6 +71,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         seen.push(key);
+        if is_gone(cx, target) || was_slow(cx, target) {
+            continue;
+        }
         let fast = at_once(cx, line, port);
         let answers = answers(cx, target, port);
         if fast.is_none() && answers.is_none() {
@@ -106,6 +109,24 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         finding = finding.explains_observed(cx, &[K::JoinFailing, K::ServiceFailing], caller);
         out.push(finding);
     }
+}
+
+/// Did the host not answer a ping either?
+fn is_gone(cx: &Context<'_>, target: &str) -> bool {
+    let mut pings = host::facts(cx, |v| match v {
+        Value::Reach(r) if r.target == target && r.port.is_none() => Some(r.answer),
+        _ => None,
+    });
+    pings.any(|(_, answer)| answer == Answer::Silent)
+}
+
+/// Did an attempt wait for an answer to "who has it"? Those that follow at once only repeat what is known by then.
+fn was_slow(cx: &Context<'_>, target: &str) -> bool {
+    let lines = host::lines(cx, &["client.gave-up"], "");
+    let slow = |ms: &str| ms.parse::<u64>().is_ok_and(|ms| ms >= AT_ONCE);
+    lines
+        .iter()
+        .any(|l| l.group(0) == target && slow(l.group(2)))
 }
 
 /// curl counts the milliseconds in the line behind.

@@ -66,19 +66,46 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         };
         said = true;
+        // getent and ping print the name that a CNAME leads to; nslookup, dig and host say so before it.
+        let shown = searched.iter().any(|l| {
+            let mut words = l.text.split([' ', '\t', ',']);
+            words.any(|w| w.trim_end_matches('.') == rest)
+        });
+        let tool = fact.command.split_ascii_whitespace();
+        let tells = tool
+            .clone()
+            .any(|w| matches!(w, "nslookup" | "dig" | "host"));
         let others: Vec<_> = answers
             .iter()
             .filter(|(_, (a, n, at))| a != asked && at == address && suffix(a, n).is_none())
             .map(|(f, _)| cx.fact(f, "another name, and the same address"))
             .collect();
-        out.push(
-            about(rest)
-                .title(format!("the search domain {rest} answers for every name: {asked} was answered as {name}"))
-                .term(88, "the answer is about the name with the search domain behind it")
-                .cite(cx.fact(fact, format!("asked for {asked}, answered for {name}")))
-                .cite_all(searched.iter().filter(|l| l.text.contains(rest)).map(|l| l.evidence.clone()).take(1))
-                .cite_all(others.into_iter().take(2)),
-        );
+        let sure = shown || tells;
+        let mut finding = about(rest)
+            .title(format!(
+                "the search domain {rest} answers for every name: {asked} was answered as {name}"
+            ))
+            .term(
+                if sure { 88 } else { 45 },
+                "the answer is about the name with the search domain behind it",
+            )
+            .cite(cx.fact(fact, format!("asked for {asked}, answered for {name}")))
+            .cite_all(
+                searched
+                    .iter()
+                    .filter(|l| l.text.contains(rest))
+                    .map(|l| l.evidence.clone())
+                    .take(1),
+            )
+            .cite_all(others.into_iter().take(2));
+        if !sure {
+            finding = finding.undecided(
+                format!("Is {rest} a search domain of the host, or does a CNAME lead there?"),
+                command!("grep search /etc/resolv.conf; nslookup {}.", *asked),
+                &["dns-search-domain-wildcard"],
+            );
+        }
+        out.push(finding);
     }
     if said {
         return;

@@ -24,6 +24,7 @@ use crate::analysis::etcd::{entity, explain_all};
 use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::analysis::order::{self, Moment};
 use crate::rules::prelude::*;
+use defib_model::Evidence;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -69,12 +70,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .map(|s| s.evidence),
     );
+    evidence.retain(|e| !disarmed_below(cx, e));
     for (fact, size) in facts_anywhere(cx, |v| match v {
         Value::EtcdAlarm(_, kind) if kind == "NOSPACE" => Some(0),
         Value::EtcdStatus(s) if s.errors.contains("NOSPACE") => Some(s.size),
         Value::EtcdHealth(_, false, why) if why.contains("NOSPACE") => Some(0),
         _ => None,
     }) {
+        // Older clients print the alarms that they took back.
+        if disarmed_below(cx, &cx.fact(fact, "")) {
+            continue;
+        }
         let meaning = match size {
             0 => "the alarm is set".to_owned(),
             n => format!("the alarm is set, at {} MB", n / 1_000_000),
@@ -101,4 +107,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .dont("Don't delete files below db/etcd.")
         .dont("Don't disarm before space was freed: the alarm comes back with the next write.");
     out.push(explain_all(f, cx));
+}
+
+/// Did somebody take the alarm back further down in the same transcript, or is this what doing so printed?
+fn disarmed_below(cx: &Context<'_>, evidence: &Evidence) -> bool {
+    let ran: Vec<(u64, bool)> = facts_anywhere(cx, |v| match v {
+        Value::Ran(words) => Some(words.iter().any(|w| w == "disarm")),
+        _ => None,
+    })
+    .map(|(fact, is_disarm)| (cx.fact(fact, ""), is_disarm))
+    .filter(|(ran, _)| ran.file == evidence.file)
+    .map(|(ran, is_disarm)| (ran.line, is_disarm))
+    .collect();
+    let later = ran.iter().any(|(line, d)| *d && *line > evidence.line);
+    let own = ran.iter().rfind(|(line, _)| *line < evidence.line);
+    later || own.is_some_and(|(_, is_disarm)| *is_disarm)
 }

@@ -162,6 +162,8 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "kubelet.gc-short",
         "kubelet.gc-insufficient",
         "kubelet.gc-over",
+        "kubelet.gc-over-percent",
+        "kubelet.gc-failed",
         "scheduler.disk-pressure",
     ];
     /// Percent; below it nothing is collected. Source: kubernetes `ImageGCHighThresholdPercent`.
@@ -169,7 +171,10 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = host::lines(cx, SIGNALS, "the kubelet is short of disk");
     let lines: Vec<_> = lines.into_iter().filter(|l| counts(cx, l)).collect();
     // That it collects images is its daily work; that it could not free enough is trouble.
-    if lines.iter().all(|l| l.signal == "kubelet.gc-over") {
+    if lines
+        .iter()
+        .all(|l| matches!(l.signal, "kubelet.gc-over" | "kubelet.gc-over-percent"))
+    {
         return;
     }
     let over: Vec<_> = host::facts(cx, |v| match v {

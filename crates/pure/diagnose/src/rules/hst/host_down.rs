@@ -24,6 +24,7 @@ use defib_model::fact::{Answer, Fact, Reach, Value};
 
 use crate::analysis::{etcd, host, nodes};
 use crate::rules::prelude::*;
+use defib_model::views::Node;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -58,7 +59,17 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if balanced || left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o)) {
             continue;
         }
-        let sure = answered.is_some() || !off.is_empty();
+        let node = is_node(cx, &r.target);
+        if node == Some(false) {
+            continue;
+        }
+        // Its Node says so too, and the API that says it answers.
+        let not_ready = cx
+            .cluster
+            .nodes
+            .iter()
+            .any(|n| belongs(n, &r.target) && n.ready().is_some_and(|ready| ready != "True"));
+        let sure = answered.is_some() || !off.is_empty() || not_ready;
         let id = host::entity(&r.target);
         let mut finding = RULE
             .on(id.clone())
@@ -79,6 +90,28 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+fn belongs(node: &Node, target: &str) -> bool {
+    node.metadata.name == target || node.status.addresses.iter().any(|a| a.address == target)
+}
+
+/// Is this one of the cluster's nodes? Nothing where the evidence does not show enough of them: an address among
+/// nodes whose addresses were not printed may be any.
+fn is_node(cx: &Context<'_>, target: &str) -> Option<bool> {
+    let nodes = &cx.cluster.nodes;
+    if nodes.iter().any(|n| belongs(n, target)) {
+        return Some(true);
+    }
+    let is_address = target.parse::<std::net::IpAddr>().is_ok();
+    let addressed = nodes.iter().all(|n| !n.status.addresses.is_empty());
+    let tells = !nodes.is_empty() && (addressed || !is_address);
+    // A server may be listed as a member and not as a Node.
+    let servers = etcd::members(cx);
+    let member = servers
+        .iter()
+        .any(|(_, m)| m.name == target || m.peers.iter().any(|url| etcd::host_of(url) == target));
+    (tells && !member && servers.is_empty()).then_some(false)
 }
 
 /// A member of etcd of which nothing is known but that it does not answer another one.

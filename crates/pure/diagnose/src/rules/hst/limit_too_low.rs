@@ -66,6 +66,25 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if seen || machine {
         return;
     }
+    let in_container = || cx.hits("kernel.oom-in-container").next();
+    if cx.hits("kernel.oom-pod").next().is_none()
+        && let Some(group) = cx.hits("kernel.oom-in-group").next()
+        && let Some(container) = in_container().filter(|c| c.entry == group.entry)
+    {
+        let program = container.lines.first().and_then(|l| l.groups.first());
+        let program = program.map_or("a process", String::as_str);
+        out.push(
+            RULE.on(EntityId::other("nodes", "cluster"))
+                .key("trace")
+                .title(format!("{program} in a container came to the container's own memory limit"))
+                .why("The kernel's trace goes through the limit of a control group, and the process lives in a container: the node may have memory left.")
+                .term(76, "the kernel looks for memory in a control group, not in the machine")
+                .cite(cx.log(container, 0, "the control group of a container"))
+                .cite(cx.log(group, 0, "the limit that is full is the group's"))
+                .safe("Which container is it, and what is its limit?", "journalctl -k | grep -A40 'invoked oom-killer'; kubectl get pods -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,LIMIT:.spec.containers[*].resources.limits.memory")
+                .dont("Don't remove the limit: the next shortage is the whole node's."),
+        );
+    }
     for hit in cx.hits("kernel.oom-pod") {
         out.push(
             RULE.on(hit.entity.clone().unwrap_or_else(|| EntityId::other("nodes", "cluster")))

@@ -89,6 +89,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             } else {
                 EntityId::object("Node", "", "", &pod.spec.node_name)
             };
+            // What a command printed of a pod shows no limits: whose ceiling it was is open then.
+            let whole = cx.cluster.object(pod.obj).is_some_and(|o| !o.printed);
+            if !whole {
+                out.push(unlimited_or_not(cx, node, &entity, e));
+                continue;
+            }
             out.push(
                 found(node, &part)
                     .term(60, "a container was killed for memory")
@@ -110,6 +116,27 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// A container was killed, and nothing shows whether it has a limit.
+fn unlimited_or_not(cx: &Context<'_>, node: EntityId, pod: &EntityId, e: Evidence) -> Finding {
+    let namespace = pod.namespace().unwrap_or("default");
+    RULE.on(node)
+        .title(format!("a container of pod {} was killed for memory: at its own limit, or because its node had none left", pod.name()))
+        .why("At a container's own limit the machine may have memory left; without a limit the whole machine is short.")
+        .term(45, "the state of its container says so")
+        .cite(e)
+        .explains_if(cx, K::ContainerOomKilled, pod)
+        .undecided(
+            "Has the container a memory limit, and does the kernel name the whole machine?",
+            command!(
+                "kubectl get pod {} -n {} -o jsonpath='{{.spec.containers[*].resources}}'; dmesg -T | grep -iE 'oom-kill|out of memory'",
+                pod.name(),
+                namespace
+            ),
+            &["oomkilled-limit-too-low", "oom-kill"],
+        )
+        .dont("Don't remove a limit before you know whose memory ran out.")
 }
 
 /// Units that came to the limit of their own control group: the machine may have memory left.

@@ -160,6 +160,10 @@ fn apart(cx: &Context<'_>, out: &mut Vec<Finding>) {
             !meets && near
         });
         let Some(pod) = pod else { continue };
+        // Nobody is to run behind it: that is no fault of its selector.
+        if scaled_down(cx, ns, name) {
+            continue;
+        }
         let pairs = |labels: &Labels| {
             let all: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
             all.join(",")
@@ -173,6 +177,7 @@ fn apart(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .iter()
                     .any(|(k, v)| f.text.contains(&format!("{k}={v}")))
         });
+        let told = asked.is_some();
         // A port by its name that no pod declares leaves the Service without addresses too.
         let named = service.is_some_and(|s| {
             s.spec
@@ -188,9 +193,14 @@ fn apart(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         let mut finding = RULE
             .on(EntityId::object("Service", "", ns, name))
-            .title(format!(
-                "Service {name} selects {wants}, and the pods that run were found by {carries}"
-            ))
+            .title(match told {
+                true => format!(
+                    "Service {name} selects {wants}, and the pods that run were found by {carries}"
+                ),
+                false => {
+                    format!("Service {name} selects {wants}, and pods that run carry {carries}")
+                }
+            })
             .why("The Service has no endpoints; nothing reports it.")
             .term(
                 if named {
@@ -221,6 +231,14 @@ fn apart(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// Is there a workload of the Service's name that is to have no pods?
+fn scaled_down(cx: &Context<'_>, ns: &str, name: &str) -> bool {
+    let same = |n: &str| n == ns || [n, ns].iter().all(|n| matches!(*n, "" | "default"));
+    cx.cluster.workloads.iter().any(|w| {
+        w.metadata.name == name && same(&w.metadata.namespace) && w.spec.replicas == Some(0)
+    })
 }
 
 /// What the Service selects: by its object, or as somebody wrote it down beside its empty addresses.
