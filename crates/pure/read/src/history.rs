@@ -14,6 +14,9 @@ use defib_model::views::Event;
 /// Reasons that say that the kubelet has the image of a container, or more.
 const IMAGE: &[&str] = &["Pulled", "Created", "Started"];
 
+/// Refusals of one controller that may have been before its success, whatever the ages say.
+const AGAIN: i64 = 3;
+
 /// Good news of one object that are looked at; more is a loop.
 const NEWS: usize = 64;
 
@@ -119,7 +122,7 @@ fn is_later((first, a): &(Event, Origin), (second, b): &(Event, Origin)) -> bool
         (Some(x), Some(y)) if x != y => y < x,
         // A controller that is refused again and again gets one through now and then: ages of whole minutes don't say
         // which was last.
-        _ => b.start > a.start && first.reason != "FailedCreate",
+        _ => b.start > a.start && (first.reason != "FailedCreate" || first.count <= AGAIN),
     }
 }
 

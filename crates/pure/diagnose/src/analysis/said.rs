@@ -9,6 +9,7 @@ use defib_model::condition::ConditionKind as K;
 use defib_model::fact::Value;
 use defib_model::id::EntityId;
 use defib_model::report::{Evidence, QUOTE_LIMIT};
+use defib_model::signal::Hit;
 use defib_model::views::meta::{StatusCondition, condition};
 use jiff::Timestamp;
 
@@ -35,6 +36,15 @@ pub struct Said {
     pub first: Option<Timestamp>,
     /// Last time.
     pub last: Option<Timestamp>,
+}
+
+/// Was one of these said further down in the same file?
+pub fn is_ended(cx: &Context<'_>, evidence: &Evidence, signals: &[&str]) -> bool {
+    let ends =
+        |hit: &Hit| hit.last_line > evidence.line && cx.log(hit, 0, "").file == evidence.file;
+    signals
+        .iter()
+        .any(|signal| cx.hits(signal).any(|hit| ends(hit)))
 }
 
 /// All messages that hold these words and are not history: `signal` is their name in logs.

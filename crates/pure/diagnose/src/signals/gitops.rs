@@ -72,6 +72,18 @@ pub static SIGNALS: &[Signal] = &[
         "kustomize-controller: internal/decryptor/decryptor.go; controllers/kustomization_decryptor.go (≤0.20)",
     ),
     row(
+        "helm.done",
+        "Happy Helming!",
+        r"(?:has been (?:upgraded|installed)\.|Rollback was a success!) Happy Helming!",
+        "helm: cmd/helm/{upgrade,install,rollback}.go",
+    ),
+    row(
+        "kubectl.drained",
+        " drained",
+        r"^node/\S+ drained$",
+        "kubectl: pkg/cmd/drain/drain.go",
+    ),
+    row(
         "sops.get-data-key",
         "Error getting data key: ",
         r"(Error getting data key: 0 successful groups required, got 0)",

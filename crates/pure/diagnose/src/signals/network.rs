@@ -68,6 +68,11 @@ pub static SIGNALS: &[Signal] = &[
     ),
     cni("flannel.runs", "Running flannel backend", ""),
     cni(
+        "kubelet.became-ready",
+        "updating node status as it just became ready",
+        "",
+    ),
+    cni(
         "flannel.exited",
         "flannel exited: ",
         r"flannel exited: (.+)",

@@ -16,7 +16,7 @@
 //! ## What not to do
 //! Do not force the drain with `--disable-eviction`: the budget may be all that protects a quorum.
 
-use crate::analysis::said::said;
+use crate::analysis::said::{is_ended, said};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -29,12 +29,13 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = said(
+    let mut all = said(
         cx,
         "would violate the pod's disruption budget",
         "apiserver.eviction-blocked",
         "the eviction is refused for a disruption budget",
     );
+    all.retain(|s| !is_ended(cx, &s.evidence, &["kubectl.drained"]));
     if all.is_empty() {
         return;
     }

@@ -162,7 +162,10 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .filter(|l| l.about.is_none() && !l.text.contains("during init"))
         .collect();
-    if lines.iter().any(|l| l.is_followed(cx, &["flannel.runs"])) {
+    if lines
+        .iter()
+        .any(|l| l.is_followed(cx, &["flannel.runs", "kubelet.became-ready"]))
+    {
         return;
     }
     for (id, lines) in host::by_host(lines) {

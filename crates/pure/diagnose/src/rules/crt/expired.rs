@@ -22,12 +22,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::host;
 use crate::analysis::peer::{Peer, called};
-use crate::analysis::said::{Said, claim, said};
+use crate::analysis::said::{Said, claim, is_ended, said};
 use crate::command::Command;
 use crate::rules::prelude::*;
-use defib_model::Evidence;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -58,14 +56,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .any(|w| s.text.contains(w) || s.evidence.text.contains(w))
     });
     // A start that came to its good end has new certificates of its own, or none that ran out.
-    let started = |e: &Evidence| {
-        cx.hits("tls.expired").any(|h| {
-            host::is_followed(cx, &["k3s.up", "k3s.agent-up"], h)
-                && h.lines.iter().any(|l| l.line == e.line)
-        })
-    };
     let own = |s: &Said| OWN.iter().any(|port| s.evidence.text.contains(port));
-    all.retain(|s| !(own(s) && started(&s.evidence)));
+    all.retain(|s| !(own(s) && is_ended(cx, &s.evidence, &["k3s.up", "k3s.agent-up"])));
     // "is before" means not yet valid: that is a clock, not a certificate.
     let before = all.iter().any(|s| s.text.contains(" is before "));
     let mut by_peer: BTreeMap<Peer, Vec<&Said>> = BTreeMap::new();

@@ -23,6 +23,7 @@ use defib_model::fact::Value;
 use crate::analysis::etcd::{entity, explain_all};
 use crate::analysis::host::{self, facts_anywhere, quotes};
 use crate::analysis::order::{self, Moment};
+use crate::analysis::said::{is_ended, said};
 use crate::rules::prelude::*;
 use defib_model::Evidence;
 
@@ -61,7 +62,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut evidence = quotes(&lines);
     // Whoever wrote to the API was told so.
     evidence.extend(
-        crate::analysis::said::said(
+        said(
             cx,
             "database space exceeded",
             "etcd.space-exceeded",
@@ -70,7 +71,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .map(|s| s.evidence),
     );
-    evidence.retain(|e| !disarmed_below(cx, e));
+    // k3s that came up since has written, and has taken the alarm back where there was room.
+    evidence.retain(|e| !disarmed_below(cx, e) && !is_ended(cx, e, &["k3s.up"]));
     for (fact, size) in facts_anywhere(cx, |v| match v {
         Value::EtcdAlarm(_, kind) if kind == "NOSPACE" => Some(0),
         Value::EtcdStatus(s) if s.errors.contains("NOSPACE") => Some(s.size),

@@ -17,7 +17,7 @@
 //! ## What not to do
 //! Do not uninstall the release to get rid of the lock: it takes the workloads along.
 
-use crate::analysis::said::{Said, claim, past, said, subject};
+use crate::analysis::said::{Said, claim, is_ended, past, said, subject};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -65,7 +65,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             EntityId::object("HelmRelease", "helm.toolkit.fluxcd.io", &ns, &name)
         };
-        if past(cx, &entity) {
+        if past(cx, &entity) || is_ended(cx, &s.evidence, &["helm.done"]) {
             continue;
         }
         out.push(finding(cx, entity, &ns, &name, Some(s)));
