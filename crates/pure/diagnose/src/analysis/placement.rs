@@ -297,6 +297,25 @@ pub fn selects(pod: &Pod, node: &Node) -> bool {
             .is_none_or(|r| r.matches(&node.metadata.name, labels))
 }
 
+/// Is this the taint of servers? `CriticalAddonsOnly` is, where a server is seen to carry it: k3s' documents give it to
+/// servers, and people give it to others too.
+pub fn is_of_servers(cx: &Context<'_>, key: &str) -> bool {
+    let serves = |node: &Node| {
+        let labels = &node.metadata.labels;
+        labels.keys().any(|l| {
+            l.starts_with("node-role.kubernetes.io/control-plane")
+                || l.starts_with("node-role.kubernetes.io/master")
+        })
+    };
+    scheduling::is_control_plane(key)
+        || (key == "CriticalAddonsOnly"
+            && cx
+                .cluster
+                .nodes
+                .iter()
+                .any(|n| serves(n) && n.spec.taints.iter().any(|t| t.key == key)))
+}
+
 /// Taints that keep the pod off the node. That of a cordon is the cordon's.
 pub fn taints<'n>(pod: &Pod, node: &'n Node) -> impl Iterator<Item = &'n Taint> {
     node.spec.taints.iter().filter(move |t| {

@@ -199,7 +199,6 @@ pub fn is_control_plane(key: &str) -> bool {
         "node-role.kubernetes.io/control-plane"
             | "node-role.kubernetes.io/master"
             | "node-role.kubernetes.io/etcd"
-            | "CriticalAddonsOnly"
     )
 }
 

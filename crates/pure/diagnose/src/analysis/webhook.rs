@@ -185,6 +185,13 @@ fn verdict(
     if !reached && !slow {
         return Verdict::Nothing;
     }
+    // A server that ends because of it starts anew for ever: what is behind the webhook runs on that server.
+    let ends_the_server = said
+        .iter()
+        .any(|s| s.who.is_none() && s.evidence.text.contains("level=fatal"));
+    if ends_the_server && pods.is_none() {
+        return Verdict::Down;
+    }
     let last = said.iter().filter_map(|s| s.last).max();
     if let Some(pods) = pods {
         if let Some(since) = pods

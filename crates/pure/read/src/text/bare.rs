@@ -96,7 +96,7 @@ pub(super) fn meaning(text: &str) -> Option<(&'static str, &'static str)> {
 fn quoted(line: &str) -> &str {
     let whole = line
         .trim()
-        .trim_start_matches(['"', '\'', '`', '-', '*', ' ']);
+        .trim_start_matches(['"', '\'', '`', '-', '*', '>', ' ']);
     if meaning(whole).is_some() || defib_formats::log::time_of(line).is_some() {
         return whole;
     }
@@ -163,14 +163,31 @@ fn message(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// `0/3 nodes are available: …`
+/// `0/3 nodes are available: …`, and a clause of it that somebody quotes alone: `1 node(s) had taint {…}, that the pod
+/// didn't tolerate.`
 fn is_scheduling(text: &str) -> bool {
+    let digits = text.chars().take_while(char::is_ascii_digit).count();
+    let rest = text.get(digits..).unwrap_or_default();
+    if digits > 0 && CLAUSES.iter().any(|c| rest.starts_with(c)) {
+        return true;
+    }
     let Some((head, _)) = text.split_once(" nodes are available:") else {
         return false;
     };
     head.split_once('/')
         .is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok())
 }
+
+/// How clauses of the scheduler begin, behind their count of nodes.
+const CLAUSES: &[&str] = &[
+    " node(s) had taint",
+    " node(s) had untolerated taint",
+    " node(s) had volume node affinity conflict",
+    " node(s) didn't ",
+    " node(s) were unschedulable",
+    " Insufficient ",
+    " Too many pods",
+];
 
 /// `create Pod web-0 in StatefulSet web failed error: …`.
 /// Source: kubernetes `pkg/controller/statefulset/stateful_pod_control.go`.

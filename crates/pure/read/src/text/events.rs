@@ -258,6 +258,11 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
         if printed.about.as_str().is_empty() {
             printed.about = guess(&printed);
         }
+        if printed.about.as_str() == "pod/unnamed"
+            && let Some(name) = balancer(walk, first)
+        {
+            printed.about = EntityId::object("Pod", "", "", &name);
+        }
         // `Successfully assigned shop/web-0 to n1`: the scheduler names whose events these are.
         if let Some(rest) = printed.message.strip_prefix("Successfully assigned ")
             && let Some((namespace, pod)) = rest.split(' ').next().and_then(|p| p.split_once('/'))
@@ -276,6 +281,17 @@ pub(super) fn read_rows(walk: &mut Walk<'_>, at: usize, about: &EntityId) -> Opt
         take(walk, first..end, printed);
     }
     (end > at && walk.out.events.len() > before).then_some(end)
+}
+
+/// A pod of k3s' service balancer that the lines before mention: nothing else has such a name.
+/// Source: k3s `pkg/cloudprovider/servicelb.go` (`svclb-`).
+fn balancer(walk: &Walk<'_>, at: usize) -> Option<String> {
+    let above = (at.saturating_sub(4)..at).rev();
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    above
+        .flat_map(|i| walk.text(i).split(|c: char| !is_part(c)))
+        .find(|word| word.len() > "svclb-".len() && word.starts_with("svclb-"))
+        .map(str::to_owned)
 }
 
 /// Does this line go on with the message of the event that begins at `first`?

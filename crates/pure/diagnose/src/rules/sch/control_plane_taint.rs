@@ -20,7 +20,7 @@
 
 use defib_model::views::Node;
 
-use crate::analysis::scheduling::{self, Reason};
+use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
 
@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Reason::Taint(key, value) = &p.reason else {
             continue;
         };
-        if !scheduling::is_control_plane(key) {
+        if !placement::is_of_servers(cx, key) {
             continue;
         }
         let owner = cx.top_owner(&p.id);

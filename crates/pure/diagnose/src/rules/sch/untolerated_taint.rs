@@ -38,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         };
         let uninitialized = key == "node.cloudprovider.kubernetes.io/uninitialized";
-        if (scheduling::is_health_taint(key) && !uninitialized) || scheduling::is_control_plane(key)
+        if (scheduling::is_health_taint(key) && !uninitialized) || placement::is_of_servers(cx, key)
         {
             continue;
         }
