@@ -45,6 +45,8 @@ func main() {
 		runSnapshot(rest)
 	case "certificate":
 		runCertificate(rest)
+	case "check-config":
+		runCheckConfig()
 	case "--version", "-v", "version":
 		fmt.Printf("%s version %s\ngo version %s\n", program, version, runtime.Version())
 	case "help", "--help", "-h":
@@ -71,6 +73,7 @@ COMMANDS:
    token          Manage tokens (rotate, generate)
    etcd-snapshot  Manage etcd snapshots (save, ls)
    certificate    Manage certificates (check)
+   check-config   Run config check
 `)
 }
 
