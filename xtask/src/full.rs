@@ -25,14 +25,7 @@ pub(crate) struct Done {
 impl Done {
     #[expect(clippy::print_stderr, reason = "progress of a long run")]
     pub(crate) fn on_this_commit() -> Self {
-        // The table of faults is no change: it is what a full run writes.
-        let status = git(&["status", "--porcelain", "--", ".", ":!docs/faults.md"]);
-        let folder = match status.as_deref() {
-            Some("") => {
-                git(&["rev-parse", "HEAD"]).map(|commit| root().join("target/full").join(commit))
-            }
-            _ => None,
-        };
+        let folder = commit().map(|commit| root().join("target/full").join(commit));
         match &folder {
             Some(folder) => eprintln!("== what passes is kept in {}", folder.display()),
             None => eprintln!("== there are changes that are not committed: everything runs"),
@@ -61,6 +54,12 @@ impl Done {
         }
         count.add(&seen);
     }
+}
+
+/// The commit that the tree is, without changes. The table of faults is none: it is what a full run writes.
+pub fn commit() -> Option<String> {
+    let changes = git(&["status", "--porcelain", "--", ".", ":!docs/faults.md"])?;
+    changes.is_empty().then(|| git(&["rev-parse", "HEAD"]))?
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

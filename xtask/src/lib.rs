@@ -6,7 +6,7 @@ pub mod ci;
 pub mod codegen;
 pub mod docs;
 pub mod dump;
-mod full;
+pub mod full;
 pub mod journal;
 pub mod lab;
 pub mod perturb;

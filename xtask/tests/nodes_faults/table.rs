@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use libtest_mimic::Failed;
 use xtask::codegen::root;
+use xtask::full::commit;
 use xtask::lab::fault::Fault;
 
 use crate::choice::Kind;
@@ -15,34 +15,19 @@ use crate::judged::Found;
 /// The document.
 const TABLE: &str = "docs/faults.md";
 
-/// Where results of this commit are kept; nowhere when there are changes that are not committed.
-fn folder() -> Option<PathBuf> {
-    let git = |arguments: &[&str]| {
-        let done = Command::new("git")
-            .args(arguments)
-            .current_dir(root())
-            .output()
-            .ok()?;
-        let said = String::from_utf8(done.stdout).ok()?;
-        done.status.success().then(|| said.trim().to_owned())
-    };
-    // The document itself is no change: it is what a run writes.
-    let changes = git(&["status", "--porcelain", "--", ".", &format!(":!{TABLE}")])?;
-    let key = if changes.is_empty() {
-        git(&["rev-parse", "HEAD"])?
-    } else {
-        format!("now-{}", std::process::id())
-    };
-    Some(root().join("target/faults").join(key))
+/// Where results of this commit are kept; of changes that are not committed only this run's.
+fn folder() -> PathBuf {
+    let key = commit().unwrap_or_else(|| format!("now-{}", std::process::id()));
+    root().join("target/faults").join(key)
 }
 
-fn kept(name: &str) -> Option<PathBuf> {
-    Some(folder()?.join(format!("{name}.json")))
+fn kept(name: &str) -> PathBuf {
+    folder().join(format!("{name}.json"))
 }
 
 /// What was found before of this name.
 fn known(name: &str) -> Option<Found> {
-    let text = fs::read(kept(name)?).ok()?;
+    let text = fs::read(kept(name)).ok()?;
     let found: Found = serde_json::from_slice(&text).ok()?;
     Some(found)
 }
@@ -54,10 +39,9 @@ pub fn is_known(name: &str) -> bool {
 
 /// Keeps what was found.
 pub fn keep(found: &Found) -> Result<(), Failed> {
-    if let Some(path) = kept(&found.name) {
-        fs::create_dir_all(path.parent().unwrap_or(&path))?;
-        fs::write(&path, serde_json::to_vec_pretty(found)?)?;
-    }
+    let path = kept(&found.name);
+    fs::create_dir_all(path.parent().unwrap_or(&path))?;
+    fs::write(&path, serde_json::to_vec_pretty(found)?)?;
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! What a person would collect from the hosts of a broken cluster, one folder of plain files.
 //! Deliberately absent: what is only known because the lab knows it: the fault's name is in no file.
 
+mod kernel;
+mod pods;
+
 use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::{kernel, pods};
+pub(super) use kernel::NOTE;
+
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::node::{Lab, Machine, Role};

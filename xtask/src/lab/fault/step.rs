@@ -97,6 +97,9 @@ macro_rules! remove_member {
 }
 pub(super) use remove_member;
 
+/// The last words of k3s on a host, for an error.
+const JOURNALS_END: &str = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
+
 /// A script of several lines, indented.
 fn shown(script: &str) -> String {
     script.trim().replace('\n', "\n      ")
@@ -106,7 +109,7 @@ fn shown(script: &str) -> String {
 pub(super) fn begin(lab: &Lab) -> Result<(), LabError> {
     for machine in lab.machines() {
         if machine.is_on()? {
-            let note = super::kernel::NOTE;
+            let note = super::record::NOTE;
             machine.script(&format!(
                 "date +%s > /root/.fault-began\ndmesg -S | tail -n 1 > {note}"
             ))?;
@@ -194,8 +197,7 @@ fn until(
             }
             // A question to a cluster is not asked more often than a person would.
             std::thread::sleep(Duration::from_millis(500));
-            let tail = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
-            let last = machine.script(tail).unwrap_or_default();
+            let last = machine.script(JOURNALS_END).unwrap_or_default();
             let said = [done.stderr.as_slice(), done.stdout.as_slice()].concat();
             Err(format!(
                 "{}; the journal ends: {last}",
@@ -225,8 +227,7 @@ pub fn settled(lab: &Lab) -> Result<(), LabError> {
                     return Ok(());
                 }
                 std::thread::sleep(Duration::from_millis(500));
-                let tail = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
-                Err(machine.script(tail).unwrap_or_default())
+                Err(machine.script(JOURNALS_END).unwrap_or_default())
             },
         )?;
         if lab.plan().sqlite {

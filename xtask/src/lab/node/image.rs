@@ -34,13 +34,7 @@ pub(super) const fn unit(role: Role) -> &'static str {
 
 /// Fills the layer of all nodes. `parts` are the names that will be mounted over the empty files.
 pub(super) fn fill(layer: &Path, k3s: &Path, parts: &[&str]) -> Result<(), LabError> {
-    let target = layer.join("usr/local/bin/k3s");
-    put(layer, "usr/local/bin/.made", 0o644, "")?;
-    fs::remove_file(layer.join("usr/local/bin/.made")).map_err(file("remove", layer))?;
-    // Never written to: a node's own changes lie in its own layer.
-    fs::hard_link(k3s, &target)
-        .or_else(|_| fs::copy(k3s, &target).map(|_| ()))
-        .map_err(file("copy k3s to", &target))?;
+    link_in(layer, "usr/local/bin", "k3s", k3s)?;
     for name in ["kubectl", "crictl", "ctr"] {
         let link = layer.join("usr/local/bin").join(name);
         symlink("k3s", &link).map_err(file("link", &link))?;
@@ -70,18 +64,21 @@ pub(super) fn fill(layer: &Path, k3s: &Path, parts: &[&str]) -> Result<(), LabEr
 /// Puts the archives of images where an agent looks for them.
 pub(super) fn give_images(layer: &Path, archives: &[PathBuf]) -> Result<(), LabError> {
     const FOLDER: &str = "var/lib/rancher/k3s/agent/images";
-    put(layer, &format!("{FOLDER}/.made"), 0o644, "")?;
-    let folder = layer.join(FOLDER);
-    let made = folder.join(".made");
-    fs::remove_file(&made).map_err(file("remove", &made))?;
     for archive in archives {
-        let target = folder.join(archive.file_name().unwrap_or_default());
-        // Never written to, so a link does.
-        fs::hard_link(archive, &target)
-            .or_else(|_| fs::copy(archive, &target).map(|_| ()))
-            .map_err(file("copy an image to", &target))?;
+        let name = archive.file_name().unwrap_or_default();
+        link_in(layer, FOLDER, &name.to_string_lossy(), archive)?;
     }
     Ok(())
+}
+
+/// Puts a file of the cache into a layer. It is never written to, so a link does: a node's own changes lie in its own
+/// layer.
+fn link_in(layer: &Path, folder: &str, name: &str, from: &Path) -> Result<(), LabError> {
+    folders(layer, folder)?;
+    let target = layer.join(folder).join(name);
+    fs::hard_link(from, &target)
+        .or_else(|_| fs::copy(from, &target).map(|_| ()))
+        .map_err(file("copy to", &target))
 }
 
 /// Writes what an installation adds for a role.
@@ -107,26 +104,30 @@ pub(super) fn install(layer: &Path, role: Role, environment: &str) -> Result<(),
     put(layer, script, 0o755, &UNINSTALL.replace("@UNIT@", unit))
 }
 
-/// Writes a file into a layer. A folder of an upper layer hides the mode of the one below, so each is made as Debian
-/// has it.
+/// Writes a file into a layer.
 pub(super) fn put(layer: &Path, path: &str, mode: u32, content: &str) -> Result<(), LabError> {
+    let (parents, _) = path.rsplit_once('/').unwrap_or(("", path));
+    folders(layer, parents)?;
+    let path = layer.join(path);
+    fs::write(&path, content).map_err(file("write", &path))?;
+    permit(&path, mode)
+}
+
+/// Makes the folders of a path. One of an upper layer hides the mode of the one below, so each is made as Debian has it.
+fn folders(layer: &Path, path: &str) -> Result<(), LabError> {
     let mut folder = layer.to_owned();
-    let names: Vec<&str> = path.split('/').collect();
-    let (name, parents) = names.split_last().unwrap_or((&"", &[]));
-    for parent in parents {
-        folder.push(parent);
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        folder.push(name);
         if !folder.is_dir() {
             fs::create_dir(&folder).map_err(file("create", &folder))?;
-            let mode = match *parent {
+            let mode = match name {
                 "root" | ".ssh" => 0o700,
                 _ => 0o755,
             };
             permit(&folder, mode)?;
         }
     }
-    let path = folder.join(name);
-    fs::write(&path, content).map_err(file("write", &path))?;
-    permit(&path, mode)
+    Ok(())
 }
 
 fn permit(path: &Path, mode: u32) -> Result<(), LabError> {

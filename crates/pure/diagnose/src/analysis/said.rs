@@ -44,7 +44,7 @@ pub fn is_ended(cx: &Context<'_>, evidence: &Evidence, signals: &[&str]) -> bool
         |hit: &Hit| hit.last_line > evidence.line && cx.log(hit, 0, "").file == evidence.file;
     signals
         .iter()
-        .any(|signal| cx.hits(signal).any(|hit| ends(hit)))
+        .any(|signal| cx.hits(signal).any(ends))
 }
 
 /// All messages that hold these words and are not history: `signal` is their name in logs.

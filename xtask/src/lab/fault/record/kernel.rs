@@ -10,7 +10,7 @@ use crate::lab::LabError;
 use crate::lab::node::{Lab, Machine};
 
 /// Where a node keeps the kernel's last line of before the fault.
-pub(super) const NOTE: &str = "/root/.fault-began-kernel";
+pub(in crate::lab::fault) const NOTE: &str = "/root/.fault-began-kernel";
 
 /// The lines since the fault began, as the node's own journal would have them.
 pub(super) fn said(lab: &Lab, machine: &Machine<'_>) -> Result<String, LabError> {
