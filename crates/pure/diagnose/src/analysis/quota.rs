@@ -14,7 +14,7 @@ use crate::context::Context;
 /// Name of the quota that a refusal names.
 pub fn named(message: &str) -> Option<&str> {
     let rest = message
-        .split_once("exceeded quota: ")
+        .split_once("xceeded quota: ")
         .or_else(|| message.split_once("failed quota: "))?
         .1;
     rest.split([',', ':', ' ']).next().filter(|n| !n.is_empty())

@@ -42,9 +42,7 @@ pub struct Said {
 pub fn is_ended(cx: &Context<'_>, evidence: &Evidence, signals: &[&str]) -> bool {
     let ends =
         |hit: &Hit| hit.last_line > evidence.line && cx.log(hit, 0, "").file == evidence.file;
-    signals
-        .iter()
-        .any(|signal| cx.hits(signal).any(ends))
+    signals.iter().any(|signal| cx.hits(signal).any(ends))
 }
 
 /// All messages that hold these words and are not history: `signal` is their name in logs.

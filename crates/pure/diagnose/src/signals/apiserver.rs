@@ -26,8 +26,8 @@ const fn row(
 pub static SIGNALS: &[Signal] = &[
     row(
         "apiserver.quota-exceeded",
-        "exceeded quota: ",
-        r"((?:\S+ )?\S* ?is forbidden: exceeded quota: .*)",
+        "xceeded quota: ",
+        r"((?:\S+ )?\S* ?is forbidden: [eE]xceeded quota: .*)",
         "kubernetes: resourcequota/controller.go",
     ),
     row(
@@ -52,6 +52,13 @@ pub static SIGNALS: &[Signal] = &[
         "apiserver.namespace-finalizers",
         "Some content in the namespace has finalizers remaining: ",
         r"(Some content in the namespace has finalizers remaining: .*)",
+        "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
+    ),
+    // The same, folded over lines as YAML shows it.
+    row(
+        "apiserver.namespace-finalizer-row",
+        " resource instances",
+        r"^\s*([a-z0-9-]+(?:\.[a-z0-9-]+)+/[a-z0-9.-]+) in \d+ resource instances,?\s*$",
         "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
     ),
     row(

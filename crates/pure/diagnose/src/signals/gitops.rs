@@ -72,6 +72,12 @@ pub static SIGNALS: &[Signal] = &[
         "kustomize-controller: internal/decryptor/decryptor.go; controllers/kustomization_decryptor.go (≤0.20)",
     ),
     row(
+        "flux.sops-secret-named",
+        "secrets \"sops",
+        r#"(secrets "sops-?(?:age|gpg|pgp)\S*" not found)"#,
+        "kustomize-controller: internal/decryptor/decryptor.go",
+    ),
+    row(
         "helm.done",
         "Happy Helming!",
         r"(?:has been (?:upgraded|installed)\.|Rollback was a success!) Happy Helming!",

@@ -537,6 +537,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: cmd/kubeadm/app/util/config",
     ),
     signal(
+        "k3s.registries-among-manifests",
+        "registries.y",
+        r"ailed to process (\S*/server/manifests/registries\.ya?ml): Object 'Kind' is missing",
+        Mark::Cause,
+        "k3s: pkg/deploy/controller.go; apimachinery: pkg/runtime/error.go",
+    ),
+    signal(
         "client.kind-not-served",
         "could not find the requested resource (get ",
         r"(ailed to (?:list|watch) \*v\w+\.\w+: .*could not find the requested resource \(get [\w.-]+\))",

@@ -43,7 +43,7 @@ fn finding(ns: &str, name: &str) -> Finding {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let all = said(
         cx,
-        "exceeded quota: ",
+        "xceeded quota: ",
         "apiserver.quota-exceeded",
         "the API server names the quota, what was asked for, what is used and what is allowed",
     );

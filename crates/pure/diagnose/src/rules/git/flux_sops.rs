@@ -37,8 +37,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ("Error getting data key: ", "sops.get-data-key"),
         ("decryption secret error: ", "flux.sops-secret-missing"),
         ("cannot get decryption Secret", "flux.sops-secret-missing"),
+        // Of a Kustomization's Secrets only its keys have such names. Source: Flux' guide to SOPS.
+        ("secrets \"sops", "flux.sops-secret-named"),
     ] {
-        let is_secret = signal == "flux.sops-secret-missing";
+        let is_secret = signal.starts_with("flux.sops-secret");
         let meaning = match is_secret {
             true => "the Secret with the private key is not there",
             false => "sops finds no private key for the file",

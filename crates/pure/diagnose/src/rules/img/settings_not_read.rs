@@ -16,6 +16,7 @@
 //! ## What not to do
 //! Do not edit agent/etc/containerd/config.toml: it is written anew at every start.
 
+use crate::analysis::host;
 use crate::analysis::image::{self, Why};
 use crate::analysis::registry;
 use crate::rules::prelude::*;
@@ -30,6 +31,23 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    // k3s takes what lies among its manifests for objects, and says that this is none.
+    for line in host::lines(
+        cx,
+        &["k3s.registries-among-manifests"],
+        "k3s reads it as an object, and it is none",
+    )
+    .into_iter()
+    .take(1)
+    {
+        out.push(
+            found("-", line.group(0))
+                .title("the settings for registries lie among k3s' manifests, where they are not read as such")
+                .term(88, "k3s says that it is no object")
+                .cite(line.evidence.clone()),
+        );
+        return;
+    }
     let s = registry::settings(cx);
     let own = s.is_k3s && !s.foreign.is_empty() && s.docker.is_empty();
     if (s.unread.is_empty() && !own) || !s.read.is_empty() {
