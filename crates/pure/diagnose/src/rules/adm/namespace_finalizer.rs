@@ -208,9 +208,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     // The words broken over lines, as YAML folds them.
-    for hit in cx.hits("apiserver.namespace-finalizer-row").take(1) {
-        let line = hit.lines.first();
-        let Some(finalizer) = line.and_then(|l| l.groups.first()).filter(|f| !built_in(f)) else {
+    for hit in cx.hits("apiserver.namespace-finalizer-row") {
+        let left = |i: usize| hit.lines.get(i)?.groups.first();
+        let rows = (0..hit.lines.len()).filter(|i| left(*i).is_some_and(|f| !built_in(f)));
+        let Some(finalizer) = rows.clone().next().and_then(left) else {
             continue;
         };
         out.push(
@@ -222,7 +223,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     75,
                     "the namespace itself names the finalizer that it waits for",
                 )
-                .cite(cx.log(hit, 0, "the finalizer that is left")),
+                .cite_all(rows.map(|i| cx.log(hit, i, "a finalizer that is left"))),
         );
     }
 }
