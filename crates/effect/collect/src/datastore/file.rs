@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use defib_formats::read_at::ReadAt;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// An open file of the length that it had when it was opened.
 pub struct FileAt {
@@ -24,7 +25,15 @@ impl FileAt {
     /// # Errors
     /// When it is none, or can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::new(regular(path)?)
+        Self::new(regular(path, Links::Follow)?)
+    }
+
+    /// Opens a regular file that was found, beside or below what somebody named: a link there may lead anywhere.
+    ///
+    /// # Errors
+    /// When it is none, or a link, or can't be opened.
+    pub fn found(path: &Path) -> io::Result<Self> {
+        Self::new(regular(path, Links::Refuse)?)
     }
 
     /// The file as it is now.
@@ -74,14 +83,36 @@ impl FileAt {
     }
 }
 
+/// What becomes of a path that is a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Somebody named it.
+    Follow,
+    /// It was found.
+    Refuse,
+}
+
+/// What is said of a link that was found.
+pub(super) const LINK: &str = "it is a link; links beside or below what was named are not followed";
+
 /// Opens a regular file for reading. It is asked what it is when it is open: what stood there before may be another
 /// one, and a pipe would keep us waiting.
 ///
 /// # Errors
 /// When it is none, or can't be opened.
-pub(super) fn regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
+pub(super) fn regular(path: &Path, links: Links) -> io::Result<File> {
+    let flags = match links {
+        Links::Follow => OFlags::NONBLOCK,
+        Links::Refuse => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+    };
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = opened.map_err(|e| match Errno::from_io_error(&e) {
+        Some(Errno::LOOP) if links == Links::Refuse => io::Error::other(LINK),
+        _ => e,
+    })?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }
@@ -137,8 +168,19 @@ mod tests {
         let path = folder.path().join("state.db");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
-        let refused = regular(&path).unwrap_err();
+        let refused = regular(&path, Links::Follow).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
-        assert!(regular(folder.path()).is_err());
+        assert!(regular(folder.path(), Links::Follow).is_err());
+    }
+
+    #[test]
+    fn a_link_is_followed_where_it_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&path, "a").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(FileAt::open(&link).is_ok() && FileAt::found(&path).is_ok());
+        let refused = FileAt::found(&link).err().unwrap();
+        assert_eq!(refused.to_string(), LINK);
     }
 }

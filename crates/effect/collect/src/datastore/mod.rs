@@ -11,7 +11,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use file::FileAt;
-pub use sqlite::{Kine, Log};
+use file::Links;
+pub use sqlite::{Kine, Log, forget_copies};
 
 use crate::CollectError;
 
@@ -66,28 +67,78 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
     };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_dir() {
-        return one(path, Vec::new());
+        return one(path, Links::Follow, Vec::new());
     }
     std::fs::read_dir(path).map_err(unreadable)?;
-    let found = |names: &[&str]| -> Vec<PathBuf> {
-        let paths = names.iter().map(|n| path.join(n));
-        paths.filter(|p| p.is_file()).collect()
+    let (mut notes, mut links) = (Vec::new(), Vec::new());
+    let mut found = |names: &[&str]| -> Vec<PathBuf> {
+        let below = names.iter().filter_map(|name| match below(path, name) {
+            Below::File(file) => Some(file),
+            Below::Link(link) => {
+                links.push(link);
+                None
+            }
+            Below::None => None,
+        });
+        below.collect()
     };
     let (etcd, sqlite) = (found(ETCD), found(SQLITE));
+    links.dedup();
+    notes.extend(links.iter().map(|l| format!("{}: {}", l.display(), file::LINK)));
     let Some(first) = etcd.first().or(sqlite.first()) else {
+        let why = match links.first() {
+            Some(link) => format!(
+                "{}: {}; name what it leads to",
+                link.display(),
+                file::LINK
+            ),
+            None => "it holds neither etcd's member/snap/db nor kine's state.db".into(),
+        };
         return Err(CollectError::NoDatastore {
             path: path.to_owned(),
-            why: "it holds neither etcd's member/snap/db nor kine's state.db".into(),
+            why,
         });
     };
-    let mut notes = Vec::new();
     if let (Some(_), Some(other)) = (etcd.first(), sqlite.first()) {
         notes.push(format!(
             "{} is there too; k3s uses etcd where both exist",
             other.display()
         ));
     }
-    one(first, notes)
+    one(first, Links::Refuse, notes)
+}
+
+/// What stands below a folder under a name.
+enum Below {
+    None,
+    File(PathBuf),
+    /// On the way there is a link, which may lead anywhere.
+    Link(PathBuf),
+}
+
+fn below(folder: &Path, name: &str) -> Below {
+    let mut at = folder.to_owned();
+    let mut is_file = false;
+    for part in Path::new(name) {
+        at.push(part);
+        match std::fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_symlink() => return Below::Link(at),
+            Ok(meta) => is_file = meta.is_file(),
+            Err(_) => return Below::None,
+        }
+    }
+    match is_file {
+        true => Below::File(at),
+        false => Below::None,
+    }
+}
+
+/// A file below a folder that somebody named, without following links; none where there is none.
+pub fn file_below(folder: &Path, name: &str) -> Option<PathBuf> {
+    match below(folder, name) {
+        Below::File(path) => Some(path),
+        Below::None | Below::Link(_) => None,
+    }
 }
 
 /// Which datastore a file among others is: by its first bytes, also of a packed snapshot; or, where those are
@@ -137,6 +188,7 @@ pub fn is_part(path: &Path) -> bool {
     let below = |folder: &str| path.parent().is_some_and(|p| p.ends_with(folder));
     name.ends_with("-wal")
         || name.ends_with("-shm")
+        || name.ends_with("-journal")
         || (below("member/wal") && (name.ends_with(".wal") || name.ends_with(".tmp")))
         || (below("member/snap") && name.ends_with(".snap"))
 }
@@ -151,10 +203,11 @@ pub fn belongs(part: &Path, database: &Path) -> bool {
     };
     beside("-wal")
         || beside("-shm")
+        || beside("-journal")
         || (database.ends_with("member/snap/db") && member(part) == member(database))
 }
 
-fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
+fn one(path: &Path, links: Links, notes: Vec<String>) -> Result<Opened, CollectError> {
     let unreadable = |source| CollectError::Unreadable {
         path: path.to_owned(),
         source,
@@ -163,7 +216,7 @@ fn one(path: &Path, notes: Vec<String>) -> Result<Opened, CollectError> {
         path: path.to_owned(),
         why: why.to_owned(),
     };
-    let file = match file::regular(path) {
+    let file = match file::regular(path, links) {
         Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => {
             return Err(none("it is no regular file"));
         }
@@ -232,6 +285,9 @@ fn log(database: &Path) -> MemberLog {
         (Vec::new(), Some(why))
     };
     let mut names = Vec::new();
+    if std::fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_symlink()) {
+        return left(&folder, std::io::Error::other(file::LINK));
+    }
     match std::fs::read_dir(&folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return MemberLog::default(),
         Err(e) => return left(&folder, e),
@@ -258,7 +314,7 @@ fn log(database: &Path) -> MemberLog {
     let mut out = Vec::new();
     for name in names {
         let path = folder.join(&name);
-        match FileAt::open(&path) {
+        match FileAt::found(&path) {
             Ok(file) => out.push((name, file)),
             Err(e) => return left(&path, e),
         }

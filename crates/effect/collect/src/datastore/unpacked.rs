@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use super::FileAt;
+use super::sqlite::is_full;
 use crate::CollectError;
 
 /// Bytes that one file may unpack to for each of its own. Deflate reaches about a thousand.
@@ -32,7 +33,7 @@ pub(super) fn zip(path: &Path, file: File) -> Result<FileAt, CollectError> {
         });
     }
     let entry = archive.by_index(0).map_err(|e| broken(e.to_string()))?;
-    spool(entry, packed).map_err(|e| broken(e.to_string()))
+    spool(entry, packed).map_err(|e| unspooled(path, e))
 }
 
 pub(super) fn gzip(path: &Path, mut file: File) -> Result<FileAt, CollectError> {
@@ -42,10 +43,23 @@ pub(super) fn gzip(path: &Path, mut file: File) -> Result<FileAt, CollectError> 
         source,
     })?;
     let packed = file.metadata().map_or(0, |m| m.len());
-    spool(flate2::read::MultiGzDecoder::new(file), packed).map_err(|e| CollectError::Archive {
-        path: path.to_owned(),
-        why: e.to_string(),
-    })
+    spool(flate2::read::MultiGzDecoder::new(file), packed).map_err(|e| unspooled(path, e))
+}
+
+/// Why it could not be unpacked: a full disk says nothing about the archive.
+fn unspooled(path: &Path, source: io::Error) -> CollectError {
+    let path = path.to_owned();
+    match is_full(&source) {
+        true => CollectError::NoRoom {
+            path,
+            folder: std::env::temp_dir(),
+            source,
+        },
+        false => CollectError::Archive {
+            path,
+            why: source.to_string(),
+        },
+    }
 }
 
 /// The first bytes of the one file in a .zip.

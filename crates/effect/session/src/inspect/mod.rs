@@ -403,13 +403,17 @@ fn verify_kine(kine: &Kine, rows: &dyn Rows, how: Depth) -> Verification {
     if !kine.is_checked() {
         let note = "SQLite's own check of all pages and indexes was not made: with its log, it reads copies only";
         done.notes.push(note.into());
+        // A row that an index would miss is missed by nobody here.
+        doubt(&mut done);
+    }
+    for why in &kine.doubts {
+        done.notes.push(why.clone());
+        doubt(&mut done);
     }
     match kine.overwritten() {
         0 => {}
         times => {
-            if done.trust == Trust::Readable {
-                done.trust = Trust::Unknown;
-            }
+            doubt(&mut done);
             done.notes.push(format!(
                 "the log was begun anew while it was read: {times} times a page was taken from the database, which may \
                  be a later one"
@@ -417,13 +421,18 @@ fn verify_kine(kine: &Kine, rows: &dyn Rows, how: Depth) -> Verification {
         }
     }
     if let SqliteLog::Left { why } = &kine.log {
-        if done.trust == Trust::Readable {
-            done.trust = Trust::Unknown;
-        }
+        doubt(&mut done);
         done.notes
             .push(format!("read without the log beside it: {why}"));
     }
     done
+}
+
+/// Takes from a verdict that is not worse already.
+fn doubt(done: &mut Verification) {
+    if done.trust == Trust::Readable {
+        done.trust = Trust::Unknown;
+    }
 }
 
 /// What the keys that were given did not open. A key that opens some values and not others shows damage; one

@@ -94,15 +94,45 @@ pub struct Log<R> {
     committed: u32,
     /// Pages that the database has with it.
     pages: u32,
-    unread: Option<String>,
+    end: End,
+}
+
+/// How a log ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// With its last frame; what may stand behind it is left of an earlier log.
+    #[default]
+    Whole,
+    /// Within a frame, or with frames that do not hold and no commit behind them: so ends what was written when the
+    /// power went.
+    Cut {
+        /// The first frame that does not hold, counted from 1.
+        frame: u32,
+    },
+    /// A frame does not hold, and more of this very log stands behind it, which was committed.
+    Broken {
+        /// The frame, counted from 1.
+        frame: u32,
+        /// Frames from there on that bear this log's mark.
+        behind: u32,
+        /// Transactions that they commit.
+        commits: u32,
+    },
+    /// A place can't be read.
+    Unread {
+        /// The frame, counted from 1.
+        frame: u32,
+        /// Why.
+        why: String,
+    },
 }
 
 impl<R: ReadAt> Log<R> {
-    /// Reads all of it once; `None` where nothing was committed in it.
+    /// Reads all of it once.
     ///
     /// # Errors
     /// When it is no log, or none of a database with such pages.
-    pub fn open(source: R, page_size: u32) -> Result<Option<Self>, LogError> {
+    pub fn open(source: R, page_size: u32) -> Result<Self, LogError> {
         let mut head = [0; HEAD];
         if source.len() < HEAD as u64 {
             return Err(LogError::Short(source.len()));
@@ -133,10 +163,10 @@ impl<R: ReadAt> Log<R> {
             frames: Vec::new(),
             committed: 0,
             pages: 0,
-            unread: None,
+            end: End::Whole,
         };
         log.index(sum);
-        Ok((log.committed > 0).then_some(log))
+        Ok(log)
     }
 
     /// Follows the sums from frame to frame.
@@ -145,15 +175,20 @@ impl<R: ReadAt> Log<R> {
         for number in 0.. {
             let at = self.place(number);
             if at + frame.len() as u64 > self.source.len() {
+                self.end = self.behind(number, false);
                 break;
             }
             if let Err(e) = self.source.read_at(at, &mut frame) {
-                self.unread = Some(format!("byte {at} of it can't be read: {e}"));
+                let why = format!("byte {at} of it can't be read: {e}");
+                let frame = number + 1;
+                self.end = End::Unread { frame, why };
                 break;
             }
             sum = over(sum, &frame);
             let page = u32_be(&frame, 0).unwrap_or_default();
-            if page == 0 || part(&frame, 8..16) != self.salt || !sum.stands(&frame, 16) {
+            let fits = page != 0 && sum.stands(&frame, 16);
+            if !fits || part(&frame, 8..16) != self.salt {
+                self.end = self.behind(number, fits);
                 break;
             }
             self.frames.push((page, number));
@@ -169,6 +204,44 @@ impl<R: ReadAt> Log<R> {
             .sort_unstable_by_key(|(page, number)| (*page, std::cmp::Reverse(*number)));
         self.frames.dedup_by_key(|(page, _)| *page);
         self.frames.shrink_to_fit();
+    }
+
+    /// What it is that ends in front of this frame: by the marks of frames from there on, whose sums say nothing any
+    /// more. SQLite gives a log that it begins anew another mark, so the frames of an earlier one have not this one.
+    /// `fits`: by its sum this frame follows on the one before it, and only its mark is another.
+    fn behind(&self, number: u32, fits: bool) -> End {
+        let (mut is_own, mut behind, mut commits) = (false, 0, 0);
+        for at in number.. {
+            let mut head = [0; FRAME];
+            let place = self.place(at);
+            let Some(there) = self.source.len().checked_sub(place).filter(|n| *n > 0) else {
+                break;
+            };
+            let there = usize::try_from(there).map_or(FRAME, |n| n.min(FRAME));
+            let read = head.get_mut(..there).map(|h| self.source.read_at(place, h));
+            // Without a mark it may be anything: the end of what was written.
+            let is_short = there < 16 && at == number;
+            let is_marked = part(&head, 8..16) == self.salt || (fits && at == number);
+            if !matches!(read, Some(Ok(()))) || !is_marked {
+                is_own |= is_short;
+                continue;
+            }
+            is_own |= at == number;
+            behind += 1;
+            let is_commit = u32_be(&head, 4) != Some(0);
+            let is_whole = place + FRAME as u64 + u64::from(self.page_size) <= self.source.len();
+            commits += u32::from(is_commit && is_whole && (at > number || fits));
+        }
+        let frame = number + 1;
+        match (commits, is_own || behind > 0) {
+            (0, false) => End::Whole,
+            (0, true) => End::Cut { frame },
+            (commits, _) => End::Broken {
+                frame,
+                behind,
+                commits,
+            },
+        }
     }
 
     fn place(&self, number: u32) -> u64 {
@@ -214,8 +287,8 @@ impl<R: ReadAt> Log<R> {
     /// Was anything committed in it since, or was it begun anew? The clock of a file system is too coarse to say so.
     pub fn has_moved(&self) -> bool {
         match Log::open(&self.source, self.page_size) {
-            Ok(Some(now)) => (now.salt, now.committed) != (self.salt, self.committed),
-            _ => true,
+            Ok(now) => (now.salt, now.committed) != (self.salt, self.committed),
+            Err(_) => true,
         }
     }
 
@@ -229,14 +302,15 @@ impl<R: ReadAt> Log<R> {
         self.pages
     }
 
-    /// Pages that stand in it.
-    pub(super) fn distinct(&self) -> u64 {
-        self.frames.len() as u64
+    /// Pages from this one on that stand in it, and that the database has.
+    pub(super) fn from(&self, page: u32) -> u64 {
+        let at = |page: u32| self.frames.partition_point(|(p, _)| *p < page) as u64;
+        at(self.pages.saturating_add(1)).saturating_sub(at(page))
     }
 
-    /// Why it ends where it does, if that is a place that can't be read.
-    pub fn unread(&self) -> Option<&str> {
-        self.unread.as_deref()
+    /// How it ends.
+    pub fn end(&self) -> &End {
+        &self.end
     }
 
     /// The bytes.

@@ -8,16 +8,18 @@
 mod log;
 mod node;
 mod pages;
+mod reached;
 mod record;
 mod schema;
 mod tree;
 
-pub use log::{Log, LogError};
+pub use log::{End, Log, LogError};
 pub use node::Cell;
 pub use pages::{Head, Pages};
+pub use reached::Reached;
 pub use record::{Field, Fields, Value, fields};
 pub use schema::Definition;
-pub use tree::{Budget, Table};
+pub use tree::Table;
 
 /// Why a file can't be read by pages.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

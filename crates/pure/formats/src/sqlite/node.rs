@@ -26,6 +26,13 @@ pub struct Cell<'b> {
     pub(super) offset: u64,
 }
 
+impl Cell<'_> {
+    /// Where its leaf begins in the file.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
 /// A page of a tree.
 pub(super) struct Node<'b> {
     bytes: &'b [u8],
@@ -59,8 +66,10 @@ impl<'b> Node<'b> {
     /// What stands at a cell's place.
     fn cell(&self, n: usize) -> Option<&'b [u8]> {
         let first = self.head + if self.is_leaf { 8 } else { 12 };
-        let at = u16_be(self.bytes, first + 2 * n)?;
-        self.bytes.get(usize::from(at)..)
+        let at = usize::from(u16_be(self.bytes, first + 2 * n)?);
+        // Cells stand behind the list of their places.
+        (at >= first + 2 * self.count).then_some(())?;
+        self.bytes.get(at..)
     }
 
     /// The page below a branch's cell, and the highest id in it; the last child has no cell.

@@ -20,8 +20,8 @@ pub struct Head {
     pub page_size: u32,
     /// Bytes at the end of each page that hold nothing of it.
     reserved: u8,
-    /// Pages, as it says.
-    pages: u32,
+    /// Pages, as it says; older versions of SQLite leave what no longer holds.
+    pages: Option<u32>,
     /// Pages that hold nothing.
     pub free: u32,
     /// How text is written: 1 is UTF-8.
@@ -59,7 +59,8 @@ impl Head {
         Ok(Self {
             page_size,
             reserved,
-            pages: word(28),
+            // It holds where whoever changed the file last wrote it, too.
+            pages: Some(word(28)).filter(|n| *n > 0 && word(24) == word(92)),
             free: word(36),
             encoding: word(56),
         })
@@ -112,11 +113,17 @@ impl<M: ReadAt, L: ReadAt> Pages<M, L> {
         Ok(pages)
     }
 
-    /// Pages that there can be, whatever a log says.
-    pub(super) fn there(&self) -> u64 {
-        let file = self.file.len() / u64::from(self.head.page_size);
-        let log = self.log.as_ref().map_or(0, Log::distinct);
-        file.saturating_add(log).min(self.count.into())
+    /// Pages that it has by its head or its log, and that stand nowhere.
+    pub fn missing(&self) -> u64 {
+        let there = self.file.len() / u64::from(self.head.page_size);
+        let behind = u32::try_from(there.saturating_add(1)).unwrap_or(u32::MAX);
+        match &self.log {
+            Some(log) => {
+                let wanted = u64::from(self.count).saturating_sub(there);
+                wanted.saturating_sub(log.from(behind))
+            }
+            None => u64::from(self.head.pages.unwrap_or(0)).saturating_sub(there),
+        }
     }
 
     /// What it says of itself.

@@ -20,6 +20,8 @@ pub enum Value<'b> {
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Field<'b> {
+    /// Where it begins in the record.
+    pub at: u64,
     /// Bytes that it has.
     pub length: u64,
     /// Its value; `None` where it reaches behind what was given of the record.
@@ -36,14 +38,46 @@ pub struct Fields<'b> {
     at: u64,
 }
 
-/// The fields of a record of which at least the head is there; `None` where it is not.
-pub fn fields(record: &[u8]) -> Option<Fields<'_>> {
-    let (length, begin) = varint(record)?;
-    Some(Fields {
-        types: record.get(begin..usize::try_from(length).ok()?)?,
-        record,
-        at: length,
-    })
+/// Bytes that a record's head may have, as SQLite has it.
+const LONGEST_HEAD: u64 = 98_307;
+
+/// The fields of a record of so many bytes, of which at least the head is there.
+///
+/// # Errors
+/// What SQLite takes for damage, too: a head that is longer than the record, a type that reaches out of the head, and
+/// values that together are longer or shorter than what is behind it.
+pub fn fields(record: &[u8], length: u64) -> Result<Fields<'_>, &'static str> {
+    let (head, begin) = varint(record).ok_or("has no head")?;
+    if head > length || head > LONGEST_HEAD || head < begin as u64 {
+        return Err("has a head of a length that can't be");
+    }
+    let types = usize::try_from(head)
+        .ok()
+        .and_then(|head| record.get(begin..head))
+        .ok_or("has a head that goes on elsewhere")?;
+    let (mut left, mut end) = (types, Some(head));
+    while !left.is_empty() {
+        let (kind, used) = varint(left).ok_or("has a head that ends within a type")?;
+        left = left.get(used..).unwrap_or_default();
+        end = end.and_then(|end| end.checked_add(bytes_of(kind)));
+    }
+    if end != Some(length) {
+        return Err("has values that are not as long as it is");
+    }
+    let at = head;
+    Ok(Fields { types, record, at })
+}
+
+/// Bytes of a value of a type.
+fn bytes_of(kind: u64) -> u64 {
+    match kind {
+        // Two types that are kept for SQLite itself are as none.
+        0 | 8..=11 => 0,
+        1..=4 => kind,
+        5 => 6,
+        6 | 7 => 8,
+        n => (n - 12) / 2,
+    }
 }
 
 impl<'b> Iterator for Fields<'b> {
@@ -52,18 +86,10 @@ impl<'b> Iterator for Fields<'b> {
     fn next(&mut self) -> Option<Field<'b>> {
         let (kind, used) = varint(self.types)?;
         self.types = self.types.get(used..)?;
-        let length = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => kind,
-            5 => 6,
-            6 | 7 => 8,
-            // Two types that are kept for SQLite itself.
-            10 | 11 => 0,
-            n => (n - 12) / 2,
-        };
-        let end = self.at.checked_add(length)?;
+        let (at, length) = (self.at, bytes_of(kind));
+        let end = at.checked_add(length)?;
         let place = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let bytes = self.record.get(place(self.at)..place(end));
+        let bytes = self.record.get(place(at)..place(end));
         self.at = end;
         let value = bytes.map(|bytes| match kind {
             0 | 10 | 11 => Value::Null,
@@ -74,7 +100,7 @@ impl<'b> Iterator for Fields<'b> {
             n if n % 2 == 0 => Value::Blob(bytes),
             _ => Value::Text(bytes),
         });
-        Some(Field { length, value })
+        Some(Field { at, length, value })
     }
 }
 
@@ -114,7 +140,8 @@ mod tests {
             0xff, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 1, 0, 1, 2, 3, 4, 5,
             6, 7, 8, b'a', 9,
         ];
-        let all: Vec<_> = fields(&record).unwrap().collect();
+        // One byte more belongs to it.
+        let all: Vec<_> = fields(&record, 39).unwrap().collect();
         let values: Vec<_> = all.iter().map(|f| f.value).collect();
         let number = |n| Some(Value::Integer(n));
         assert_eq!(
@@ -132,10 +159,34 @@ mod tests {
                 None,
             ]
         );
-        assert_eq!(all[9].length, 2);
+        assert_eq!((all[9].at, all[9].length), (37, 2));
         assert_eq!(varint(&[0x81, 0]), Some((128, 2)));
         assert_eq!(varint(&[0xff; 9]), Some((u64::MAX, 9)));
         assert_eq!(varint(&[0xff; 8]), None);
-        assert!(fields(&[9]).is_none());
+    }
+
+    /// Each of these is damage for SQLite, too.
+    #[test]
+    fn a_head_fits_its_record() {
+        let of = |record: &[u8]| fields(record, record.len() as u64).map(Iterator::count);
+        assert_eq!(of(&[3, 1, 1, 7, 7]), Ok(2));
+        for bad in [
+            &[] as &[u8],
+            // No head, one longer than all, and one shorter than its own length.
+            &[9],
+            &[0, 1],
+            // It reaches into the values.
+            &[4, 1, 1, 7, 7],
+            // The last type does not end in it.
+            &[3, 1, 0x81, 7, 7],
+            // Values too short, and too long.
+            &[3, 1, 1, 7],
+            &[3, 1, 1, 7, 7, 7],
+        ] {
+            assert!(of(bad).is_err(), "{bad:?}");
+        }
+        let whole = [3, 1, 1, 7, 7];
+        assert!(fields(&whole[..2], 5).is_err(), "half a head");
+        assert_eq!(fields(&whole[..4], 5).unwrap().count(), 2);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::record::{Value, fields};
 use super::tree::Table;
-use super::{OpenError, Pages};
+use super::{OpenError, Pages, Reached};
 use crate::bbolt::Walked;
 use crate::read_at::ReadAt;
 
@@ -27,15 +27,19 @@ pub(super) fn find<M: ReadAt, L: ReadAt>(
 ) -> Result<Option<Definition>, OpenError> {
     let list = Table::new(pages, 1);
     let (mut found, mut walked, mut record) = (None, Walked::default(), Vec::new());
-    let mut budget = list.budget();
+    let mut reached = Reached::default();
     list.walk((i64::MIN, i64::MAX), &mut walked, &mut |cell, walked| {
         if cell.length > LARGEST {
             return;
         }
-        if let Err(damage) = list.payload(cell, &mut budget, &mut record) {
+        if let Err(damage) = list.payload(cell, &mut reached, &mut record) {
             return walked.note(damage.offset, damage.what);
         }
-        let mut of = fields(&record).into_iter().flatten().map(|f| f.value);
+        let of = match fields(&record, cell.length) {
+            Ok(of) => of,
+            Err(why) => return walked.note(cell.offset, format!("row {} {why}", cell.id)),
+        };
+        let mut of = of.map(|f| f.value);
         let mut next = || of.next().flatten();
         let (kind, called, _, root, sql) = (next(), next(), next(), next(), next());
         if let (Some(Value::Text(b"table")), Some(Value::Text(called))) = (kind, called)

@@ -3,8 +3,8 @@
 //! A page gives only rows that its place in the tree allows, so that pages that lead in circles end, and no row
 //! comes twice. A page that does not hold is noted and left out with all below it. Deliberately absent: indexes.
 
-use super::Pages;
 use super::node::{Cell, Child, Node};
+use super::{Pages, Reached};
 use crate::bbolt::{Damage, Walked};
 use crate::bytes::u32_be;
 use crate::read_at::ReadAt;
@@ -20,23 +20,11 @@ pub struct Table<'p, M, L> {
     root: u32,
 }
 
-/// How many more pages may be read: no page belongs to two places, whatever a file says.
-#[derive(Debug)]
-pub struct Budget(u64);
-
-impl Budget {
-    fn take(&mut self) -> bool {
-        let is_left = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
-        is_left
-    }
-}
-
 /// What a walk needs on all its pages.
 struct Walk<'w> {
     /// Ids that are asked for.
     wanted: (i64, i64),
-    budget: Budget,
+    reached: Reached,
     walked: &'w mut Walked,
     each: &'w mut dyn FnMut(&Cell<'_>, &mut Walked),
 }
@@ -45,11 +33,6 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
     /// The table with its root at this page.
     pub fn new(pages: &'p Pages<M, L>, root: u32) -> Self {
         Self { pages, root }
-    }
-
-    /// As many pages as a walk through all of them needs.
-    pub fn budget(&self) -> Budget {
-        Budget(self.pages.there() + 1)
     }
 
     /// Gives every row whose id is in the range, in the order of ids.
@@ -61,7 +44,7 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
     ) {
         let mut walk = Walk {
             wanted,
-            budget: self.budget(),
+            reached: Reached::default(),
             walked,
             each,
         };
@@ -74,7 +57,7 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
         let Some(depth) = depth.checked_sub(1) else {
             return walk.walked.note(offset, "the tree is too deep");
         };
-        if !walk.budget.take() {
+        if !walk.reached.is_first(page) {
             let what = format!("page {page} is reached more than once");
             return walk.walked.note(offset, what);
         }
@@ -88,9 +71,15 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
             Err(what) => return walk.walked.note(offset, format!("page {page} {what}")),
         };
         if node.is_leaf {
+            // Only a table without rows has such a page: SQLite takes one that became empty out of its tree.
+            if node.count == 0 && page != self.root {
+                let what = format!("page {page} has no rows, and rows must be in it");
+                walk.walked.note(offset, what);
+            }
             return leaf(&node, (page, offset), within, walk);
         }
-        let mut low = within.0;
+        // None where no id is left.
+        let mut low = Some(within.0);
         for n in 0..=node.count {
             let Some((child, high)) = node.branch(n) else {
                 let what = format!("page {page} has a cell that reaches out of it");
@@ -98,32 +87,31 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
                 continue;
             };
             let high = high.unwrap_or(within.1);
-            if high < low || high > within.1 {
+            let Some(from) = low.filter(|low| *low <= high && high <= within.1) else {
                 let what = format!("page {page} has ids out of their order");
                 walk.walked.note(offset, what);
                 continue;
+            };
+            if high >= walk.wanted.0 && from <= walk.wanted.1 {
+                self.below(child, (from, high), depth, walk);
             }
-            if high >= walk.wanted.0 && low <= walk.wanted.1 {
-                self.below(child, (low, high), depth, walk);
-            }
-            match high.checked_add(1) {
-                Some(next) => low = next,
-                None => break,
-            }
+            low = high.checked_add(1);
         }
     }
 
-    /// The record of one row, or what of the tree does not hold on the way to it.
+    /// Gives one row, as far as it stands in its leaf; false where there is none of the id.
     ///
     /// # Errors
-    /// When the tree does not hold on the way.
-    pub fn get(&self, id: i64, record: &mut Vec<u8>) -> Result<bool, Damage> {
+    /// When the tree does not hold on the way, and those of `give`.
+    pub fn get(
+        &self,
+        id: i64,
+        give: &mut dyn FnMut(&Cell<'_>) -> Result<(), Damage>,
+    ) -> Result<bool, Damage> {
         let mut found = Ok(false);
         self.reach(id, &mut |cell| {
             found = match cell.filter(|c| c.id == id) {
-                Some(cell) => self
-                    .payload(cell, &mut self.budget(), record)
-                    .map(|()| true),
+                Some(cell) => give(cell).map(|()| true),
                 None => Ok(false),
             };
         })?;
@@ -148,23 +136,7 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
         Ok(found)
     }
 
-    /// The lowest id.
-    ///
-    /// # Errors
-    /// When the tree does not hold on the way.
-    pub fn lowest(&self) -> Result<Option<i64>, Damage> {
-        let mut found = None;
-        self.descend(&mut |node| match node.is_leaf {
-            true => {
-                found = (node.count > 0).then(|| node.id(0)).flatten();
-                None
-            }
-            false => node.branch(0),
-        })?;
-        Ok(found)
-    }
-
-    /// The highest id.
+    /// The highest id, by the way to the last leaf alone.
     ///
     /// # Errors
     /// When the tree does not hold on the way.
@@ -225,14 +197,28 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
         })
     }
 
-    /// Puts the whole record of a row together.
+    /// Puts the whole record of a row together. `reached`: the pages that rows of the same walk went on in.
     ///
     /// # Errors
-    /// When it goes on in pages that can't be read, or that are not there.
+    /// When it goes on in pages that can't be read, that are not there, or that belong to others.
     pub fn payload(
         &self,
         cell: &Cell<'_>,
-        budget: &mut Budget,
+        reached: &mut Reached,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Damage> {
+        self.beginning(cell, cell.length, reached, out)
+    }
+
+    /// Puts so many bytes of a row's record together, or a few more: what stands in its leaf takes no other page.
+    ///
+    /// # Errors
+    /// As `payload`.
+    pub fn beginning(
+        &self,
+        cell: &Cell<'_>,
+        bytes: u64,
+        reached: &mut Reached,
         out: &mut Vec<u8>,
     ) -> Result<(), Damage> {
         out.clear();
@@ -244,17 +230,20 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
         if cell.length > LARGEST {
             return Err(damage(format!("says that it has {} bytes", cell.length)));
         }
-        let (mut page, mut bytes) = (cell.overflow, Vec::new());
-        while (out.len() as u64) < cell.length {
-            if !budget.take() {
-                return Err(damage("goes on in pages that belong to others".into()));
+        let wanted = bytes.min(cell.length);
+        let (mut page, mut read) = (cell.overflow, Vec::new());
+        while (out.len() as u64) < wanted {
+            if !reached.is_first(page) {
+                return Err(damage(format!(
+                    "goes on in page {page}, which belongs elsewhere"
+                )));
             }
             self.pages
-                .read(page, &mut bytes)
+                .read(page, &mut read)
                 .map_err(|d| damage(format!("does not go on: {}", d.what)))?;
-            page = u32_be(&bytes, 0).unwrap_or_default();
+            page = u32_be(&read, 0).unwrap_or_default();
             let left = usize::try_from(cell.length).unwrap_or(usize::MAX) - out.len();
-            let rest = bytes.get(4..).unwrap_or_default();
+            let rest = read.get(4..).unwrap_or_default();
             out.extend_from_slice(rest.get(..left).unwrap_or(rest));
         }
         Ok(())

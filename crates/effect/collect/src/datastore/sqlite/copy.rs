@@ -1,38 +1,57 @@
-//! A private copy of a database and of its write-ahead log.
+//! A private copy of a database, of its write-ahead log, and of a journal that takes back what never ended.
 //!
-//! A copy needs as much room as the original in the folder for temporary files: `TMPDIR`, else whichever of `/tmp`,
-//! `/var/tmp` and `/dev/shm` has it. Where none has, both are read where they lie (`place`).
-//! No file system is filled to its end, and no more than half of the free memory: what is dying on the host must
-//! not die of this. Deliberately absent: the reading.
+//! A copy needs as much room as the original. Where there is none, both are read where they lie (`in_place`).
+//! Deliberately absent: where the room is (`folder`), and the reading.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use defib_formats::bbolt::Walked;
 use defib_formats::read_at::ReadAt;
-use tempfile::TempDir;
-
 use super::super::FileAt;
+use super::connections::said;
+use super::folder::{Private, folders, is_full, room};
+use super::journal;
 use crate::CollectError;
 
 /// What was copied.
 pub(super) struct Copied {
     /// The folder, which goes when this goes; none where nothing was copied.
-    pub(super) folder: Option<TempDir>,
+    pub(super) folder: Option<Private>,
     /// The copy of the database.
     pub(super) database: PathBuf,
     /// The copy of its log, where it has one with anything in it; the log itself where nothing was copied.
     pub(super) log: Option<PathBuf>,
     /// Why a log that lies there was not copied.
     pub(super) left: Option<String>,
+    /// What became of a journal of a transaction that never ended.
+    pub(super) journal: Journal,
     /// The log itself.
     pub(super) log_at: Option<FileAt>,
     /// Places of the database that can't be read.
     pub(super) holes: Walked,
     /// The originals changed while they were copied, each time.
     pub(super) moved: bool,
+}
+
+/// What may lie beside a database and belong to it.
+pub(super) struct Beside {
+    pub(super) log: PathBuf,
+    pub(super) journal: PathBuf,
+}
+
+/// What became of a rollback journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Journal {
+    /// There is none, or none with anything in it.
+    #[default]
+    None,
+    /// The transaction was taken back in the copy.
+    Back,
+    /// It was not, for this reason: what is read was never committed.
+    Left(String),
 }
 
 /// How often it is tried to get a copy during which nothing was written.
@@ -45,7 +64,7 @@ const SECTOR: usize = 4_096;
 pub(super) fn take(
     path: &Path,
     database: &FileAt,
-    beside: Option<&Path>,
+    beside: Option<&Beside>,
 ) -> Result<Copied, CollectError> {
     let within = |folder: &Path| {
         room(folder, bytes_of(database, beside))
@@ -69,69 +88,58 @@ pub(super) fn take(
         };
     }
     match done {
-        Err(CollectError::NoRoom { source, .. }) if is_full(&source) && beside.is_some() => {
-            Ok(Copied {
-                folder: None,
-                database: path.to_owned(),
-                log: beside.filter(|l| !is_nothing(l)).map(Path::to_owned),
-                left: None,
-                log_at: None,
-                holes: Walked::default(),
-                moved: false,
-            })
-        }
+        Err(CollectError::NoRoom { source, folder, .. }) if is_full(&source) => match beside {
+            Some(beside) => here(path, beside, folder, source),
+            None => Err(CollectError::NoRoom {
+                path: path.to_owned(),
+                folder,
+                source,
+            }),
+        },
         other => other,
     }
 }
 
-/// Where a copy may lie: where somebody said, or else in the first of several in which there is room.
-fn folders() -> (PathBuf, &'static [&'static str]) {
-    match std::env::var_os("TMPDIR").filter(|said| !said.is_empty()) {
-        Some(said) => (said.into(), &[]),
-        None => ("/tmp".into(), &["/var/tmp", MEMORY]),
-    }
+/// Nothing was copied, because there is no room in the folder.
+fn here(
+    path: &Path,
+    beside: &Beside,
+    folder: PathBuf,
+    full: io::Error,
+) -> Result<Copied, CollectError> {
+    let journal = match journal::hot(&beside.journal) {
+        Ok(None) => Journal::None,
+        // What it would take back is only taken back in a copy.
+        Ok(Some(_)) => {
+            let why = format!(
+                "{full}; and it can't be read where it lies: {} holds pages from before a transaction that never ended,                  which is taken back in a copy only",
+                beside.journal.display()
+            );
+            return Err(CollectError::NoRoom {
+                path: path.to_owned(),
+                folder,
+                source: io::Error::new(full.kind(), why),
+            });
+        }
+        Err(e) => Journal::Left(e.to_string()),
+    };
+    Ok(Copied {
+        folder: None,
+        database: path.to_owned(),
+        log: Some(beside.log.clone()).filter(|l| !is_nothing(l)),
+        left: None,
+        journal,
+        log_at: None,
+        holes: Walked::default(),
+        moved: false,
+    })
 }
 
-/// A file system in memory.
-const MEMORY: &str = "/dev/shm";
-
-/// Bytes of a database and of its log.
-fn bytes_of(database: &FileAt, log: Option<&Path>) -> u64 {
-    let log = log
-        .and_then(|l| std::fs::metadata(l).ok())
-        .map_or(0, |m| m.len());
-    database.len().saturating_add(log)
-}
-
-/// Has the folder room for so many bytes, and some to spare?
-fn room(folder: &Path, bytes: u64) -> io::Result<()> {
-    let said = rustix::fs::statvfs(folder)?;
-    let mut free = said.f_bavail.saturating_mul(said.f_frsize);
-    if folder == Path::new(MEMORY) {
-        free = free.min(free_memory() / 2);
-    }
-    let wanted = bytes.saturating_add(bytes / 10);
-    if free >= wanted {
-        return Ok(());
-    }
-    let what = format!("{free} bytes are free there, and {wanted} are wanted");
-    Err(io::Error::new(io::ErrorKind::StorageFull, what))
-}
-
-/// Bytes of memory that are to be had (`proc_meminfo(5)`); none where that is not said.
-fn free_memory() -> u64 {
-    let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = said.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0).saturating_mul(1024)
-}
-
-/// Is it that there is no room?
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
-    )
+/// Bytes of a database and of what is copied with it.
+fn bytes_of(database: &FileAt, beside: Option<&Beside>) -> u64 {
+    let parts = beside.into_iter().flat_map(|b| [&b.log, &b.journal]);
+    let length = |path: &PathBuf| std::fs::symlink_metadata(path).map_or(0, |m| m.len());
+    parts.map(length).fold(database.len(), u64::saturating_add)
 }
 
 /// Is there no such log, or nothing in it?
@@ -145,7 +153,7 @@ fn is_nothing(log: &Path) -> bool {
 fn copied(
     path: &Path,
     database: &FileAt,
-    beside: Option<&Path>,
+    beside: Option<&Beside>,
     within: &Path,
 ) -> Result<Copied, CollectError> {
     let unwritable = |source| CollectError::NoRoom {
@@ -153,31 +161,40 @@ fn copied(
         folder: within.to_owned(),
         source,
     };
-    let private = std::fs::Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new()
-        .prefix("defib-")
-        .permissions(private)
-        .tempdir_in(within)
-        .map_err(unwritable)?;
+    let folder = Private::new(within).map_err(unwritable)?;
     let to = folder.path().join("state.db");
     let log_to = folder.path().join("state.db-wal");
+    let journal_to = folder.path().join("state.db-journal");
     let mut moved = false;
     let mut holes = Walked::default();
     let mut left = None;
+    let mut taken = Journal::None;
     let mut again;
     let mut from = database;
     for _ in 0..TRIES {
         // The log of an earlier try would be read with a later database.
-        match std::fs::remove_file(&log_to) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unwritable(e)),
-            _ => {}
+        for path in [&log_to, &journal_to] {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unwritable(e)),
+                _ => {}
+            }
         }
         // The database first: a checkpoint between the two is seen by the change of either.
         holes = whole(from, &to).map_err(unwritable)?;
+        let mut back_at = None;
+        (taken, left) = (Journal::None, None);
+        match beside.map_or(Ok(None), |b| journal::hot(&b.journal)) {
+            Ok(None) => {}
+            Ok(Some(file)) => {
+                whole(&file, &journal_to).map_err(unwritable)?;
+                taken = Journal::Back;
+                back_at = Some(file);
+            }
+            Err(e) => taken = Journal::Left(e.to_string()),
+        }
         let mut log_at = None;
-        left = None;
-        if let Some(log) = beside.filter(|log| !is_nothing(log)) {
-            match FileAt::open(log) {
+        if let Some(log) = beside.map(|b| &b.log).filter(|log| !is_nothing(log)) {
+            match FileAt::found(log) {
                 Ok(file) => {
                     let unread = whole(&file, &log_to).map_err(unwritable)?;
                     for hole in unread.damage {
@@ -188,9 +205,11 @@ fn copied(
                 Err(e) => left = Some(format!("it can't be read: {e}")),
             }
         }
-        moved = from.has_changed() || log_at.as_ref().is_some_and(FileAt::has_changed);
+        let parts = [Some(from), log_at.as_ref(), back_at.as_ref()];
+        moved = parts.into_iter().flatten().any(FileAt::has_changed);
         if !moved {
             return Ok(Copied {
+                journal: back(taken, &to, &log_to),
                 database: to,
                 log: log_at.is_some().then_some(log_to),
                 left,
@@ -207,6 +226,7 @@ fn copied(
         from = &again;
     }
     Ok(Copied {
+        journal: back(taken, &to, &log_to),
         log: log_to.exists().then_some(log_to),
         left,
         database: to,
@@ -215,6 +235,24 @@ fn copied(
         moved,
         folder: Some(folder),
     })
+}
+
+/// Takes back in the copy what its journal holds, if it has one.
+fn back(journal: Journal, copy: &Path, log: &Path) -> Journal {
+    if journal != Journal::Back {
+        return journal;
+    }
+    // SQLite would bring the log into the database at once: nobody knows yet whether it belongs there.
+    let aside = log.with_extension("aside");
+    let is_aside = std::fs::rename(log, &aside).is_ok();
+    let done = journal::roll_back(copy);
+    if is_aside && let Err(e) = std::fs::rename(&aside, log) {
+        return Journal::Left(format!("its log is lost: {e}"));
+    }
+    match done {
+        Ok(()) => Journal::Back,
+        Err(e) => Journal::Left(said(&e)),
+    }
 }
 
 /// Copies all of it; what can't be read stays zero, and is noted.

@@ -3,13 +3,16 @@
 //! Where it can be helped it is not opened where it lies: SQLite writes beside what it reads. A private copy of the
 //! database and of its write-ahead log is read instead, never of `-shm`, which is only good on the machine and in
 //! the moment that wrote it. Without room for one, a database with an empty log is opened where it lies, as a file
-//! that does not change, and one with a log is read by pages (`place`). Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
+//! that does not change, and one with a log is read by pages (`in_place`). Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
 //! Deliberately absent: writing, and what the rows mean (`store`).
 
 mod connections;
 mod copy;
-mod place;
+mod folder;
+mod in_place;
+mod journal;
 mod rows;
+mod survey;
 mod wal;
 
 use std::path::{Path, PathBuf};
@@ -18,8 +21,11 @@ use defib_formats::bbolt::Walked;
 use rusqlite::Connection;
 
 use self::connections::{Connections, said};
-use self::copy::Copied;
-use self::place::InPlace;
+use self::copy::{Beside, Journal};
+pub use self::folder::forget_copies;
+pub(super) use self::folder::is_full;
+use self::in_place::InPlace;
+use self::survey::Survey;
 use super::{FileAt, Opened};
 use crate::CollectError;
 
@@ -62,8 +68,11 @@ pub struct Kine {
     pub pages: (u64, u64),
     /// Bytes of a page.
     pub page_size: u64,
-    /// Bytes of the database that could not be read, and which stand as zeros in what was read.
-    pub holes: Walked,
+    /// Why what was read may not be all, though nothing is damaged.
+    pub doubts: Vec<String>,
+    /// What does not hold of the whole: places that can't be read and stand as zeros, a log that breaks off, rows that
+    /// an index knows and the table has not. The first part of every scan gives it.
+    found: Walked,
     /// It is read where it lies, because there was no room for a copy: what was read may be of several moments.
     pub in_place: bool,
     /// The lowest and the highest id; none where the table is empty.
@@ -91,15 +100,16 @@ impl Kine {
             path: opened.path.clone(),
             why,
         };
-        let beside = match opened.packed {
-            // As SQLite does it: beside what a link leads to.
-            None => {
-                let real = opened.path.canonicalize();
-                Some(with_suffix(real.as_ref().unwrap_or(&opened.path), "-wal"))
+        let beside = opened.packed.is_none().then(|| {
+            // As SQLite does it: beside what a link leads to that somebody named.
+            let real = opened.path.canonicalize();
+            let real = real.as_ref().unwrap_or(&opened.path);
+            Beside {
+                log: with_suffix(real, "-wal"),
+                journal: with_suffix(real, "-journal"),
             }
-            Some(_) => None,
-        };
-        let copied = copy::take(&opened.path, &opened.file, beside.as_deref())?;
+        });
+        let copied = copy::take(&opened.path, &opened.file, beside.as_ref())?;
         let mut notes = opened.notes;
         if copied.moved {
             notes.push(
@@ -107,10 +117,30 @@ impl Kine {
                     .into(),
             );
         }
+        let mut found = copied.holes.clone();
+        match &copied.journal {
+            Journal::None => {}
+            Journal::Back => notes.push(
+                "a transaction that never ended was taken back, by the rollback journal beside it (-journal)".into(),
+            ),
+            Journal::Left(why) => {
+                let why = format!(
+                    "the rollback journal beside it (-journal) was left out: {why}; what was never committed may be read"
+                );
+                found.note(0, why.clone());
+                notes.push(why);
+            }
+        }
         let in_place = copied.folder.is_none();
-        let (log, placed) = match in_place {
-            false => (settle(&copied).map_err(|e| none(said(&e)))?, None),
-            true => place::open(&opened.file, copied.log.as_deref()).map_err(none)?,
+        let (log, end, placed) = match in_place {
+            false => {
+                let (log, end) = wal::settle(&copied).map_err(|e| none(said(&e)))?;
+                (log, end, None)
+            }
+            true => {
+                let found = in_place::open(&opened.file, copied.log.as_deref()).map_err(none)?;
+                (found.log, found.end, found.placed)
+            }
         };
         if in_place {
             notes.push(
@@ -129,11 +159,18 @@ impl Kine {
                 "the write-ahead log beside it was left out: {why}; what was written last may be missing"
             )),
         }
-        let mut holes = copied.holes;
+        let mut doubts = Vec::new();
+        let before = found.damages;
+        if let Some(why) = wal::ended(&end, &mut found) {
+            notes.push(why.clone());
+            // What is damaged is said as such.
+            if found.damages == before {
+                doubts.push(why);
+            }
+        }
         let mut sources = vec![opened.file];
         let form = match placed {
             Some(placed) => {
-                holes.absorb(placed.holes());
                 // It knows itself whether its files changed since they were looked through.
                 sources.clear();
                 Form::Pages(Box::new(placed))
@@ -143,20 +180,21 @@ impl Kine {
                 Form::Sqlite(opened.map_err(|e| none(said(&e)))?)
             }
         };
+        // What is open stays; nobody else can open it, and nothing is left when the process ends.
+        drop(copied.folder);
         let mut kine = Self {
             log,
             pages: (0, 0),
             page_size: 0,
-            holes,
+            doubts,
+            found,
             in_place,
             ids: None,
             compacted: 0,
             form,
             sources: sources.into_iter().chain(copied.log_at).collect(),
         };
-        kine.look().map_err(none)?;
-        // What is open stays; nobody else can open it, and nothing is left when the process ends.
-        drop(copied.folder);
+        notes.extend(kine.look().map_err(none)?);
         Ok((kine, notes))
     }
 
@@ -195,7 +233,7 @@ impl Kine {
     /// SQLite's own check of every page and every index; what it complains of. It is not made where SQLite does not
     /// read: the walk through all rows finds what does not hold of the table.
     pub fn integrity(&self) -> Walked {
-        let mut out = self.holes.clone();
+        let mut out = Walked::default();
         let Form::Sqlite(asked) = &self.form else {
             return out;
         };
@@ -242,8 +280,8 @@ impl Kine {
         }
     }
 
-    /// Reads what is asked for again and again.
-    fn look(&mut self) -> Result<(), String> {
+    /// Reads what is asked for again and again, and whether all rows are there; what is worth knowing of it.
+    fn look(&mut self) -> Result<Vec<String>, String> {
         let asked = match &self.form {
             Form::Sqlite(asked) => asked,
             Form::Pages(placed) => {
@@ -251,9 +289,9 @@ impl Kine {
                 let count = u64::from(placed.count());
                 self.pages = (count.saturating_sub(head.free.into()), count);
                 self.page_size = head.page_size.into();
-                self.ids = placed.ids();
                 self.compacted = placed.compacted();
-                return Ok(());
+                let survey = placed.survey();
+                return Ok(self.surveyed(survey));
             }
         };
         let connection = asked.single();
@@ -281,47 +319,18 @@ impl Kine {
         let free = asked.number("PRAGMA freelist_count").unwrap_or(0);
         self.page_size = asked.number("PRAGMA page_size").unwrap_or(0);
         self.pages = (count.saturating_sub(free), count);
-        let highest = asked
-            .number("SELECT max(id) FROM kine NOT INDEXED")
-            // Where the way to the last row is broken, the counter still knows it.
-            .or_else(|| asked.number("SELECT seq FROM sqlite_sequence WHERE name = 'kine'"))
-            .unwrap_or(1 << 40);
-        let lowest = asked.number("SELECT min(id) FROM kine NOT INDEXED");
-        let id = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        self.ids = (highest > 0).then(|| (id(lowest.unwrap_or(0)), id(highest)));
         self.compacted = asked
             .number("SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'")
             .unwrap_or(0);
-        Ok(())
+        let survey = survey::of_sqlite(asked);
+        Ok(self.surveyed(survey))
     }
-}
 
-/// Decides whether the write-ahead log may be read with the database, and takes it away from the copy if not.
-fn settle(copied: &Copied) -> Result<Log, rusqlite::Error> {
-    let Some(log) = &copied.log else {
-        return Ok(match &copied.left {
-            Some(why) => Log::Left { why: why.clone() },
-            None => Log::None,
-        });
-    };
-    let pages = match wal::pages(log, &copied.database) {
-        Ok(0) => return Ok(Log::None),
-        Ok(pages) => pages,
-        Err(why) => return Ok(leave(log, why)),
-    };
-    Ok(match wal::stranger(&copied.database) {
-        None => Log::Read { pages },
-        Some(why) => leave(log, why),
-    })
-}
-
-fn leave(log: &Path, why: String) -> Log {
-    let shared = log.with_extension("db-shm");
-    for path in [log, &shared] {
-        // A copy of ours; one that stays would be read, and the next connection then says so.
-        drop(std::fs::remove_file(path));
+    fn surveyed(&mut self, survey: Survey) -> Vec<String> {
+        self.ids = survey.ids;
+        self.found.absorb(survey.found);
+        survey.notes
     }
-    Log::Left { why }
 }
 
 /// Its ordinary columns: one that is computed would run what the file says.

@@ -44,15 +44,28 @@ impl Rows for Kine {
 
     fn scan(&self, part: usize, of: usize, each: &mut dyn FnMut(Row<'_>)) -> Walked {
         let mut walked = Walked::default();
+        // What was found of the whole counts once.
+        if part == 0 {
+            walked.absorb(self.found.clone());
+        }
         let Some((mut from, to)) = self.range(part, of) else {
             return walked;
         };
         let asked = match &self.form {
             Form::Sqlite(asked) => asked,
             Form::Pages(placed) => {
-                placed.scan((from, to), &mut walked, each);
+                let (tree, rows) = placed.scan((from, to), each);
+                // The tree was walked through before; each part would say the same of it again.
+                if self.found.damages == 0 {
+                    walked.absorb(tree);
+                }
+                walked.absorb(rows);
                 return walked;
             }
+        };
+        let mut given = Given {
+            bytes: 0,
+            most: self.pages.1.saturating_mul(self.page_size),
         };
         let connection = asked.part(part);
         let prepared = connection
@@ -69,12 +82,12 @@ impl Rows for Kine {
             let last = broken.last.map(|last| last.saturating_add(1));
             last.unwrap_or(from)
         };
-        match read(&mut scan, from, to, -1, &mut walked, each) {
+        match read(&mut scan, (from, to), &mut given, &mut walked, each) {
             Ok(()) => return walked,
             Err(broken) => from = behind_last(from, &broken),
         }
         for _ in 0..RETRIES {
-            let Err(broken) = read(&mut asked, from, to, -1, &mut walked, each) else {
+            let Err(broken) = read(&mut asked, (from, to), &mut given, &mut walked, each) else {
                 return walked;
             };
             let bad = behind_last(from, &broken);
@@ -88,7 +101,11 @@ impl Rows for Kine {
                     from = good;
                 }
                 None => {
-                    walked.note(0, format!("rows {bad} to {to} can't be read: {why}"));
+                    let end = match to {
+                        i64::MAX => "on".to_owned(),
+                        to => format!("to {to}"),
+                    };
+                    walked.note(0, format!("rows {bad} {end} can't be read: {why}"));
                     return walked;
                 }
             }
@@ -126,37 +143,43 @@ impl Rows for Kine {
 }
 
 impl Kine {
-    /// The ids of a part.
+    /// The ids of a part. All parts together have all ids that there can be: what was taken for the lowest and the
+    /// highest may be wrong.
     fn range(&self, part: usize, of: usize) -> Option<(i64, i64)> {
-        let (low, high) = self.ids?;
-        let (part, of) = (i64::try_from(part).ok()?, i64::try_from(of).ok()?.max(1));
-        let each = high.saturating_sub(low) / of + 1;
-        let from = low.saturating_add(each.saturating_mul(part));
-        let to = from.saturating_add(each - 1).min(high);
-        (from <= to).then_some((from, to))
+        let (low, high) = self.ids.unwrap_or((0, 0));
+        let (low, high) = (i128::from(low), i128::from(high.max(low)));
+        let (part, of) = (i128::try_from(part).ok()?, i128::try_from(of).ok()?.max(1));
+        let each = (high - low) / of + 1;
+        let from = |part: i128| match part {
+            0 => i128::from(i64::MIN),
+            part => (low + each * part).min(high + 1),
+        };
+        let to = match part + 1 {
+            next if next >= of => i128::from(i64::MAX),
+            next => from(next) - 1,
+        };
+        let from = from(part);
+        (from <= to).then_some((i64::try_from(from).ok()?, i64::try_from(to).ok()?))
     }
 }
 
 /// The first id behind a place that can't be read at which a row can be.
 fn behind(asked: &mut Statement<'_>, bad: i64, to: i64) -> Option<i64> {
     let mut can = |from: i64| {
-        let mut ignored = Walked::default();
-        read(asked, from, to, 1, &mut ignored, &mut |_| {}).is_ok()
+        let mut rows = asked.query((from, to, 1)).ok()?;
+        rows.next().ok().map(|_| ())
     };
     let (mut low, mut step) = (bad, 1i64);
     let mut high = loop {
-        let next = low.saturating_add(step);
-        if next > to {
-            return None;
-        }
-        if can(next) {
+        let next = low.checked_add(step).filter(|next| *next <= to)?;
+        if can(next).is_some() {
             break next;
         }
         (low, step) = (next, step.saturating_mul(2));
     };
-    while high - low > 1 {
+    while high.checked_sub(low)? > 1 {
         let middle = low + (high - low) / 2;
-        if can(middle) {
+        if can(middle).is_some() {
             high = middle;
         } else {
             low = middle;
@@ -165,17 +188,22 @@ fn behind(asked: &mut Statement<'_>, bad: i64, to: i64) -> Option<i64> {
     Some(high)
 }
 
+/// Bytes of values that were given, and that there can be.
+struct Given {
+    bytes: u64,
+    most: u64,
+}
+
 fn read(
     asked: &mut Statement<'_>,
-    from: i64,
-    to: i64,
-    limit: i64,
+    (from, to): (i64, i64),
+    given: &mut Given,
     walked: &mut Walked,
     each: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), Broken> {
     let mut last = None;
     let broken = |last, why| Broken { last, why };
-    let mut rows = (asked.query((from, to, limit))).map_err(|e| broken(None, e))?;
+    let mut rows = (asked.query((from, to, -1))).map_err(|e| broken(None, e))?;
     loop {
         match rows.next() {
             Ok(None) => return Ok(()),
@@ -192,6 +220,15 @@ fn read(
                 let mut fields = [ValueRef::Null; 9];
                 for (n, field) in fields.iter_mut().enumerate() {
                     *field = row.get_ref(n).map_err(|e| broken(last, e))?;
+                }
+                let [.., value, old] = fields;
+                let length = |field| bytes(field).map_or(0, |b| b.len() as u64);
+                given.bytes += length(value) + length(old);
+                if given.bytes > given.most {
+                    // So it is where values lead in circles, and that would take for ever.
+                    let what = format!("row {id} and those before it have more bytes than the file");
+                    walked.note(0, what);
+                    return Ok(());
                 }
                 one(&fields, id, walked, each);
                 last = Some(id);

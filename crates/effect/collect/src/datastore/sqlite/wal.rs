@@ -1,114 +1,143 @@
-//! Does a write-ahead log belong to the database beside which it lies?
+//! The write-ahead log beside a database: does it belong there, and is it whole?
 //!
 //! SQLite takes any log that is whole in itself, and pages of another database ruin what is read. The two do
 //! not name each other, so what they hold is compared: rows of kine are never changed but for its own note
-//! of compaction, and their ids only rise.
-//! Deliberately absent: the form of a log (`formats::sqlite`).
+//! of compaction, and their ids only rise. Where a frame of a log does not hold, SQLite leaves it out with all behind
+//! it and says nothing. Deliberately absent: the form of a log (`formats::sqlite`).
 
-use std::fs::File;
 use std::path::Path;
 
-use defib_formats::sqlite::{Head, Log};
-use rusqlite::{Connection, OptionalExtension};
+use defib_formats::bbolt::{Damage, Walked};
+use defib_formats::sqlite::{self, End, Head};
 
-use super::FileAt;
 use super::connections::{connect, said};
+use super::copy::Copied;
+use super::in_place::InPlace;
+use super::{FileAt, Log};
 
 /// Rows that are compared: of the newest, and of all others.
 pub(super) const NEWEST: i64 = 2_000;
 pub(super) const SPREAD: i64 = 500;
 
-/// Pages that the log commits; 0 where it says nothing.
-///
-/// # Errors
-/// When it can't belong to the database, in words.
-pub(super) fn pages(log: &Path, database: &Path) -> Result<u64, String> {
-    let open = |path: &Path| File::open(path).and_then(FileAt::new);
-    let (Ok(log), Ok(database)) = (open(log), open(database)) else {
-        return Ok(0);
-    };
-    // Where the database has no head, SQLite says so.
-    let Ok(head) = Head::read(&database) else {
-        return Ok(0);
-    };
-    match Log::open(&log, head.page_size) {
-        Ok(log) => Ok(log.map_or(0, |log| log.committed())),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
 /// What is said of a log that holds what the database can't.
 pub(super) const OTHER: &str = "it belongs to another database";
 
+/// Decides whether the log may be read with the copy, and takes it away from there if not.
+pub(super) fn settle(copied: &Copied) -> Result<(Log, End), rusqlite::Error> {
+    let Some(path) = &copied.log else {
+        let log = match &copied.left {
+            Some(why) => Log::Left { why: why.clone() },
+            None => Log::None,
+        };
+        return Ok((log, End::Whole));
+    };
+    let (log, end) = judged(path, &copied.database);
+    if let Log::Left { .. } = log {
+        let shared = path.with_extension("db-shm");
+        for path in [path, &shared] {
+            // A copy of ours; one that stays would be read, and the next connection then says so.
+            drop(std::fs::remove_file(path));
+        }
+    }
+    Ok((log, end))
+}
+
+fn judged(path: &Path, database: &Path) -> (Log, End) {
+    let none = (Log::None, End::Whole);
+    let open = |path: &Path| FileAt::open(path);
+    let (Ok(file), Ok(own)) = (open(path), open(database)) else {
+        return none;
+    };
+    // Where the database has no head, SQLite says so.
+    let Ok(head) = Head::read(&own) else {
+        return none;
+    };
+    let log = match sqlite::Log::open(file, head.page_size) {
+        Ok(log) => log,
+        Err(e) => return (Log::Left { why: e.to_string() }, End::Whole),
+    };
+    let (pages, end) = (log.committed(), log.end().clone());
+    if pages == 0 {
+        return (Log::None, end);
+    }
+    // What can't be read by pages is compared by what SQLite makes of it.
+    if let (Ok(alone), Ok(again)) = (InPlace::open(own, None), open(database)) {
+        let why = match InPlace::open(again, Some(log)) {
+            Ok(both) => stranger(&alone, &both),
+            Err(why) => Some(format!("{OTHER}: with it, {why}")),
+        };
+        if let Some(why) = why {
+            return (Log::Left { why }, End::Whole);
+        }
+    }
+    if let Err(e) = connect(database, false)
+        && connect(database, true).is_ok()
+    {
+        let why = format!("{OTHER}: with it, {}", said(&e));
+        return (Log::Left { why }, End::Whole);
+    }
+    (Log::Read { pages }, end)
+}
+
+/// What the end of a log means: what is damaged, and why what was read may not be all.
+pub(super) fn ended(end: &End, found: &mut Walked) -> Option<String> {
+    match end {
+        End::Whole => None,
+        End::Cut { frame } => Some(format!(
+            "its write-ahead log ends with frame {frame}, which does not hold, as where the power went: what was being \
+             written then is missing"
+        )),
+        End::Broken {
+            frame,
+            behind,
+            commits,
+        } => {
+            let why = format!(
+                "its write-ahead log breaks at frame {frame}, which does not hold; {behind} frames from there on bear \
+                 the log's mark and commit {commits} transactions: SQLite leaves them out, and what they wrote is missing"
+            );
+            found.note(0, format!("(log) {why}"));
+            Some(why)
+        }
+        End::Unread { frame, why } => {
+            let why = format!(
+                "its write-ahead log breaks off at frame {frame}: {why}; what was written from there on is missing"
+            );
+            found.note(0, format!("(log) {why}"));
+            Some(why)
+        }
+    }
+}
+
 /// Why the log does not belong to this database, if it does not.
-pub(super) fn stranger(database: &Path) -> Option<String> {
+pub(super) fn stranger(alone: &InPlace, both: &InPlace) -> Option<String> {
     // Where the database alone does not hold, nothing can be compared: a checkpoint that broke off is mended by
     // its log.
-    let alone = connect(database, true).ok()?;
-    let own = sample(&alone).ok()?;
-    let both = match connect(database, false) {
-        Ok(both) => both,
-        Err(e) => return Some(format!("{OTHER}: with it, {}", said(&e))),
+    let own = alone.sample().ok()?;
+    let why = match compare(&own, both) {
+        Ok(why) => why?,
+        Err(damage) => {
+            // What does not hold alone either is damage of the database.
+            compare(&own, alone).ok()?;
+            format!("with it, {damage}")
+        }
     };
-    match asked(&own, &both) {
-        Ok(None) => None,
-        Ok(Some(why)) => Some(format!("{OTHER}: {why}")),
-        // What does not hold alone either is damage of the database.
-        Err(e) if asked(&own, &alone).is_ok() => Some(format!("{OTHER}: with it, {}", said(&e))),
-        Err(_) => None,
-    }
+    let holds = alone.survey().found.damages == 0;
+    holds.then(|| format!("{OTHER}: {why}"))
 }
 
 /// A row without its values: id, name, and the revisions that it names.
 pub(super) type Row = (i64, Vec<u8>, i64, i64);
 
-const ROW: &str =
-    "SELECT id, CAST(name AS BLOB), create_revision, prev_revision FROM kine NOT INDEXED";
-
-fn row(row: &rusqlite::Row<'_>) -> Result<Row, rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
-/// The newest rows, and some of all others.
-fn sample(of: &Connection) -> Result<Vec<Row>, rusqlite::Error> {
-    let mut newest = of.prepare(&format!("{ROW} ORDER BY id DESC LIMIT ?1"))?;
-    let mut out: Vec<Row> = newest.query_map([NEWEST], row)?.collect::<Result<_, _>>()?;
-    let lowest = out.last().map_or(0, |r| r.0);
-    let step = (lowest / SPREAD).max(1);
-    let mut next = of.prepare(&format!("{ROW} WHERE id >= ?1 ORDER BY id LIMIT 1"))?;
-    let mut from = 0;
-    while from < lowest {
-        match next.query_row([from], row).optional()? {
-            Some(found) => {
-                from = found.0.max(from).saturating_add(step);
-                out.push(found);
-            }
-            None => break,
-        }
-    }
-    Ok(out)
-}
-
-fn asked(own: &[Row], with: &Connection) -> Result<Option<String>, rusqlite::Error> {
-    let reached: Option<i64> =
-        with.query_row("SELECT max(id) FROM kine NOT INDEXED", [], |row| row.get(0))?;
-    let mut same = with.prepare(&format!("{ROW} WHERE id = ?1"))?;
-    compare(own, reached, &mut |id| same.query_row([id], row).optional())
-}
-
 /// What of the rows is otherwise where the log is read, too, if anything is.
-pub(super) fn compare<E>(
-    own: &[Row],
-    reached: Option<i64>,
-    same: &mut dyn FnMut(i64) -> Result<Option<Row>, E>,
-) -> Result<Option<String>, E> {
+fn compare(own: &[Row], with: &InPlace) -> Result<Option<String>, Damage> {
     let Some(newest) = own.iter().map(|r| r.0).max() else {
         return Ok(None);
     };
-    if reached.unwrap_or(0) < newest {
+    let reached = with.highest()?.unwrap_or(0);
+    if reached < newest {
         return Ok(Some(format!(
-            "the database reaches to revision {newest}, with it to {}",
-            reached.unwrap_or(0)
+            "the database reaches to revision {newest}, with it to {reached}"
         )));
     }
     for wanted in own {
@@ -117,7 +146,7 @@ pub(super) fn compare<E>(
             continue;
         }
         // Compaction may have taken it.
-        if let Some(found) = same(wanted.0)?
+        if let Some(found) = with.row(wanted.0)?
             && found != *wanted
         {
             return Ok(Some(format!(

@@ -84,6 +84,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
     }
     if objects.is_empty() && unread == 0 {
+        super::judged(&dead, &args.file, list.index.walked.damages, "what was asked for");
         return Err(nothing(args, &dead));
     }
     let answer = match (&target, objects.len()) {
@@ -104,11 +105,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             "{hidden} values are hidden; --show-secrets shows them"
         ));
     }
-    Ok(if unread > 0 || list.index.walked.damages > 0 {
-        exit::UNKNOWN
-    } else {
-        exit::HEALTHY
-    })
+    let code = super::judged(&dead, &args.file, list.index.walked.damages, "objects");
+    Ok(if unread > 0 { exit::UNKNOWN } else { code })
 }
 
 /// Nothing of that name lives; what may have been meant.

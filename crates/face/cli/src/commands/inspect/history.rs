@@ -1,10 +1,11 @@
 //! `defib inspect history`.
 
 use defib_model::text::Word;
+use defib_session::inspect::Wanted;
 
 use super::{Form, Source, shown};
 use crate::error::CliError;
-use crate::{exit, output};
+use crate::output;
 
 /// Show every write of one object that the datastore still has
 ///
@@ -34,6 +35,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let key = match keys.as_slice() {
         [key] => key,
         [] => {
+            let damages = dead.list(&Wanted::default()).index.walked.damages;
+            super::judged(&dead, &args.source.place.file, damages, "what was asked for");
             return Err(CliError::new(format!(
                 "nothing called {} is or was in {}",
                 args.what,
@@ -97,9 +100,6 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if said.hidden > 0 {
         super::tell("values that are secret are hidden; --show-secrets shows them");
     }
-    Ok(if said.damages > 0 {
-        exit::UNKNOWN
-    } else {
-        exit::HEALTHY
-    })
+    let file = &args.source.place.file;
+    Ok(super::judged(&dead, file, said.damages, "writes"))
 }

@@ -121,13 +121,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         list.index.revision,
         list.index.deleted()
     ));
-    if damage > 0 {
-        super::tell(&format!(
-            "{damage} places of the file are damaged, so keys may be missing: defib inspect verify {}",
-            super::word(&args.source.place.file)
-        ));
-        super::more(&dead, damage).into_iter().for_each(super::tell);
-        return Ok(exit::UNKNOWN);
+    let code = super::judged(&dead, &args.source.place.file, damage, "keys");
+    if code != exit::HEALTHY {
+        return Ok(code);
     }
     if dead.has_changed() {
         super::tell("the file was written to while it was read, so keys may be missing");

@@ -21,6 +21,7 @@ use defib_session::inspect::{Change, Dead, Engine};
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::exit;
 
 /// Read a dead datastore: etcd's file or snapshot, or kine's SQLite, without either
 ///
@@ -161,6 +162,19 @@ fn more(dead: &Dead, damages: u64) -> Option<&'static str> {
     let is_file = damages > dead.log_damages();
     (is_file && dead.engine() == Engine::Etcd && !dead.is_salvaged())
         .then_some("--salvage also takes what the tree does not lead to any more")
+}
+
+/// Says that an answer may not be all, where places are damaged; the exit code.
+fn judged(dead: &Dead, file: &Path, damages: u64, missing: &str) -> u8 {
+    if damages == 0 {
+        return exit::HEALTHY;
+    }
+    tell(&format!(
+        "{damages} places of the file are damaged, so {missing} may be missing: defib inspect verify {}",
+        word(file)
+    ));
+    more(dead, damages).into_iter().for_each(tell);
+    exit::UNKNOWN
 }
 
 /// A remark for people, on standard error.

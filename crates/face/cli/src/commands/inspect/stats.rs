@@ -2,7 +2,7 @@
 
 use super::{Form, Source};
 use crate::error::CliError;
-use crate::{exit, output};
+use crate::output;
 
 /// Show who fills the database
 #[derive(clap::Args)]
@@ -79,9 +79,6 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             output::text(&text)?;
         }
     }
-    Ok(if said.damages > 0 {
-        exit::UNKNOWN
-    } else {
-        exit::HEALTHY
-    })
+    let file = &args.source.place.file;
+    Ok(super::judged(&dead, file, said.damages, "rows"))
 }

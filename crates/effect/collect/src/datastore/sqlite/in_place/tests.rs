@@ -102,15 +102,19 @@ fn placed(folder: &Path) -> Result<(Log, Option<Kine>), String> {
     let file = crate::datastore::open(&path)
         .map_err(|e| e.to_string())?
         .file;
-    let (log, placed) = super::open(&file, Some(&folder.join("state.db-wal")))?;
-    let Some(placed) = placed else {
+    let found = super::open(&file, Some(&folder.join("state.db-wal")))?;
+    let log = found.log;
+    let Some(placed) = found.placed else {
         return Ok((log, None));
     };
+    let mut damage = Walked::default();
+    let doubts = super::wal::ended(&found.end, &mut damage);
     let mut kine = Kine {
         log: log.clone(),
         pages: (0, 0),
         page_size: 0,
-        holes: placed.holes(),
+        doubts: doubts.into_iter().collect(),
+        found: damage,
         in_place: true,
         ids: None,
         compacted: 0,

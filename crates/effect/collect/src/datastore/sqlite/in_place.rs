@@ -1,4 +1,4 @@
-//! kine's table read by pages where it lies, with what the log beside it commits.
+//! kine's table read by its pages, with what the log beside it commits: where both lie, or to compare them.
 //!
 //! For a database that nobody has room to copy. Nothing is locked, so a writer may be at work: what was read is no
 //! consistent copy, and the log's frames are looked at again whenever one is read. Deliberately absent: indexes, so
@@ -10,16 +10,17 @@ use std::path::Path;
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::datastore::Row;
 use defib_formats::read_at::ReadAt;
-use defib_formats::sqlite::{self, Field, Head, Pages, Table, Value, fields};
+use defib_formats::sqlite::{self, Cell, End, Field, Head, Pages, Reached, Table, Value, fields};
 use rusqlite::types::ValueRef;
 
+use super::survey::{Survey, beyond};
 use super::wal::{self, NEWEST, OTHER, SPREAD};
 use super::{COLUMNS, FileAt, Log, rows};
 
 /// How often it is tried to look through a log in which nothing is written meanwhile.
 const TRIES: usize = 3;
-/// What the highest id may be where the way to it is broken.
-const HIGHEST: i64 = 1 << 40;
+/// Every id that there can be.
+const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// A database and its log, open for reading where they lie.
 pub(super) struct InPlace {
@@ -29,27 +30,46 @@ pub(super) struct InPlace {
     columns: Vec<usize>,
 }
 
-/// Opens a database with the log beside it; the log alone may be left out, or hold nothing: then SQLite can read
-/// the database where it lies.
+/// What became of a database with a log beside it.
+pub(super) struct Found {
+    pub(super) log: Log,
+    /// How the log ends.
+    pub(super) end: End,
+    /// None where SQLite can read the database where it lies: without its log, or with an empty one.
+    pub(super) placed: Option<InPlace>,
+}
+
+impl Found {
+    fn alone(log: Log) -> Self {
+        Self {
+            log,
+            end: End::Whole,
+            placed: None,
+        }
+    }
+
+    fn left(why: String) -> Self {
+        Self::alone(Log::Left { why })
+    }
+}
+
+/// Opens a database with the log beside it; the log alone may be left out, or hold nothing.
 ///
 /// # Errors
 /// When the database can't be read so, in words.
-pub(super) fn open(file: &FileAt, log: Option<&Path>) -> Result<(Log, Option<InPlace>), String> {
+pub(super) fn open(file: &FileAt, log: Option<&Path>) -> Result<Found, String> {
     let Some(path) = log else {
-        return Ok((Log::None, None));
+        return Ok(Found::alone(Log::None));
     };
     let mut tries = 1..=TRIES;
     loop {
         tries.next();
-        let beside = match FileAt::open(path) {
+        let beside = match FileAt::found(path) {
             // A writer that ends or checkpoints leaves it so, with all of it in the database.
-            Ok(beside) if beside.is_empty() => return Ok((Log::None, None)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Log::None, None)),
+            Ok(beside) if beside.is_empty() => return Ok(Found::alone(Log::None)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::alone(Log::None)),
             Ok(beside) => beside,
-            Err(e) => {
-                let why = format!("it can't be read: {e}");
-                return Ok((Log::Left { why }, None));
-            }
+            Err(e) => return Ok(Found::left(format!("it can't be read: {e}"))),
         };
         let found = taken(file, &beside)?;
         // What somebody writes to meanwhile can look like anything.
@@ -61,7 +81,7 @@ pub(super) fn open(file: &FileAt, log: Option<&Path>) -> Result<(Log, Option<InP
 
 /// What was found of the two files, and whether they were written to meanwhile.
 struct Taken {
-    what: Result<(Log, Option<InPlace>), String>,
+    what: Result<Found, String>,
     is_moved: bool,
 }
 
@@ -73,52 +93,45 @@ fn taken(file: &FileAt, beside: &FileAt) -> Result<Taken, String> {
         let is_moved = is_moved();
         Ok(Taken { what, is_moved })
     };
-    let left = |why: String| Ok((Log::Left { why }, None));
     let head = match Head::read(&begun) {
         Ok(head) => head,
         Err(e) => return done(Err(e.to_string())),
     };
     let log = match sqlite::Log::open(again(beside)?, head.page_size) {
-        Ok(Some(log)) => log,
-        Ok(None) => return done(Ok((Log::None, None))),
-        Err(e) => return done(left(e.to_string())),
+        Ok(log) => log,
+        Err(e) => return done(Ok(Found::left(e.to_string()))),
     };
-    let pages = log.committed();
+    let (pages, end) = (log.committed(), log.end().clone());
+    if pages == 0 {
+        let alone = Found::alone(Log::None);
+        return done(Ok(Found { end, ..alone }));
+    }
     let alone = InPlace::open(again(file)?, None);
     let both = match (InPlace::open(again(file)?, Some(log)), &alone) {
         (Ok(both), _) => both,
         // What does not hold alone either is damage of the database.
         (Err(why), Err(_)) => return done(Err(why)),
-        (Err(why), Ok(_)) => return done(left(format!("{OTHER}: with it, {why}"))),
+        (Err(why), Ok(_)) => {
+            return done(Ok(Found::left(format!("{OTHER}: with it, {why}"))));
+        }
     };
-    let stranger = alone.ok().and_then(|alone| stranger(&alone, &both));
+    let stranger = alone.ok().and_then(|alone| wal::stranger(&alone, &both));
     let is_moved = is_moved() || both.has_changed();
     let what = match stranger {
         // Of two moments, they need not fit.
-        Some(why) if !is_moved => left(why),
-        _ => Ok((Log::Read { pages }, Some(both))),
+        Some(why) if !is_moved => Found::left(why),
+        _ => Found {
+            log: Log::Read { pages },
+            end,
+            placed: Some(both),
+        },
     };
+    let what = Ok(what);
     Ok(Taken { what, is_moved })
 }
 
-/// Why the log does not belong to this database, if it does not.
-fn stranger(alone: &InPlace, both: &InPlace) -> Option<String> {
-    // Where the database alone does not hold, nothing can be compared.
-    let own = alone.sample().ok()?;
-    let compared = |with: &InPlace| {
-        let reached = with.table().highest()?;
-        wal::compare(&own, reached, &mut |id| with.row(id))
-    };
-    match compared(both) {
-        Ok(None) => None,
-        Ok(Some(why)) => Some(format!("{OTHER}: {why}")),
-        Err(why) if compared(alone).is_ok() => Some(format!("{OTHER}: with it, {why}")),
-        Err(_) => None,
-    }
-}
-
 impl InPlace {
-    fn open(file: FileAt, log: Option<sqlite::Log<FileAt>>) -> Result<Self, String> {
+    pub(super) fn open(file: FileAt, log: Option<sqlite::Log<FileAt>>) -> Result<Self, String> {
         let pages = Pages::open(file, log).map_err(|e| e.to_string())?;
         let Some(table) = pages.table("kine").map_err(|e| e.to_string())? else {
             return Err("it is a database of SQLite, and not one of kine".into());
@@ -144,32 +157,74 @@ impl InPlace {
         Table::new(&self.pages, self.root)
     }
 
-    /// The columns of a record; what it lacks is nothing, and so is what was not given of it.
-    fn columns<'b>(&self, record: &'b [u8]) -> [Option<Field<'b>>; 9] {
+    /// The columns of a record of so many bytes; what it lacks is nothing, and so is what was not given of it.
+    fn columns<'b>(
+        &self,
+        record: &'b [u8],
+        length: u64,
+    ) -> Result<[Option<Field<'b>>; 9], &'static str> {
         let mut out = [None; 9];
-        for (at, field) in fields(record).into_iter().flatten().enumerate() {
+        for (at, field) in fields(record, length)?.enumerate() {
             let column = self.columns.iter().position(|c| *c == at);
             if let Some(place) = column.and_then(|n| out.get_mut(n)) {
                 *place = Some(field);
             }
         }
-        out
+        Ok(out)
     }
 
-    /// Gives the rows of a range as [`rows::SCAN`] does.
+    /// Is every row there that should be, as far as the tree and the counter of its ids say?
+    pub(super) fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        let (mut found, mut ids) = (Walked::default(), None);
+        self.table().walk(ALL, &mut found, &mut |cell, _| {
+            ids = Some((ids.map_or(cell.id, |(low, _)| low), cell.id));
+        });
+        if let missing @ 1.. = self.pages.missing() {
+            let what = format!("{missing} pages at its end are missing");
+            found.note(self.pages.file().len(), what);
+        }
+        if let Some(what) = beyond(self.counter(), ids.map(|i| i.1)) {
+            found.note(0, what);
+        }
+        survey.ids = ids;
+        survey.found = found;
+        survey
+    }
+
+    /// The highest id that SQLite ever gave, as it says itself.
+    fn counter(&self) -> Option<i64> {
+        let list = self.pages.table("sqlite_sequence").ok()??;
+        let mut found = None;
+        let table = Table::new(&self.pages, list.root);
+        table.walk(ALL, &mut Walked::default(), &mut |cell, _| {
+            let mut values = fields(cell.local, cell.length).into_iter().flatten();
+            let mut next = || values.next().and_then(|f| f.value);
+            if let (Some(Value::Text(b"kine")), Some(Value::Integer(n))) = (next(), next()) {
+                found = Some(n);
+            }
+        });
+        found
+    }
+
+    /// Gives the rows of a range as [`rows::SCAN`] does: what of the tree does not hold, and what of the rows.
     pub(super) fn scan(
         &self,
         wanted: (i64, i64),
-        walked: &mut Walked,
         each: &mut dyn FnMut(Row<'_>),
-    ) {
+    ) -> (Walked, Walked) {
         let table = self.table();
-        let (mut budget, mut record) = (table.budget(), Vec::new());
-        table.walk(wanted, walked, &mut |cell, walked| {
-            if let Err(damage) = table.payload(cell, &mut budget, &mut record) {
+        let (mut reached, mut record) = (Reached::default(), Vec::new());
+        let (mut tree, mut walked) = (Walked::default(), Walked::default());
+        table.walk(wanted, &mut tree, &mut |cell, _| {
+            if let Err(damage) = table.payload(cell, &mut reached, &mut record) {
                 return walked.note(damage.offset, damage.what);
             }
-            let mut row = self.columns(&record).map(value);
+            let columns = match self.columns(&record, cell.length) {
+                Ok(columns) => columns,
+                Err(why) => return walked.note(cell.offset(), format!("row {} {why}", cell.id)),
+            };
+            let mut row = columns.map(value);
             let is = |field: ValueRef<'_>| !matches!(field, ValueRef::Integer(0) | ValueRef::Null);
             let [_, _, is_created, is_deleted, _, before, _, value, old] = &mut row;
             if is(*is_deleted) {
@@ -185,30 +240,30 @@ impl InPlace {
                 (true, true) => ValueRef::Integer(1),
                 (true, false) => *old,
             };
-            rows::one(&row, cell.id, walked, each);
+            rows::one(&row, cell.id, &mut walked, each);
         });
+        (tree, walked)
     }
 
     /// One column of one row.
     pub(super) fn value(&self, id: i64, column: &str) -> io::Result<Vec<u8>> {
-        let mut record = Vec::new();
-        let found = self.table().get(id, &mut record);
-        if !found.map_err(|damage| io::Error::other(damage.to_string()))? {
-            return Err(io::Error::other(format!("row {id} is gone")));
+        let table = self.table();
+        let mut out = Vec::new();
+        let found = table.get(id, &mut |cell| {
+            let mut record = Vec::new();
+            table.payload(cell, &mut Reached::default(), &mut record)?;
+            let columns = self.columns(&record, cell.length);
+            let columns = columns.map_err(|why| damaged(cell, why))?;
+            let column = COLUMNS.iter().position(|c| *c == column);
+            let field = column.and_then(|n| columns.get(n).copied().flatten());
+            out = rows::bytes(value(field)).unwrap_or_default().to_vec();
+            Ok(())
+        });
+        match found {
+            Ok(true) => Ok(out),
+            Ok(false) => Err(io::Error::other(format!("row {id} is gone"))),
+            Err(damage) => Err(io::Error::other(damage.to_string())),
         }
-        let column = COLUMNS.iter().position(|c| *c == column);
-        let field = column.and_then(|n| self.columns(&record).get(n).copied().flatten());
-        Ok(rows::bytes(value(field)).unwrap_or_default().to_vec())
-    }
-
-    /// The lowest and the highest id.
-    pub(super) fn ids(&self) -> Option<(i64, i64)> {
-        let highest = match self.table().highest() {
-            Ok(found) => found?,
-            Err(_) => HIGHEST,
-        };
-        let lowest = self.table().lowest().ok().flatten().unwrap_or(0);
-        Some((lowest.min(highest), highest))
     }
 
     /// kine's own note of the revision up to which history is gone.
@@ -238,15 +293,21 @@ impl InPlace {
 
     /// Gives every row as far as it stands in its leaf: there its values are that come first, and the length of all.
     fn heads(&self, each: &mut dyn FnMut(&[Option<Field<'_>>; 9])) {
-        let all = (i64::MIN, i64::MAX);
         self.table()
-            .walk(all, &mut Walked::default(), &mut |cell, _| {
-                each(&self.columns(cell.local));
+            .walk(ALL, &mut Walked::default(), &mut |cell, _| {
+                if let Ok(columns) = self.columns(cell.local, cell.length) {
+                    each(&columns);
+                }
             });
     }
 
+    /// The highest id, by the way to the last leaf alone.
+    pub(super) fn highest(&self) -> Result<Option<i64>, Damage> {
+        self.table().highest()
+    }
+
     /// The newest rows, and some of all others.
-    fn sample(&self) -> Result<Vec<wal::Row>, Damage> {
+    pub(super) fn sample(&self) -> Result<Vec<wal::Row>, Damage> {
         let (table, mut ids, mut walked) = (self.table(), Vec::new(), Walked::default());
         let Some(highest) = table.highest()? else {
             return Ok(Vec::new());
@@ -266,20 +327,28 @@ impl InPlace {
         rows.collect()
     }
 
-    /// A row without its values.
-    fn row(&self, id: i64) -> Result<Option<wal::Row>, Damage> {
-        let mut record = Vec::new();
-        if !self.table().get(id, &mut record)? {
-            return Ok(None);
-        }
-        let row = self.columns(&record).map(value);
-        let number = |field: ValueRef<'_>| field.as_i64().unwrap_or(0);
-        let [_, name, _, _, created, before, ..] = row;
-        let name = match name {
-            ValueRef::Integer(n) => n.to_string().into_bytes(),
-            other => rows::bytes(other).unwrap_or_default().to_vec(),
-        };
-        Ok(Some((id, name, number(created), number(before))))
+    /// A row without its values, of which no page is read.
+    pub(super) fn row(&self, id: i64) -> Result<Option<wal::Row>, Damage> {
+        let (table, mut out) = (self.table(), None);
+        table.get(id, &mut |cell| {
+            let mut record = Vec::new();
+            let of = |record| self.columns(record, cell.length);
+            let head = of(cell.local).map_err(|why| damaged(cell, why))?;
+            // Up to the last of the columns that are asked for.
+            let small = head.iter().take(6).flatten();
+            let end = small.map(|f| f.at.saturating_add(f.length)).max();
+            table.beginning(cell, end.unwrap_or(0), &mut Reached::default(), &mut record)?;
+            let row = of(&record).map_err(|why| damaged(cell, why))?.map(value);
+            let number = |field: ValueRef<'_>| field.as_i64().unwrap_or(0);
+            let [_, name, _, _, created, before, ..] = row;
+            let name = match name {
+                ValueRef::Integer(n) => n.to_string().into_bytes(),
+                other => rows::bytes(other).unwrap_or_default().to_vec(),
+            };
+            out = Some((id, name, number(created), number(before)));
+            Ok(())
+        })?;
+        Ok(out)
     }
 
     /// What it says of itself.
@@ -297,20 +366,19 @@ impl InPlace {
         self.pages.overwritten()
     }
 
-    /// Where the log breaks off because it can't be read.
-    pub(super) fn holes(&self) -> Walked {
-        let mut out = Walked::default();
-        if let Some(why) = self.pages.log().and_then(sqlite::Log::unread) {
-            out.note(0, format!("the write-ahead log breaks off: {why}"));
-        }
-        out
-    }
-
     /// Was either file written to since it was opened?
     pub(super) fn has_changed(&self) -> bool {
         let log = self.pages.log();
         self.pages.file().has_changed()
             || log.is_some_and(|log| log.source().has_changed() || log.has_moved())
+    }
+}
+
+/// A row whose record does not hold.
+fn damaged(cell: &Cell<'_>, why: &str) -> Damage {
+    Damage {
+        offset: cell.offset(),
+        what: format!("row {} {why}", cell.id),
     }
 }
 
