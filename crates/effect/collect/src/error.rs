@@ -61,6 +61,12 @@ pub enum CollectError {
         /// Why.
         why: String,
     },
+    /// Rows are taken one by one out of pages of etcd only.
+    #[error("{path} is a database of SQLite, and --salvage reads pages of etcd only")]
+    NoSalvage {
+        /// The file.
+        path: PathBuf,
+    },
     /// The bundle was written by a newer tool.
     #[error(
         "{path} has schema {schema}, which this version cannot read; it needs defib {needs} or newer"

@@ -95,6 +95,12 @@ impl From<defib_session::Error> for CliError {
             E::DamagedDatastore { .. } => failure
                 .hint("rows out of single pages may still be had: add --salvage to ls, get, history, stats, diff, export or verify")
                 .hint("deleted ones may come back with them; an older snapshot that is whole is better"),
+            E::NoSalvage { path } => failure
+                .hint("without --salvage all rows are read that SQLite still reaches, and damage is named")
+                .hint(format!(
+                    "for what stands in lost pages, let SQLite look at a copy: sqlite3 {} .recover",
+                    defib_model::text::Word(&path.display().to_string())
+                )),
             E::NoBundle { .. } => failure.hint("take it again: defib collect --out FILE SOURCE"),
             E::NoRoom { folder, .. } => failure.hint(format!(
                 "name a folder with as much room as the database and its log have: TMPDIR=FOLDER defib … (now {})",

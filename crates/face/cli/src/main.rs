@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod output;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             "defib: internal error{place}; this is a bug of defib, the cluster was not touched"
         );
     }));
+    signals::listen();
     let code = std::panic::catch_unwind(run).unwrap_or(exit::FAILED);
     ExitCode::from(code)
 }

@@ -166,7 +166,8 @@ fn without_room_it_is_read_where_it_lies_with_its_log() {
         .output()
         .unwrap();
     let verdict: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
-    assert_eq!(verdict["trust"], "readable", "{verdict}");
+    // No index was asked whether it knows more rows.
+    assert_eq!(verdict["trust"], "unknown", "{verdict}");
     let notes = verdict["notes"].to_string();
     assert!(notes.contains("no consistent copy"), "{notes}");
     let report = small()
@@ -217,4 +218,10 @@ fn without_room_what_is_packed_is_refused() {
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    // It is not the archive that is at fault.
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("TMPDIR=") && !said.contains("no readable archive"),
+        "{said}"
+    );
 }

@@ -84,14 +84,14 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
     };
     let (etcd, sqlite) = (found(ETCD), found(SQLITE));
     links.dedup();
-    notes.extend(links.iter().map(|l| format!("{}: {}", l.display(), file::LINK)));
+    notes.extend(
+        links
+            .iter()
+            .map(|l| format!("{}: {}", l.display(), file::LINK)),
+    );
     let Some(first) = etcd.first().or(sqlite.first()) else {
         let why = match links.first() {
-            Some(link) => format!(
-                "{}: {}; name what it leads to",
-                link.display(),
-                file::LINK
-            ),
+            Some(link) => format!("{}: {}; name what it leads to", link.display(), file::LINK),
             None => "it holds neither etcd's member/snap/db nor kine's state.db".into(),
         };
         return Err(CollectError::NoDatastore {
@@ -133,11 +133,18 @@ fn below(folder: &Path, name: &str) -> Below {
     }
 }
 
-/// A file below a folder that somebody named, without following links; none where there is none.
-pub fn file_below(folder: &Path, name: &str) -> Option<PathBuf> {
+/// Opens a regular file below a folder that somebody named, without following links.
+///
+/// # Errors
+/// When there is none, a link is on the way, or it can't be opened.
+pub fn open_below(folder: &Path, name: &str) -> std::io::Result<FileAt> {
     match below(folder, name) {
-        Below::File(path) => Some(path),
-        Below::None | Below::Link(_) => None,
+        Below::File(path) => FileAt::found(&path),
+        Below::Link(link) => {
+            let why = format!("{}: {}", link.display(), file::LINK);
+            Err(std::io::Error::other(why))
+        }
+        Below::None => Err(std::io::ErrorKind::NotFound.into()),
     }
 }
 

@@ -309,7 +309,7 @@ fn kept(files: &BTreeMap<String, Content>, beside: Option<&Path>) -> Vec<Kept> {
                         matches: own.as_ref().and_then(|c| key.is_of(c)),
                     })
                     .collect(),
-                on_disk: beside.and_then(|b| Some(compare(&b.join(file?), content))),
+                on_disk: beside.and_then(|b| Some(compare(b, file?, content))),
             })
         })
         .collect()
@@ -326,10 +326,10 @@ fn shown(of: &certificate::Certificate) -> Certificate {
 }
 
 /// As k3s compares at its start (`k3s/pkg/cluster/bootstrap.go`).
-fn compare(path: &Path, content: &Content) -> OnDisk {
+fn compare(folder: &Path, file: &str, content: &Content) -> OnDisk {
     // More than the record has is different, however much that is.
     let enough = content.bytes.len() as u64 + 1;
-    let bytes = match unlocked::beginning(path, enough) {
+    let bytes = match unlocked::beginning(folder, file, enough) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return OnDisk::Missing,
         Err(e) => return OnDisk::Unread(e.to_string()),
@@ -337,7 +337,7 @@ fn compare(path: &Path, content: &Content) -> OnDisk {
     if bytes == content.bytes {
         return OnDisk::Equal;
     }
-    let modified = std::fs::metadata(path)
+    let modified = std::fs::symlink_metadata(folder.join(file))
         .and_then(|m| m.modified())
         .ok()
         .and_then(|m| m.duration_since(UNIX_EPOCH).ok())

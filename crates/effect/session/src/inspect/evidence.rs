@@ -16,7 +16,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Dead, Engine, Item, OnDisk, Trust, Verification, Wanted, read_token};
+use super::unlocked::token_below;
+use super::{Dead, Engine, Item, OnDisk, Trust, Verification, Wanted};
 use crate::Event;
 
 /// Datastores of one folder that are read.
@@ -272,10 +273,8 @@ fn about(
 /// k3s' bootstrap records: by their hashes alone whether the token beside the datastore fits, and with it which
 /// files of the data directory are not those of the record. Nothing of their content is told.
 fn sealed(one: &Found) -> Vec<String> {
-    let token = one.data.as_ref().map(|d| d.join("server/token"));
-    let token = token
-        .filter(|t| t.is_file())
-        .and_then(|t| read_token(&t).ok());
+    let token = one.data.as_ref();
+    let token = token.and_then(|data| token_below(data, "server/token"));
     let Ok(records) = one.dead.bootstrap(None, None) else {
         return Vec::new();
     };

@@ -32,6 +32,7 @@ use defib_store::Replayed;
 use serde::Serialize;
 
 pub use bootstrap::{Bootstrap, BootstrapError, Certificate, Kept, OnDisk, PrivateKey, Record};
+pub use defib_collect::datastore::forget_copies;
 pub use defib_formats::bootstrap::Token;
 pub use defib_formats::datastore::Engine;
 pub use defib_store::{Change, Depth, Hash, Share, Trust, Verification};

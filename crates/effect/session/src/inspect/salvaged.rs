@@ -20,12 +20,8 @@ impl Dead {
     /// When there is no datastore, none of etcd, or no row in it.
     pub fn salvage(path: &Path) -> Result<Self, CollectError> {
         let opened = datastore::open(path)?;
-        let none = |why: &str| CollectError::NoDatastore {
-            path: opened.path.clone(),
-            why: why.into(),
-        };
         if opened.kind == Kind::Sqlite {
-            return Err(none("only etcd's pages are salvaged one by one"));
+            return Err(CollectError::NoSalvage { path: opened.path });
         }
         let length = opened.file.len();
         let end = if has_trailer(length) {

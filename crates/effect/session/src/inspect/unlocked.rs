@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use defib_collect::datastore::FileAt;
+use defib_collect::datastore::open_below;
 use defib_formats::at_rest::{ConfigError, Keys, OpenError};
 use defib_formats::bbolt::Walked;
 use defib_formats::bootstrap::{self, Token};
@@ -99,15 +99,25 @@ impl Dead {
                         .into(),
                 ),
             }
-        } else if let Some(path) = CONFIG.iter().map(|c| asked.join(c)).find(|p| p.is_file()) {
-            match parse(&path) {
-                Ok(keys) => {
-                    self.rows.keys = keys;
-                    let path = path.display();
-                    self.notes
-                        .push(format!("values are decrypted with the keys of {path}"));
+        } else {
+            for name in CONFIG {
+                let path = asked.join(name);
+                let parsed = match beginning(asked, name, LONGEST) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    Err(e) => Err(e.to_string()),
+                    Ok(bytes) => Keys::parse(&bytes)
+                        .map_err(|why| format!("{} can't be used: {why}", path.display())),
+                };
+                match parsed {
+                    Ok(keys) => {
+                        self.rows.keys = keys;
+                        let path = path.display();
+                        self.notes
+                            .push(format!("values are decrypted with the keys of {path}"));
+                    }
+                    Err(why) => self.notes.push(format!("{why}; nothing is decrypted")),
                 }
-                Err(why) => self.notes.push(format!("{why}; nothing is decrypted")),
+                break;
             }
         }
         Ok(())
@@ -125,12 +135,18 @@ impl Dead {
     }
 }
 
-/// As much of a regular file as there is, up to so many bytes; anything else could keep us waiting, or have no end.
-pub(super) fn beginning(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = FileAt::open(path)?;
+/// As much of a regular file below a folder as there is, up to so many bytes; anything else could keep us waiting, have
+/// no end, or lead elsewhere.
+pub(super) fn beginning(folder: &Path, name: &str, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_below(folder, name)?;
     let mut out = vec![0; usize::try_from(file.len().min(most)).unwrap_or(usize::MAX)];
     file.read_at(0, &mut out)?;
     Ok(out)
+}
+
+/// Reads a token from a file that was found below a data directory; none where there is none that can be read.
+pub(super) fn token_below(folder: &Path, name: &str) -> Option<Token> {
+    Token::parse(&beginning(folder, name, LONGEST).ok()?).ok()
 }
 
 /// Reads a small file of secrets. It may come from a pipe.

@@ -100,11 +100,10 @@ pub struct Log<R> {
 /// How a log ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// With its last frame; what may stand behind it is left of an earlier log.
+    /// With its last transaction; what may stand behind it is not committed, or left of an earlier log.
     #[default]
     Whole,
-    /// Within a frame, or with frames that do not hold and no commit behind them: so ends what was written when the
-    /// power went.
+    /// Within a frame, or with one that commits and does not hold: so ends what was written when the power went.
     Cut {
         /// The first frame that does not hold, counted from 1.
         frame: u32,
@@ -210,33 +209,33 @@ impl<R: ReadAt> Log<R> {
     /// more. SQLite gives a log that it begins anew another mark, so the frames of an earlier one have not this one.
     /// `fits`: by its sum this frame follows on the one before it, and only its mark is another.
     fn behind(&self, number: u32, fits: bool) -> End {
-        let (mut is_own, mut behind, mut commits) = (false, 0, 0);
+        let (mut is_cut, mut behind, mut commits) = (false, 0, 0);
         for at in number.. {
             let mut head = [0; FRAME];
             let place = self.place(at);
             let Some(there) = self.source.len().checked_sub(place).filter(|n| *n > 0) else {
                 break;
             };
+            let is_whole = there >= FRAME as u64 + u64::from(self.page_size);
             let there = usize::try_from(there).map_or(FRAME, |n| n.min(FRAME));
             let read = head.get_mut(..there).map(|h| self.source.read_at(place, h));
-            // Without a mark it may be anything: the end of what was written.
-            let is_short = there < 16 && at == number;
             let is_marked = part(&head, 8..16) == self.salt || (fits && at == number);
+            // With less than its mark, it may be of this log.
+            is_cut |= at == number && there < 16;
             if !matches!(read, Some(Ok(()))) || !is_marked {
-                is_own |= is_short;
                 continue;
             }
-            is_own |= at == number;
             behind += 1;
             let is_commit = u32_be(&head, 4) != Some(0);
-            let is_whole = place + FRAME as u64 + u64::from(self.page_size) <= self.source.len();
             commits += u32::from(is_commit && is_whole && (at > number || fits));
+            // What is not committed has no right sums before it is: that is the end of no transaction.
+            is_cut |= at == number && (is_commit || !is_whole);
         }
         let frame = number + 1;
-        match (commits, is_own || behind > 0) {
-            (0, false) => End::Whole,
-            (0, true) => End::Cut { frame },
-            (commits, _) => End::Broken {
+        match commits {
+            0 if is_cut => End::Cut { frame },
+            0 => End::Whole,
+            commits => End::Broken {
                 frame,
                 behind,
                 commits,

@@ -72,6 +72,55 @@ impl<'b> Node<'b> {
         self.bytes.get(at..)
     }
 
+    /// Bytes of a cell.
+    fn length(&self, n: usize) -> Option<usize> {
+        let cell = self.cell(n)?;
+        let length = match self.is_leaf {
+            true => {
+                let row = self.row(n, 0)?;
+                let (_, used) = varint(cell)?;
+                let (_, more) = varint(cell.get(used..)?)?;
+                used + more + row.local.len() + if row.overflow == 0 { 0 } else { 4 }
+            }
+            false => 4 + varint(cell.get(4..)?)?.1,
+        };
+        Some(length.max(4))
+    }
+
+    /// Does each byte behind the list of places belong to a cell, to what is free, or to what is too small for either?
+    /// So it is in every page that SQLite wrote: one in which a cell was lost has more.
+    pub(super) fn adds_up(&self) -> bool {
+        let begin = match u16_be(self.bytes, self.head + 5) {
+            Some(0) => 65_536,
+            Some(at) => usize::from(at),
+            None => return false,
+        };
+        let Some(mut left) = self.bytes.len().checked_sub(begin) else {
+            return false;
+        };
+        let mut take = |bytes: usize| {
+            let more = left.checked_sub(bytes);
+            left = more.unwrap_or(0);
+            more.is_some()
+        };
+        let mut free = u16_be(self.bytes, self.head + 1).unwrap_or(0);
+        while free != 0 {
+            let at = usize::from(free);
+            let (Some(next), Some(bytes)) = (u16_be(self.bytes, at), u16_be(self.bytes, at + 2))
+            else {
+                return false;
+            };
+            // They stand in their order, so that they end.
+            if !take(bytes.into()) || (next != 0 && usize::from(next) < at + 4) {
+                return false;
+            }
+            free = next;
+        }
+        let fragments = self.bytes.get(self.head + 7).copied().unwrap_or(0);
+        let cells = (0..self.count).all(|n| self.length(n).is_some_and(&mut take));
+        cells && take(fragments.into()) && left == 0
+    }
+
     /// The page below a branch's cell, and the highest id in it; the last child has no cell.
     pub(super) fn branch(&self, n: usize) -> Option<Child> {
         if n == self.count {

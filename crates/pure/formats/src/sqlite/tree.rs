@@ -70,6 +70,11 @@ impl<'p, M: ReadAt, L: ReadAt> Table<'p, M, L> {
             Ok(node) => node,
             Err(what) => return walk.walked.note(offset, format!("page {page} {what}")),
         };
+        if !node.adds_up() {
+            let what =
+                format!("page {page} has bytes that belong to nothing: rows may be lost in it");
+            walk.walked.note(offset, what);
+        }
         if node.is_leaf {
             // Only a table without rows has such a page: SQLite takes one that became empty out of its tree.
             if node.count == 0 && page != self.root {

@@ -8,13 +8,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use defib_formats::bbolt::Walked;
-use defib_formats::read_at::ReadAt;
 use super::super::FileAt;
 use super::connections::said;
 use super::folder::{Private, folders, is_full, room};
 use super::journal;
 use crate::CollectError;
+use defib_formats::bbolt::Walked;
+use defib_formats::read_at::ReadAt;
 
 /// What was copied.
 pub(super) struct Copied {

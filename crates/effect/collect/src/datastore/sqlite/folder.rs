@@ -126,7 +126,11 @@ mod tests {
                 continue;
             };
             // One that lies under another can't be asked.
-            let is_top = mounts.lines().filter(|l| l.split(' ').nth(1) == Some(folder)).count() == 1;
+            let is_top = mounts
+                .lines()
+                .filter(|l| l.split(' ').nth(1) == Some(folder))
+                .count()
+                == 1;
             if is_top && kind == "tmpfs" && !folder.contains('\\') {
                 assert!(is_memory(Path::new(folder)).unwrap_or(true), "{folder}");
             }

@@ -80,7 +80,8 @@ impl Rows for Kine {
         };
         let behind_last = |from: i64, broken: &Broken| {
             let last = broken.last.map(|last| last.saturating_add(1));
-            last.unwrap_or(from)
+            // From the lowest id that there can be on, nothing is found by ever longer steps.
+            last.unwrap_or(from.max(self.ids.map_or(0, |(low, _)| low)))
         };
         match read(&mut scan, (from, to), &mut given, &mut walked, each) {
             Ok(()) => return walked,
@@ -226,7 +227,8 @@ fn read(
                 given.bytes += length(value) + length(old);
                 if given.bytes > given.most {
                     // So it is where values lead in circles, and that would take for ever.
-                    let what = format!("row {id} and those before it have more bytes than the file");
+                    let what =
+                        format!("row {id} and those before it have more bytes than the file");
                     walked.note(0, what);
                     return Ok(());
                 }

@@ -157,7 +157,9 @@ fn table(connection: &Connection) -> (Rows, Option<String>) {
         Ok(None)
     });
     let broken = done.unwrap_or_else(|e| {
-        let last = out.ids.map_or_else(String::new, |(_, last)| format!(" behind row {last}"));
+        let last = out
+            .ids
+            .map_or_else(String::new, |(_, last)| format!(" behind row {last}"));
         Some(format!("the rows break off{last}: {}", said(&e)))
     });
     (out, broken)
@@ -194,7 +196,6 @@ fn differs(
             "its index {index} knows {known} rows, and the table has {count}"
         ));
     }
-    (found != sum).then(|| {
-        format!("its index {index} does not say the same of all rows as the table")
-    })
+    (found != sum)
+        .then(|| format!("its index {index} does not say the same of all rows as the table"))
 }

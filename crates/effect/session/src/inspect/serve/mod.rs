@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 
 use super::Dead;
 use kubeconfig::Kept;
+pub use signals::is_listening;
 
 /// How to serve.
 #[derive(Clone, Debug, Default)]

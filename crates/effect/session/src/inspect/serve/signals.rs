@@ -3,8 +3,17 @@
 //! They are heard from the moment at which there is something to clean up. Deliberately absent: what is cleaned up.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Whether signals are heard here, and need nobody else to end the process.
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Are they heard here by now?
+pub fn is_listening() -> bool {
+    LISTENING.load(Ordering::Relaxed)
+}
 
 /// Listens from when it is made.
 pub(super) struct Told {
@@ -18,14 +27,17 @@ impl Told {
     /// Begins to listen; asked inside of a runtime.
     pub(super) fn new() -> io::Result<Self> {
         let hangup = SignalKind::hangup();
-        Ok(Self {
+        let told = Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: match is_ignored(hangup) {
                 true => None,
                 false => Some(signal(hangup)?),
             },
-        })
+        };
+        // Before there is anything to clean up: one that comes just now ends the process, or is heard here.
+        LISTENING.store(true, Ordering::Relaxed);
+        Ok(told)
     }
 
     /// Waits until it is told.

@@ -84,7 +84,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
     }
     if objects.is_empty() && unread == 0 {
-        super::judged(&dead, &args.file, list.index.walked.damages, "what was asked for");
+        super::judged(
+            &dead,
+            &args.file,
+            list.index.walked.damages,
+            "what was asked for",
+        );
         return Err(nothing(args, &dead));
     }
     let answer = match (&target, objects.len()) {

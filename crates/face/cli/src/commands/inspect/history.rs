@@ -36,7 +36,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         [key] => key,
         [] => {
             let damages = dead.list(&Wanted::default()).index.walked.damages;
-            super::judged(&dead, &args.source.place.file, damages, "what was asked for");
+            super::judged(
+                &dead,
+                &args.source.place.file,
+                damages,
+                "what was asked for",
+            );
             return Err(CliError::new(format!(
                 "nothing called {} is or was in {}",
                 args.what,
