@@ -13,6 +13,9 @@ use crate::read_at::ReadAt;
 /// Bytes of the log's head, and of a frame's.
 const HEAD: usize = 32;
 const FRAME: usize = 24;
+/// Frames of no mark, one behind the other, after which no more of this log is looked for: a file may have a hole of a
+/// terabyte.
+const OTHERS: u32 = 1 << 16;
 
 /// Why a log is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -210,6 +213,7 @@ impl<R: ReadAt> Log<R> {
     /// `fits`: by its sum this frame follows on the one before it, and only its mark is another.
     fn behind(&self, number: u32, fits: bool) -> End {
         let (mut is_cut, mut behind, mut commits) = (false, 0, 0);
+        let mut others = 0;
         for at in number.. {
             let mut head = [0; FRAME];
             let place = self.place(at);
@@ -223,8 +227,13 @@ impl<R: ReadAt> Log<R> {
             // With less than its mark, it may be of this log.
             is_cut |= at == number && there < 16;
             if !matches!(read, Some(Ok(()))) || !is_marked {
+                others += 1;
+                if others > OTHERS {
+                    break;
+                }
                 continue;
             }
+            others = 0;
             behind += 1;
             let is_commit = u32_be(&head, 4) != Some(0);
             commits += u32::from(is_commit && is_whole && (at > number || fits));

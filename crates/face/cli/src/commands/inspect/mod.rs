@@ -27,6 +27,10 @@ use crate::exit;
 ///
 /// FILE is a snapshot (plain, .zip or gzip), a member's `member/snap/db`, kine's `state.db`, an etcd data
 /// directory or the data directory of k3s. It is only read. Values of Secrets stay hidden unless --show-secrets is given.
+///
+/// kine's database is copied first, with its log, into a private folder that goes again when the copy is open: in TMPDIR,
+/// else in /tmp, /var/tmp or /dev/shm, wherever room is. Where none is, it is read where it lies. A link that you name is
+/// followed; links beside or below it are not.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
