@@ -112,7 +112,8 @@ fn here(
         // What it would take back is only taken back in a copy.
         Ok(Some(_)) => {
             let why = format!(
-                "{full}; and it can't be read where it lies: {} holds pages from before a transaction that never ended,                  which is taken back in a copy only",
+                "{full}; and it can't be read where it lies: {} holds pages from before a transaction that never ended, \
+                 which is taken back in a copy only",
                 beside.journal.display()
             );
             return Err(CollectError::NoRoom {

@@ -92,7 +92,7 @@ pub(super) fn room(folder: &Path, bytes: u64) -> io::Result<()> {
 fn is_memory(folder: &Path) -> io::Result<bool> {
     let kind = rustix::fs::statfs(folder)?.f_type;
     // The width of the field is another on each machine; the numbers have 32 bits.
-    Ok(MEMORY.iter().any(|m| kind as u64 & 0xffff_ffff == *m))
+    Ok(MEMORY.contains(&(kind as u64 & 0xffff_ffff)))
 }
 
 /// Bytes of memory that are to be had (`proc_meminfo(5)`); none where that is not said.

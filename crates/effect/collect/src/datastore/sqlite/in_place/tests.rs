@@ -261,7 +261,7 @@ fn a_damaged_log_ends_where_it_ends_for_sqlite() {
         (least, most) = (least.min(count), most.max(count));
         broken += usize::from(wrong.iter().any(|w| w.contains("breaks at frame")));
         // A log that is cut between two frames ends there for everybody.
-        let is_clean = n % 2 == 1 && (at - 32) % (24 + 1024) == 0;
+        let is_clean = n % 2 == 1 && (at - 32).is_multiple_of(24 + 1024);
         assert!(
             count == all || is_clean || !wrong.is_empty(),
             "byte {at}: {count} rows"
@@ -391,8 +391,11 @@ fn a_writer_at_work() {
     assert!(changed > 0);
 }
 
+/// Id, key, value.
+type Plain = (u64, String, Option<Vec<u8>>);
+
 /// What SQLite itself reads of the table in a copy: id, key, value; and whether it broke off.
-fn by_sqlite(folder: &Path) -> (Vec<(u64, String, Option<Vec<u8>>)>, bool) {
+fn by_sqlite(folder: &Path) -> (Vec<Plain>, bool) {
     let copy = tempfile::tempdir().unwrap();
     for name in ["state.db", "state.db-wal"] {
         std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
