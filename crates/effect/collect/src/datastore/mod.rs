@@ -78,7 +78,7 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
                 links.push(link);
                 None
             }
-            Below::None => None,
+            Below::None | Below::Other(_) => None,
         });
         below.collect()
     };
@@ -112,6 +112,8 @@ pub fn open(path: &Path) -> Result<Opened, CollectError> {
 enum Below {
     None,
     File(PathBuf),
+    /// No file: a folder, a pipe, a device.
+    Other(PathBuf),
     /// On the way there is a link, which may lead anywhere.
     Link(PathBuf),
 }
@@ -129,7 +131,7 @@ fn below(folder: &Path, name: &str) -> Below {
     }
     match is_file {
         true => Below::File(at),
-        false => Below::None,
+        false => Below::Other(at),
     }
 }
 
@@ -139,7 +141,7 @@ fn below(folder: &Path, name: &str) -> Below {
 /// When there is none, a link is on the way, or it can't be opened.
 pub fn open_below(folder: &Path, name: &str) -> std::io::Result<FileAt> {
     match below(folder, name) {
-        Below::File(path) => FileAt::found(&path),
+        Below::File(path) | Below::Other(path) => FileAt::found(&path),
         Below::Link(link) => {
             let why = format!("{}: {}", link.display(), file::LINK);
             Err(std::io::Error::other(why))
