@@ -59,7 +59,22 @@ pub fn packed_or_in_folders_it_is_the_same() -> Outcome {
     let k3s = tempfile::tempdir()?;
     let db = k3s.path().join("server/db");
     std::fs::create_dir_all(&db)?;
-    std::os::unix::fs::symlink(files.data(), db.join("etcd"))?;
+    // A link that nobody named is not followed.
+    let etcd = db.join("etcd");
+    std::os::unix::fs::symlink(files.data(), &etcd)?;
+    let refused = defib(&["inspect", "verify", &text(k3s.path())]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(1) && said.contains("is a link"),
+        "{said}"
+    );
+    std::fs::remove_file(&etcd)?;
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(files.data())
+        .arg(&etcd)
+        .status()?;
+    assert!(copied.success());
     let below = json(&["inspect", "verify", &text(k3s.path()), "-o", "json"]);
     assert_eq!(below, bare);
 
