@@ -32,14 +32,12 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // k3s takes what lies among its manifests for objects, and says that this is none.
-    for line in host::lines(
+    let among = host::lines(
         cx,
         &["k3s.registries-among-manifests"],
         "k3s reads it as an object, and it is none",
-    )
-    .into_iter()
-    .take(1)
-    {
+    );
+    if let Some(line) = among.first() {
         out.push(
             found("-", line.group(0))
                 .title("the settings for registries lie among k3s' manifests, where they are not read as such")
