@@ -155,10 +155,24 @@ fn yaml_object(head: &[u8]) -> bool {
         .iter()
         .any(|key| {
             line.strip_prefix(*key).is_some_and(|rest| {
-                rest.first().is_none_or(|b| matches!(b, b' ' | b'\r')) && rest.len() < 120
+                let word = matches!(*key, b"apiVersion:" | b"kind:");
+                rest.first().is_none_or(|b| matches!(b, b' ' | b'\r'))
+                    && rest.len() < 120
+                    && (word || opens(rest))
             })
         })
     })
+}
+
+/// Stands nothing here but what a list or a mapping begins with? `zpool status` has a `status:` too, with a sentence.
+fn opens(rest: &[u8]) -> bool {
+    let first = rest.trim_ascii().first();
+    first.is_none_or(|b| {
+        matches!(
+            b,
+            b'{' | b'[' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"'
+        )
+    }) || rest.trim_ascii() == b"null"
 }
 
 #[cfg(test)]
@@ -188,5 +202,11 @@ mod tests {
         assert_eq!(looks(b"# hello\napiVersion: v1\nkind: Pod\n"), Looks::Yaml);
         assert_eq!(looks(b"- kind: Pod\n  metadata:\n"), Looks::Yaml);
         assert_eq!(looks(b"E1121 07:53 kind: x\n"), Looks::Text);
+        assert_eq!(
+            looks(b"  pool: tank\n state: SUSPENDED\nstatus: One or more devices are faulted.\n"),
+            Looks::Text
+        );
+        assert_eq!(looks(b"status:\n  phase: Failed\n"), Looks::Yaml);
+        assert_eq!(looks(b"spec: {}\n"), Looks::Yaml);
     }
 }

@@ -161,6 +161,30 @@ fn table() -> Vec<Shape> {
             span: 400,
         },
         Shape {
+            // What stands for the right to fetch in an address that somebody signed: Amazon's, Google's, Azure's,
+            // CloudFront's and Swift's. Loggers write `&` as `\\u0026`, pages as `&amp;`; within another address
+            // it is escaped.
+            what: "url-signature",
+            anchors: &[
+                "x-amz-signature",
+                "x-amz-security-token",
+                "x-goog-signature",
+                "?signature=",
+                "&signature=",
+                "u0026signature=",
+                "amp;signature=",
+                "%26signature%3d",
+                "?sig=",
+                "&sig=",
+                "u0026sig=",
+                "amp;sig=",
+                "%26sig%3d",
+                "temp_url_sig=",
+            ],
+            pattern: r"(?i)(?:x-(?:amz|goog)-signature|x-amz-security-token|[?&]sig(?:nature)?|(?:u0026|amp;|%26)sig(?:nature)?|temp_url_sig)(?:=|%3d)([a-z0-9%~._+/=\-]{8,})",
+            span: 4_000,
+        },
+        Shape {
             what: "bot-token",
             anchors: &[":AA"],
             pattern: r":(AA[A-Za-z0-9_\-]{32,})",

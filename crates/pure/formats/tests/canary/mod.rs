@@ -272,6 +272,16 @@ pub fn all() -> Vec<Canary> {
             &["c4nary0036"],
         ),
         one(
+            "address signed for CloudFront, in JSON",
+            r#"{"msg":"https://cdn.test/x?Expires=1\u0026Signature=c4nary0137~ab-c_\u0026Key-Pair-Id=K1"}"#,
+            &["c4nary0137"],
+        ),
+        one(
+            "addresses signed for S3, Azure and Google",
+            "GET https://s3.test/x?X-Amz-Signature=c4nary0136deadbeef: 403, https://b.test/b?sv=2&sig=c4nary0138abc%2Bdef%3D, https://g.test/o?X-Goog-Signature=c4nary0139aa00bb11",
+            &["c4nary0136", "c4nary0138", "c4nary0139"],
+        ),
+        one(
             "npm",
             "//registry.npmjs.org/:_authToken=npm_c4nary0037aaaaaaaaaaaaaaaaaaaaaaaaaa",
             &["c4nary0037"],
