@@ -182,6 +182,8 @@ pub struct Cluster {
     pub by_id: BTreeMap<EntityId, ObjId>,
     /// Pods by id of the pod.
     pub pod_index: BTreeMap<EntityId, usize>,
+    /// Indices into `pods`, by namespace, label and its value.
+    pub pods_labelled: BTreeMap<String, BTreeMap<String, BTreeMap<String, Vec<usize>>>>,
     /// Indices into `events`, by what they are about.
     pub events_about: BTreeMap<EntityId, Vec<usize>>,
     /// Edges by `from`, as ranges into `edges` (which is sorted).
@@ -272,12 +274,26 @@ impl Cluster {
         namespace: &'a str,
         labels: &'a Labels,
     ) -> impl Iterator<Item = &'a Pod> {
-        self.pods.iter().filter(move |p| {
-            p.metadata.namespace == namespace
-                && labels
-                    .iter()
-                    .all(|(k, v)| p.metadata.labels.get(k) == Some(v))
-        })
+        // Of the labels the rarest is looked up: there may be thousands of Services and of pods.
+        let there = self.pods_labelled.get(namespace);
+        let with = |(k, v): (&String, &String)| {
+            let pods = there.and_then(|n| n.get(k)).and_then(|n| n.get(v));
+            pods.map(Vec::as_slice).unwrap_or_default()
+        };
+        let rarest = labels.iter().map(with).min_by_key(|pods| pods.len());
+        // Without labels all pods of the namespace are meant.
+        let all = rarest.is_none().then(|| self.pods.iter());
+        rarest
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|i| self.pods.get(*i))
+            .chain(all.into_iter().flatten())
+            .filter(move |p| {
+                p.metadata.namespace == namespace
+                    && labels
+                        .iter()
+                        .all(|(k, v)| p.metadata.labels.get(k) == Some(v))
+            })
     }
 
     /// Seconds between a time and the moment of collection, if both are known.

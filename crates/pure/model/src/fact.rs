@@ -161,6 +161,15 @@ pub enum Value {
         /// The address; empty where it is not shown.
         address: String,
     },
+    /// A lookup whose answer's address has a name of its own.
+    PointsBack {
+        /// Asked for.
+        asked: String,
+        /// The address of the answer.
+        address: String,
+        /// The name that the resolver has for that address.
+        name: String,
+    },
     /// A file that somebody looked for and that is not there.
     NoFile(String),
     /// A folder that was listed: its path, and how many entries it has.

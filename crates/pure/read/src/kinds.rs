@@ -203,6 +203,18 @@ const KINDS: &[Kind] = &[
         &["certificates", "certificate", "cert"],
     ),
     kind(
+        "Issuer",
+        "cert-manager.io/v1",
+        false,
+        &["issuers", "issuer"],
+    ),
+    kind(
+        "ClusterIssuer",
+        "cert-manager.io/v1",
+        true,
+        &["clusterissuers", "clusterissuer"],
+    ),
+    kind(
         "Challenge",
         "acme.cert-manager.io/v1",
         false,

@@ -12,6 +12,7 @@ mod kinds;
 mod kubeadm;
 mod merge;
 mod object;
+mod places;
 pub mod quote;
 mod reader;
 mod scan;

@@ -15,6 +15,8 @@ use defib_model::signal::{Form, Hit, Local, LogLine, LogTail, Signal};
 use rayon::prelude::*;
 use regex::Regex;
 
+use crate::places::{Key, Places, key};
+
 /// Exemplar lines that are kept per signal and file.
 const EXEMPLARS: usize = 5;
 /// Last lines that are kept per container.
@@ -103,6 +105,7 @@ pub struct Scanned {
     pub tails: Vec<LogTail>,
     pub lines: u64,
     pub last: Option<jiff::Timestamp>,
+    places: Places,
 }
 
 /// Bytes from which on a text is worth a table of states.
@@ -203,7 +206,7 @@ impl Log {
         range: Range<usize>,
         events: &[(Range<usize>, EntityId)],
     ) {
-        let (entry, owner, at, before) = (self.entry, &self.owner, self.at, &self.out.hits);
+        let (entry, owner, at, before) = (self.entry, &self.owner, self.at, &self.out);
         let whole = range.len();
         let one = |r: Range<usize>| {
             let base = at + r.start;
@@ -253,27 +256,6 @@ fn count(text: &[u8]) -> u64 {
     ends + u64::from(text.last().is_some_and(|b| *b != b'\n'))
 }
 
-/// What makes two hits one: signal, entity, container, host, program, and whether it is an event's.
-type Key<'h> = (
-    &'h str,
-    Option<&'h EntityId>,
-    &'h str,
-    &'h str,
-    &'h str,
-    bool,
-);
-
-fn key(hit: &Hit) -> Key<'_> {
-    (
-        hit.signal,
-        hit.entity.as_ref(),
-        &hit.container,
-        &hit.host,
-        &hit.program,
-        hit.event,
-    )
-}
-
 impl Scanned {
     /// Adds what the lines behind gave.
     fn absorb(&mut self, part: Self) {
@@ -282,8 +264,8 @@ impl Scanned {
                 line.line += self.lines;
             }
             hit.last_line += self.lines;
-            let known = self.hits.iter_mut().find(|h| key(h) == key(&hit));
-            match known {
+            let known = self.places.find(&self.hits, &key(&hit));
+            match known.and_then(|i| self.hits.get_mut(i)) {
                 Some(h) => {
                     h.count += hit.count;
                     h.lines.extend(hit.lines);
@@ -293,7 +275,10 @@ impl Scanned {
                     h.last_local = later(h.last_local, hit.last_local);
                     h.last_line = hit.last_line;
                 }
-                None => self.hits.push(hit),
+                None => {
+                    self.places.add(&key(&hit), self.hits.len());
+                    self.hits.push(hit);
+                }
             }
         }
         for mut tail in part.tails {
@@ -329,7 +314,7 @@ struct Part<'a> {
     /// Where the part begins, for `events`.
     base: usize,
     /// What the text in front of it gave, as far as it is known.
-    before: &'a [Hit],
+    before: &'a Scanned,
 }
 
 /// What is known of a part so far.
@@ -418,10 +403,14 @@ impl Part<'_> {
             ),
             false => Cow::Borrowed(said.as_ref()),
         };
-        let event = self
+        // Events stand one behind the other.
+        let behind = self
             .events
-            .iter()
-            .find(|(r, _)| r.contains(&(self.base + at)))
+            .partition_point(|(r, _)| r.start <= self.base + at);
+        let event = behind
+            .checked_sub(1)
+            .and_then(|i| self.events.get(i))
+            .filter(|(r, _)| r.contains(&(self.base + at)))
             .map(|(_, about)| about);
         let entity = event
             .filter(|e| !e.as_str().is_empty())
@@ -451,13 +440,18 @@ impl Part<'_> {
             event.is_some(),
         );
         let enough = |h: &Hit| h.lines.len() >= EXEMPLARS;
-        let known = out.hits.iter().position(|h| key(h) == whose);
+        let known = out.places.find(&out.hits, &whose);
         // Once there are exemplars enough, here or in the text before, a line only counts.
         let full = match known {
             Some(i) => {
                 out.hits.get(i).is_some_and(enough) || hits.get(i).is_some_and(|(_, full)| *full)
             }
-            None => self.before.iter().any(|h| enough(h) && key(h) == whose),
+            None => {
+                let before = self.before.places.find(&self.before.hits, &whose);
+                before
+                    .and_then(|i| self.before.hits.get(i))
+                    .is_some_and(enough)
+            }
         };
         let hit = at - from;
         let (groups, span) = match row.pattern() {
@@ -505,21 +499,24 @@ impl Part<'_> {
                 h.last_local = later(h.last_local, local);
                 h.last_line = number;
             }
-            None => out.hits.push(Hit {
-                signal: signal.id,
-                entity: entity.cloned(),
-                container: self.owner.container.clone(),
-                host: origin.host.to_owned(),
-                program: origin.unit.to_owned(),
-                event: event.is_some(),
-                entry: self.entry,
-                count: 1,
-                lines: exemplar.into_iter().collect(),
-                first: time,
-                last: time,
-                last_local: local,
-                last_line: number,
-            }),
+            None => {
+                out.places.add(&whose, out.hits.len());
+                out.hits.push(Hit {
+                    signal: signal.id,
+                    entity: entity.cloned(),
+                    container: self.owner.container.clone(),
+                    host: origin.host.to_owned(),
+                    program: origin.unit.to_owned(),
+                    event: event.is_some(),
+                    entry: self.entry,
+                    count: 1,
+                    lines: exemplar.into_iter().collect(),
+                    first: time,
+                    last: time,
+                    last_local: local,
+                    last_line: number,
+                });
+            }
         }
         match hits.get_mut(i) {
             Some((at, _)) => *at = line.start,

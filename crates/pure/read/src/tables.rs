@@ -107,6 +107,18 @@ pub(crate) fn build(parsed: Vec<Parsed>, printed: Vec<(Event, Origin)>) -> Clust
     for (i, pod) in cluster.pods.iter().enumerate() {
         let id = EntityId::object("Pod", "", &pod.metadata.namespace, &pod.metadata.name);
         cluster.pod_index.insert(id, i);
+        let labelled = cluster
+            .pods_labelled
+            .entry(pod.metadata.namespace.clone())
+            .or_default();
+        for (label, value) in &pod.metadata.labels {
+            labelled
+                .entry(label.clone())
+                .or_default()
+                .entry(value.clone())
+                .or_default()
+                .push(i);
+        }
     }
     cluster.as_of = latest(&cluster);
     cluster

@@ -144,6 +144,9 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
             && table
                 .row(walk.text(end))
                 .is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/'))
+            && table
+                .row(walk.text(end))
+                .is_none_or(|r| !matches!(r.get("TYPE"), "Normal" | "Warning"))
             && object
         {
             message.push(' ');
@@ -310,6 +313,11 @@ fn goes_on(walk: &Walk<'_>, first: usize, at: usize) -> bool {
         .is_some_and(|(k, _)| !k.contains('"') && k.split(' ').count() <= 3)
         && text.starts_with(|c: char| c.is_ascii_uppercase())
         && line <= row;
+    // A name and nothing but its colon opens a part of its own, how far it stands to the right.
+    let word = text.trim_end().strip_suffix(':');
+    if word.is_some_and(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphabetic())) {
+        return false;
+    }
     if narrow(walk.text(first)).is_some() {
         // Written by hand: the message was broken where the page ended.
         let begins = text.starts_with(|c: char| c.is_ascii_uppercase());

@@ -103,6 +103,8 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     }
     settle(&mut walk.out);
     pending(&mut walk);
+    // They are sought by their place.
+    walk.out.heard.sort_by_key(|(range, _)| range.start);
     walk.out
 }
 

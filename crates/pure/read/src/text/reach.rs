@@ -18,6 +18,9 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if let Some(answer) = answered(walk, at, &text) {
         walk.fact(at..at + 1, answer);
     }
+    if let Some(back) = points_back(walk, at, &text) {
+        walk.fact(at..at + 1, back);
+    }
     if let Some(asked) = resolve(walk, at, &text) {
         walk.fact(at..at + 1, asked);
         return Some(at + 1);
@@ -120,6 +123,42 @@ fn answered(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
         asked,
         name: name.trim_end_matches('.').to_ascii_lowercase(),
         address,
+    })
+}
+
+/// The name that somebody asked for at the prompt of busybox' shell in a container. That is no command elsewhere: what
+/// it prints is not the host's.
+fn asked_inside(walk: &Walk<'_>, at: usize) -> Option<String> {
+    let mut above = (at.saturating_sub(8)..at)
+        .rev()
+        .map(|i| walk.text(i).trim());
+    let name = above.find_map(|line| {
+        let (folder, command) = line.split_once(" # ")?;
+        let name = command.trim().strip_prefix("nslookup ")?;
+        matches!(folder, "/" | "~").then(|| name.trim().to_ascii_lowercase())
+    })?;
+    (name.contains('.') && !name.ends_with('.') && !name.contains(' ')).then_some(name)
+}
+
+/// What busybox adds below `Name: …`: `Address 1: 192.0.2.7 host.site.test`, the name that the address has.
+/// Source: busybox `networking/nslookup.c` (print_host).
+fn points_back(walk: &Walk<'_>, at: usize, text: &str) -> Option<Value> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let ["Address", number, address, name] = words.as_slice() else {
+        return None;
+    };
+    number.strip_suffix(':')?.parse::<u8>().ok()?;
+    address.parse::<std::net::IpAddr>().ok()?;
+    // Above the addresses stands whose they are; the server's stand below `Server:`.
+    let mut above = (at.saturating_sub(8)..at)
+        .rev()
+        .map(|i| walk.text(i).trim());
+    let head = above.find(|line| !line.starts_with("Address"))?;
+    head.starts_with("Name:").then_some(())?;
+    Some(Value::PointsBack {
+        asked: name_asked(walk).or_else(|| asked_inside(walk, at))?,
+        address: (*address).to_owned(),
+        name: name.trim_end_matches('.').to_ascii_lowercase(),
     })
 }
 
