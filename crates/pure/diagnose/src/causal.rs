@@ -564,18 +564,35 @@ fn is_hearsay(cx: &Context<'_>, finding: &Finding) -> bool {
     cluster.objects_seen == Seen::All || (quiet && lines.all(|e| cx.said_by_the_well(e)))
 }
 
-/// Another finding names what brought this one about, on the same host or where nobody knows which.
-fn follows(finding: &Finding, all: &[Finding]) -> bool {
-    let host = |f: &Finding| match f.entity.kind() {
-        "host" | "node" => Some(f.entity.name().to_owned()).filter(|n| n != "-"),
+/// The host that a finding is about, if anybody names it.
+fn host_of(finding: &Finding) -> Option<&str> {
+    match finding.entity.kind() {
+        "host" | "node" => Some(finding.entity.name()).filter(|n| *n != "-"),
         _ => None,
-    };
-    all.iter().filter(|up| !up.undecided).any(|up| {
-        let leads = FOLLOWS
+    }
+}
+
+/// The decided findings: by class the hosts that they are about. Findings may be thousands.
+struct Decided<'f>(BTreeMap<&'static str, BTreeSet<Option<&'f str>>>);
+
+impl<'f> Decided<'f> {
+    fn of(findings: &'f [Finding]) -> Self {
+        let mut hosts: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for f in findings.iter().filter(|f| !f.undecided) {
+            hosts.entry(f.rule.class).or_default().insert(host_of(f));
+        }
+        Self(hosts)
+    }
+
+    /// Does another finding name what brought this one about, on the same host or where nobody knows which?
+    fn lead_to(&self, finding: &Finding) -> bool {
+        let host = host_of(finding);
+        FOLLOWS
             .iter()
-            .any(|(c, next)| *c == up.rule.class && next.contains(&finding.rule.class));
-        leads && (host(up).is_none() || host(finding).is_none() || host(up) == host(finding))
-    })
+            .filter(|(_, next)| next.contains(&finding.rule.class))
+            .filter_map(|(class, _)| self.0.get(class))
+            .any(|up| host.is_none() || up.contains(&None) || up.contains(&host))
+    }
 }
 
 /// Judges all findings against all conditions.
@@ -588,10 +605,7 @@ pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
     let mut direct: Vec<Vec<usize>> = vec![Vec::new(); cx.conditions.len()];
     for (f, finding) in findings.iter().enumerate() {
         for (kind, entity) in &finding.explains {
-            if let Some(i) = cx
-                .conditions
-                .iter()
-                .position(|c| c.kind == *kind && c.entity == *entity)
+            if let Some(i) = cx.position(*kind, entity)
                 && let Some(list) = direct.get_mut(i)
             {
                 list.push(f);
@@ -615,8 +629,9 @@ pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
     let winners: BTreeSet<usize> = explained.iter().flatten().copied().collect();
     let mut order: BTreeMap<usize, usize> = BTreeMap::new();
     let (mut roots, mut candidates) = (Vec::new(), Vec::new());
+    let decided = Decided::of(&findings);
     for (f, finding) in findings.iter().enumerate() {
-        if follows(finding, &findings) {
+        if decided.lead_to(finding) {
             continue;
         }
         let stands_alone = finding.explains.is_empty() && !finding.undecided;
@@ -627,10 +642,9 @@ pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
             // A candidate is of interest only while something that it would explain is open.
             let open = finding.explains.is_empty()
                 || finding.explains.iter().any(|(kind, entity)| {
-                    cx.conditions
-                        .iter()
-                        .zip(&explained)
-                        .any(|(c, by)| c.kind == *kind && c.entity == *entity && by.is_empty())
+                    let at = cx.position(*kind, entity);
+                    at.and_then(|i| explained.get(i))
+                        .is_some_and(BTreeSet::is_empty)
                 });
             if open {
                 candidates.push(finding.clone());

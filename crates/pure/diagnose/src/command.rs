@@ -11,10 +11,21 @@ use defib_model::text::Word;
 pub struct Command(String);
 
 impl Command {
-    /// For `command!` alone: the parts are quoted already. A namespace that is not known is left out.
+    /// For `command!` alone: the parts are quoted already. A namespace that is not known is left out, and what has no
+    /// name in the evidence is a word to be filled in.
     #[doc(hidden)]
     pub fn quoted(text: String) -> Self {
-        Self(text.replace(" -n ''", ""))
+        let text = text.replace(" -n ''", "");
+        if !text.contains("unnamed") {
+            return Self(text);
+        }
+        let words = text
+            .split(' ')
+            .map(|word| match word.strip_suffix("unnamed") {
+                Some(kind) if kind.is_empty() || kind.ends_with('/') => format!("{kind}NAME"),
+                _ => word.to_owned(),
+            });
+        Self(words.collect::<Vec<_>>().join(" "))
     }
 
     /// Several words, each quoted for itself.
@@ -81,6 +92,10 @@ mod tests {
         let nodes = super::Command::words(["n1", "n;2"]);
         let whole = command!("kubectl uncordon {} {}", nodes, place);
         assert_eq!(String::from(whole), "kubectl uncordon n1 'n;2' -n 'a b'");
+        assert_eq!(
+            String::from(command!("kubectl edit pod {} -n {}", "unnamed", "shop")),
+            "kubectl edit pod NAME -n shop"
+        );
         assert_eq!(
             String::from(command!("kubectl get pods -n {}", "")),
             "kubectl get pods"

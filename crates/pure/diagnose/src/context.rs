@@ -14,6 +14,8 @@ use defib_model::signal::{Hit, LogTail};
 use defib_model::views::{Event, PersistentVolumeClaim, Pod};
 use jiff::Timestamp;
 
+use crate::analysis::product::Products;
+
 /// What a rule can ask.
 pub struct Context<'a> {
     /// Everything that was read.
@@ -23,6 +25,9 @@ pub struct Context<'a> {
     by_entity: BTreeMap<(ConditionKind, EntityId), usize>,
     owner_of: BTreeMap<EntityId, EntityId>,
     heard: Vec<Cow<'a, Hit>>,
+    /// Indices into `heard`, by signal.
+    by_signal: BTreeMap<&'static str, Vec<usize>>,
+    pub(crate) products: Products,
 }
 
 impl<'a> Context<'a> {
@@ -34,12 +39,19 @@ impl<'a> Context<'a> {
             .filter(|e| e.kind == EdgeKind::Owns)
             .map(|e| (e.to.clone(), e.from.clone()))
             .collect();
+        let heard = crate::testimony::heard(cluster);
+        let mut by_signal: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (i, hit) in heard.iter().enumerate() {
+            by_signal.entry(hit.signal).or_default().push(i);
+        }
         Self {
             cluster,
             conditions: Vec::new(),
             by_entity: BTreeMap::new(),
             owner_of,
-            heard: crate::testimony::heard(cluster),
+            heard,
+            by_signal,
+            products: Products::of(cluster),
         }
     }
 
@@ -75,6 +87,11 @@ impl<'a> Context<'a> {
         self.by_entity
             .get(&(kind, entity.clone()))
             .and_then(|i| self.conditions.get(*i))
+    }
+
+    /// The place of the condition of this kind on this entity among all.
+    pub(crate) fn position(&self, kind: ConditionKind, entity: &EntityId) -> Option<usize> {
+        self.by_entity.get(&(kind, entity.clone())).copied()
     }
 
     /// Those of these conditions that are observed on this entity. A finding that claims only what is
@@ -152,8 +169,11 @@ impl<'a> Context<'a> {
     }
 
     /// Hits of a signal.
-    pub fn hits<'b>(&'b self, signal: &'b str) -> impl Iterator<Item = &'b Hit> {
-        self.heard().filter(move |h| h.signal == signal)
+    pub fn hits<'b>(&'b self, signal: &str) -> impl Iterator<Item = &'b Hit> + use<'a, 'b> {
+        let all = self.by_signal.get(signal).map(Vec::as_slice);
+        all.unwrap_or_default()
+            .iter()
+            .filter_map(|i| self.heard.get(*i).map(Cow::as_ref))
     }
 
     /// Hits of any signal with this prefix in the log of this entity.

@@ -9,6 +9,7 @@ use defib_model::condition::ConditionKind;
 use defib_model::id::{EntityId, short_hash};
 use defib_model::report::{Advice, Danger, Evidence, Question, Term, Warning};
 
+use crate::analysis::called::sentence;
 use crate::command::Command;
 use crate::context::Context;
 
@@ -48,6 +49,25 @@ impl Rule {
         }
     }
 }
+
+/// Characters of a title, or of what a term or an advice says. A line of a log may be as long as its file, and rules
+/// put pieces of it into their sentences; whole it stands in the evidence.
+const SENTENCE: usize = 300;
+/// Characters of why it matters.
+const PARAGRAPH: usize = 600;
+
+/// The text, cut behind this many characters, and without names that are none.
+fn cut(text: impl Into<String>, most: usize) -> String {
+    let mut text = sentence(text.into());
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+/// Pieces of evidence that are kept when findings are joined.
+const MOST_EVIDENCE: usize = 64;
 
 /// What a rule found.
 #[derive(Clone)]
@@ -107,20 +127,20 @@ impl Finding {
 
     /// Says it in one sentence.
     pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = title.into();
+        self.title = cut(title, SENTENCE);
         self
     }
 
     /// Says why it matters.
     pub fn why(mut self, why: impl Into<String>) -> Self {
-        self.why = why.into();
+        self.why = cut(why, PARAGRAPH);
         self
     }
 
     /// Adds a term of the confidence.
     pub fn term(mut self, points: i32, text: impl Into<String>) -> Self {
         self.terms.push(Term {
-            text: text.into(),
+            text: cut(text, SENTENCE),
             points,
         });
         self
@@ -174,7 +194,7 @@ impl Finding {
 
     fn advise(mut self, danger: Danger, text: impl Into<String>, command: Option<Command>) -> Self {
         self.todo.push(Advice {
-            text: text.into(),
+            text: cut(text, PARAGRAPH),
             command: command.map(String::from),
             danger,
         });
@@ -203,7 +223,9 @@ impl Finding {
 
     /// Adds a warning.
     pub fn dont(mut self, text: impl Into<String>) -> Self {
-        self.dont.push(Warning { text: text.into() });
+        self.dont.push(Warning {
+            text: cut(text, PARAGRAPH),
+        });
         self
     }
 
@@ -222,7 +244,7 @@ impl Finding {
     ) -> Self {
         self.undecided = true;
         self.question = Some(Question {
-            text: text.into(),
+            text: cut(text, PARAGRAPH),
             command: Some(command.into().into()),
             decides: decides.iter().map(|d| (*d).to_owned()).collect(),
         });
@@ -247,7 +269,11 @@ impl Finding {
 
     /// Takes in another finding with the same id.
     pub fn merge(&mut self, other: Finding) {
+        // Five are shown. What thousands of lines say alike is not compared with itself.
         for e in other.evidence {
+            if self.evidence.len() >= MOST_EVIDENCE {
+                break;
+            }
             if !self.evidence.contains(&e) {
                 self.evidence.push(e);
             }
@@ -264,5 +290,17 @@ impl Finding {
         }
         self.undecided &= other.undecided;
         self.weak &= other.weak;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn sentences_end() {
+        assert_eq!(cut("host n1 is full", 300), "host n1 is full");
+        assert_eq!(cut("ä".repeat(301), 300).chars().count(), 301);
+        assert!(cut("x".repeat(13_000), 300).ends_with("x…"));
     }
 }

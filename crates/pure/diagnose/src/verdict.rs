@@ -11,6 +11,7 @@ use defib_model::fact::Value;
 use defib_model::id::{EntityId, short_hash};
 use defib_model::report::*;
 
+use crate::analysis::called::called;
 use crate::causal::{self, Judged};
 use crate::conditions;
 use crate::context::Context;
@@ -55,11 +56,20 @@ fn symptom_id(c: &Condition) -> String {
 
 fn report(cx: &Context<'_>, judged: Judged, bundle_hash: &str, tool: &str) -> Report {
     let cluster = cx.cluster;
+    // Of every root the conditions that it explains.
+    let mut explained: Vec<Vec<usize>> = vec![Vec::new(); judged.roots.len()];
+    for (i, by) in judged.explained.iter().enumerate() {
+        for root in by {
+            if let Some(list) = explained.get_mut(*root) {
+                list.push(i);
+            }
+        }
+    }
     let mut root_causes: Vec<RootCause> = judged
         .roots
         .iter()
-        .enumerate()
-        .map(|(i, f)| cause(cx, &judged, i, f))
+        .zip(&explained)
+        .map(|(f, explained)| cause(cx, &judged, f, explained))
         .collect();
     root_causes.sort_by(|a, b| {
         let wide =
@@ -254,18 +264,10 @@ fn datastore(cluster: &Cluster) -> Seen {
     seen
 }
 
-fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCause {
-    let explained: Vec<usize> = (0..cx.conditions.len())
-        .filter(|i| {
-            judged
-                .explained
-                .get(*i)
-                .is_some_and(|by| by.contains(&index))
-        })
-        .collect();
+fn cause(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> RootCause {
     let mut effect = f.effect.clone();
     let mut seen = BTreeSet::new();
-    for i in &explained {
+    for i in explained {
         if let Some(c) = cx.conditions.get(*i)
             && seen.insert(&c.entity)
             && cx.cluster.find(&c.entity).is_some()
@@ -289,7 +291,7 @@ fn cause(cx: &Context<'_>, judged: &Judged, index: usize, f: &Finding) -> RootCa
             .filter_map(|i| cx.conditions.get(*i))
             .map(symptom_id)
             .collect(),
-        path: path(cx, judged, f, &explained),
+        path: path(cx, judged, f, explained),
         effect,
         todo: f.todo.clone(),
         dont: f.dont.clone(),
@@ -387,7 +389,7 @@ fn question(
             return Some(question);
         }
         return Some(Question {
-            text: format!("Why is {} {}: {}?", kind, name, c.kind.title()),
+            text: format!("Why is {}: {}?", called(&c.entity), c.kind.title()),
             command: Some(command.into()),
             decides: crate::usual::suspects(cx, c)
                 .iter()

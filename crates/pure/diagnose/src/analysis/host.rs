@@ -40,6 +40,9 @@ pub fn same_host(a: &str, b: &str) -> bool {
     a.is_empty() || b.is_empty() || a == "-" || b == "-" || a == b
 }
 
+/// Beginnings of the names of what a cluster is made of, where somebody starts it by hand.
+const OWN: &[&str] = &["k3s", "rke2", "kube", "containerd", "etcd", "flannel"];
+
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Told<'c> {
@@ -106,6 +109,30 @@ impl<'c> Told<'c> {
             .max_by_key(|(at, _)| *at)
     }
 
+    /// The command that said this line itself, as its words: one that somebody ran by hand, and that does not only
+    /// show what others wrote. Where its reader complains in its own name, that is the reader's word.
+    fn by_hand(&self, cx: &'c Context<'_>) -> Option<&'c [String]> {
+        if !self.program.is_empty() || self.speaker.is_some() {
+            return None;
+        }
+        let ran = self.last_fact(cx, |v| matches!(v, Value::Ran(_)))?;
+        let Value::Ran(words) = &ran.value else {
+            return None;
+        };
+        let program = ran_by(words);
+        let own = self.text.trim_start().strip_prefix(program);
+        let speaks = own.is_some_and(|rest| rest.starts_with(": "));
+        (speaks || !shows_others(program, words)).then_some(words)
+    }
+
+    /// Does a program say this that somebody ran by hand, and that is no part of the cluster?
+    pub fn is_foreign(&self, cx: &'c Context<'_>) -> bool {
+        self.by_hand(cx).is_some_and(|words| {
+            let program = ran_by(words);
+            program == "kubectl" || !OWN.iter().any(|own| program.starts_with(own))
+        })
+    }
+
     /// The last fact of this kind ahead of this line in the same transcript, or in the line itself: of
     /// several commands the last one printed the line.
     pub fn last_fact(
@@ -117,6 +144,49 @@ impl<'c> Told<'c> {
         facts
             .filter(|f| f.entry == self.entry && f.line <= self.line.line && wanted(&f.value))
             .max_by_key(|f| f.line)
+    }
+}
+
+/// Do nodes or pods stand in the same file as this, as a command printed them? Who pastes both saw both at once.
+pub fn shown_beside(cx: &Context<'_>, entry: u32) -> bool {
+    let nodes = cx.cluster.nodes.iter().map(|n| n.obj);
+    let pods = cx.cluster.pods.iter().map(|p| p.obj);
+    nodes
+        .chain(pods)
+        .filter_map(|obj| cx.cluster.object(obj))
+        .any(|o| o.printed && o.origin.entry == entry)
+}
+
+/// The same, and nothing in that file shows any trouble.
+pub fn well_beside(cx: &Context<'_>, entry: u32) -> bool {
+    let file = cx.cluster.entries.get(entry as usize);
+    let here = |e: &Evidence| file.is_some_and(|f| f.id == e.file && f.source == e.source);
+    shown_beside(cx, entry) && !cx.conditions.iter().any(|c| c.evidence.iter().any(here))
+}
+
+/// The program that these words run, without its folder and without what runs it as another user.
+pub fn ran_by(words: &[String]) -> &str {
+    let mut words = words.iter().map(|w| w.rsplit('/').next().unwrap_or(w));
+    words
+        .find(|w| {
+            !matches!(*w, "sudo" | "doas" | "time" | "watch")
+                && !w.starts_with('-')
+                && !w.contains('=')
+        })
+        .unwrap_or_default()
+}
+
+/// Does this command print what others wrote?
+fn shows_others(program: &str, words: &[String]) -> bool {
+    let verb = |verbs: &[&str]| words.iter().any(|w| verbs.contains(&w.as_str()));
+    match program {
+        "docker" | "podman" | "nerdctl" | "crictl" | "stern" => verb(&["logs", "inspect"]),
+        "kubectl" | "k" | "oc" | "k3s" | "rke2" => {
+            verb(&["logs", "describe", "get", "events", "server", "agent"])
+        }
+        "journalctl" | "dmesg" | "cat" | "tail" | "head" | "less" | "more" | "zcat" | "grep"
+        | "zgrep" | "egrep" | "awk" | "sed" | "systemctl" | "ausearch" | "sealert" | "ssh" => true,
+        _ => false,
     }
 }
 
@@ -139,7 +209,7 @@ fn told<'c>(
 ) -> Vec<Told<'c>> {
     let mut out = Vec::new();
     for signal in signals {
-        for hit in cx.heard().filter(|h| h.signal == *signal) {
+        for hit in cx.hits(signal) {
             if !counts(hit) {
                 continue;
             }
@@ -214,11 +284,10 @@ fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
 /// Does the same host say one of these later, and not this again? In another log only a named host is the
 /// same, and only times that compare say later.
 pub fn is_followed(cx: &Context<'_>, signals: &[&str], hit: &Hit) -> bool {
-    cx.heard().any(|h| {
-        signals.contains(&h.signal)
-            && is_own(h, hit)
-            && order::is_behind(cx, &Moment::last(h), &Moment::last(hit))
-    })
+    signals
+        .iter()
+        .flat_map(|s| cx.hits(s))
+        .any(|h| is_own(h, hit) && order::is_behind(cx, &Moment::last(h), &Moment::last(hit)))
 }
 
 /// Do both come from one log, or from logs of one host?
@@ -228,17 +297,17 @@ fn is_own(a: &Hit, b: &Hit) -> bool {
 
 /// A good start of the same host of which nobody can tell whether it came before or behind this.
 fn is_unordered(cx: &Context<'_>, hit: &Hit) -> bool {
-    cx.heard().any(|h| {
-        UP.contains(&h.signal)
-            && is_own(h, hit)
-            && order::order(cx, &Moment::last(h), &Moment::last(hit)).is_none()
-    })
+    UP.iter()
+        .flat_map(|s| cx.hits(s))
+        .any(|h| is_own(h, hit) && order::order(cx, &Moment::last(h), &Moment::last(hit)).is_none())
 }
 
 /// Was any of these heard on this host, or where nobody knows which?
 pub fn heard_on(cx: &Context<'_>, signals: &[&str], host: &EntityId) -> bool {
-    cx.heard()
-        .any(|h| signals.contains(&h.signal) && !is_over(cx, h) && same_host(&h.host, host.name()))
+    signals
+        .iter()
+        .flat_map(|s| cx.hits(s))
+        .any(|h| same_host(&h.host, host.name()) && !is_over(cx, h))
 }
 
 /// The citations, each line once: the first of every signal, then the others. Quotations are few, and

@@ -94,7 +94,9 @@ pub fn loose(cx: &Context<'_>, signal: &str, meaning: &str) -> Vec<Loose> {
             l.text.starts_with("FATA[")
                 || l.text.contains("\"PullImage from image service failed\"")
         });
-        let once = hit.last.is_some() && hit.count < 2 && !tried;
+        // What an image lacks does not come while one waits.
+        let lasts = hit.signal.starts_with("said.exec-not-found");
+        let once = hit.last.is_some() && hit.count < 2 && !tried && !lasts;
         if once || age.is_some_and(|a| a > HISTORY) {
             continue;
         }

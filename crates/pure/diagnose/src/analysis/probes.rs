@@ -117,6 +117,28 @@ fn by_words(cx: &Context<'_>, out: &mut Vec<Killed>) {
                 e.message.contains("iveness probe failed")
                     && e.message.contains("connection refused")
             });
+        if let Some((other, (fault, points, because))) = cx
+            .cluster
+            .events_of(id)
+            .filter(|e| e.reason == "Unhealthy" && e.count >= 3)
+            .filter(|_| again && fail.is_none())
+            .find_map(|e| Some((e, answered(&e.message)?)))
+        {
+            out.push(Killed {
+                pod: id.clone(),
+                container: name.to_owned(),
+                fault,
+                points,
+                because: because.to_owned(),
+                weak: true,
+                patience: 0,
+                evidence: vec![
+                    cx.event(other, "what the probe got"),
+                    cx.event(kill, "the kubelet kills the container for it"),
+                ],
+            });
+            continue;
+        }
         let asked = fail.and_then(|e| {
             let (_, dialled) = e.message.split_once("dial tcp ")?;
             let (address, _) = dialled.split_once(": ")?;
@@ -171,6 +193,28 @@ fn by_words(cx: &Context<'_>, out: &mut Vec<Killed>) {
             evidence,
         });
     }
+}
+
+/// What it says of the probe that the program is there and takes the connection: it answers too late, or has nothing
+/// at that path. A path that it may not see (401) or that fails (500) is the program's own affair.
+fn answered(message: &str) -> Option<(Fault, i32, &'static str)> {
+    if !message.contains("iveness probe failed") {
+        return None;
+    }
+    if message.ends_with("statuscode: 404") {
+        return Some((
+            Fault::Endpoint,
+            80,
+            "the program answers, and has nothing at the path that the probe asks",
+        ));
+    }
+    let late =
+        message.contains("context deadline exceeded") && message.contains("awaiting headers");
+    late.then_some((
+        Fault::Early,
+        70,
+        "the program takes the connection, and does not answer in the time that the probe gives it",
+    ))
 }
 
 /// The liveness probe in the template of the workload that this pod is of, by the names that its

@@ -39,6 +39,11 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
             let ns = c.entity.namespace().unwrap_or_default();
             let messages = messages(cx, c);
             for (text, evidence) in messages {
+                // A table printed without its namespaces: the message may say it.
+                let ns = match ns {
+                    "" => space(&text).unwrap_or_default(),
+                    ns => ns,
+                };
                 let in_volume = || named_in_volume(cx, &c.entity, &text, kind);
                 if let Some((name, key)) = named(&text, kind, ns).or_else(in_volume)
                     && !there_by_now(cx, kind, ns, &name, key.as_deref())
@@ -52,14 +57,8 @@ pub fn missing(cx: &Context<'_>, kind: &str) -> Vec<Missing> {
     for m in super::kubelet_words::loose(cx, "said.missing.", "the kubelet says what is missing") {
         // Without the object nobody knows the namespace, unless the message or the pod says it.
         let ns = m.pod.namespace().unwrap_or_default().to_owned();
-        let full = m
-            .text
-            .split_once(" in ")
-            .and_then(|(_, r)| r.split(' ').nth(1))
-            .and_then(|f| f.split_once('/'))
-            .map(|f| f.0.to_owned());
         let ns = if ns.is_empty() {
-            full.unwrap_or_default()
+            space(&m.text).unwrap_or_default().to_owned()
         } else {
             ns
         };
@@ -159,6 +158,14 @@ fn messages(cx: &Context<'_>, c: &Condition) -> Vec<(String, Evidence)> {
     out
 }
 
+/// The namespace that a message about a key names: `couldn't find key k in Secret shop/db`.
+fn space(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("couldn't find key ")?;
+    let (_, rest) = rest.split_once(" in ")?;
+    let full = rest.split(' ').nth(1)?;
+    Some(full.split_once('/')?.0)
+}
+
 /// The name, and the key if only that is missing, that a message says is missing.
 fn named(message: &str, kind: &str, ns: &str) -> Option<(String, Option<String>)> {
     let (word, title) = match kind {
@@ -170,7 +177,8 @@ fn named(message: &str, kind: &str, ns: &str) -> Option<(String, Option<String>)
         let (key, rest) = rest.split_once(&format!(" in {title} "))?;
         let full = rest.split([' ', ',', '"']).next().unwrap_or(rest);
         let (there, name) = full.split_once('/').unwrap_or((ns, full));
-        return (there == ns).then(|| (name.to_owned(), Some(key.to_owned())));
+        let same = there == ns || ns.is_empty();
+        return same.then(|| (name.to_owned(), Some(key.to_owned())));
     }
     // `secret "db" not found`, `configmaps "x" not found`, `configmap "x" not found`
     for form in [format!("{word} \""), format!("{word}s \"")] {

@@ -399,6 +399,22 @@ fn events_alone(cx: &mut Context<'_>) {
             "InspectFailed" => K::ImagePullFailing,
             // Behind `Error: ` stands what was found, or the reason that the state of the container has.
             // Source: kubernetes `pkg/kubelet/kuberuntime/kuberuntime_container.go` (startContainer).
+            // What the runtime could not make was made by the kubelet well. Source: containerd
+            // `internal/cri/server/container_start.go`.
+            "Failed"
+                if event
+                    .message
+                    .starts_with("Error: failed to create containerd task") =>
+            {
+                K::ContainerStartError
+            }
+            "Failed"
+                if event
+                    .message
+                    .starts_with("Error: failed to start container") =>
+            {
+                K::ContainerStartError
+            }
             "Failed" if event.message.starts_with("Error: ") => {
                 waiting_kind(event.message.trim_start_matches("Error: ").trim())
                     .unwrap_or(K::ContainerConfigError)

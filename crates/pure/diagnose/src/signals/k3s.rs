@@ -73,6 +73,20 @@ pub static SIGNALS: &[Signal] = &[
         "Go flag; urfave/cli",
     ),
     signal(
+        "k3s.flag-use",
+        "invalid flag use; ",
+        r#"level=fatal msg="(?:Error: )?(invalid flag use; [^"]+)"#,
+        Mark::Cause,
+        "k3s: pkg/cli/server/server.go",
+    ),
+    signal(
+        "k3s.kubelet-flag",
+        "failed to parse kubelet flag: ",
+        r#"(failed to parse kubelet flag: [^"\\]+)"#,
+        Mark::Cause,
+        "Kubernetes: cmd/kubelet/app/server.go",
+    ),
+    signal(
         "k3s.installer",
         "[INFO] ",
         r"\[INFO\] +(?:Downloading binary \S*/k3s\S*|Installing k3s to \S+)",

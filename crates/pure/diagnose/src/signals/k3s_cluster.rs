@@ -643,4 +643,11 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Progress,
         "k3s: pkg/cli/server/server.go, pkg/cli/agent/agent.go",
     ),
+    signal(
+        "k3s.rke2-starting",
+        "Starting rke2 ",
+        r"Starting rke2 (agent )?(v\d+\.\d+\.\d+\S*)",
+        Mark::Progress,
+        "rke2: the same, under its own program's name",
+    ),
 ];

@@ -30,6 +30,13 @@ pub static SIGNALS: &[Signal] = &[
         "util-linux: libmount/src/context_mount.c, quoted by kubernetes pkg/volume/nfs",
     ),
     signal(
+        "kubelet.nfs-no-address",
+        "NFS: mount program didn",
+        "NFS: mount program didn't pass remote address",
+        "kubelet, kernel, csi-driver-nfs",
+        "Linux: fs/nfs/fs_context.c, quoted by util-linux and the kubelet",
+    ),
+    signal(
         "kubelet.nfs-refused",
         "by server while mounting ",
         r#"access denied by server while mounting ([^\s"'\\,;}]+)"#,

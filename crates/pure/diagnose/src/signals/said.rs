@@ -78,4 +78,13 @@ pub static SIGNALS: &[Signal] = &[
         versions: "",
         source: "Go os/exec (ErrNotFound) by way of runc",
     },
+    Signal {
+        id: "said.exec-not-found.file",
+        anchor: ": no such file or directory: unknown",
+        pattern: r#"exec: \\*"[^"\\]+\\*": (?:stat )?\S+: no such file or directory"#,
+        unit: "containerd",
+        mark: Mark::Cause,
+        versions: "",
+        source: "Go os/exec (Error) by way of runc",
+    },
 ];

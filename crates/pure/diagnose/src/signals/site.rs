@@ -87,6 +87,15 @@ pub static SIGNALS: &[Signal] = &[
         "directory watch",
         r"(?i)directory watch: (too many open files|no space left on device)",
     ),
+    // Its first act on files is to watch them, and it hands the kernel's word on bare.
+    signal(
+        "inotify.promtail",
+        "file target manager: too many open files",
+        "",
+        "promtail",
+        Mark::Cause,
+        "Loki: clients/pkg/promtail/targets/file/filetargetmanager.go",
+    ),
     watch(
         "files.too-many",
         "oo many open files",

@@ -1,5 +1,6 @@
 //! systemd of a host: mounts that did not come, and what it says of k3s' unit.
-//! Source: systemd `src/core/{mount,job,device,unit}.c`; the form with the unit's name since version 250.
+//! Source: systemd `src/core/{mount,job,device,unit}.c`; the form with the unit's name since version 250. Behind it
+//! stands the unit's Description, which is the place only where nobody wrote another.
 //! Deliberately absent: kills for memory (`kubelet`), mounts of pods.
 
 use defib_model::signal::{Mark, Signal};
@@ -18,7 +19,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "systemd.mount-failed",
         "Failed to mount ",
-        r"systemd(?:\[\d+\])?: Failed to mount (?:\S+\.mount - )?(/\S*?)\.?$",
+        r"systemd(?:\[\d+\])?: Failed to mount (?:(?:\S+\.mount - )?(/\S*?)|(\S+)\.mount - .+?)\.?$",
         "systemd: src/core/mount.c",
     ),
     Signal {
@@ -26,7 +27,7 @@ pub static SIGNALS: &[Signal] = &[
         ..signal(
             "systemd.mounted",
             ": Mounted ",
-            r"systemd(?:\[\d+\])?: Mounted (?:\S+\.mount - )?(/\S*?)\.?$",
+            r"systemd(?:\[\d+\])?: Mounted (?:(?:\S+\.mount - )?(/\S*?)|(\S+)\.mount - .+?)\.?$",
             "systemd: src/core/mount.c",
         )
     },
@@ -39,6 +40,15 @@ pub static SIGNALS: &[Signal] = &[
             "systemd: src/core/job.c; k3s: install.sh",
         )
     },
+    Signal {
+        mark: Mark::Progress,
+        ..signal(
+            "systemd.rke2-starts",
+            "service - Rancher Kubernetes Engine",
+            r"systemd(?:\[\d+\])?: Start(?:ing|ed) (\S+\.service) - Rancher Kubernetes Engine",
+            "systemd: src/core/job.c; rke2: install.sh",
+        )
+    },
     signal(
         "systemd.not-executed",
         ".service: Failed ",
@@ -48,7 +58,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "systemd.mount-waits",
         "Dependency failed for ",
-        r"systemd(?:\[\d+\])?: Dependency failed for (?:\S+\.mount - )?(/\S*?)\.?$",
+        r"systemd(?:\[\d+\])?: Dependency failed for (?:(?:\S+\.mount - )?(/\S*?)|(\S+)\.mount - .+?)\.?$",
         "systemd: src/core/job.c",
     ),
 ];

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
-//! WireGuard without a handshake for long, ssh's proxy command that closes, a name of the way in that does not resolve. Where the tunnel's own pod
+//! WireGuard without a handshake for long, ssh's proxy command that closes, a name of the way in that does not resolve
+//! (unless the API answered under another one beside it, or the name was typed in: that is a question). Where the tunnel's own pod
 //! dies in the cluster, the way is only its symptom.
 //!
 //! ## Why it matters
@@ -125,24 +126,42 @@ fn unnamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "the name of the API server is not known here",
     );
     let Some(line) = lines.first() else { return };
-    out.push(
-        found(&EntityId::other("operator", "way-in"), &lines)
-            .title(format!(
-                "{}, by which the API server is called, is not known here",
+    // Another context works: the API is reached.
+    if host::shown_beside(cx, line.entry) {
+        return;
+    }
+    let typed = line
+        .last_fact(cx, |v| matches!(v, Value::Ran(_)))
+        .is_some_and(|f| match &f.value {
+            Value::Ran(words) => words
+                .iter()
+                .any(|w| w.contains(line.group(0)) && !line.group(0).is_empty()),
+            _ => false,
+        });
+    let mut finding = found(&EntityId::other("operator", "way-in"), &lines)
+        .title(format!(
+            "{}, by which the API server is called, is not known here",
+            line.group(0)
+        ))
+        .term(
+            76,
+            "the client's resolver does not know the name; nothing was asked of the cluster",
+        )
+        .safe(
+            "Who should know the name, and by which address does the server answer?",
+            command!(
+                "getent hosts {}; grep server: $KUBECONFIG ~/.kube/config",
                 line.group(0)
-            ))
-            .term(
-                76,
-                "the client's resolver does not know the name; nothing was asked of the cluster",
-            )
-            .safe(
-                "Who should know the name, and by which address does the server answer?",
-                command!(
-                    "getent hosts {}; grep server: $KUBECONFIG ~/.kube/config",
-                    line.group(0)
-                ),
             ),
-    );
+        );
+    if typed {
+        finding = finding.undecided(
+            "Is the name that was typed in right?",
+            "kubectl config view --minify | grep server:",
+            &["access-path-down"],
+        );
+    }
+    out.push(finding);
 }
 
 /// A command that goes in by ssh or by a tunnel.

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use defib_model::report::Evidence;
 
 use crate::analysis::between;
+use crate::analysis::called::called;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -84,6 +85,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some((first, message, _)) = refused.first() else {
             continue;
         };
+        // What a command is to name where nothing does.
+        let space = if ns == "-" { "NAMESPACE" } else { &ns };
         let level = between(message, "violates PodSecurity \"", "\"")
             .unwrap_or("its level")
             .to_owned();
@@ -97,7 +100,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .iter()
             .map(|(c, ..)| {
                 let top = cx.top_owner(&c.entity);
-                format!("{} {}", top.kind(), top.name())
+                called(&top)
             })
             .collect();
         owners.sort();
@@ -107,7 +110,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(EntityId::object("Namespace", "", "", &ns))
             .title(format!(
-                "namespace {ns} enforces Pod Security level {level} and refuses the pods of {}",
+                "{} enforces Pod Security level {level} and refuses the pods of {}",
+                match ns.as_str() {
+                    "-" | "" => "a namespace".to_owned(),
+                    ns => format!("namespace {ns}"),
+                },
                 owners.join(", ")
             ))
             .why("The refusal shows only on the owner: there is no pod to describe.")
@@ -141,7 +148,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "/metadata/labels/pod-security.kubernetes.io~1enforce",
                     "the level that the namespace enforces",
                 )
-                .shown_by(command!("kubectl get namespace {} --show-labels", ns)),
+                .shown_by(command!("kubectl get namespace {} --show-labels", space)),
             );
         }
         let yaml = if cures.is_empty() {
@@ -153,9 +160,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             finding
                 .check_first(
                     format!("Set in every container of the template what the message lists.{yaml}"),
-                    command!("kubectl edit {} {} -n {}", top.kind(), top.name(), ns),
+                    command!("kubectl edit {} {} -n {}", top.kind(), top.name(), space),
                 )
-                .safe("Ask which other pods of the namespace would be refused when they are re-made.", command!("kubectl label --dry-run=server --overwrite namespace {} pod-security.kubernetes.io/enforce={}", ns, level_name))
+                .safe("Ask which other pods of the namespace would be refused when they are re-made.", command!("kubectl label --dry-run=server --overwrite namespace {} pod-security.kubernetes.io/enforce={}", space, level_name))
                 .dont("Don't lower the level of the whole namespace to get one pod through."),
         );
     }

@@ -3,7 +3,8 @@
 //! class: mtu-mismatch
 //!
 //! ## What it sees
-//! ICMP that says `frag needed`, `message too long`; pings of one size that come through and of a larger one
+//! ICMP that says `frag needed`; `message too long` with an MTU below the overlay's own (the interface alone refuses
+//! what is larger than itself, which is in order); pings of one size that come through and of a larger one
 //! that do not; or an overlay interface whose MTU leaves no room for its own header on the interface or the
 //! path (`tracepath`) below.
 //!
@@ -35,6 +36,8 @@ pub static RULE: Rule = Rule {
 
 /// What VXLAN adds to every packet over IPv4.
 const HEADER: u32 = 50;
+/// What a frame of Ethernet carries, unless somebody allowed more.
+const ETHERNET: u32 = 1500;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let too_long = host::lines(
@@ -42,11 +45,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["net.frag-needed", "net.need-frag", "net.too-long"],
         "a packet is too large for the path",
     );
+    let mut too_long = too_long;
     let links = host::lines(cx, &["net.link"], "the interface and its MTU");
     let mtu = |l: &host::Told| l.group(2).parse::<u32>().unwrap_or(0);
     let overlay = links
         .iter()
         .find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
+    // What does not fit into the interface that it leaves by says nothing of the path.
+    let own = overlay.map_or(ETHERNET - HEADER, mtu);
+    too_long
+        .retain(|l| l.signal != "net.too-long" || l.group(0).parse().is_ok_and(|n: u32| n < own));
     let below: Vec<_> = links
         .iter()
         .filter(|l| !crate::analysis::addr::is_virtual(l.group(0)) && l.group(1).contains("UP"))

@@ -36,6 +36,9 @@ const WORDS: &[&str] = &[
     "no IPs available",
     "all pod ip are busy",
     "failed to request IPv4 addresses",
+    // Cilium's own allocator. Source: cilium `pkg/ipam/service/ipallocator/allocator.go` (ErrFull).
+    "range is full",
+    "IpamFailure range is full",
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {

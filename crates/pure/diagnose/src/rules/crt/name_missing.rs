@@ -6,20 +6,22 @@
 //! A client, an agent or a load balancer's user that is refused because the certificate is valid for other names
 //! and addresses, where that certificate is the API server's: it holds `kubernetes.default` or the first address
 //! of the services' range, or the call went to the API's port. Certificates of kubelets, etcd, webhooks, registries
-//! and ingresses are left to others.
+//! and ingresses are left to others, and so is what answers on a port of its own, like a hypervisor's.
 //!
 //! ## Why it matters
 //! The certificate is sound and of the right CA; only its list of names lacks the new balancer, virtual address or
 //! public name. Every client on that way is locked out, others are not.
 //!
 //! ## What to do
-//! Add the name or address to `tls-san` in the config of every server and restart them one after the other; or go
-//! by an address that the certificate has.
+//! Look whether the config of the servers has a `tls-san` already, and add the name to that list: of a key that stands
+//! twice in a file only one counts. Then restart the servers one after the other; or go by an address that the
+//! certificate has. RKE2 has its own config and its own unit.
 //!
 //! ## What not to do
 //! Do not skip the verification in the kubeconfig: whoever sits between can then take the credentials.
 
 use crate::analysis::host::{self, Told};
+use crate::analysis::product;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -48,6 +50,9 @@ const OTHERS: &[&str] = &[
 
 /// Ports that only the API and its supervisor have.
 const PORTS: &[&str] = &[":6443", ":9345", ":16443"];
+
+/// The port of a URL that names none.
+const HTTPS: u16 = 443;
 
 /// What its clients say in front.
 const CLIENTS: &[&str] = &[
@@ -92,15 +97,54 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "tls.wrong-name" => (line.group(0), line.group(1)),
             _ => ("", line.group(0)),
         };
-        let name = name.trim_matches(['"', '\\', '\'', ',', ';', ')', '.']);
+        let name = bare(name);
         let port = holds(&line.text, PORTS);
         let client = holds(&line.text, CLIENTS);
-        let known = is_api_list(list, port || client);
+        let elsewhere = port_of(&line.text, name)
+            .is_some_and(|p| p != HTTPS && !PORTS.contains(&format!(":{p}").as_str()));
+        let known = is_api_list(list, port || client)
+            && (!elsewhere || list.contains("kubernetes.default"));
         if !known && !port && !client {
             continue;
         }
         out.push(found(cx, &line, name, known, port));
     }
+}
+
+/// The name without what closes the sentence or the quotation around it.
+fn bare(name: &str) -> &str {
+    let name = name.trim_matches(['"', '\\', '\'', ',', ';', '.']);
+    match name.strip_suffix(')') {
+        Some(rest) if !rest.contains('(') => bare(rest),
+        _ => name,
+    }
+}
+
+/// The port at which the client asked for this name, where the line says it.
+fn port_of(text: &str, name: &str) -> Option<u16> {
+    text.match_indices(name).find_map(|(at, _)| {
+        let rest = text.get(at + name.len()..)?;
+        let rest = rest.strip_prefix(']').unwrap_or(rest);
+        let digits = rest.strip_prefix(':').map(|r| {
+            let end = r.find(|c: char| !c.is_ascii_digit()).unwrap_or(r.len());
+            r.get(..end).unwrap_or_default()
+        });
+        if let Some(port) = digits.and_then(|d| d.parse().ok()) {
+            return Some(port);
+        }
+        let before = text.get(..at)?.trim_end_matches('[');
+        (before.ends_with("https://") && !name.is_empty()).then_some(HTTPS)
+    })
+}
+
+/// The port that the line names, or the one that this program of the cluster is asked at.
+fn asked_port(text: &str, name: &str, rke2: bool) -> u16 {
+    port_of(text, name).unwrap_or_else(|| {
+        let named = PORTS.iter().find(|p| text.contains(**p));
+        let named = named.and_then(|p| p.trim_start_matches(':').parse().ok());
+        let supervisor = rke2 && text.contains("/cacerts");
+        named.unwrap_or(if supervisor { 9345 } else { 6443 })
+    })
 }
 
 fn found(cx: &Context<'_>, line: &Told<'_>, name: &str, known: bool, port: bool) -> Finding {
@@ -112,6 +156,14 @@ fn found(cx: &Context<'_>, line: &Told<'_>, name: &str, known: bool, port: bool)
         .map(|l| l.evidence)
         .take(2)
         .collect();
+    let product = product::of(cx, &line.host).server();
+    let config = format!("{}/config.yaml", product.settings());
+    let at = asked_port(&line.text, name, product.name() == "rke2");
+    let peer = if name.contains(':') {
+        format!("[{name}]:{at}")
+    } else {
+        format!("{name}:{at}")
+    };
     let mut finding = RULE
         .on(EntityId::other("certificate", "kube-apiserver"))
         .key(name)
@@ -132,19 +184,59 @@ fn found(cx: &Context<'_>, line: &Told<'_>, name: &str, known: bool, port: bool)
         .explains_observed(cx, &[K::JoinFailing, K::ServiceFailing, K::TlsRejected], &line.host)
         .safe(
             "Which names does it have?",
-            command!("openssl s_client -connect {}:6443 </dev/null 2>/dev/null | openssl x509 -noout -issuer -ext subjectAltName", name),
+            command!("openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509 -noout -issuer -ext subjectAltName", peer),
         )
+        .safe(
+            "On every server: is there a list of names already?",
+            command!("grep -n -A5 tls-san {} {}.d/*", config, config),
+        )
+        .advice(format!("Add {name} to the list tls-san of {config} on every server; make the list if there is none. A second key tls-san in the file would take the first one's place."))
         .check_first(
-            "Add the name on every server, and restart them one after the other.",
-            command!("printf 'tls-san:\\n  - %s\\n' {} >> /etc/rancher/k3s/config.yaml && systemctl restart k3s   # merge with a tls-san that is there", name),
+            "Then restart the servers, one after the other.",
+            command!("systemctl restart {}", product.unit()),
         )
         .dont("Don't skip the verification in the kubeconfig: whoever sits between can then take the credentials.");
     if !known && !port {
         finding = finding.undecided(
             format!("Is it the API server that answers at {name}, or an ingress or another program?"),
-            command!("openssl s_client -connect {}:6443 </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -ext subjectAltName", name),
+            command!("openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -ext subjectAltName", peer),
             &["cert-san-missing", "access-path-down"],
         );
     }
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{asked_port, bare, port_of};
+
+    #[test]
+    fn names_keep_their_brackets() {
+        assert_eq!(bare("lb.example.com)\"."), "lb.example.com");
+        assert_eq!(bare("$(reboot)"), "$(reboot)");
+        assert_eq!(bare("192.168.1.9\","), "192.168.1.9");
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_line() {
+        let line = |url: &str| {
+            format!("Get \"{url}\": x509: certificate is valid for localhost, not lb.test")
+        };
+        for (url, port) in [
+            ("https://lb.test/cacerts", 443),
+            ("https://lb.test:9345/cacerts", 9345),
+            ("https://lb.test:6443/api", 6443),
+        ] {
+            assert_eq!(asked_port(&line(url), "lb.test", false), port, "{url}");
+        }
+        assert_eq!(port_of("valid for a, not lb.test", "lb.test"), None);
+        assert_eq!(
+            asked_port("/cacerts: valid for a, not lb.test", "lb.test", true),
+            9345
+        );
+        assert_eq!(
+            port_of("Get \"https://[fd00::1]:6443/\": not fd00::1", "fd00::1"),
+            Some(6443)
+        );
+    }
 }

@@ -5,7 +5,8 @@
 //! ## What it sees
 //! `certificate … expired at` of k3s, `remote error: tls: expired certificate` of whoever is called, a
 //! kubeconfig's client certificate that kubelet finds expired, a certificate printed by openssl whose
-//! end lies before the evidence's time.
+//! end lies before the evidence's time, where its file, its names or who showed it are the cluster's. One of which
+//! nothing tells whose it is, is a candidate; one of a site, or of a backup, is left alone.
 //!
 //! ## Why it matters
 //! Every connection with that certificate is refused until it is renewed.
@@ -17,7 +18,8 @@
 //! ## What not to do
 //! Do not set the clock back; do not delete the server's `tls` folder.
 
-use defib_model::fact::Value;
+use defib_model::Evidence;
+use defib_model::fact::{Certificate, Value};
 
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::rules::prelude::*;
@@ -32,8 +34,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut found: std::collections::BTreeMap<EntityId, Vec<defib_model::Evidence>> =
-        Default::default();
+    let mut found: std::collections::BTreeMap<EntityId, Vec<Evidence>> = Default::default();
     for (host, lines) in host::by_host(host::lines(
         cx,
         &[
@@ -71,35 +72,145 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .map(|(_, t)| t)
     .max()
     .or(cx.cluster.as_of);
-    for (fact, until) in facts_anywhere(cx, |v| match v {
-        Value::Certificate(c) => c.until,
+    let mut unknown = Vec::new();
+    for (fact, certificate) in facts_anywhere(cx, |v| match v {
+        Value::Certificate(c) => Some(c),
         _ => None,
     }) {
+        let Some(until) = certificate.until else {
+            continue;
+        };
         if now.is_some_and(|now| until < now) {
+            match whose(certificate, &fact.command) {
+                Whose::Cluster => {}
+                Whose::Unknown => {
+                    unknown.push((
+                        entity(&fact.host),
+                        cx.fact(fact, format!("ended at {until}")),
+                    ));
+                    continue;
+                }
+                Whose::Other => continue,
+            }
             found
                 .entry(entity(&fact.host))
                 .or_default()
                 .push(cx.fact(fact, format!("ended at {until}")));
         }
     }
+    let sure = !found.is_empty();
     for (host, evidence) in found {
+        out.push(about(cx, &host, evidence).term(85, "its end has passed"));
+    }
+    if let Some((host, evidence)) = unknown.into_iter().next().filter(|_| !sure) {
         out.push(
-            RULE.on(host.clone())
-                .title(format!("a certificate on {} has run out", called(&host)))
-                .why("Every connection with it is refused until it is renewed.")
-                .term(85, "its end has passed")
-                .cite_all(evidence)
-                .explains_observed(cx, TROUBLES, &host)
-                .safe(
-                    "See what runs out when, and what time it is.",
+            about(cx, &host, vec![evidence])
+                .term(40, "its end has passed, and nothing tells whose it is")
+                .undecided(
+                    "Is it a certificate of the cluster?",
                     "k3s certificate check --output table; date -u",
-                )
-                .check_first(
-                    "Renew at a restart.",
-                    "systemctl stop k3s && k3s certificate rotate && systemctl start k3s",
-                )
-                .dont("Don't set the clock back.")
-                .dont("Don't delete the server's tls folder: the CAs are in it too."),
+                    &["cert-expired"],
+                ),
+        );
+    }
+}
+
+/// Whose a certificate is.
+#[derive(Debug, PartialEq, Eq)]
+enum Whose {
+    Cluster,
+    Unknown,
+    Other,
+}
+
+/// Folders of the cluster's own certificates, and words of commands that read them.
+const PLACES: &[&str] = &[
+    "rancher",
+    "kubernetes",
+    "kubelet",
+    "etcd",
+    "k3s",
+    "rke2",
+    "kubeconfig",
+    ".kube/",
+];
+/// Beginnings of the names in them. Source: k3s `pkg/daemons/control/deps`, kubeadm `app/phases/certs`.
+const NAMES: &[&str] = &["k3s", "rke2", "kube", "system:", "etcd", "cloud-controller"];
+
+fn whose(certificate: &Certificate, command: &str) -> Whose {
+    let copy = |text: &str| ["backup", "old", ".bak"].iter().any(|w| text.contains(w));
+    if copy(&certificate.path) || copy(command) {
+        return Whose::Other;
+    }
+    let named = |name: &str| {
+        let common = name.rsplit("CN").next().unwrap_or(name);
+        let common = common.trim_start_matches([' ', '=']);
+        NAMES.iter().any(|n| common.starts_with(n))
+    };
+    let at = |text: &str| PLACES.iter().any(|p| text.contains(p));
+    // Whoever shows it to a caller has it in use.
+    let shown = !certificate.peer.is_empty();
+    if shown
+        || at(&certificate.path)
+        || at(command)
+        || named(&certificate.subject)
+        || named(&certificate.issuer)
+    {
+        return Whose::Cluster;
+    }
+    match certificate.subject.is_empty() && !certificate.path.starts_with('/') {
+        true => Whose::Unknown,
+        false => Whose::Other,
+    }
+}
+
+fn about(cx: &Context<'_>, host: &EntityId, evidence: Vec<Evidence>) -> Finding {
+    RULE.on(host.clone())
+        .title(format!("a certificate on {} has run out", called(host)))
+        .why("Every connection with it is refused until it is renewed.")
+        .cite_all(evidence)
+        .explains_observed(cx, TROUBLES, host)
+        .safe(
+            "See what runs out when, and what time it is.",
+            "k3s certificate check --output table; date -u",
+        )
+        .check_first(
+            "Renew at a restart.",
+            "systemctl stop k3s && k3s certificate rotate && systemctl start k3s",
+        )
+        .dont("Don't set the clock back.")
+        .dont("Don't delete the server's tls folder: the CAs are in it too.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_not_the_cluster() {
+        let with = |path: &str, subject: &str| Certificate {
+            path: path.to_owned(),
+            subject: subject.to_owned(),
+            ..Certificate::default()
+        };
+        let of = |path: &str, subject: &str, command: &str| whose(&with(path, subject), command);
+        assert_eq!(
+            of("/var/lib/rancher/k3s/server/tls/x.crt", "", ""),
+            Whose::Cluster
+        );
+        assert_eq!(of("", "CN = kube-apiserver", ""), Whose::Cluster);
+        assert_eq!(
+            of("", "O = system:masters, CN = system:admin", ""),
+            Whose::Cluster
+        );
+        assert_eq!(of("", "", "openssl x509 -noout -enddate"), Whose::Unknown);
+        assert_eq!(
+            of("/etc/ssl/certs/site.crt", "CN = blog.test", ""),
+            Whose::Other
+        );
+        assert_eq!(
+            of("", "", "for f in /root/old-backup/*.crt; do openssl x509"),
+            Whose::Other
         );
     }
 }

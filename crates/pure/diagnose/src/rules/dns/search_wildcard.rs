@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A lookup that is answered under another name: the name asked for with the site's search domain behind it. Where
-//! different names all have one address, it is a candidate.
+//! different names all have one address, it is a candidate. busybox' nslookup does not say which name was answered,
+//! but what the address is called: a host of a search domain that is listed, for a name of another domain.
 //!
 //! ## Why it matters
 //! Pods take the search domains of their node over, and try them first on every name with fewer than five dots. A
@@ -12,14 +13,17 @@
 //!
 //! ## What to do
 //! Take the search domain out of the nodes' resolv.conf, or give the kubelet one without it (`resolv-conf`), or take
-//! the wildcard record away; then restart the pods, which keep their old resolv.conf.
+//! the wildcard record away; then restart the pods, which keep their old resolv.conf. The file for the kubelet must not
+//! name 127.0.0.53: that is the node's own resolver, in a pod it is the pod, and CoreDNS would ask itself for ever.
 //!
 //! ## What not to do
 //! Do not look for the fault in CoreDNS or its upstream: both answer what they are asked.
 
 use crate::analysis::host;
+use crate::analysis::product::{self, Product};
 use crate::rules::prelude::*;
-use defib_model::fact::Value;
+use defib_model::fact::{Fact, Value};
+use std::collections::BTreeMap;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -38,6 +42,17 @@ fn suffix<'n>(asked: &str, name: &'n str) -> Option<&'n str> {
     (asked.contains('.') && rest.contains('.') && !own).then_some(rest)
 }
 
+/// A search domain of the site, and not one of the cluster's own.
+fn is_site(domain: &str) -> bool {
+    domain.contains('.') && !domain.contains("cluster.local")
+}
+
+/// Does the name belong to this domain?
+fn within(name: &str, domain: &str) -> bool {
+    let rest = name.strip_suffix(domain);
+    rest.is_some_and(|r| r.ends_with('.') && r.len() > 1)
+}
+
 /// The domain that a name belongs to: its last two labels.
 fn domain(name: &str) -> &str {
     let mut dots = name.rmatch_indices('.');
@@ -46,6 +61,7 @@ fn domain(name: &str) -> &str {
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let product = product::of(cx, &host::entity(""));
     let answers: Vec<_> = host::facts_anywhere(cx, |v| match v {
         Value::Answered {
             asked,
@@ -60,6 +76,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["resolv.search"],
         "the search domains that pods take over",
     );
+    // By address, the names that were answered as they were asked for; answers may be thousands.
+    let mut plain: BTreeMap<&str, Vec<(&Fact, &str)>> = BTreeMap::new();
+    for (fact, (asked, name, address)) in &answers {
+        let names = plain.entry(address).or_default();
+        if suffix(asked, name).is_none()
+            && names.iter().all(|(_, known)| known != asked)
+            && names.len() < 3
+        {
+            names.push((fact, asked));
+        }
+    }
     let mut said = false;
     for (fact, (asked, name, address)) in &answers {
         let Some(rest) = suffix(asked, name) else {
@@ -75,13 +102,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let tells = tool
             .clone()
             .any(|w| matches!(w, "nslookup" | "dig" | "host"));
-        let others: Vec<_> = answers
+        let same = plain.get(address).map(Vec::as_slice).unwrap_or_default();
+        let others: Vec<_> = same
             .iter()
-            .filter(|(_, (a, n, at))| a != asked && at == address && suffix(a, n).is_none())
+            .filter(|(_, a)| a != asked)
             .map(|(f, _)| cx.fact(f, "another name, and the same address"))
             .collect();
         let sure = shown || tells;
-        let mut finding = about(rest)
+        let mut finding = about(rest, product)
             .title(format!(
                 "the search domain {rest} answers for every name: {asked} was answered as {name}"
             ))
@@ -110,16 +138,55 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if said {
         return;
     }
-    let same = answers.iter().enumerate().find_map(|(i, (f, (a, _, at)))| {
-        let other = answers.iter().skip(i + 1).find(|(_, (b, _, also))| {
-            at == also && domain(a) != domain(b) && a.contains('.') && b.contains('.')
-        });
-        let local = at.is_empty() || at.starts_with("127.") || *at == "0.0.0.0";
-        other.filter(|_| !local).map(|(o, _)| (f, o))
+    let points_back = host::facts_anywhere(cx, |v| match v {
+        Value::PointsBack { asked, name, .. } => Some((asked.as_str(), name.as_str())),
+        _ => None,
     });
+    for (fact, (asked, name)) in points_back {
+        let listed = searched.iter().find_map(|l| {
+            let mut words = l
+                .text
+                .split([' ', '\t', ','])
+                .skip_while(|w| *w != "search");
+            let rest =
+                words.find(|d| is_site(d) && within(name, d) && domain(asked) != domain(d))?;
+            Some((l, rest))
+        });
+        let Some((line, rest)) = listed else { continue };
+        said = true;
+        out.push(
+            about(rest, product)
+                .title(format!(
+                    "the search domain {rest} answers for every name: {asked} has the address of {name}"
+                ))
+                .term(74, "the answer is a host of a search domain, and the name that was asked for is none of it")
+                .cite(cx.fact(fact, format!("asked for {asked}, answered with {name}")))
+                .cite(line.evidence.clone()),
+        );
+    }
+    if said {
+        return;
+    }
+    // By address, the first name, and the first one of another domain.
+    let mut pairs: BTreeMap<&str, (usize, &str, Option<usize>)> = BTreeMap::new();
+    for (i, (_, (asked, _, address))) in answers.iter().enumerate() {
+        let local = address.is_empty() || address.starts_with("127.") || *address == "0.0.0.0";
+        if local || !asked.contains('.') {
+            continue;
+        }
+        let first = pairs.entry(address).or_insert((i, domain(asked), None));
+        if first.2.is_none() && first.1 != domain(asked) {
+            first.2 = Some(i);
+        }
+    }
+    let same = pairs
+        .into_values()
+        .filter_map(|(one, _, other)| Some((one, other?)))
+        .min()
+        .and_then(|(one, other)| Some((answers.get(one)?.0, answers.get(other)?.0)));
     if let Some((one, other)) = same {
         out.push(
-            about("-")
+            about("-", product)
                 .title("names of different domains have one address: a wildcard in a search domain would do that")
                 .term(40, "two names that have nothing to do with each other have one address")
                 .cite(cx.fact(one, "one name"))
@@ -134,16 +201,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn about(domain: &str) -> Finding {
+fn about(domain: &str, product: Product) -> Finding {
+    let settings = product.settings();
     RULE.on(EntityId::other("search-domain", domain))
         .why("Pods try the node's search domains first on every name with fewer than five dots.")
         .safe(
             "Compare a name with and without a dot at its end.",
             "kubectl run -it --rm ask --image=busybox --restart=Never -- sh -c 'cat /etc/resolv.conf; nslookup github.com; nslookup github.com.'",
         )
+        .safe(
+            "On the nodes: which servers would be left, and is there a resolv-conf already? 127.0.0.53 is none of them: CoreDNS would ask itself.",
+            "grep -h '^nameserver' /etc/resolv.conf /run/systemd/resolve/resolv.conf | grep -v 'nameserver 127[.]'; grep -rn resolv-conf /etc/rancher/*/config.yaml*",
+        )
+        .advice(format!("Write those servers, and no search line, into {settings}/resolv.conf, and name that file as resolv-conf in {settings}/config.yaml; or take the search domain out of the nodes' own settings."))
         .check_first(
-            "Give the kubelet a resolv.conf without the search domain, then restart k3s and the pods.",
-            "grep -v '^search' /etc/resolv.conf > /etc/rancher/k3s/resolv.conf && echo 'resolv-conf: /etc/rancher/k3s/resolv.conf' >> /etc/rancher/k3s/config.yaml && systemctl restart k3s",
+            "Then restart, node by node, and the pods after it: they keep their old resolv.conf.",
+            command!("systemctl restart {}", product.unit()),
         )
         .dont("Don't look for the fault in CoreDNS or its upstream: both answer what they are asked.")
 }

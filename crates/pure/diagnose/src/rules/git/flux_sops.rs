@@ -31,6 +31,9 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// Stands for the Kustomization where nobody says which.
+const NOBODY: &str = "flux";
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (words, signal) in [
         ("cannot get sops data key", "flux.sops-data-key"),
@@ -51,7 +54,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     EntityId::object("Kustomization", "kustomize.toolkit.fluxcd.io", &ns, &n)
                 })
             });
-            let id = id.unwrap_or_else(|| EntityId::other("flux", "decryption"));
+            let id = id.unwrap_or_else(|| EntityId::other(NOBODY, "decryption"));
             let ns = id.namespace().unwrap_or("flux-system").to_owned();
             let mut f = RULE
                 .on(id.clone())
@@ -86,6 +89,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
             out.push(f);
         }
+    }
+    // One failure is said with several of these words; whom it is about need not stand in all of them.
+    let named = |f: &Finding| f.rule.code == RULE.code && f.entity.kind() != NOBODY;
+    if out.iter().any(named) {
+        out.retain(|f| f.rule.code != RULE.code || named(f));
     }
 }
 

@@ -5,7 +5,8 @@
 //! ## What it sees
 //! Programs that can't watch files: `too many open files` from inotify (the number of watchers of one user),
 //! `no space left on device` from it (the number of files that they watch), or the words of their libraries.
-//! Where other files can't be opened either, it is a candidate only.
+//! Where other files can't be opened either, it is a candidate only. What a program that somebody runs by hand says
+//! (an editor, `tail -f`) is not meant, and no longer once the limit was raised behind it.
 //!
 //! ## Why it matters
 //! The limits count per user of the host, and nearly all containers run as the host's root: kubelet, runtime
@@ -37,6 +38,7 @@ const SIGNALS: &[&str] = &[
     "inotify.words",
     "inotify.watchers",
     "inotify.systemd",
+    "inotify.promtail",
 ];
 
 /// Troubles of the pod that says it of itself.
@@ -63,8 +65,23 @@ fn limit(line: &Told<'_>) -> &'static str {
     }
 }
 
+/// Was the limit set by hand behind this line, in the same transcript?
+fn is_raised(cx: &Context<'_>, line: &Told<'_>) -> bool {
+    let name = format!("fs.inotify.{}=", limit(line));
+    host::facts(cx, |v| match v {
+        Value::Ran(words) if host::ran_by(words) == "sysctl" => Some(words),
+        _ => None,
+    })
+    .any(|(f, words)| {
+        f.entry == line.entry
+            && f.line > line.line.line
+            && words.iter().any(|w| w.starts_with(&name))
+    })
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let lines = host::lines(cx, SIGNALS, "the kernel refuses one more watch of files");
+    let mut lines = host::lines(cx, SIGNALS, "the kernel refuses one more watch of files");
+    lines.retain(|l| !l.is_foreign(cx) && !is_raised(cx, l));
     // Of its own descriptors a program runs out in all its calls.
     let files: Vec<_> = host::lines(
         cx,

@@ -17,6 +17,7 @@
 //! ## What not to do
 //! Do not remove the limit: the next shortage is the whole node's.
 
+use crate::analysis::called::called;
 use crate::analysis::oom;
 use crate::rules::prelude::*;
 
@@ -51,7 +52,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             RULE.on(owner.clone())
                 .key(part.clone())
-                .title(format!("container {part} of {} {} exceeds its own memory limit of {limit}", owner.kind(), owner.name()))
+                .title(format!("container {part} of {} exceeds its own memory limit of {limit}", called(&owner)))
                 .why("The kernel kills the container at its limit, although the node may have memory left.")
                 .term(70, "the container was killed for memory")
                 .term(if machine { 0 } else { 20 }, "it has a memory limit, and nothing says that the node ran out")

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `modprobe` that does not find a module that k3s needs; a vxlan device, an overlay mount, an iptables
-//! table or the bridge's settings that the kernel does not know; a failed check of `k3s check-config`.
+//! table or the bridge's settings that the kernel does not know; a failed check of `k3s check-config`. A module that
+//! somebody looked for in vain, on a machine where nothing suffers, may be built in, and is a candidate only.
 //!
 //! ## Why it matters
 //! Without br_netfilter, overlay, vxlan and the xt_ modules there is no pod network or no container. Often
@@ -13,7 +14,8 @@
 //!
 //! ## What to do
 //! Compare `uname -r` with `/lib/modules`; reboot into the installed kernel or install the package; load
-//! the module and have it loaded at boot.
+//! the module and have it loaded at boot. Where an option of the kernel is missing that makes no module, another
+//! kernel is needed: nothing can be loaded.
 //!
 //! ## What not to do
 //! Do not copy modules of another kernel. A warning of k3s that it could not load a module alone means
@@ -163,6 +165,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         for (fact, name) in &asked {
             finding = finding.cite(cx.fact(fact, format!("{name} is missing")));
         }
+        // modprobe does not find what is built in either. A check reads the kernel's own options.
+        let quiet = finding.explains.is_empty() && host::well_beside(cx, fact.entry);
+        let checked = asked.iter().any(|(_, n)| n.starts_with("CONFIG_"));
+        if !checked && quiet && warned.is_empty() {
+            finding = finding.undecided(
+                "Is the module built into the kernel, or is it missing?",
+                command!(
+                    "grep -c /{}.ko /lib/modules/$(uname -r)/modules.builtin; k3s check-config",
+                    name
+                ),
+                &["kernel-module-missing"],
+            );
+        }
         out.push(
             finding
                 .cite_all(warned.iter().map(|l| l.evidence.clone()))
@@ -171,14 +186,56 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// Options of the kernel that make modules, where their names differ.
+/// Options of the kernel that k3s checks and that make modules, and which. Source: Linux, the `Makefile`s of `net`,
+/// `fs/overlayfs`, `drivers/net` and `drivers/md`.
 const OPTIONS: &[(&str, &str)] = &[
     ("br_netfilter", "CONFIG_BRIDGE_NETFILTER"),
+    ("bridge", "CONFIG_BRIDGE"),
+    ("dm_thin_pool", "CONFIG_DM_THIN_PROVISIONING"),
+    ("dummy", "CONFIG_DUMMY"),
     ("iptable_nat", "CONFIG_IP_NF_NAT"),
     ("iptable_filter", "CONFIG_IP_NF_FILTER"),
+    ("ip_set", "CONFIG_IP_SET"),
+    ("ip_set_hash_ip", "CONFIG_IP_SET_HASH_IP"),
+    ("ip_set_hash_net", "CONFIG_IP_SET_HASH_NET"),
+    ("ip_vs", "CONFIG_IP_VS"),
+    ("ip_vs_nfct", "CONFIG_IP_VS_NFCT"),
+    ("ip_vs_rr", "CONFIG_IP_VS_RR"),
+    ("ip_vs_sh", "CONFIG_IP_VS_SH"),
+    ("ip_vs_wrr", "CONFIG_IP_VS_WRR"),
+    ("ipt_REJECT", "CONFIG_IP_NF_TARGET_REJECT"),
+    ("ipvlan", "CONFIG_IPVLAN"),
+    ("macvlan", "CONFIG_MACVLAN"),
+    ("nf_conntrack", "CONFIG_NF_CONNTRACK"),
+    ("nf_nat", "CONFIG_NF_NAT"),
     ("overlay", "CONFIG_OVERLAY_FS"),
+    ("veth", "CONFIG_VETH"),
     ("vxlan", "CONFIG_VXLAN"),
+    ("xt_MASQUERADE", "CONFIG_IP_NF_TARGET_MASQUERADE"),
+    ("xt_mark", "CONFIG_NETFILTER_XT_MARK"),
 ];
+
+/// Families of options whose modules are named after them.
+const MATCH: &str = "CONFIG_NETFILTER_XT_MATCH_";
+const TARGET: &str = "CONFIG_NETFILTER_XT_TARGET_";
+
+/// The module that this names: a module itself, or an option that makes one.
+fn loadable(name: &str) -> Option<String> {
+    if !name.starts_with("CONFIG_") {
+        return Some(name.to_owned()).filter(|n| !n.is_empty());
+    }
+    let known = OPTIONS.iter().find(|(_, o)| *o == name);
+    let matches = || {
+        name.strip_prefix(MATCH)
+            .map(|m| format!("xt_{}", m.to_ascii_lowercase()))
+    };
+    // Modules of targets are written large: xt_MASQUERADE.
+    let targets = || name.strip_prefix(TARGET).map(|t| format!("xt_{t}"));
+    known
+        .map(|(m, _)| (*m).to_owned())
+        .or_else(matches)
+        .or_else(targets)
+}
 
 /// A check that calls the option of this module missing. `k3s check-config` counts some as optional that a
 /// choice needs (vxlan, overlay); where the kernel refuses, they are not.
@@ -242,8 +299,18 @@ fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) ->
         .title(format!("the running kernel of {} lacks {which}", called(host)))
         .why("Often the kernel was updated and not rebooted into, or the modules are in a package of their own.")
         .cite_all(lines.iter().map(|l| l.evidence.clone()))
-        .safe("Does the running kernel have its modules?", "uname -r; ls /lib/modules; k3s check-config")
-        .check_first("Load it, and have it loaded at boot.", command!("modprobe {}", module))
+        .safe("Does the running kernel have its modules?", "uname -r; ls /lib/modules; k3s check-config");
+    let finding = match loadable(module) {
+        Some(module) => finding.check_first(
+            "Load it now. If that works, write its name into a file of /etc/modules-load.d, so that it is loaded at boot.",
+            command!("modprobe {}", module),
+        ),
+        None if module.is_empty() => finding,
+        None => finding.advice(format!(
+            "The kernel was built without {module}, which makes no module that could be loaded: install a kernel that has it, and reboot into that."
+        )),
+    };
+    let finding = finding
         .advice(format!("If the running kernel's directory is gone, reboot; if the module is packaged apart (linux-modules-extra-{package}), install that."))
         .dont("Don't copy modules of another kernel.");
     host::claim(
@@ -253,4 +320,20 @@ fn found(cx: &Context<'_>, host: &EntityId, module: &str, lines: &[Told<'_>]) ->
         lines,
         &[K::HostNetworkFailing, K::RuntimeFailing, K::ServiceFailing],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loadable;
+
+    #[test]
+    fn options_are_no_modules() {
+        let of = |name: &str| loadable(name).unwrap_or_default();
+        assert_eq!(of("CONFIG_BRIDGE_NETFILTER"), "br_netfilter");
+        assert_eq!(of("CONFIG_NETFILTER_XT_MATCH_COMMENT"), "xt_comment");
+        assert_eq!(of("CONFIG_IP_NF_TARGET_MASQUERADE"), "xt_MASQUERADE");
+        assert_eq!(of("vxlan"), "vxlan");
+        assert_eq!(loadable("CONFIG_NAMESPACES"), None);
+        assert_eq!(loadable(""), None);
+    }
 }

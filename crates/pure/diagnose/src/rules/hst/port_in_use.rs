@@ -7,6 +7,9 @@
 //! `ss` or `netstat` lists it. Also without k3s' own words: another program listens on a port that k3s wants, and
 //! its unit does not stay up.
 //!
+//! Programs that have nothing to do with the cluster (docker's proxies, a port that `kubectl port-forward` wants) are
+//! not meant.
+//!
 //! ## Why it matters
 //! The service can't start, and systemd starts it again every few seconds. On 6443, 6444, 2379, 2380 and
 //! 10250 the holder is mostly a second k3s: an agent beside a server, or a process that outlived its stop.
@@ -107,12 +110,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     squatters(cx, out);
 }
 
+/// Programs that open ports for people and for containers of their own, whatever else they are.
+const FOREIGN: &[&str] = &["docker", "dockerd", "podman", "rootlessport", "slirp4netns"];
+
+/// Does a program say this that is no part of the cluster: by its name in the journal, or because somebody ran it?
+fn is_foreign(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
+    FOREIGN.contains(&line.program)
+        || ["port-forward", "Unable to listen on port", "userland proxy"]
+            .iter()
+            .any(|w| line.text.contains(w))
+        || line.is_foreign(cx)
+}
+
 fn taken(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    for (id, lines) in host::by_host(host::lines(
+    let mut lines = host::lines(
         cx,
         &["k3s.port-taken"],
         "the kernel refuses the port: somebody has it",
-    )) {
+    );
+    lines.retain(|l| !is_foreign(cx, l));
+    for (id, lines) in host::by_host(lines) {
         let Some(first) = lines.first() else { continue };
         let port = first.group(2);
         let holders: Vec<_> = host::facts(cx, |v| match v {

@@ -4,8 +4,10 @@
 //!
 //! ## What it sees
 //! Denials in the audit log (`avc: denied`, enforced and not only noted) of a container, of k3s or its runtime,
-//! or on their folders. What containers are denied every day without harm (reading attributes, capabilities
-//! that they only try) is a candidate only.
+//! or of the host's own services on their folders; what another program with a policy of its own is denied there is
+//! its own business. What containers are denied every day without harm (reading attributes, capabilities
+//! that they only try) is a candidate only, and so is any denial where pods, nodes or k3s itself show that nothing
+//! suffers.
 //!
 //! ## Why it matters
 //! The program sees a bare "permission denied", and modes and owners of the files look right. Usually the
@@ -58,6 +60,22 @@ const FOLDERS: &[&str] = &[
     "/opt/local-path-provisioner",
 ];
 
+/// Domains of programs without a policy of their own, and of what k3s calls: k3s and its children run in them where its
+/// policy is missing.
+const UNCONFINED: &[&str] = &[
+    "init_t",
+    "unconfined_",
+    "kernel_t",
+    "initrc_t",
+    "iptables_t",
+    "ifconfig_t",
+    "insmod_t",
+    "kmod_t",
+    "mount_t",
+    "systemd_",
+    "rpm_script_t",
+];
+
 /// The type of a context, `container_t` of `system_u:system_r:container_t:s0:c1,c2`.
 fn type_of(context: &str) -> &str {
     context.split(':').nth(2).unwrap_or_default()
@@ -76,7 +94,8 @@ fn is_ours(line: &Told<'_>) -> bool {
         .trim_matches(['"', '(', ')']);
     contained
         || PROGRAMS.iter().any(|p| program.starts_with(p))
-        || FOLDERS.iter().any(|f| line.text.contains(f))
+        || (FOLDERS.iter().any(|f| line.text.contains(f))
+            && UNCONFINED.iter().any(|t| domain.starts_with(t)))
 }
 
 /// What programs try and can do without.
@@ -130,6 +149,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             first.group(0).trim().to_owned(),
         );
         let trifle = is_trifle(first);
+        // Somebody looked at what runs there, and nothing of it suffers.
+        let well = host::well_beside(cx, first.entry);
         let enforced = first.group(4) == "0";
         let mut finding = RULE
             .on(id.clone())
@@ -166,19 +187,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "dnf install k3s-selinux container-selinux; semanage fcontext -a -t container_file_t 'PATH(/.*)?' && restorecon -R PATH",
             )
             .dont("Don't leave SELinux permissive: it proves the cause, and protects nothing.");
-        if trifle {
+        finding = host::claim(
+            cx,
+            finding,
+            &id,
+            &lines,
+            &[K::ServiceFailing, K::RuntimeFailing],
+        );
+        if trifle || (well && finding.explains.is_empty()) {
             finding = finding.undecided(
                 "Does it work while SELinux only notes what it would deny?",
                 "setenforce 0   # try it again, then: setenforce 1",
                 &["selinux-denied"],
             );
         }
-        out.push(host::claim(
-            cx,
-            finding,
-            &id,
-            &lines,
-            &[K::ServiceFailing, K::RuntimeFailing],
-        ));
+        out.push(finding);
     }
 }

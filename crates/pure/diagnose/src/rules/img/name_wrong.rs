@@ -15,6 +15,7 @@
 //! ## What not to do
 //! Do not delete the pod: the next one asks for the same image.
 
+use crate::analysis::called::called;
 use crate::analysis::image::{self, Why};
 use crate::rules::prelude::*;
 
@@ -41,9 +42,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(owner.clone())
             .key(name.clone())
             .title(format!(
-                "the image {name} of {} {} does not exist under that name",
-                owner.kind(),
-                owner.name()
+                "the image {name} of {} does not exist under that name",
+                called(&owner)
             ))
             .why("Trying again changes nothing: nothing goes by that name.")
             .term(pull.points, pull.because.clone())

@@ -16,6 +16,7 @@
 //! ## What not to do
 //! Do not import it with plain `ctr` into the default namespace: the kubelet looks in `k8s.io`.
 
+use crate::analysis::called::called;
 use crate::analysis::image::{self, Why};
 use crate::rules::prelude::*;
 
@@ -37,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             RULE.on(owner.clone())
                 .key(name.clone())
-                .title(format!("the image {name} of {} {} is not on its node, and must not be pulled", owner.kind(), owner.name()))
+                .title(format!("the image {name} of {} is not on its node, and must not be pulled", called(&owner)))
                 .why("imagePullPolicy Never means that somebody brings the image to the node by hand.")
                 .term(pull.points, pull.because.clone())
                 .cite_all(pull.evidence)

@@ -18,6 +18,7 @@
 //! Do not look for the fault in the program: it never ran. A script without `#!` line gives the same error.
 
 use crate::analysis::between;
+use crate::analysis::called::called;
 use crate::analysis::image::{self, Why};
 use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
@@ -136,14 +137,13 @@ fn found(cx: &Context<'_>, pod: &EntityId, image: &str) -> Finding {
     let ns = pod.namespace().unwrap_or_default();
     RULE.on(owner.clone())
         .title(format!(
-            "the image{} of {} {} is not built for the CPU of the node",
+            "the image{} of {} is not built for the CPU of the node",
             if image.is_empty() {
                 String::new()
             } else {
                 format!(" {image}")
             },
-            owner.kind(),
-            owner.name()
+            called(&owner)
         ))
         .why("The program never ran; its log holds nothing but the refusal.")
         .safe(

@@ -18,6 +18,7 @@
 //! Do not delete the running replica to make room: the one that waits takes its place and another
 //! waits then.
 
+use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -40,9 +41,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(owner.clone())
             .title(format!(
-                "{} {} demands a distance to (or nearness of) other pods that the nodes can't give",
-                owner.kind(),
-                owner.name()
+                "{} demands a distance to (or nearness of) other pods that the nodes can't give",
+                called(&owner)
             ))
             .why("The rule is required, so the scheduler rather does not place the pod.")
             .term(80, "the scheduler says so")

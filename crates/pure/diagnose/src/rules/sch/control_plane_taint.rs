@@ -20,6 +20,7 @@
 
 use defib_model::views::Node;
 
+use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -51,9 +52,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(owner.clone())
             .key(key.clone())
             .title(format!(
-                "{} {} has no node but servers with taint {full}, which it does not tolerate",
-                owner.kind(),
-                owner.name()
+                "{} has no node but servers with taint {full}, which it does not tolerate",
+                called(&owner)
             ))
             .why("Servers with this taint take no ordinary pods.")
             .term(75, "the scheduler says that the taint is not tolerated")

@@ -20,6 +20,7 @@
 
 use defib_model::views::Pod;
 
+use crate::analysis::called::called;
 use crate::analysis::placement;
 use crate::analysis::scheduling::Reason;
 use crate::rules::prelude::*;
@@ -93,10 +94,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .and_then(|pod| pod.metadata.labels.get(LABEL))
             .cloned();
         let owner = cx.top_owner(&p.id);
-        let me = service.as_ref().map_or_else(
-            || format!("{} {}", owner.kind(), owner.name()),
-            |s| format!("Service {s}"),
-        );
+        let me = service
+            .as_ref()
+            .map_or_else(|| called(&owner), |s| format!("Service {s}"));
         let number = port.map_or_else(|| "a host port".to_owned(), |n| format!("host port {n}"));
         let mut finding = RULE
             .on(owner)

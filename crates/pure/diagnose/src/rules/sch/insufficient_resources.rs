@@ -18,6 +18,7 @@
 //! Do not remove requests to squeeze the pod in: the node then runs out in earnest, and the kernel
 //! chooses what dies.
 
+use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -42,9 +43,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(EntityId::other("nodes", "cluster"))
             .key(resource.clone())
             .title(format!(
-                "{} {} asks for more {resource} than the nodes have left",
-                owner.kind(),
-                owner.name()
+                "{} asks for more {resource} than the nodes have left",
+                called(&owner)
             ))
             .why("The scheduler adds up requests, whatever is really used.")
             .term(85, "the scheduler says so")

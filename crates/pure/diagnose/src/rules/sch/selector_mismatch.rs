@@ -16,6 +16,7 @@
 //! ## What not to do
 //! Do not take the selector away without asking what it was for: disks, GPUs, architecture.
 
+use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -54,9 +55,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(owner.clone())
             .title(format!(
-                "no node carries what {} {} asks for: {what}",
-                owner.kind(),
-                owner.name()
+                "no node carries what {} asks for: {what}",
+                called(&owner)
             ))
             .why("The pod may only run on nodes with these labels.")
             .term(70, "the scheduler says that the nodes do not match");

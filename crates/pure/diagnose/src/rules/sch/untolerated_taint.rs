@@ -19,6 +19,7 @@
 
 use defib_model::views::Node;
 
+use crate::analysis::called::called;
 use crate::analysis::scheduling::{self, Reason};
 use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
@@ -52,9 +53,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(owner.clone())
             .key(key.clone())
             .title(format!(
-                "{} {} does not tolerate taint {full}, and every node that fits carries it",
-                owner.kind(),
-                owner.name()
+                "{} does not tolerate taint {full}, and every node that fits carries it",
+                called(&owner)
             ))
             .why("The taint keeps pods without the toleration off the node.")
             .term(75, "the scheduler says that the taint is not tolerated")

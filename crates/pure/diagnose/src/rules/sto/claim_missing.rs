@@ -17,6 +17,7 @@
 //! Do not make an empty claim of a provisioner's class before you looked for the old data: the pod
 //! starts and looks healthy, with nothing in it.
 
+use crate::analysis::called::{called, of_namespace, within};
 use crate::analysis::placement;
 use crate::analysis::scheduling::Reason;
 use crate::rules::prelude::*;
@@ -44,9 +45,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(EntityId::object("PersistentVolumeClaim", "", &ns, name))
             .title(format!(
-                "claim {name} does not exist in namespace {ns}; {} {} mounts it",
-                owner.kind(),
-                owner.name()
+                "claim {name} does not exist{}; {} mounts it",
+                within(&ns),
+                called(&owner)
             ))
             .why("The scheduler does not place a pod whose claim is not there.")
             .term(85, "the scheduler names the claim that it does not find")
@@ -55,7 +56,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if cx.cluster.is_listed("PersistentVolumeClaim", &ns) {
             finding = finding.term(
                 10,
-                format!("all claims of namespace {ns} were listed, and it is not among them"),
+                format!(
+                    "all claims{} were listed, and it is not among them",
+                    of_namespace(&ns)
+                ),
             );
         }
         if let Some(pod) = p.pod

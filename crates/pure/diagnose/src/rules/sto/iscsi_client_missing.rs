@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `iscsiadm` that is called on the node and not found: by Longhorn's manager when it starts, by a storage driver,
-//! or by the kubelet when it attaches a volume.
+//! or by the kubelet when it attaches a volume. A driver that only warns goes on without it. What a shell answers to
+//! somebody who tries it is not meant, unless his prompt names a node of the cluster.
 //!
 //! ## Why it matters
 //! Longhorn and other block storage attach volumes with the node's own open-iscsi. Without it the manager
@@ -21,6 +22,7 @@ use crate::analysis::host;
 use crate::analysis::storage;
 use crate::rules::prelude::*;
 use defib_model::Evidence;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -62,6 +64,16 @@ fn found(node: Option<&str>, evidence: Vec<Evidence>) -> Finding {
         .dont("Don't install the storage anew: the manager looks for the program each time it starts.")
 }
 
+/// A shell's answer on a machine that nobody shows to be a node.
+fn is_elsewhere(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
+    let shell = ["bash: ", "-bash: ", "sh: ", "-sh: ", "zsh: ", "fish: "];
+    let ran = line.last_fact(cx, |v| matches!(v, Value::Ran(_)));
+    shell.iter().any(|s| line.text.trim_start().starts_with(s))
+        && ran.is_some_and(|f| !f.host.is_empty() && cx.cluster.node(&f.host).is_none())
+        && line.about.is_none()
+        && line.speaker.is_none()
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::VolumeMountFailing) {
         let words = storage::said(cx, &c.entity, WORDS, "iscsiadm is not there");
@@ -72,6 +84,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(found(node.as_deref(), words).explains(K::VolumeMountFailing, &c.entity));
     }
     for line in host::lines(cx, &["iscsi.client-missing"], "iscsiadm is not there") {
+        let low = [
+            "\"level\":\"warn",
+            "\"level\":\"info",
+            "level=info",
+            "level=warn",
+            "level=debug",
+        ];
+        if low.iter().any(|w| line.text.contains(w)) || is_elsewhere(cx, &line) {
+            continue;
+        }
         let pod = line.speaker.or(line.about.as_ref());
         let node = pod
             .and_then(|p| node_of(cx, p))

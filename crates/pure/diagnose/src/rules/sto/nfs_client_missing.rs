@@ -3,7 +3,9 @@
 //! class: nfs-client-missing-on-node
 //!
 //! ## What it sees
-//! A mount of type nfs that fails because mount(8) finds no helper for it on the node.
+//! A mount of type nfs that fails because mount(8) finds no helper for it on the node; or because the kernel, asked
+//! without the helper, does not get the server's address. mount(8) names nfs and cifs as examples whatever type it
+//! was: mounts of other types are not meant.
 //!
 //! ## Why it matters
 //! The kubelet mounts NFS with the node's own tools. A fresh node image has none; pods that happen
@@ -18,6 +20,7 @@
 
 use crate::analysis::storage;
 use crate::rules::prelude::*;
+use defib_model::signal::Hit;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -35,13 +38,27 @@ const WORDS: &[&str] = &[
     "mount.nfs: not found",
     "mount.nfs: command not found",
     "\"mount.nfs\": executable file not found",
+    // Linux fs/nfs/fs_context.c, where mount(8) of util-linux from 2.39 on asks the kernel itself.
+    "NFS: mount program didn't pass remote address",
 ];
+
+/// Is this about a mount of NFS? The type that was asked for decides; what is named as an example does not.
+fn is_nfs(text: &str) -> bool {
+    let asked = text.split_once(" -t ").map(|(_, rest)| rest.trim_start());
+    match asked {
+        Some(kind) => kind.starts_with("nfs"),
+        None => text
+            .replace("(e.g. nfs, cifs)", "")
+            .to_ascii_lowercase()
+            .contains("nfs"),
+    }
+}
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for c in cx.all(K::VolumeMountFailing) {
         let words: Vec<_> = storage::said(cx, &c.entity, WORDS, "mount finds no helper for nfs")
             .into_iter()
-            .filter(|e| e.text.contains("nfs"))
+            .filter(|e| is_nfs(&e.text))
             .collect();
         let Some(first) = words.first() else { continue };
         let text = first.text.clone();
@@ -59,7 +76,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             format!("node {node}")
         };
-        let sure = if text.contains("unknown filesystem") || text.contains("not found") {
+        let sure = if ["unknown filesystem", "not found", "NFS: "]
+            .iter()
+            .any(|w| text.contains(w))
+        {
             92
         } else {
             85
@@ -77,7 +97,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     if !out.iter().any(|f| f.rule.code == RULE.code) {
-        for hit in cx.hits("kubelet.nfs-helper-missing").take(1) {
+        // What events say of mounts was judged above, with the type that was asked for.
+        let events = cx.all(K::VolumeMountFailing).next().is_some();
+        let says = |h: &&Hit| !events || h.lines.iter().any(|l| is_nfs(&l.text));
+        let hits = cx.hits("kubelet.nfs-helper-missing").filter(says);
+        for hit in hits.chain(cx.hits("kubelet.nfs-no-address")).take(1) {
             out.push(
                 RULE.on(EntityId::other("nodes", "cluster"))
                     .title("the node has no NFS client: a share can't be mounted there")
@@ -88,5 +112,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .dont("Don't look for the fault in the server's exports: the request never left the node."),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_nfs;
+
+    #[test]
+    fn the_type_that_was_asked_for_decides() {
+        let advice = "for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program.";
+        let with = |kind: &str| format!("Mounting arguments: -t {kind} a:/b /x Output: {advice}");
+        assert!(is_nfs(&with("nfs")) && is_nfs(&with("nfs4")));
+        assert!(!is_nfs(&with("cifs")) && !is_nfs(&with("ceph")));
+        assert!(!is_nfs(advice));
+        assert!(is_nfs(
+            "fsconfig() failed: NFS: mount program didn't pass remote address."
+        ));
     }
 }

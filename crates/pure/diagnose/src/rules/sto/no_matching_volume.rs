@@ -19,6 +19,7 @@
 //! empty disk beside the real data.
 
 use crate::analysis::binding::{self, Field, Verdict};
+use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
 use crate::analysis::storage;
 use crate::rules::prelude::*;
@@ -171,8 +172,8 @@ fn unseen(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(
             RULE.on(p.id.clone())
                 .title(format!(
-                    "pod {} waits for a claim that is not bound",
-                    p.id.name()
+                    "{} waits for a claim that is not bound",
+                    called(&p.id)
                 ))
                 .term(
                     30,

@@ -18,6 +18,7 @@
 //! Do not delete the VolumeAttachment: the old pod is alive and writes.
 
 use crate::analysis::attach::{self, Answer};
+use crate::analysis::called::called;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -42,7 +43,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let ns = case.pod.namespace().unwrap_or_default();
         out.push(
             RULE.on(owner.clone())
-                .title(format!("the new pod of {} {} waits for the volume that pod {old} still uses", owner.kind(), owner.name()))
+                .title(format!("the new pod of {} waits for the volume that pod {old} still uses", called(owner)))
                 .why("A rolling update starts the new pod first, and the volume is for one node at a time.")
                 .term(75, "the volume is in use by a pod of the same owner")
                 .term(12, "that pod is alive")

@@ -3,8 +3,10 @@
 //! class: command-not-found
 //!
 //! ## What it sees
-//! The runtime's refusal to start a container: `exec: "x": executable file not found in $PATH`, or no
-//! such file.
+//! The runtime's refusal to start a container: `exec: "x": executable file not found in $PATH`, or
+//! `stat x: no such file or directory`; in the container's state, an event, or a line of the kubelet. The same words
+//! about a program that somebody runs in a container (`kubectl exec`), or that a probe or a hook runs, are not meant:
+//! that container runs.
 //!
 //! ## Why it matters
 //! Nothing of the program ran, so there is no log; the message stands in the container's last state.
@@ -16,6 +18,7 @@
 //! ## What not to do
 //! Do not look for a log: there is none.
 
+use crate::analysis::called::called;
 use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 
@@ -28,11 +31,20 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// Words of a program that is started in a container that runs. Source: runc `exec.go`; containerd
+/// `internal/cri/server/container_execsync.go`; Kubernetes `pkg/kubelet/server/server.go`.
+const RUNS: &[&str] = &[
+    "exec failed",
+    "failed to exec in container",
+    "failed to start exec",
+    "error executing command in container",
+];
+
 /// The program that was not found. Source: Go `os/exec` (ErrNotFound), as runc
 /// `libcontainer/{init_linux,standard_init_linux}.go` passes it on. Hooks of the runtime fail alike,
 /// but are no part of the container.
 fn program(message: &str) -> Option<&str> {
-    if message.contains("hook") {
+    if message.contains("hook") || RUNS.iter().any(|w| message.contains(w)) {
         return None;
     }
     let rest = message.rsplit_once("exec: \"").map(|r| r.1)?;
@@ -60,9 +72,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .on(owner.clone())
                     .key(program)
                     .title(format!(
-                        "{} {} starts {program}, which its image does not have",
-                        owner.kind(),
-                        owner.name()
+                        "{} starts {program}, which its image does not have",
+                        called(&owner)
                     ))
                     .why("The container never ran: there is no log to read.")
                     .term(93, "the runtime names the program that it did not find")
@@ -113,8 +124,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             RULE.on(m.pod.clone())
                 .key(program)
                 .title(format!(
-                    "pod {} starts {program}, which its image does not have",
-                    m.pod.name()
+                    "{} starts {program}, which its image does not have",
+                    called(&m.pod)
                 ))
                 .why("The container never ran: there is no log to read.")
                 .term(88, "the runtime names the program that it did not find")
@@ -123,5 +134,33 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .advice("Correct command or args in the template.")
                 .dont("Don't look for the reason in the program: it never ran."),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::program;
+
+    #[test]
+    fn only_a_container_that_does_not_start_counts() {
+        let start = |rest: &str| format!("OCI runtime create failed: runc create failed: {rest}");
+        assert_eq!(
+            program(&start(
+                "exec: \"serve\": executable file not found in $PATH"
+            )),
+            Some("serve")
+        );
+        assert_eq!(
+            program(&start(
+                "exec: \"/app/strat\": stat /app/strat: no such file or directory"
+            )),
+            Some("/app/strat")
+        );
+        for runs in [
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"ps\": executable file not found in $PATH",
+            "failed to exec in container: failed to start exec \"aa\": exec: \"bash\": executable file not found in $PATH",
+        ] {
+            assert_eq!(program(runs), None);
+        }
     }
 }

@@ -15,6 +15,7 @@
 //! ## What not to do
 //! Do not mark the reference `optional`: the program then starts without the value.
 
+use crate::analysis::called::{called, edit, within};
 use crate::analysis::references;
 use crate::rules::prelude::*;
 
@@ -36,7 +37,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         let owner = cx.top_owner(&m.pod);
         let thing = if m.what == m.pod {
-            format!("a ConfigMap that pod {name} mounts")
+            format!("a ConfigMap that {} mounts", called(&m.pod))
         } else {
             format!("ConfigMap {name}")
         };
@@ -44,9 +45,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(m.what.clone())
             .key(key.clone())
             .title(format!(
-                "{thing} in namespace {ns} has no key {key}; {} {} needs it",
-                owner.kind(),
-                owner.name()
+                "{thing}{} has no key {key}; {} needs it",
+                within(&ns),
+                called(&owner)
             ))
             .why("The ConfigMap is there, so everything looks right until one compares the keys.")
             .term(88, "the kubelet names the key that it did not find")
@@ -56,11 +57,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "See which keys there are.",
                 command!("kubectl describe configmap {} -n {}", name, ns),
             )
-            .check_first(
-                "Add the key where the ConfigMap is made, or correct the name in the pod template.",
-                command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
-            )
             .dont("Don't delete and re-make the ConfigMap: other pods read its other keys.");
+        finding = edit(
+            finding,
+            "Add the key where the ConfigMap is made, or correct the name in the pod template.",
+            &owner,
+            &ns,
+        );
         let there = cx
             .cluster
             .config_maps
@@ -98,10 +101,10 @@ pub(super) fn optional(
     RULE.on(what.clone())
         .key(key.to_owned())
         .title(format!(
-            "ConfigMap {} in namespace {ns} has no key {key}; {} {} takes it as optional and stops without it",
+            "ConfigMap {}{} has no key {key}; {} takes it as optional and stops without it",
             what.name(),
-            owner.kind(),
-            owner.name()
+            within(&ns),
+            called(&owner)
         ))
         .why("The reference is marked optional, so the kubelet starts the container without the variable.")
         .term(80, "the pod wires the variable to a key that the ConfigMap lacks, and the program demands it")

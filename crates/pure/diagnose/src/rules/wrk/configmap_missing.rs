@@ -16,6 +16,7 @@
 //! ## What not to do
 //! Do not make an empty ConfigMap to get the pod running: it starts, and fails somewhere harder to see.
 
+use crate::analysis::called::{called, of_namespace, within};
 use crate::analysis::references;
 use crate::rules::prelude::*;
 
@@ -41,9 +42,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(m.what.clone())
             .title(format!(
-                "ConfigMap {name} does not exist in namespace {ns}; {} {} needs it",
-                owner.kind(),
-                owner.name()
+                "ConfigMap {name} does not exist{}; {} needs it",
+                within(&ns),
+                called(&owner)
             ))
             .why("The kubelet starts the pod as soon as the ConfigMap is there.")
             .term(85, "the kubelet names the ConfigMap that it did not find")
@@ -67,7 +68,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if m.looked {
             finding = finding.term(
                 10,
-                format!("all ConfigMaps of namespace {ns} were listed, and it is not among them"),
+                format!(
+                    "all ConfigMaps{} were listed, and it is not among them",
+                    of_namespace(&ns)
+                ),
             );
         }
         out.push(finding);

@@ -15,6 +15,7 @@
 //! ## What not to do
 //! Do not set it to an empty value to get past the check.
 
+use crate::analysis::called::called;
 use crate::rules::prelude::*;
 use defib_model::views::Pod;
 
@@ -178,9 +179,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .on(owner.clone())
                 .key(name.clone())
                 .title(format!(
-                    "{} {} stops for want of the environment variable {name}",
-                    owner.kind(),
-                    owner.name()
+                    "{} stops for want of the environment variable {name}",
+                    called(&owner)
                 ))
                 .why("The program checks its settings and ends; nothing else is broken.")
                 .term(72, format!("its log names {name} as missing"))

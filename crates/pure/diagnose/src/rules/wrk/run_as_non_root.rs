@@ -18,6 +18,7 @@
 //! altogether.
 
 use crate::analysis::between;
+use crate::analysis::called::called;
 use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 
@@ -57,7 +58,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             let ns = c.entity.namespace().unwrap_or_default();
             let mut finding = RULE
                 .on(owner.clone())
-                .title(format!("{} {} demands runAsNonRoot, and its image {user}", owner.kind(), owner.name()))
+                .title(format!("{} demands runAsNonRoot, and its image {user}", called(&owner)))
                 .why("The kubelet decides before the container is made; there is no log.")
                 .term(94, "the kubelet says so")
                 .cite(s.evidence)
@@ -85,7 +86,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(user) = user(&m.text) else { continue };
         out.push(
             RULE.on(m.pod.clone())
-                .title(format!("pod {} demands runAsNonRoot, and its image {user}", m.pod.name()))
+                .title(format!("{} demands runAsNonRoot, and its image {user}", called(&m.pod)))
                 .why("The kubelet decides before the container is made; there is no log.")
                 .term(90, "the kubelet says so")
                 .cite(m.evidence)

@@ -16,6 +16,7 @@
 //! ## What not to do
 //! Do not mark the reference `optional`: the program then starts without the value.
 
+use crate::analysis::called::{called, edit, within};
 use crate::analysis::references;
 use crate::rules::prelude::*;
 
@@ -37,7 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
         let owner = cx.top_owner(&m.pod);
         let thing = if m.what == m.pod {
-            format!("a Secret that pod {name} mounts")
+            format!("a Secret that {} mounts", called(&m.pod))
         } else {
             format!("Secret {name}")
         };
@@ -45,9 +46,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .on(m.what.clone())
             .key(key.clone())
             .title(format!(
-                "{thing} in namespace {ns} has no key {key}; {} {} needs it",
-                owner.kind(),
-                owner.name()
+                "{thing}{} has no key {key}; {} needs it",
+                within(&ns),
+                called(&owner)
             ))
             .why("The Secret is there, so everything looks right until one compares the keys.")
             .term(88, "the kubelet names the key that it did not find")
@@ -57,11 +58,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "See which keys there are.",
                 command!("kubectl describe secret {} -n {}", name, ns),
             )
-            .check_first(
-                "Add the key where the Secret is made, or correct the name in the pod template.",
-                command!("kubectl edit {} {} -n {}", owner.kind(), owner.name(), ns),
-            )
             .dont("Don't delete and re-make the Secret: other pods read its other keys.");
+        finding = edit(
+            finding,
+            "Add the key where the Secret is made, or correct the name in the pod template.",
+            &owner,
+            &ns,
+        );
         let there = cx
             .cluster
             .secrets
