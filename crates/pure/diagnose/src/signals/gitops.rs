@@ -73,7 +73,7 @@ pub static SIGNALS: &[Signal] = &[
     ),
     row(
         "flux.sops-secret-named",
-        "secrets \"sops",
+        "secrets ",
         r#"(secrets "sops-?(?:age|gpg|pgp)\S*" not found)"#,
         "kustomize-controller: internal/decryptor/decryptor.go",
     ),
