@@ -11,11 +11,15 @@ use aho_corasick::AhoCorasick;
 use defib_formats::literals::Literals;
 use defib_formats::{line_range, log};
 use defib_model::EntityId;
-use defib_model::signal::{Form, Hit, Local, LogLine, LogTail, Signal};
+use defib_model::signal::{Hit, LogLine, LogTail, Signal};
 use rayon::prelude::*;
 use regex::Regex;
 
 use crate::places::{Key, Places, key};
+
+use line::{Heard, around, earlier, later, local_of, lossy};
+
+mod line;
 
 /// Exemplar lines that are kept per signal and file.
 const EXEMPLARS: usize = 5;
@@ -334,27 +338,15 @@ impl Part<'_> {
             out: Scanned::default(),
             hits: Vec::new(),
         };
-        let (mut last, mut seen) = (usize::MAX, Vec::new());
-        let mut line = 0..0;
-        for (at, row) in self.set.find(text, self.whole) {
+        let found = self.set.find(text, self.whole);
+        let mut rest = found.as_slice();
+        while let Some((first, _)) = rest.first() {
             // Sought once per line and not per hit: a line may be as long as its file.
-            if !(line.start..line.end).contains(&at) {
-                line = line_range(text, at);
-            }
-            // Of a line that is longer than any program writes, a piece counts as a line.
-            let piece = line.start + (at - line.start) / AFTER * AFTER;
-            if last != piece {
-                last = piece;
-                seen.clear();
-            }
-            if seen.contains(&row) {
-                continue;
-            }
-            seen.push(row);
-            let Some(row) = self.set.rows.get(row) else {
-                continue;
-            };
-            self.hit(&mut reading, row, at, line.clone());
+            let line = line_range(text, *first);
+            let n = rest.iter().take_while(|(at, _)| line.contains(at)).count();
+            let (these, behind) = rest.split_at(n.max(1));
+            self.line(&mut reading, &line, these);
+            rest = behind;
         }
         let Reading {
             mut lines,
@@ -377,32 +369,70 @@ impl Part<'_> {
         out
     }
 
+    /// The anchors that a line holds. What is known of a line is found out once for all of them.
+    fn line(&self, reading: &mut Reading<'_>, line: &Range<usize>, found: &[(usize, usize)]) {
+        let text = reading.text;
+        let window =
+            |at: usize| line.start.max(at.saturating_sub(BEFORE))..line.end.min(at + AFTER);
+        let (mut last, mut seen) = (usize::MAX, Vec::new());
+        let mut rest = found;
+        while let Some((first, _)) = rest.first() {
+            let shown = window(*first);
+            let n = rest
+                .iter()
+                .take_while(|(at, _)| window(*at) == shown)
+                .count();
+            let (these, behind) = rest.split_at(n.max(1));
+            rest = behind;
+            let said = lossy(text.get(shown.clone()).unwrap_or_default());
+            let head = match shown.start == line.start {
+                true => Cow::Borrowed(said.as_ref()),
+                false => lossy(
+                    text.get(line.start..line.end.min(line.start + 512))
+                        .unwrap_or_default(),
+                ),
+            };
+            let heard = Heard::new(line.start, shown.start, &said, &head, self.owner);
+            for (at, row) in these {
+                // Of a line that is longer than any program writes, a piece counts as a line.
+                let piece = line.start + (at - line.start) / AFTER * AFTER;
+                if last != piece {
+                    last = piece;
+                    seen.clear();
+                }
+                if seen.contains(row) {
+                    continue;
+                }
+                seen.push(*row);
+                if let Some(row) = self.set.rows.get(*row) {
+                    self.hit(reading, row, *at, &heard);
+                }
+            }
+        }
+    }
+
     /// A line holds the anchor of a signal.
-    fn hit(&self, reading: &mut Reading<'_>, row: &Row, at: usize, line: Range<usize>) {
+    fn hit(&self, reading: &mut Reading<'_>, row: &Row, at: usize, heard: &Heard<'_>) {
         let Reading {
             text,
             lines,
             out,
             hits,
         } = reading;
+        let Heard {
+            start,
+            from,
+            said,
+            quoted,
+            body,
+            plain,
+            head,
+            line_said,
+            shipped,
+            origin,
+        } = heard;
+        let (start, from, quoted) = (*start, *from, *quoted);
         let signal = row.signal;
-        let from = line.start.max(at.saturating_sub(BEFORE));
-        let to = line.end.min(at + AFTER);
-        let said = lossy(text.get(from..to).unwrap_or_default());
-        // Behind the marks of a quotation the line begins.
-        let quoted = match from == line.start && said.starts_with(['>', '|']) {
-            true => said.len() - said.trim_start_matches(['>', '|', ' ']).len(),
-            false => 0,
-        };
-        let body = said.get(quoted..).unwrap_or_default();
-        let plain = log::unescape(body.trim_end_matches('\r'));
-        let head = match from > line.start {
-            true => lossy(
-                text.get(line.start..line.end.min(line.start + 512))
-                    .unwrap_or_default(),
-            ),
-            false => Cow::Borrowed(said.as_ref()),
-        };
         // Events stand one behind the other.
         let behind = self
             .events
@@ -415,21 +445,13 @@ impl Part<'_> {
         let entity = event
             .filter(|e| !e.as_str().is_empty())
             .or(self.owner.entity.as_ref());
-        let shipped = log::pod_of(&head)
-            .filter(|_| entity.is_none())
-            .map(|(namespace, name)| EntityId::object("Pod", "", namespace, name));
         let entity = entity.or(shipped.as_ref());
-        // A line of JSON says in any place whose it is.
-        let line_said = match head.starts_with('{') {
-            true => said.as_ref(),
-            false => head.as_ref(),
-        };
         let (origin, exported) = if self.owner.entity.is_some() || event.is_some() {
             (log::Origin::default(), None)
         } else if head.starts_with("MESSAGE=") {
             log::exported(text, at).unwrap_or_default()
         } else {
-            (log::origin(line_said).unwrap_or_default(), None)
+            (*origin, None)
         };
         let whose: Key<'_> = (
             signal.id,
@@ -457,12 +479,12 @@ impl Part<'_> {
         let (groups, span) = match row.pattern() {
             None => (Vec::new(), hit..hit),
             Some(regex) if full => {
-                if !regex.is_match(&plain) {
+                if !regex.is_match(plain) {
                     return;
                 }
                 (Vec::new(), hit..hit)
             }
-            Some(regex) => match regex.captures(&plain) {
+            Some(regex) => match regex.captures(plain) {
                 None => return,
                 Some(c) => (
                     c.iter()
@@ -480,8 +502,8 @@ impl Part<'_> {
             true => exported,
             false => exported.or_else(|| log::time_of(line_said)),
         };
-        let local = if full { None } else { local_of(&head) };
-        let number = lines.number(text, line.start);
+        let local = if full { None } else { local_of(head) };
+        let number = lines.number(text, start);
         let exemplar = (!full).then(|| LogLine {
             line: number,
             text: around(said.trim_end_matches('\r'), hit, span),
@@ -519,8 +541,8 @@ impl Part<'_> {
             }
         }
         match hits.get_mut(i) {
-            Some((at, _)) => *at = line.start,
-            None => hits.push((line.start, full)),
+            Some((at, _)) => *at = start,
+            None => hits.push((start, full)),
         }
     }
 
@@ -558,67 +580,6 @@ impl Part<'_> {
             });
         }
     }
-}
-
-/// Lines need not stand in the order of their times: `journalctl -r` turns it round.
-fn earlier(a: Option<jiff::Timestamp>, b: Option<jiff::Timestamp>) -> Option<jiff::Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        _ => a.or(b),
-    }
-}
-
-/// The later of two stamps; where they can't be compared, the one further down.
-fn later(a: Option<Local>, b: Option<Local>) -> Option<Local> {
-    match (a, b) {
-        (Some(x), Some(y)) if x.order(y) == Some(std::cmp::Ordering::Greater) => a,
-        _ => b.or(a),
-    }
-}
-
-/// The stamp without year and zone, also of a line whose program writes a full one behind it.
-fn local_of(line: &str) -> Option<Local> {
-    let (form, month, day, second) = match log::partial_of(line)? {
-        log::Partial::Syslog(m, d, s) => (Form::Syslog, m, d, s),
-        log::Partial::Klog(m, d, s) => (Form::Klog, m, d, s),
-        log::Partial::Kernel(m, d, s) => (Form::Kernel, m, d, s),
-    };
-    Some(Local {
-        form,
-        month,
-        day,
-        second,
-    })
-}
-
-/// The text, with what is no UTF-8 made visible.
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    // Most text is good, and telling so is cheaper than repairing it.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
-/// At most 400 characters of a line: all that matched where that is short enough, in its middle, else
-/// what stands around the byte at `hit`.
-fn around(line: &str, hit: usize, span: Range<usize>) -> String {
-    const LIMIT: usize = defib_model::report::QUOTE_LIMIT;
-    if line.len() <= LIMIT {
-        return line.to_owned();
-    }
-    // These are places in bytes; what was repaired before them may have moved them a little.
-    let wanted = if !span.is_empty() && span.len() <= LIMIT {
-        span.start.saturating_sub((LIMIT - span.len()) / 2)
-    } else {
-        hit.saturating_sub(120)
-    };
-    let mut start = wanted.min(line.len() - LIMIT);
-    while !line.is_char_boundary(start) {
-        start -= 1;
-    }
-    line.get(start..)
-        .unwrap_or_default()
-        .chars()
-        .take(LIMIT)
-        .collect()
 }
 
 /// Line numbers of ever later places, counted once.

@@ -446,6 +446,7 @@ fn start_took(cx: &Context<'_>, pod: &EntityId) -> Option<(f64, Evidence)> {
     let mut out: Option<(f64, Evidence)> = None;
     for hit in cx
         .hits("app.start-took")
+        .chain(cx.hits("app.start-took.in"))
         .filter(|h| h.entity.as_ref().is_none_or(|e| e == pod))
     {
         for (i, line) in hit.lines.iter().enumerate() {

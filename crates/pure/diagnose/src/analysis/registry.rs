@@ -35,10 +35,18 @@ pub struct Settings {
     pub is_k3s: bool,
 }
 
+/// Settings files in the text of a log, by whatever name.
+const FILES: &[&str] = &[
+    "registry.file",
+    "registry.file.yaml",
+    "registry.file.json",
+    "registry.file.misspelt",
+];
+
 /// Collects them.
 pub fn settings(cx: &Context<'_>) -> Settings {
     let mut out = Settings::default();
-    for line in host::lines(cx, &["registry.file"], "a settings file for registries") {
+    for line in host::lines(cx, FILES, "a settings file for registries") {
         let path = format!("{}{}", line.group(0), line.group(1));
         note(&mut out, &path, line.evidence);
     }

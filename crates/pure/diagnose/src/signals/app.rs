@@ -353,11 +353,21 @@ pub static SIGNALS: &[Signal] = &[
     },
     Signal {
         id: "app.start-took",
-        anchor: "tarted ",
-        pattern: r##"\b[Ss]tarted\b.*? in (\d+(?:\.\d+)?) ?s(?:econds|ec)?\b"##,
+        // `started` itself stands in every other line of a kubelet.
+        anchor: " seconds",
+        pattern: r##"\b[Ss]tarted\b.*? in (\d+(?:\.\d+)?) seconds\b"##,
         unit: "any program",
         mark: Mark::Progress,
         versions: "",
-        source: "spring-boot StartupInfoLogger.java; quarkus Timing.java; keycloak",
+        source: "spring-boot StartupInfoLogger.java",
+    },
+    Signal {
+        id: "app.start-took.in",
+        anchor: "tarted in ",
+        pattern: r##"\b[Ss]tarted in (\d+(?:\.\d+)?) ?s(?:ec)?\b"##,
+        unit: "any program",
+        mark: Mark::Progress,
+        versions: "",
+        source: "quarkus Timing.java; keycloak",
     },
 ];

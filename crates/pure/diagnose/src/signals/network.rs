@@ -226,8 +226,24 @@ pub static SIGNALS: &[Signal] = &[
     cni("lb.svclb", "svclb-", r"\b(svclb-[a-z0-9-]+)"),
     cni(
         "registry.file",
-        "regist",
-        r"((?:/[\w.-]+)*/)?(regist(?:ries|ry|eries)\.(?:ya?ml|json))\b",
+        "registries.",
+        r"((?:/[\w.-]+)*/)?(registries\.(?:ya?ml|json))\b",
+    ),
+    // Names that people give it: `/registry/` stands in every line of a slow etcd, so each has its own anchor.
+    cni(
+        "registry.file.yaml",
+        "registry.y",
+        r"((?:/[\w.-]+)*/)?(registry\.ya?ml)\b",
+    ),
+    cni(
+        "registry.file.json",
+        "registry.json",
+        r"((?:/[\w.-]+)*/)?(registry\.json)\b",
+    ),
+    cni(
+        "registry.file.misspelt",
+        "registeries.",
+        r"((?:/[\w.-]+)*/)?(registeries\.(?:ya?ml|json))\b",
     ),
     cni(
         "registry.containerd-own",
