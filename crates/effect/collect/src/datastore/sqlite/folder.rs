@@ -41,7 +41,10 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        there().retain(|path| path != self.path());
+        let mut there = there();
+        // Taken away while it is listed: who ends the process meanwhile waits until it is gone.
+        drop(std::fs::remove_dir_all(self.path()));
+        there.retain(|path| path != self.path());
     }
 }
 
