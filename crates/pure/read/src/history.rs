@@ -13,6 +13,8 @@ use defib_model::views::Event;
 
 /// Reasons that say that the kubelet has the image of a container, or more.
 const IMAGE: &[&str] = &["Pulled", "Created", "Started"];
+/// That a volume is attached by now. Source: kubernetes `pkg/controller/volume/attachdetach/reconciler`.
+const ATTACHED: &[&str] = &["SuccessfulAttachVolume"];
 
 /// Refusals of one controller that may have been before its success, whatever the ages say.
 const AGAIN: i64 = 3;
@@ -81,6 +83,7 @@ fn is_answer(trouble: &Event, good: &Event) -> bool {
     let pulls = trouble.message.contains("pull") || trouble.message.contains("ImagePull");
     let reasons: &[&str] = match trouble.reason.as_str() {
         "FailedScheduling" => &["Scheduled"],
+        "FailedAttachVolume" if good.reason == "SuccessfulAttachVolume" => ATTACHED,
         "FailedMount" | "FailedMapVolume" | "FailedAttachVolume" => IMAGE,
         "FailedCreatePodSandBox" => &["Pulling", "Pulled", "Created", "Started"],
         "Failed" | "BackOff" | "InspectFailed" | "ErrImageNeverPull" if pulls => IMAGE,

@@ -112,10 +112,10 @@ impl Reader<'_> {
         }
         if broken_documents > 0 && (self.parsed.len(), self.lists.len()) == (before.0, before.1) {
             // A manifest inside a transcript, or between sentences, makes the whole no YAML; read as text,
-            // it is there.
+            // it is there. So is what a cut document still says.
             let taken = crate::text::read(bytes, index);
             let transcript = taken.is_transcript();
-            if transcript || (parts.is_empty() && !taken.manifests.is_empty()) {
+            if transcript || parts.is_empty() {
                 let told = self.gaps.split_off(before.2);
                 let log = self.printed(index, entry, bytes, taken);
                 self.scanned.push(log.finish());

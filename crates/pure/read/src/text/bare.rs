@@ -68,6 +68,17 @@ const MESSAGES: &[(&str, &str, &str)] = &[
         "pvc",
     ),
     ("storageclass.storage.k8s.io ", "ProvisioningFailed", "pvc"),
+    // kubernetes: pv_controller.go; sig-storage-lib-external-provisioner: controller.go
+    (
+        "Failed to provision volume with StorageClass ",
+        "ProvisioningFailed",
+        "pvc",
+    ),
+    (
+        "failed to provision volume with StorageClass ",
+        "ProvisioningFailed",
+        "pvc",
+    ),
     // kubernetes: pkg/kubelet/images/image_gc_manager.go, pkg/kubelet/eviction
     (
         "failed to garbage collect required amount of images",
@@ -78,7 +89,51 @@ const MESSAGES: &[(&str, &str, &str)] = &[
 ];
 
 pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    message(walk, at).or_else(|| error(walk, at))
+    message(walk, at)
+        .or_else(|| scheduler(walk, at))
+        .or_else(|| error(walk, at))
+}
+
+/// Lines behind one of the scheduler in which it may say that the pod was placed.
+const PLACED: usize = 2_000;
+
+/// What the scheduler's own log says of a pod, as the event that it sends with it.
+/// Source: kubernetes `pkg/scheduler/schedule_one.go` (handleSchedulingFailure, bind).
+fn scheduler(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
+    let (_, rest) = walk
+        .text(at)
+        .split_once("\"Unable to schedule pod; no fit; waiting\" pod=\"")?;
+    let (pod, rest) = rest.split_once('"')?;
+    let (_, said) = rest.split_once("err=\"")?;
+    let message = said
+        .rsplit_once('"')
+        .map_or(said, |(head, _)| head)
+        .to_owned();
+    let bound = format!("\"Successfully bound pod to node\" pod=\"{pod}\"");
+    let behind = at + 1..(at + PLACED).min(walk.lines.len());
+    let (namespace, name) = pod.split_once('/')?;
+    let about = EntityId::object("Pod", "", namespace, name);
+    if behind.into_iter().any(|i| walk.text(i).contains(&bound))
+        || !is_scheduling(&message)
+        || walk.out.events.iter().any(|(e, _)| e.about == about)
+    {
+        return None;
+    }
+    let origin = walk.origin(at..at + 1);
+    let range = origin.start as usize..origin.end as usize;
+    walk.out.heard.push((range, about.clone()));
+    let event = Event {
+        obj: ObjId::default(),
+        about,
+        warning: true,
+        reason: "FailedScheduling".to_owned(),
+        message,
+        count: 1,
+        printed: true,
+        ..Event::default()
+    };
+    walk.out.events.push((event, origin));
+    Some(at + 1)
 }
 
 /// The reason and the kind of a message that is known by its beginning.

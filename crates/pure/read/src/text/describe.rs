@@ -44,6 +44,23 @@ pub(super) fn read(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     object(walk, at..end, events, kind, &tree, &name, &namespace)
 }
 
+/// Of kinds that kubectl has no description for it prints all fields: since when is it in deletion, and for whom does it
+/// wait?
+fn in_deletion(tree: &Tree, metadata: &mut Map<String, Value>) {
+    let nodes = tree.below("Metadata");
+    let at = |key: &str| nodes.iter().position(|n| n.key == key);
+    if let Some(node) = at("Deletion Timestamp").and_then(|i| nodes.get(i)) {
+        metadata.insert("deletionTimestamp".into(), json!(node.value));
+    }
+    if let Some(i) = at("Finalizers") {
+        let names: Vec<&str> = tree::under(nodes, i)
+            .iter()
+            .map(|n| n.key.as_str())
+            .collect();
+        metadata.insert("finalizers".into(), json!(names));
+    }
+}
+
 /// What is said of one container of a pod, as the tree of that pod.
 /// Source: kubectl `pkg/describe/describe.go` (describeContainers).
 fn of_container(tree: Tree) -> Option<Tree> {
@@ -151,6 +168,7 @@ fn object(
     if !annotations.is_empty() {
         metadata.insert("annotations".into(), Value::Object(annotations));
     }
+    in_deletion(tree, &mut metadata);
     if let Some((k, owner)) = tree.get("Controlled By").split_once('/')
         && let Some(k) = kinds::named(k)
     {

@@ -28,14 +28,16 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     }
     let columns = label_columns(walk);
     let proven = walk.command.as_ref().map(asked::labels).unwrap_or_default();
-    let mut end = at + 1;
+    let (mut end, mut is_whole) = (at + 1, true);
     while walk.is_output(end) {
         let text = walk.text(end).to_owned();
         if is_header(&text) {
             break;
         }
         let Some(row) = table.row(&text) else { break };
-        if let Some(mut object) = object(kind, &row, &namespace) {
+        let read = object(kind, &row, &namespace);
+        is_whole &= read.is_some();
+        if let Some(mut object) = read {
             let shown = columns
                 .iter()
                 .filter_map(|(key, column)| Some((key, filled(row.get(column))?)));
@@ -45,7 +47,9 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         end += 1;
     }
-    listed(walk, kind, end);
+    if is_whole {
+        listed(walk, kind, end);
+    }
     Some(end)
 }
 

@@ -29,9 +29,22 @@ pub(super) fn size(text: &str, block: u64) -> Option<u64> {
     Some((number * factor) as u64)
 }
 
+/// `/dev/sda5  22092264 21045684  0  100% /`.
+fn is_row(text: &str) -> bool {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, size_, used, free, share, target, ..] = words.as_slice() else {
+        return false;
+    };
+    [size_, used, free].iter().all(|w| size(w, 1024).is_some())
+        && percent(share).is_some()
+        && target.starts_with('/')
+}
+
 /// `Filesystem … Mounted on` and its rows; also `-T` and `-i`.
 pub(super) fn df(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
-    if !(text.starts_with("Filesystem") && text.contains("Mounted on")) {
+    let headed = text.starts_with("Filesystem") && text.contains("Mounted on");
+    // Somebody left the head out; the command tells what the row is.
+    if !headed && (walk.ran("df").is_none() || !is_row(text)) {
         return None;
     }
     let inodes = text.contains("IUse%") || text.contains("Inodes");
@@ -40,7 +53,7 @@ pub(super) fn df(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
     } else {
         1024
     };
-    let mut end = at + 1;
+    let mut end = at + usize::from(headed);
     while walk.is_output(end) {
         let words: Vec<String> = walk
             .text(end)
