@@ -131,6 +131,10 @@ pub fn is_virtual(interface: &str) -> bool {
         "lo",
         "cbr",
         "weave",
+        "antrea-",
+        "genev_sys",
+        "ovn-k8s-",
+        "tun-",
     ]
     .iter()
     .any(|p| interface.starts_with(p))

@@ -112,11 +112,21 @@ fn of(signal: &str, text: &str) -> Means {
     }
 }
 
+/// Where the kubelet and containerd mount what belongs to pods: one that is full is that volume's own matter.
+const VOLUMES: &[&str] = &[
+    "/var/lib/kubelet/pods/",
+    "/var/lib/kubelet/plugins/",
+    "/run/k3s/containerd/",
+    "/run/containerd/",
+];
+
 /// File systems of which `df` can say that they are full without meaning it.
 pub fn can_fill(fs: &FileSystem) -> bool {
     let read_only = fs.target.starts_with("/snap")
         || fs.target.starts_with("/boot")
         || fs.target.starts_with("/media")
+        || VOLUMES.iter().any(|v| fs.target.starts_with(v))
+        || fs.source.starts_with("/dev/longhorn/")
         || fs.source.starts_with("/dev/loop")
         || fs.source.starts_with("/dev/sr")
         || matches!(

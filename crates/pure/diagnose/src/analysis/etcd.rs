@@ -152,26 +152,19 @@ pub struct Count {
     pub voters: usize,
     /// Known to live.
     pub alive: usize,
-    /// Known to be dead: their health checks failed.
-    pub dead: usize,
 }
 
 /// Counts voters and endpoints.
 pub fn count(cx: &Context<'_>) -> Option<Count> {
     let list = members(cx);
     let ends = endpoints(cx);
-    let dead = ends.values().filter(|(well, _)| !well).count();
     let alive = ends.values().filter(|(well, _)| *well).count();
     // 127.0.0.1 is one of the members, and no one else.
     let voters = match voters(&list) {
         0 => ends.len(),
         n => n,
     };
-    (voters > 0 && !ends.is_empty()).then_some(Count {
-        voters,
-        alive,
-        dead,
-    })
+    (voters > 0 && !ends.is_empty()).then_some(Count { voters, alive })
 }
 
 /// Hosts whose own etcd speaks in the evidence.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use defib_model::Evidence;
 use defib_model::condition::ConditionKind as K;
-use defib_model::fact::{Fact, Value};
+use defib_model::fact::{Answer, Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::kubectl;
 use defib_model::signal::{Hit, LogLine};
@@ -378,15 +378,29 @@ pub fn asked<'c>(cx: &'c Context<'_>, name: &'c str) -> impl Iterator<Item = (&'
     })
 }
 
-/// Units of k3s that do not stay up: systemd says that they failed, or waits to start them again.
+/// Did somebody answer at this host on a port, if only to refuse? Some machines answer no ping.
+pub fn answers_on_a_port(cx: &Context<'_>, target: &str) -> bool {
+    facts_anywhere(cx, |v| match v {
+        Value::Reach(r) if r.port.is_some() && r.answer != Answer::Silent => Some(r),
+        _ => None,
+    })
+    .any(|(_, r)| r.target == target)
+}
+
+/// Units of k3s and RKE2 that do not stay up: systemd says that they failed, or waits to start them again.
 pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
     let fails = facts(cx, |v| match v {
         Value::Unit {
             name, active, sub, ..
-        } if name.starts_with("k3s") && (active == "failed" || sub == "auto-restart") => Some(()),
+        } if is_ours(name) && (active == "failed" || sub == "auto-restart") => Some(()),
         _ => None,
     });
     fails.map(|(fact, ())| fact).collect()
+}
+
+/// Is this a unit of k3s or RKE2, with whatever suffix the installer gave it?
+fn is_ours(unit: &str) -> bool {
+    ["k3s", "rke2"].iter().any(|name| unit.starts_with(name))
 }
 
 /// Conditions of a host that a cause on it may explain.

@@ -24,6 +24,8 @@ pub enum Verdict {
     Removed,
     /// The same, in a stored Helm release.
     RemovedInRelease,
+    /// One of Kubernetes' own, which this API server does not serve: it is too old, or the name is wrong.
+    NotServed,
     /// A custom resource without its definition.
     NoCrd,
     /// A definition is there by now: applied in the wrong order.
@@ -49,7 +51,7 @@ const REMOVED: &[(&str, &str)] = &[
     ("certificates.k8s.io/v1beta1", "1.22"),
     ("coordination.k8s.io/v1beta1", "1.22"),
     ("scheduling.k8s.io/v1beta1", "1.22"),
-    ("storage.k8s.io/v1beta1", "1.27"),
+    ("storage.k8s.io/v1beta1", "1.22"),
     ("node.k8s.io/v1beta1", "1.25"),
     ("discovery.k8s.io/v1beta1", "1.25"),
     ("events.k8s.io/v1beta1", "1.25"),
@@ -60,9 +62,70 @@ const REMOVED: &[(&str, &str)] = &[
     ("flowcontrol.apiserver.k8s.io/v1beta3", "1.32"),
 ];
 
-/// Since when a built-in version is gone.
-pub fn removed_in(version: &str) -> Option<&'static str> {
-    REMOVED.iter().find(|(v, _)| *v == version).map(|(_, k)| *k)
+/// Kinds of those versions that went at another time. Source: the same guide.
+const REMOVED_KINDS: &[(&str, &str, &str)] = &[
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity", "1.27"),
+    ("extensions/v1beta1", "DaemonSet", "1.16"),
+    ("extensions/v1beta1", "Deployment", "1.16"),
+    ("extensions/v1beta1", "NetworkPolicy", "1.16"),
+    ("extensions/v1beta1", "PodSecurityPolicy", "1.16"),
+    ("extensions/v1beta1", "ReplicaSet", "1.16"),
+];
+
+/// Kinds that came to such a version later, when what it had before was gone: they are not served where the API server
+/// is older, or where they are switched off. Source: kubernetes `staging/src/k8s.io/api/*/v1beta1/types.go`.
+const LATER: &[&str] = &[
+    "ClusterTrustBundle",
+    "IPAddress",
+    "LeaseCandidate",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "PodCertificateRequest",
+    "SelfSubjectReview",
+    "ServiceCIDR",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "VolumeAttributesClass",
+];
+
+/// Groups of Kubernetes itself; no definition brings their kinds. Others that end like these are of definitions
+/// (gateway.networking.k8s.io, snapshot.storage.k8s.io, autoscaling.k8s.io). Source: kubernetes `staging/src/k8s.io/api`.
+const BUILT_IN: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+/// Since when a kind is gone from a built-in version.
+pub fn removed_in(version: &str, kind: &str) -> Option<&'static str> {
+    if LATER.contains(&kind) {
+        return None;
+    }
+    let one = REMOVED_KINDS
+        .iter()
+        .find(|(v, k, _)| *v == version && *k == kind);
+    one.map(|(_, _, since)| *since)
+        .or_else(|| REMOVED.iter().find(|(v, _)| *v == version).map(|(_, k)| *k))
 }
 
 /// Every pair in a message.
@@ -119,7 +182,7 @@ pub fn unknown(cx: &Context<'_>) -> BTreeMap<Unknown, (Verdict, Vec<Said>)> {
         "client.kind-not-served",
         "it asks for a version that is not served any more",
     ) {
-        let one = listed(&s.text).filter(|one| removed_in(&one.version).is_some());
+        let one = listed(&s.text).filter(|one| removed_in(&one.version, &one.kind).is_some());
         if let Some(one) = one {
             let entry = out
                 .entry(one)
@@ -146,10 +209,13 @@ fn verdict(cx: &Context<'_>, one: &Unknown, stored: bool) -> Option<Verdict> {
     if stored {
         return Some(Verdict::RemovedInRelease);
     }
-    if removed_in(&one.version).is_some() {
+    if removed_in(&one.version, &one.kind).is_some() {
         return Some(Verdict::Removed);
     }
     let (group, version) = one.version.split_once('/')?;
+    if BUILT_IN.contains(&group) {
+        return Some(Verdict::NotServed);
+    }
     let crd = cx
         .cluster
         .crds
@@ -177,7 +243,18 @@ mod tests {
     fn messages_name_kind_and_version() {
         let text = "[unable to recognize \"\": no matches for kind \"A\" in version \"x.io/v1\", no matches for kind \"B\" in version \"y.io/v1\"]";
         assert_eq!(pairs(text).len(), 2);
-        assert_eq!(removed_in("policy/v1beta1"), Some("1.25"));
+        let gone = |version: &str, kind: &str| removed_in(version, kind);
+        assert_eq!(gone("policy/v1beta1", "PodDisruptionBudget"), Some("1.25"));
+        assert_eq!(gone("storage.k8s.io/v1beta1", "StorageClass"), Some("1.22"));
+        assert_eq!(
+            gone("storage.k8s.io/v1beta1", "CSIStorageCapacity"),
+            Some("1.27")
+        );
+        assert_eq!(
+            gone("storage.k8s.io/v1beta1", "VolumeAttributesClass"),
+            None
+        );
+        assert_eq!(gone("policy/v1", "PodDisruptionBudget"), None);
         let line = "factory.go:86: Failed to list *v1beta1.Ingress: the server could not find the requested resource (get ingresses.extensions)";
         let one = listed(line).unwrap();
         assert_eq!(

@@ -101,6 +101,14 @@ fn address(text: &str, default: u16) -> Option<(String, u16)> {
     (!host.is_empty() && host.chars().all(plain)).then_some((host, port))
 }
 
+/// Is this the name of a node, or an address that one is known by?
+fn is_node(cx: &Context<'_>, host: &str) -> bool {
+    cx.cluster
+        .nodes
+        .iter()
+        .any(|n| n.metadata.name == host || n.status.addresses.iter().any(|a| a.address == host))
+}
+
 fn whose(cx: &Context<'_>, host: &str, port: u16, from: Option<&str>) -> Peer {
     let cluster = cx.cluster;
     let service = |ns: &str, name: &str| {
@@ -129,7 +137,13 @@ fn whose(cx: &Context<'_>, host: &str, port: u16, from: Option<&str>) -> Peer {
             service(&ns, &name)
         };
     }
-    if OWN_PORTS.contains(&port)
+    // A pod calls its own cluster by the Service, and another one by that cluster's name.
+    let elsewhere = from.is_some()
+        && host.contains('.')
+        && host.parse::<std::net::IpAddr>().is_err()
+        && !host.ends_with(".local")
+        && !is_node(cx, host);
+    if OWN_PORTS.contains(&port) && !elsewhere
         || (port == 443 && API_ADDRESSES.contains(&host))
         || host == "kubernetes"
     {

@@ -30,6 +30,10 @@ const RKE2: &[&str] = &[
     "Starting rke2",
 ];
 
+/// How the upstream of CoreDNS is set on k3s. Source: k3s `manifests/coredns.yaml` (`forward . /etc/resolv.conf`, the
+/// kubelet's `--resolv-conf`), which is applied at every start.
+pub const UPSTREAM: &str = "On k3s, which writes the ConfigMap coredns anew at every start: name a file with real upstreams by `resolv-conf` in /etc/rancher/k3s/config.yaml on every node, restart k3s there, and then CoreDNS.";
+
 impl Product {
     /// The product that this text speaks of; none where it names none.
     pub fn named(text: &str) -> Option<Self> {
@@ -50,6 +54,14 @@ impl Product {
     pub fn server(self) -> Self {
         Self {
             agent: false,
+            ..self
+        }
+    }
+
+    /// The agent of the same product.
+    pub fn agent(self) -> Self {
+        Self {
+            agent: true,
             ..self
         }
     }

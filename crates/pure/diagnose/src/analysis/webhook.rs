@@ -90,6 +90,22 @@ pub fn failures(cx: &Context<'_>) -> BTreeMap<String, Vec<Said>> {
             out.entry(name.to_owned()).or_default().push(s);
         }
     }
+    if !out.is_empty() {
+        return out;
+    }
+    // The call alone, without whose it is: the API server calls webhooks, and resolves their Services itself.
+    for s in said(
+        cx,
+        ".svc:443/",
+        "apiserver.webhook-no-service",
+        "the API server does not find the Service of a webhook",
+    ) {
+        if s.text.contains("\" not found")
+            && let Some((ns, name)) = service_in(&s.text)
+        {
+            out.entry(format!("{name}.{ns}.svc")).or_default().push(s);
+        }
+    }
     out
 }
 

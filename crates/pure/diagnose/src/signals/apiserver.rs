@@ -39,8 +39,14 @@ pub static SIGNALS: &[Signal] = &[
     row(
         "apiserver.no-service-account",
         "error looking up service account ",
-        r"(error looking up service account [^/\s]+/\S+: serviceaccounts? .*not found)",
+        r"(error looking up service account [^/\s]+/[^\s:]+: serviceaccounts?\b.*)",
         "kubernetes: plugin/pkg/admission/serviceaccount/admission.go",
+    ),
+    row(
+        "apiserver.webhook-no-service",
+        ".svc:443/",
+        r#"(Post "?https://[a-z0-9-]+\.[a-z0-9-]+\.svc:443/\S*"?: service "[^"]+" not found)"#,
+        "kubernetes: apiserver/pkg/util/webhook/client.go",
     ),
     row(
         "apiserver.webhook-failed",
@@ -52,6 +58,12 @@ pub static SIGNALS: &[Signal] = &[
         "apiserver.namespace-finalizers",
         "Some content in the namespace has finalizers remaining: ",
         r"(Some content in the namespace has finalizers remaining: .*)",
+        "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
+    ),
+    row(
+        "apiserver.namespace-finalizers-reason",
+        "SomeFinalizersRemain",
+        "",
         "kubernetes: pkg/controller/namespace/deletion/status_condition_utils.go",
     ),
     // The same, folded over lines as YAML shows it.

@@ -16,7 +16,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         id: "coredns.upstream-timeout",
         anchor: "plugin/errors: ",
-        pattern: r"plugin/errors: \d+ (\S+) .*(?:read|write|dial) (?:udp|tcp) \S*?->(\S+): (?:i/o timeout|read: connection refused|connection refused|no route to host|network is unreachable)",
+        pattern: r"plugin/errors: \d+ (\S+) .*(?:read|write|dial) (?:udp|tcp)[46]? (?:\S*?->)?(\S+:\d+): (?:(?:read|write|connect): )?(?:i/o timeout|connection refused|no route to host|network is unreachable|host is unreachable)",
         unit: "coredns",
         mark: Mark::Symptom,
         versions: "",
@@ -33,7 +33,7 @@ pub static SIGNALS: &[Signal] = &[
     },
     Signal {
         id: "coredns.not-ready",
-        anchor: "Still waiting on: ",
+        anchor: "plugin/ready: ",
         pattern: r#"plugin/ready: (?:Plugins not ready|Still waiting on): "?[\w,]*kubernetes"#,
         unit: "coredns",
         mark: Mark::Symptom,

@@ -40,8 +40,29 @@ const fn smart(id: &'static str, anchor: &'static str, pattern: &'static str) ->
     )
 }
 
+const fn iscsi(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    super::signal(
+        id,
+        anchor,
+        pattern,
+        "kernel",
+        Mark::Symptom,
+        "Linux: drivers/scsi/libiscsi.c, scsi_transport_iscsi.c",
+    )
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
+    iscsi(
+        "iscsi.connection-lost",
+        "detected conn error",
+        r"connection\d+:\d+: detected conn error",
+    ),
+    iscsi(
+        "iscsi.session-lost",
+        "session recovery timed out",
+        r"session\d+: session recovery timed out",
+    ),
     host("disk.enospc", "o space left on device", ""),
     host("disk.sqlite-full", "database or disk is full", ""),
     host("disk.no-room", "not enough space to allocate", ""),

@@ -120,6 +120,24 @@ pub static SIGNALS: &[Signal] = &[
         "fluxcd/pkg: ssh/knownhosts",
     ),
     row(
+        "helm.operator-skips",
+        "unable to sync release with status pending-",
+        r"(unable to sync release with status pending-\w+)",
+        "fluxcd/helm-operator: pkg/release/release.go",
+    ),
+    row(
+        "helm.listed-pending",
+        "pending-",
+        r"^(\S+\s+\S+\s+\d+\s+\d{4}-\d\d-\d\d .*\spending-(?:install|upgrade|rollback)\s+\S+-v?\d\S*)",
+        "helm: pkg/cmd/list.go",
+    ),
+    row(
+        "argocd.repo-server",
+        "grpc.service=repository.RepoServerService",
+        r#"(error="[^"]*(?:authentication required|Repository not found|repository not found|unable to authenticate|could not read Username)[^"]*".* grpc\.service=repository\.RepoServerService)"#,
+        "argo-cd: util/grpc/logging.go",
+    ),
+    row(
         "argocd.repo-credentials",
         "rpc error: code = ",
         r"(rpc error: code = .*(?:authentication required|Repository not found|repository not found|unable to authenticate|could not read Username).*)",

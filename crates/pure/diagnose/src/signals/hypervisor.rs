@@ -136,7 +136,7 @@ pub static SIGNALS: &[Signal] = &[
     ),
     way(
         "tunnel.gone",
-        "cloudflare",
+        "loudflare",
         r"(?i)error\D{0,8}(?:1033|530)\b.*cloudflare|cloudflare.*(?:tunnel error|error 1033|error 530)",
     ),
     // A tunnel in use shakes hands every two minutes; nothing passes after three.

@@ -196,6 +196,13 @@ pub static SIGNALS: &[Signal] = &[
         "k3s: pkg/nodepassword/controller.go",
     ),
     signal(
+        "k3s.restore-without-token",
+        "please pass --token to complete the restoration",
+        "",
+        Mark::Cause,
+        "k3s: pkg/cluster/storage.go",
+    ),
+    signal(
         "k3s.authenticate",
         "Failed to authenticate request from",
         r"Failed to authenticate request from (\S+?): (.*)",

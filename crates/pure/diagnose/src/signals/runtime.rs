@@ -80,6 +80,14 @@ pub static SIGNALS: &[Signal] = &[
         "short read: expected ",
         r"short read: expected \d+ bytes but got \d+",
     ),
+    super::signal(
+        "cri.no-nvidia-runtime",
+        "no runtime for ",
+        r#"no runtime for "?nvidia\S*"? is configured"#,
+        "kubelet, containerd",
+        Mark::Cause,
+        "containerd: internal/cri/config (GetSandboxRuntime)",
+    ),
     snapshotter(
         "snapshotter.cannot",
         "snapshotter cannot be enabled",

@@ -103,6 +103,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                         "coredns-upstream-unreachable",
                     ],
                 ),
+            // That nobody serves a site by the tunnel says little of how its operator gets in.
+            None if sure.iter().all(|l| l.signal == "tunnel.gone") => finding
+                .term(40, "the tunnel has no end in the cluster")
+                .undecided(
+                    "Is that tunnel the operator's own way in, or does it only serve a site?",
+                    "kubectl get pods -A | grep -i cloudflared; cloudflared tunnel info TUNNEL",
+                    &["access-path-down", "cloudflared-credentials-not-found"],
+                ),
             None => finding.term(78, "it fails before the target is reached"),
         });
     } else if !maybe.is_empty() {

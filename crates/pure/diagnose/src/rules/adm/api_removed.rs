@@ -34,7 +34,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if verdict != Verdict::Removed {
             continue;
         }
-        let when = kinds::removed_in(&one.version)
+        let when = kinds::removed_in(&one.version, &one.kind)
             .map_or("its CRD does not serve it any more".to_owned(), |v| {
                 format!("Kubernetes {v} is without it")
             });

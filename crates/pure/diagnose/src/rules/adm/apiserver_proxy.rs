@@ -34,18 +34,26 @@ pub static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for u in unavailable(cx).into_iter().filter(|u| !u.proxy.is_empty()) {
         let said_so = u.text.contains("proxyconnect") || refused_by_proxy(&u.text);
-        out.push(
-            RULE.on(u.entity.clone())
+        let finding = RULE.on(u.entity.clone())
                 .title(format!("calls to API {} go through the server's HTTP proxy, which can't reach it", u.name))
                 .why("Service and pod addresses must not go through a proxy; NO_PROXY lacks them.")
-                .term(if said_so { 90 } else { 65 }, if said_so { "the error comes from connecting to a proxy" } else { "the discovery check fails while a proxy is set in the environment" })
+                .term(if said_so { 90 } else { 45 }, if said_so { "the error comes from connecting to a proxy" } else { "the discovery check fails while a proxy is set in the environment" })
                 .cite_all(u.evidence.first().cloned())
                 .cite_all(u.proxy.iter().skip(usize::from(said_so)).take(3).cloned())
                 .explains_if(cx, K::ApiServiceUnavailable, &u.entity)
                 .safe("See the server's environment.", "grep -i proxy /etc/systemd/system/k3s.service.env /etc/default/k3s; systemctl show k3s -p Environment")
                 .check_first("Add the pod and Service ranges, .svc and .cluster.local to NO_PROXY, then restart the server.", "systemctl restart k3s")
-                .dont("Don't delete the APIService or switch off certificate checks: neither is the cause."),
-        );
+                .dont("Don't delete the APIService or switch off certificate checks: neither is the cause.");
+        // k3s adds the ranges of pods and Services to NO_PROXY itself (`pkg/server/server.go`, setNoProxyEnv); and
+        // the environment may be anybody's.
+        out.push(match said_so {
+            true => finding,
+            false => finding.undecided(
+                "Is that the API server's environment, and does its NO_PROXY lack the ranges of pods and Services?",
+                "tr '\\0' '\\n' < /proc/$(pgrep -o -f 'kube-apiserver|k3s server')/environ | grep -i proxy",
+                &["apiserver-proxy-env", "aggregated-api-down"],
+            ),
+        });
     }
     webhooks(cx, out);
     // A proxy that does not know the address ends the connection; so does a backend that dies.

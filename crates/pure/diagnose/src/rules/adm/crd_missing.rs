@@ -18,7 +18,7 @@
 //! missing.
 
 use crate::analysis::kinds::{self, Verdict};
-use crate::analysis::said::{claim, said as messages};
+use crate::analysis::said::{Said, claim, said as messages};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,6 +38,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "the definition itself was refused",
     );
     for (one, (verdict, said)) in kinds::unknown(cx) {
+        if verdict == Verdict::NotServed {
+            out.push(not_served(cx, &one, &said));
+            continue;
+        }
         if verdict != Verdict::NoCrd {
             continue;
         }
@@ -66,9 +70,38 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 f = f.explains_if(cx, K::ContainerCrashLoop, pod);
             }
         }
+        // Flux asks about all of a Kustomization before it applies any: what brings the definition may be among it.
+        if !listed
+            && said.iter().all(|s| {
+                s.text.contains("dry-run failed") || s.evidence.text.contains("dry-run failed")
+            })
+        {
+            f = f.undecided(
+                format!("What brings the definition of {}, and does this Kustomization depend on it (dependsOn)?", one.kind),
+                "flux tree kustomization NAME; kubectl get kustomizations,helmreleases -A",
+                &["gitops-dependency-order", "crd-not-installed"],
+            );
+        }
         if listed {
             f = f.term(10, "all CRDs were listed, and it is not among them");
         }
         out.push(f);
     }
+}
+
+/// A kind that Kubernetes itself has, or would have: no definition brings it.
+fn not_served(cx: &Context<'_>, one: &kinds::Unknown, said: &[Said]) -> Finding {
+    let f = RULE
+        .on(EntityId::other("api-kind", &one.kind))
+        .title(format!("this API server does not serve kind {} in {}", one.kind, one.version))
+        .why("The group is Kubernetes' own: the server is older than the manifest, the API is switched off, or kind or version are written wrongly.")
+        .term(45, "the API server does not know the kind");
+    claim(cx, f, &said.iter().take(5).collect::<Vec<_>>()).undecided(
+        format!(
+            "Which version has the API server, and which versions of {} does it serve?",
+            one.kind
+        ),
+        "kubectl version; kubectl api-versions; kubectl api-resources",
+        &["removed-api-version", "version-skew", "crd-not-installed"],
+    )
 }

@@ -47,7 +47,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .term(90, "metrics-server's own log says so")
             .cite(cx.log(hit, 0, "the kubelet's certificate is not accepted"))
             .safe("See what the kubelet's certificate holds.", "openssl s_client -connect NODE:10250 </dev/null 2>/dev/null | openssl x509 -noout -text | grep -A1 'Subject Alternative'")
-            .check_first("Let the kubelets ask the cluster for serving certificates, or (lab only) skip the check.", "kubectl -n kube-system edit deployment metrics-server  # --kubelet-insecure-tls")
+            .advice("On k3s its own metrics-server is written anew at every start: run it with `--disable metrics-server` and apply one with your arguments, or mend the kubelets' certificates.")
+            .check_first("Elsewhere: let the kubelets ask the cluster for serving certificates, or (lab only) skip the check.", "kubectl -n kube-system edit deployment metrics-server  # --kubelet-insecure-tls")
             .dont("Don't delete the APIService: it only repeats what metrics-server says.");
         out.push(super::metrics_name::claims(cx, f, hit));
     }

@@ -64,7 +64,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("Without a scrape it never becomes ready, and its API stays unavailable.")
             .term(88, "metrics-server's own log names the lookup that fails")
             .cite(cx.log(hit, 0, "the node's name does not resolve"))
-            .check_first("Let it call the nodes by their addresses.", "kubectl -n kube-system edit deployment metrics-server  # --kubelet-preferred-address-types=InternalIP")
+            .advice("On k3s its own metrics-server is written anew at every start: run it with `--disable metrics-server` and apply one with your arguments.")
+            .check_first("Elsewhere: let it call the nodes by their addresses.", "kubectl -n kube-system edit deployment metrics-server  # --kubelet-preferred-address-types=InternalIP")
             .dont("Don't restart CoreDNS: it answers as it should.");
         out.push(claims(cx, f, hit));
     }

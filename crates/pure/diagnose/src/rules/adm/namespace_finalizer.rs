@@ -89,8 +89,8 @@ fn controller<'a>(cx: &Context<'a>, finalizer: &str) -> Option<&'a defib_model::
 fn finding(ns: &str, finalizer: &str) -> Finding {
     RULE.on(EntityId::object("Namespace", "", "", ns))
         .key(finalizer)
-        .title(format!("namespace {ns} waits for finalizer {finalizer}, and no controller takes it off"))
-        .why("The controller that would clean up and let go is not running; the namespace waits for ever.")
+        .title(format!("namespace {ns} waits for finalizer {finalizer}, which nobody takes off"))
+        .why("Its controller would clean up and let go: it is gone, or it can't finish. Until then the namespace waits.")
         .safe("See what is left in the namespace.", command!("kubectl api-resources --verbs=list --namespaced -o name | xargs -n1 kubectl get -n {} --ignore-not-found --show-kind", ns))
         .check_first("Bring the controller of the finalizer back and let it clean up.", "kubectl get deployments,pods -A | grep -i CONTROLLER")
         .destructive("Only if that is impossible: clean up by hand, then take the finalizer off that one resource.", command!("kubectl patch KIND NAME -n {} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'", ns))
@@ -185,23 +185,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .against(cx.field(pod.obj, "/metadata/name", "this pod looks like its controller, and is ready"))
                     .undecided("A pod that looks like the finalizer's controller is ready: what does its log say about the resource?", command!("kubectl logs {} -n {} --tail=100", pod.metadata.name, pod.metadata.namespace), &["namespace-stuck-finalizer"]);
             }
-            None => {
-                f = f.term(
-                    15,
-                    if cx.cluster.pods.is_empty() {
-                        "nothing shows a controller at work"
-                    } else {
-                        "no ready pod looks like its controller"
-                    },
-                )
-            }
+            None if cx.cluster.pods.is_empty() => {}
+            None => f = f.term(15, "no ready pod looks like its controller"),
         }
         out.push(f);
     }
+    let reason: Vec<_> = cx
+        .hits("apiserver.namespace-finalizers-reason")
+        .map(|hit| cx.log(hit, 0, "finalizers hold what is left in it"))
+        .collect();
     // A pasted description: the words alone.
     for s in messages.iter().filter(|s| s.who.is_none()) {
         for finalizer in remaining(&s.text) {
-            out.push(finding("", finalizer).title(format!("a namespace waits for finalizer {finalizer}, and no controller takes it off")).term(75, "the namespace itself names the finalizer that it waits for").cite(s.evidence.clone()));
+            out.push(
+                finding("", finalizer)
+                    .title(format!(
+                        "a namespace waits for finalizer {finalizer}, which nobody takes off"
+                    ))
+                    .term(
+                        75,
+                        "the namespace itself names the finalizer that it waits for",
+                    )
+                    .cite(s.evidence.clone()),
+            );
         }
     }
     if !messages.is_empty() {
@@ -223,7 +229,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     75,
                     "the namespace itself names the finalizer that it waits for",
                 )
-                .cite_all(rows.map(|i| cx.log(hit, i, "a finalizer that is left"))),
+                .cite_all(rows.map(|i| cx.log(hit, i, "a finalizer that is left")))
+                .cite_all(reason.clone()),
+        );
+    }
+    if out.iter().any(|f| f.rule.code == RULE.code) {
+        return;
+    }
+    // The reason alone: the namespace controller gives it where finalizers hold what is left.
+    if !reason.is_empty() {
+        out.push(
+            finding("", "of what is left in it")
+                .title("a namespace waits for finalizers of what is left in it, which nobody takes off")
+                .term(70, "the namespace itself says that finalizers remain")
+                .cite_all(reason),
         );
     }
 }

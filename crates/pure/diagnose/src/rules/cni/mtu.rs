@@ -19,6 +19,7 @@
 //! Do not raise the MTU of the physical interface alone: every switch on the way must carry it.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use defib_model::fact::{Fact, Value};
 
@@ -38,6 +39,9 @@ pub static RULE: Rule = Rule {
 const HEADER: u32 = 50;
 /// What a frame of Ethernet carries, unless somebody allowed more.
 const ETHERNET: u32 = 1500;
+/// Interfaces of pods on the host's side, where the plugin sets their MTU to that of its overlay (flannel, Calico). Not
+/// Cilium's: there the route has it.
+const OF_PODS: &[&str] = &["veth", "cali"];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let too_long = host::lines(
@@ -53,6 +57,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .find(|l| l.group(0).starts_with("flannel") || l.group(0).starts_with("vxlan"));
     // What does not fit into the interface that it leaves by says nothing of the path.
     let own = overlay.map_or(ETHERNET - HEADER, mtu);
+    too_long.retain(|l| !is_outside(cx, l));
     too_long
         .retain(|l| l.signal != "net.too-long" || l.group(0).parse().is_ok_and(|n: u32| n < own));
     let below: Vec<_> = links
@@ -65,7 +70,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .zip(widest)
         .filter(|(o, b)| mtu(o) + HEADER > mtu(b) && mtu(b) > 0);
     // The path to another machine carries less than the overlay's packets with their header.
-    let path = host::lines(cx, &["net.path-mtu"], "what the path carries");
+    let mut path = host::lines(cx, &["net.path-mtu"], "what the path carries");
+    path.retain(|l| !is_outside(cx, l));
     if let Some((overlay, path)) = overlay.and_then(|o| {
         let narrow = |p: &&host::Told| {
             p.group(0)
@@ -88,6 +94,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 )
                 .cite(overlay.evidence.clone())
                 .cite(path.evidence.clone())
+                .explains_if(cx, K::HostNetworkFailing, &id),
+        );
+        return;
+    }
+    // What a pod's interface lets through must fit into the overlay as it is.
+    let wide = overlay.and_then(|o| {
+        let beside = |l: &&host::Told| l.entry == o.entry && l.host == o.host;
+        let of_pod = |l: &&host::Told| OF_PODS.iter().any(|p| l.group(0).starts_with(p));
+        let pods: Vec<_> = links.iter().filter(beside).filter(of_pod).collect();
+        let widest = pods.into_iter().max_by_key(|l| mtu(l))?;
+        (mtu(widest) > mtu(o) && mtu(o) > 0).then_some((o, widest))
+    });
+    if let Some((o, pod)) = wide {
+        let id = host::entity(o.host.name());
+        out.push(
+            found(&id)
+                .term(
+                    78,
+                    format!(
+                        "{} bytes on a pod's {}, and {} carries {}",
+                        mtu(pod),
+                        pod.group(0),
+                        o.group(0),
+                        mtu(o)
+                    ),
+                )
+                .cite(pod.evidence.clone())
+                .cite(o.evidence.clone())
                 .explains_if(cx, K::HostNetworkFailing, &id),
         );
         return;
@@ -132,6 +166,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_if(cx, K::HostNetworkFailing, &id),
         );
     }
+}
+
+/// Was the path to a machine outside tried? Nodes talk on their own path, whatever the way out carries (1492 bytes on
+/// many lines at home).
+fn is_outside(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
+    let Some(ran) = line.last_fact(cx, |v| matches!(v, Value::Ran(_))) else {
+        return false;
+    };
+    let Value::Ran(words) = &ran.value else {
+        return false;
+    };
+    let is_node = |address: &str| {
+        let nodes = cx.cluster.nodes.iter();
+        nodes
+            .flat_map(|n| &n.status.addresses)
+            .any(|a| a.address == address)
+    };
+    words.iter().any(|w| {
+        w.parse::<Ipv4Addr>().is_ok_and(|a| {
+            let shared = a.octets()[0] == 100 && (64..128).contains(&a.octets()[1]);
+            !(a.is_private() || a.is_loopback() || a.is_link_local() || shared || is_node(w))
+        })
+    })
 }
 
 /// Somebody tried sizes: small packets came through to a machine or a pod, and larger ones that fit the
@@ -179,7 +236,7 @@ fn found(id: &EntityId) -> Finding {
     RULE.on(id.clone())
         .title(format!("large packets do not fit through the overlay of {}", called(id)))
         .why("Small packets pass and large ones vanish: ping and DNS work, TLS and pulls hang.")
-        .safe("Which size passes?", "ip -br link; ping -M do -s 1422 -c3 OTHER-NODE; ping -M do -s 1372 -c3 OTHER-NODE")
+        .safe("Which size passes?", "ip -br link; ping -M do -s 1472 -c3 OTHER-NODE; ping -M do -s 1372 -c3 OTHER-NODE")
         .advice("Set the overlay's MTU to that of the path minus 50 bytes (VXLAN) or 80 (WireGuard), on all nodes.")
         .dont("Don't raise the MTU of the physical interface alone: every switch on the way must carry it.")
 }

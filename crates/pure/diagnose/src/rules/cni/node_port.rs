@@ -117,7 +117,7 @@ fn is_gone(cx: &Context<'_>, target: &str) -> bool {
         Value::Reach(r) if r.target == target && r.port.is_none() => Some(r.answer),
         _ => None,
     });
-    pings.any(|(_, answer)| answer == Answer::Silent)
+    pings.any(|(_, answer)| answer == Answer::Silent) && !host::answers_on_a_port(cx, target)
 }
 
 /// Did an attempt wait for an answer to "who has it"? Those that follow at once only repeat what is known by then.

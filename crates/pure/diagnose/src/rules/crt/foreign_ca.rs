@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 use defib_model::Evidence;
 use defib_model::fact::{Certificate, Fact, Value};
 
-use crate::analysis::authorities;
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
+use crate::analysis::{authorities, product};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -75,7 +75,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let same_name = lines
             .iter()
             .any(|l| l.evidence.text.contains("candidate authority certificate"));
-        let f = about(&host)
+        let f = about(cx, &host)
             .term(
                 if same_name { 75 } else { 50 },
                 if same_name {
@@ -96,7 +96,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let words = said.remove(&host).unwrap_or_default();
         let nobody = entity("");
         out.push(
-            about(&host)
+            about(cx, &host)
                 .term(82, "its CA is not the one that signed what the server shows, and nobody rotates CAs")
                 .cite_all(evidence)
                 .cite_all(words)
@@ -181,7 +181,7 @@ fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     for (host, evidence) in odd {
         out.push(
-            about(&host)
+            about(cx, &host)
                 .term(80, "the fingerprints differ")
                 .cite_all(evidence)
                 .explains_observed(cx, TROUBLES, &host),
@@ -189,12 +189,17 @@ fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn about(host: &EntityId) -> Finding {
+fn about(cx: &Context<'_>, host: &EntityId) -> Finding {
+    let agent = product::of(cx, host).agent();
+    let (name, unit) = (agent.name(), agent.unit());
+    let folder = format!("/var/lib/rancher/{name}/agent");
     RULE.on(host.clone())
         .title(format!("{} carries the CA of another cluster", called(host)))
         .why("It trusts nobody in this cluster, and nobody trusts it, although names and addresses are the same.")
-        .safe("Compare fingerprints; file times prove nothing.", "openssl x509 -noout -fingerprint -sha256 -in /var/lib/rancher/k3s/agent/server-ca.crt; curl -ks https://SERVER:6443/cacerts | openssl x509 -noout -fingerprint -sha256")
-        .check_first("Set the node's old identity aside and let it join with the present token.", "systemctl stop k3s-agent && mv /var/lib/rancher/k3s/agent /var/lib/rancher/k3s/agent.old && systemctl start k3s-agent")
+        .safe("Compare fingerprints; file times prove nothing.", command!("openssl x509 -noout -fingerprint -sha256 -in {}/server-ca.crt; curl -ks https://SERVER:6443/cacerts | openssl x509 -noout -fingerprint -sha256", folder))
+        // Stopping the unit alone leaves pods running on mounts below the folder.
+        .check_first("On an agent: end what runs on it, set its old identity aside and let it join with the present token. It pulls its images anew.", command!("{}-killall.sh && mv {} {}.old && systemctl start {}", name, folder, folder, unit))
+        .advice("On a server move nothing yet: its datastore is of that other cluster too. Decide first which cluster's data is to be kept.")
         .dont("Don't switch the verification off.")
         .dont("Don't copy single CA files over: keys and certificates of the old cluster stay behind.")
 }

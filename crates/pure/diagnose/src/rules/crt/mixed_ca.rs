@@ -35,7 +35,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     issuers(cx, out);
     endpoints(cx, out);
     // Peers that reject each other: the verifying side knows why.
-    let peers: Vec<_> = host::lines(
+    let (peers, clients): (Vec<_>, Vec<_>) = host::lines(
         cx,
         &["tls.unknown-authority"],
         "this side does not know the CA of the other",
@@ -54,7 +54,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .iter()
         .any(|w| l.evidence.text.contains(w))
     })
-    .collect();
+    .partition(|l| BETWEEN_PEERS.iter().any(|w| l.evidence.text.contains(w)));
     if !peers.is_empty() {
         let f = advise(RULE.on(cluster()))
             .title("members of etcd hold certificates of different CAs")
@@ -64,6 +64,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .cite_all(quotes(&peers));
         out.push(explain_all(f, cx));
+        return;
+    }
+    // A client may have been given another CA, or none.
+    if !clients.is_empty() {
+        let f = advise(RULE.on(cluster()))
+            .title("a client of etcd and the member that it called do not know the same CA")
+            .term(
+                45,
+                "one side verifies the other's certificate and does not know its CA",
+            )
+            .cite_all(quotes(&clients));
+        out.push(explain_all(f, cx).undecided(
+            "Was this client given the CA that signed the member's certificate (--cacert, --datastore-cafile)? Compare fingerprints.",
+            "for f in /var/lib/rancher/k3s/server/tls/etcd/*-ca.crt; do openssl x509 -noout -subject -fingerprint -in $f; done; openssl s_client -connect 127.0.0.1:2379 </dev/null 2>/dev/null | openssl x509 -noout -issuer",
+            &["mixed-ca", "foreign-cluster-ca"],
+        ));
         return;
     }
     // Only the other side's refusal: something is wrong with the certificate that is shown, nobody says what.
@@ -108,6 +124,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ));
     }
 }
+
+/// Words of a connection between two members.
+const BETWEEN_PEERS: &[&str] = &[
+    ":2380",
+    "peer endpoint",
+    "prober detected",
+    "rafthttp",
+    "remote-peer-id",
+];
 
 /// A leaf whose issuer is no CA of the same host.
 fn issuers(cx: &Context<'_>, out: &mut Vec<Finding>) {

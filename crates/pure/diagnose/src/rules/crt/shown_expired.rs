@@ -22,6 +22,7 @@ use defib_model::Evidence;
 use defib_model::fact::{Certificate, Value};
 
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
+use crate::analysis::product;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -46,6 +47,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     )) {
         found.entry(host).or_default().extend(quotes(&lines));
     }
+    let mut unknown = Vec::new();
     for (host, lines) in host::by_host(host::lines(
         cx,
         &["tls.other-side"],
@@ -60,9 +62,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .is_some_and(|g| g == "expired certificate")
             })
             .collect();
-        if !lines.is_empty() {
-            found.entry(host).or_default().extend(quotes(&lines));
+        // Any server that asks for certificates says this of whoever called it.
+        let (own, others): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_own);
+        if !own.is_empty() {
+            found.entry(host.clone()).or_default().extend(quotes(&own));
         }
+        unknown.extend(quotes(&others).into_iter().map(|e| (host.clone(), e)));
     }
     // What the evidence's own time says of certificates that were printed.
     let now = facts_anywhere(cx, |v| match v {
@@ -72,7 +77,6 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     .map(|(_, t)| t)
     .max()
     .or(cx.cluster.as_of);
-    let mut unknown = Vec::new();
     for (fact, certificate) in facts_anywhere(cx, |v| match v {
         Value::Certificate(c) => Some(c),
         _ => None,
@@ -113,6 +117,19 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// Is this said by a part of the cluster, or of a port of one?
+fn is_own(line: &host::Told<'_>) -> bool {
+    const PARTS: &[&str] = &["k3s", "rke2", "kube", "etcd"];
+    const WORDS: &[&str] = &[
+        ":2379", ":2380", ":6443", ":9345", ":10250", "etcd", "kube", "k3s", "rke2",
+    ];
+    PARTS.iter().any(|p| line.program.starts_with(p))
+        || line
+            .speaker
+            .is_some_and(|p| p.name().starts_with("kube-") || p.name().starts_with("etcd-"))
+        || WORDS.iter().any(|w| line.text.contains(w))
 }
 
 /// Whose a certificate is.
@@ -164,20 +181,61 @@ fn whose(certificate: &Certificate, command: &str) -> Whose {
     }
 }
 
+/// Is the cluster one that kubeadm made, as far as anything says?
+fn is_kubeadm(cx: &Context<'_>) -> bool {
+    let folder = |v: &Value| match v {
+        Value::Certificate(c) => c.path.starts_with("/etc/kubernetes/"),
+        _ => false,
+    };
+    let said = cx.heard().any(|h| {
+        h.signal == "kubeadm.cert-invalid"
+            || h.lines.iter().any(|l| l.text.contains("/etc/kubernetes/"))
+    });
+    let ours = cx
+        .heard()
+        .any(|h| h.program.starts_with("k3s") || h.signal.starts_with("k3s."));
+    (said
+        || facts_anywhere(cx, |v| folder(v).then_some(()))
+            .next()
+            .is_some())
+        && !ours
+}
+
 fn about(cx: &Context<'_>, host: &EntityId, evidence: Vec<Evidence>) -> Finding {
-    RULE.on(host.clone())
+    let product = product::of(cx, host);
+    let (name, unit) = (product.name(), product.unit());
+    let finding = RULE
+        .on(host.clone())
         .title(format!("a certificate on {} has run out", called(host)))
         .why("Every connection with it is refused until it is renewed.")
         .cite_all(evidence)
-        .explains_observed(cx, TROUBLES, host)
-        .safe(
-            "See what runs out when, and what time it is.",
-            "k3s certificate check --output table; date -u",
-        )
-        .check_first(
-            "Renew at a restart.",
-            "systemctl stop k3s && k3s certificate rotate && systemctl start k3s",
-        )
+        .explains_observed(cx, TROUBLES, host);
+    let finding = match is_kubeadm(cx) {
+        true => finding
+            .safe(
+                "See what runs out when, and what time it is.",
+                "kubeadm certs check-expiration; date -u",
+            )
+            .check_first(
+                "Renew, then restart the control plane's static pods and the kubelet.",
+                "kubeadm certs renew all",
+            ),
+        false => finding
+            .safe(
+                "See what runs out when, and what time it is.",
+                command!("{} certificate check --output table; date -u", name),
+            )
+            .check_first(
+                "Renew at a restart.",
+                command!(
+                    "systemctl stop {} && {} certificate rotate && systemctl start {}",
+                    unit,
+                    name,
+                    unit
+                ),
+            ),
+    };
+    finding
         .dont("Don't set the clock back.")
         .dont("Don't delete the server's tls folder: the CAs are in it too.")
 }

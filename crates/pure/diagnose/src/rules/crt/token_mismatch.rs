@@ -17,6 +17,8 @@
 //! ## What not to do
 //! Do not wipe the server to get rid of the message: the data is well. Do not make new CAs.
 
+use std::collections::BTreeMap;
+
 use defib_model::fact::Value;
 
 use crate::analysis::host::{self, TROUBLES, Told, called, facts_anywhere, quotes};
@@ -34,6 +36,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     out.extend(stored(cx));
+    let before = out.len();
     for (host, lines) in host::by_host(host::lines(
         cx,
         token::WRONG,
@@ -59,6 +62,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .term(88, "k3s compares the token and says so")
                 .cite_all(quotes(&lines))
                 .explains_observed(cx, TROUBLES, &host),
+        ));
+    }
+    if out.len() > before {
+        return;
+    }
+    // The other side alone: a server that was asked with a token that is not its own.
+    let refused = host::lines(
+        cx,
+        &["k3s.authenticate"],
+        "this server was asked with another token",
+    );
+    let mut callers: BTreeMap<String, Vec<Told<'_>>> = BTreeMap::new();
+    for line in refused {
+        if line.group(1).contains("invalid username/password") {
+            let caller = line.group(0);
+            let caller = caller.rsplit_once(':').map_or(caller, |(host, _)| host);
+            callers.entry(caller.to_owned()).or_default().push(line);
+        }
+    }
+    for (caller, lines) in callers {
+        let host = host::entity(&caller);
+        out.push(advise(
+            RULE.on(host.clone())
+                .title(format!("the token given on {caller} is not the one of this cluster"))
+                .why("The server does not let it in; over there nothing but an error of the server is seen.")
+                .term(80, "the server compares it and says so")
+                .cite_all(quotes(&lines))
+                .explains_observed(cx, TROUBLES, &EntityId::other("host", "-")),
         ));
     }
 }

@@ -50,7 +50,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("CoreDNS does not start; no name resolves in the cluster.")
             .term(93, "CoreDNS says which line it does not understand")
             .safe("See the Corefile and what it imports.", "kubectl -n kube-system get configmap coredns coredns-custom -o yaml")
-            .check_first("Correct it, then restart CoreDNS.", "kubectl -n kube-system edit configmap coredns && kubectl -n kube-system rollout restart deployment coredns")
+            .check_first("On k3s the Corefile itself is written anew at every start: correct what coredns-custom adds to it.", "kubectl -n kube-system edit configmap coredns-custom && kubectl -n kube-system rollout restart deployment coredns")
+            .check_first("Elsewhere: correct it, then restart CoreDNS.", "kubectl -n kube-system edit configmap coredns && kubectl -n kube-system rollout restart deployment coredns")
             .dont("Don't restart the pods that can't resolve: they come back by themselves.");
         for i in 0..hit.lines.len() {
             finding = finding.cite(cx.log(hit, i, "CoreDNS refuses to start"));

@@ -46,8 +46,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("CoreDNS detects the loop and exits on purpose; until it is broken, no name resolves in the cluster.")
             .term(85, "CoreDNS' own loop detection says so")
             .cite(cx.log(hit, 0, "the query that CoreDNS sent upstream came back to itself"))
+            .advice(crate::analysis::product::UPSTREAM)
             .check_first(
-                "Point `forward` at a real upstream instead of the node's stub resolver.",
+                "Elsewhere: point `forward` at a real upstream instead of the node's stub resolver.",
                 "kubectl -n kube-system edit configmap coredns",
             )
             .safe("See which resolver the node hands on.", "grep nameserver /etc/resolv.conf /run/systemd/resolve/resolv.conf")

@@ -60,7 +60,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .why("Names inside the cluster resolve, names outside do not.")
             .term(if no_api { 50 } else { 74 }, format!("CoreDNS' own errors, {} of them", hit.count))
             .safe("Ask the upstream from the node, then from a pod.", command!("dig @{} example.com; kubectl run -it --rm ask --image=busybox -- nslookup example.com", upstreams.iter().next().copied().unwrap_or("UPSTREAM").trim_end_matches(":53")))
-            .check_first("Point forward at a resolver that answers.", "kubectl -n kube-system edit configmap coredns")
+            .advice(crate::analysis::product::UPSTREAM)
+            .check_first("Elsewhere: point forward at a resolver that answers.", "kubectl -n kube-system edit configmap coredns")
             .dont("Don't restart CoreDNS: it asks the same upstream again.");
         for i in 0..hit.lines.len() {
             finding = finding.cite(cx.log(hit, i, "a forwarded query without an answer"));

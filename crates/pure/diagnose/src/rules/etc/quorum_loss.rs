@@ -18,6 +18,8 @@
 //! Do not reset on more than one server, and not while the others may come back. Do not delete data
 //! directories.
 
+use std::collections::BTreeSet;
+
 use defib_model::fact::Value;
 use defib_model::signal::Hit;
 
@@ -77,7 +79,16 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
         "this endpoint did not answer",
     );
     let needed = etcd::majority(count.voters);
-    let short = count.alive < needed && (count.dead > 0 || !failed.is_empty());
+    // An endpoint that nobody asked says nothing. What is asked by its loopback address is one of the members.
+    let mut away: BTreeSet<&str> = ends
+        .iter()
+        .filter(|(_, (well, _))| !well)
+        .map(|(host, _)| host.as_str())
+        .collect();
+    away.extend(failed.iter().map(|l| etcd::host_of(l.group(0))));
+    away.retain(|host| !ends.get(*host).is_some_and(|(well, _)| *well));
+    let short = count.alive < needed && count.voters.saturating_sub(away.len()) < needed;
+    let unasked = !short && count.alive < needed && !away.is_empty();
     let bad = host::lines(cx, &["etcdctl.cluster-bad"], "etcdctl counts too few");
     let said = bad.iter().any(|l| {
         l.line
@@ -85,7 +96,7 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
             .first()
             .is_some_and(|g| g == "unhealthy" || g == "unavailable")
     });
-    if !short && !leaderless && !said {
+    if !short && !leaderless && !said && !unasked {
         return None;
     }
     let mut evidence: Vec<_> = ends
@@ -99,6 +110,22 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
             .iter()
             .map(|(f, _)| cx.fact(f, "a registered member")),
     );
+    if !short && !leaderless && !said {
+        let title = format!(
+            "{} of {} voters of etcd do not answer; nothing shows whether the others do",
+            away.len(),
+            count.voters
+        );
+        return Some(
+            found(cx, title, evidence)
+                .term(45, "the others were not asked")
+                .undecided(
+                    "Which of all members answer?",
+                    "etcdctl endpoint health --cluster; etcdctl endpoint status --cluster -w table",
+                    &["etcd-quorum-loss", "etcd-member-down"],
+                ),
+        );
+    }
     Some(
         found(
             cx,
@@ -192,9 +219,8 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
     if etcd::count(cx).is_some_and(|c| c.alive >= etcd::majority(c.voters)) && leads(cx) {
         return None;
     }
-    let peers: std::collections::BTreeSet<_> =
-        away.iter().filter_map(|l| l.line.groups.first()).collect();
-    let known: std::collections::BTreeSet<_> = host::lines(cx, &["etcd.member-known"], "")
+    let peers: BTreeSet<_> = away.iter().filter_map(|l| l.line.groups.first()).collect();
+    let known: BTreeSet<_> = host::lines(cx, &["etcd.member-known"], "")
         .iter()
         .filter_map(|l| l.line.groups.iter().find(|g| !g.is_empty()).cloned())
         .collect();

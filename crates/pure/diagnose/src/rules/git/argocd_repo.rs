@@ -36,6 +36,7 @@ const WORDS: &[&str] = &[
     "repository not found",
     "could not read Username",
     "unable to authenticate",
+    "SSH_AUTH_SOCK not-specified",
 ];
 
 /// Behind the repository in the address of a page: Bitbucket, GitHub, GitLab, Gitea.
@@ -45,12 +46,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let applications: Vec<_> = (cx.cluster.others.iter())
         .filter(|o| (cx.cluster.object(o.obj)).is_some_and(|o| o.kind == "Application"))
         .collect();
-    for s in said(
-        cx,
-        "rpc error: code = ",
-        "argocd.repo-credentials",
-        "Argo CD can't read the repository",
-    ) {
+    let of = |words, signal| said(cx, words, signal, "Argo CD can't read the repository");
+    let all = of("rpc error: code = ", "argocd.repo-credentials");
+    let all = match all.is_empty() {
+        true => of(
+            "grpc.service=repository.RepoServerService",
+            "argocd.repo-server",
+        ),
+        false => all,
+    };
+    for s in all {
         let about_app = s
             .who
             .as_ref()
@@ -108,6 +113,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "it is written as a page's address, not as one to clone from",
                 );
             }
+        }
+        // Somebody who offers a key has credentials; they are refused.
+        if s.text.contains("attempted methods [none publickey") {
+            f = f.undecided(
+                "Is the key that Argo CD offers one of the repository's deploy keys, and are they for this URL?",
+                "argocd repo list; kubectl get secrets -n argocd -l argocd.argoproj.io/secret-type=repository -o custom-columns=NAME:.metadata.name; ssh -T git@HOST",
+                &["argocd-repo-credentials-not-matched"],
+            );
         }
         out.push(claim(cx, f, &[&s]));
     }

@@ -17,6 +17,7 @@
 //! ## What not to do
 //! Do not uninstall the release to get rid of the lock: it takes the workloads along.
 
+use crate::analysis::host;
 use crate::analysis::said::{Said, claim, is_ended, past, said, subject};
 use crate::rules::prelude::*;
 
@@ -70,6 +71,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding(cx, entity, &ns, &name, Some(s)));
     }
+    if all.is_empty() {
+        listed(cx, out);
+    }
     // Without the message: a pending Secret that is older than any operation takes.
     for secret in cx.cluster.secrets.iter().filter(|_| all.is_empty()) {
         let pending = secret
@@ -98,6 +102,50 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 None,
             ));
         }
+    }
+}
+
+/// What `helm list` shows as pending; an operation that is under way looks like that, too.
+fn listed(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let skipped = host::lines(
+        cx,
+        &["helm.operator-skips"],
+        "the release is left alone while it is marked so",
+    );
+    let rows = host::lines(cx, &["helm.listed-pending"], "marked as under way");
+    let names: Vec<(String, String)> = rows
+        .iter()
+        .map(|l| {
+            let mut words = l.group(0).split_ascii_whitespace().map(str::to_owned);
+            (
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let unnamed = [(String::new(), String::new())];
+    let names: &[(String, String)] = match (names.is_empty(), skipped.is_empty()) {
+        (true, true) => return,
+        (true, false) => &unnamed,
+        _ => &names,
+    };
+    for (name, ns) in names {
+        let entity = EntityId::other(
+            "helm-release",
+            if name.is_empty() { "unnamed" } else { name },
+        );
+        let own = |l: &&host::Told<'_>| l.group(0).starts_with(name.as_str());
+        let finding = finding(cx, entity, ns, name, None)
+            .cite_all(rows.iter().filter(own).map(|l| l.evidence.clone()))
+            .cite_all(skipped.iter().map(|l| l.evidence.clone()));
+        out.push(match skipped.is_empty() {
+            false => finding.term(80, "whoever installs it finds the mark and leaves it alone"),
+            true => finding.term(45, "the release is marked so").undecided(
+                "Does anybody install or upgrade it at this moment?",
+                command!("helm history {} -n {}; ps ax | grep -i '[h]elm'; kubectl get jobs,pods -A | grep -i helm", name, ns),
+                &["helm-release-pending-lock"],
+            ),
+        });
     }
 }
 

@@ -85,6 +85,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .filter(|l| !is_side_show(l))
             .collect(),
     );
+    let sessions = host::lines(
+        cx,
+        &["iscsi.session-lost", "iscsi.connection-lost"],
+        "the session with the target is lost",
+    );
     for (host, lines) in hosts {
         let hard = lines.iter().any(|l| DEVICE.contains(&l.signal));
         let bus = lines.iter().all(|l| l.signal == "disk.sigbus");
@@ -123,6 +128,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 &["disk-io-errors", "etcd-data-corrupt", "disk-full"],
             ),
             false => finding,
+        };
+        // A disk that is reached through the network fails with its target or its way.
+        let far: Vec<_> = sessions.iter().filter(|s| s.host == host).collect();
+        let finding = match far.is_empty() {
+            true => finding,
+            false => finding
+                .cite_all(far.iter().map(|l| l.evidence.clone()))
+                .undecided(
+                    "Is that disk in the machine, or a volume of Longhorn or a NAS whose target or way is gone?",
+                    "lsblk -S -o NAME,TRAN,VENDOR,MODEL,SERIAL; iscsiadm -m session -P1",
+                    &["disk-io-errors", "host-down"],
+                ),
         };
         out.push(host::claim(
             cx,

@@ -52,11 +52,13 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let answered = asked.iter().find(|(_, r)| r.answer == Answer::Well);
     for (fact, r) in asked.iter().filter(|(_, r)| r.answer == Answer::Silent) {
         let answers = |o: &Reach| o.target == r.target && o.answer == Answer::Well;
+        let by_port = host::answers_on_a_port(cx, &r.target);
         // The address of a Service is no host's own.
         let balanced = (cx.cluster.services.iter())
             .flat_map(|s| &s.status.load_balancer.ingress)
             .any(|a| a.ip == r.target);
-        if balanced || left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o)) {
+        if balanced || by_port || left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o))
+        {
             continue;
         }
         let node = is_node(cx, &r.target);

@@ -135,7 +135,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .check_first(
                 "Raise both on every node, then restart what failed.",
-                "printf 'fs.inotify.max_user_instances=8192\\nfs.inotify.max_user_watches=524288\\n' > /etc/sysctl.d/90-inotify.conf && sysctl --system",
+                "printf 'fs.inotify.max_user_instances=8192\\nfs.inotify.max_user_watches=1048576\\n' > /etc/sysctl.d/90-inotify.conf && sysctl --system",
             )
             .dont("Don't look for a full disk, and don't raise the number of open files: these are counted apart.");
         for (fact, value) in &set {

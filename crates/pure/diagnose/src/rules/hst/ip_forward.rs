@@ -80,7 +80,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(list.into_iter().map(|(_, e)| e))
                 .explains_if(cx, K::HostNetworkFailing, &id)
                 .safe("Who switches it off?", "grep -rn 'ip_forward\\|bridge-nf-call' /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d /run/sysctl.d")
-                .check_first("Switch it on, now and at boot.", command!("sysctl -w {}=1; echo '{}=1' > /etc/sysctl.d/99-k3s.conf", what, what))
+                .check_first("Switch it on, now and at boot.", command!("sysctl -w {}=1; echo '{}=1' >> /etc/sysctl.d/99-k3s.conf", what, what))
                 .dont("Don't only set it by hand: the next boot has it off again."),
         );
     }

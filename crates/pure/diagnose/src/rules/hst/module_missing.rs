@@ -88,6 +88,17 @@ pub(super) const VERSION_1: &[&str] = &[
     "CONFIG_MEMCG_V1",
 ];
 
+/// What one mode of kube-proxy alone asks of the kernel, though `k3s check-config` counts the match among what is
+/// needed: k3s' proxy uses iptables where nobody said otherwise. Source: kubernetes `pkg/proxy/ipvs/README.md`.
+const IPVS: &[&str] = &[
+    "CONFIG_NETFILTER_XT_MATCH_IPVS",
+    "CONFIG_IP_VS",
+    "CONFIG_IP_VS_NFCT",
+    "CONFIG_IP_VS_RR",
+    "CONFIG_IP_VS_SH",
+    "CONFIG_IP_VS_WRR",
+];
+
 /// Ends of the releases of Ubuntu's kernels.
 const UBUNTU: &[&str] = &["-generic", "-raspi", "-aws", "-azure", "-gcp", "-kvm"];
 
@@ -137,8 +148,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .collect();
     let hosts = host::by_host(fails);
     for (host, lines) in &hosts {
-        let module = lines
+        // What flannel says at its end it says of every backend: the line before it names the one.
+        let (last, named): (Vec<_>, Vec<_>) = lines
             .iter()
+            .partition(|l| l.signal == "module.flannel-backend");
+        let module = named
+            .into_iter()
+            .chain(last.into_iter().filter(|l| !l.text.contains("wireguard")))
             .map(module_of)
             .find(|m| !m.is_empty())
             .unwrap_or_default();
@@ -167,6 +183,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         // modprobe does not find what is built in either. A check reads the kernel's own options.
         let quiet = finding.explains.is_empty() && host::well_beside(cx, fact.entry);
+        if asked.iter().all(|(_, n)| IPVS.contains(&n.as_str())) && !is_ipvs(cx) {
+            finding = finding.undecided(
+                "Does kube-proxy use IPVS? Its other modes do without.",
+                "curl -s http://127.0.0.1:10249/proxyMode; grep -rn proxy-mode /etc/rancher/k3s",
+                &["kernel-module-missing"],
+            );
+        }
         let checked = asked.iter().any(|(_, n)| n.starts_with("CONFIG_"));
         if !checked && quiet && warned.is_empty() {
             finding = finding.undecided(
@@ -184,6 +207,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(release(cx, &host)),
         );
     }
+}
+
+/// Was kube-proxy told to use IPVS?
+fn is_ipvs(cx: &Context<'_>) -> bool {
+    let told = |v: &Value| matches!(v, Value::Setting { value, .. } if value.contains("ipvs"));
+    host::facts(cx, |v| told(v).then_some(())).next().is_some()
 }
 
 /// Options of the kernel that k3s checks and that make modules, and which. Source: Linux, the `Makefile`s of `net`,

@@ -77,13 +77,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = lines.into_iter().filter(|l| !is_harmless(l)).collect();
     for (id, lines) in host::by_host(lines) {
         // A network storage of the hypervisor that is off need not be the one under the VMs.
-        let sure = lines
+        let sure = lines.iter().any(|l| l.signal != "pve.inactive");
+        let task = lines
             .iter()
-            .any(|l| !matches!(l.signal, "pve.not-online" | "pve.inactive"));
+            .all(|l| matches!(l.signal, "pve.not-online" | "pve.inactive"));
         let degraded = lines
             .iter()
             .all(|l| l.signal == "zfs.state" && l.group(0) == "DEGRADED");
-        let finding = RULE
+        let mut finding = RULE
             .on(id.clone())
             .title(if degraded {
                 format!("a storage pool of {} is degraded", host::called(&id))
@@ -91,11 +92,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 format!("a storage pool of {} is lost or can't be used", host::called(&id))
             })
             .why("Disks of VMs live there; guests stand still or see I/O errors, whatever is done inside them.")
-            .term(if degraded { 75 } else if sure { 88 } else { 76 }, "the storage says so itself")
+            .term(if degraded { 75 } else if !sure { 45 } else if task { 76 } else { 88 }, "the storage says so itself")
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
             .safe("Which device is missing, and what is readable?", "zpool status -v; zpool import; pvesm status; vgs; lsblk")
             .check_first("If it can't be imported, import it read-only and copy the disks off.", "zpool import -o readonly=on -N POOL")
             .dont("Don't force an import, clear errors or make a pool of the same name before you know why devices are missing.");
+        if !sure {
+            finding = finding.undecided(
+                "Do disks of VMs lie on that storage, or only backups and images?",
+                "pvesm status; grep -rl 'STORAGE:' /etc/pve/qemu-server /etc/pve/lxc",
+                &["storage-pool-lost", "host-down"],
+            );
+        }
         out.push(host::claim(
             cx,
             finding,

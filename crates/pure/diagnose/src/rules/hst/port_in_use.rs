@@ -21,6 +21,7 @@
 //! Do not run k3s-uninstall.sh to get rid of the holder: it deletes the data too.
 
 use crate::analysis::host::{self, called};
+use crate::analysis::product;
 use crate::rules::prelude::*;
 use defib_model::fact::Value;
 
@@ -122,6 +123,24 @@ fn is_foreign(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
         || line.is_foreign(cx)
 }
 
+/// Are a server's unit and an agent's shown of this host?
+fn both_units(cx: &Context<'_>, id: &EntityId) -> bool {
+    let units: Vec<&str> = host::facts(cx, |v| match v {
+        Value::Unit { name, active, .. } if active != "inactive" => Some(name.as_str()),
+        _ => None,
+    })
+    .filter(|(f, _)| host::same_host(&f.host, id.name()))
+    .map(|(_, name)| name.trim_end_matches(".service"))
+    .collect();
+    let is_agent = |name: &&str| name.ends_with("-agent");
+    let has = |agent: bool| {
+        units
+            .iter()
+            .any(|u| is_agent(u) == agent && ["k3s", "rke2"].iter().any(|p| u.starts_with(p)))
+    };
+    has(true) && has(false)
+}
+
 fn taken(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut lines = host::lines(
         cx,
@@ -165,13 +184,17 @@ fn taken(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "See who has it.",
             command!("ss -ltnp 'sport = :{}'; systemctl list-units 'k3s*'", port),
         );
-        finding = if own {
-            finding.check_first(
-                "Stop what should not run (on a server, the agent's unit).",
-                "systemctl disable --now k3s-agent",
-            )
-        } else {
-            finding.advice(format!("Stop {who} there, or have it listen elsewhere."))
+        finding = match holder {
+            // A server has all that an agent has: of the two it is the agent that goes.
+            Some(_) if own && both_units(cx, &id) => finding.check_first(
+                "A server needs no agent beside it: stop the agent's unit.",
+                command!(
+                    "systemctl disable --now {}",
+                    product::of(cx, &id).agent().unit()
+                ),
+            ),
+            None => finding.advice("First see who has it: what is stopped here depends on that."),
+            Some(_) => finding.advice(format!("Stop {who} there, or have it listen elsewhere.")),
         };
         out.push(finding.dont("Don't run k3s-uninstall.sh for this: it deletes the data too."));
     }

@@ -95,12 +95,29 @@ fn is_meant(line: &Told) -> bool {
         || line.about.is_some()
 }
 
+/// Where media are mounted that may be there to be read only.
+const MEDIA: &[&str] = &["/mnt", "/run/media"];
+
+/// Is it a host that can't be written to, and not a container's root or a medium that is meant to be read? The journal
+/// is a host's, and so is what somebody tries by hand outside of containers.
+fn is_of_host(cx: &Context<'_>, line: &Told<'_>) -> bool {
+    let path = line.group(1);
+    let of_container = line
+        .last_fact(cx, |v| matches!(v, Value::Ran(_)))
+        .is_some_and(|f| match &f.value {
+            Value::Ran(words) => words.iter().any(|w| matches!(w.as_str(), "logs" | "exec")),
+            _ => false,
+        });
+    let by_hand = !path.is_empty() && !MEDIA.iter().any(|m| path.starts_with(m));
+    !line.program.is_empty() || (by_hand && !of_container)
+}
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let kernel = host::lines(cx, KERNEL, "the kernel stops all writing");
     let damage = host::lines(cx, DAMAGE, "the kernel finds the file system damaged");
     let words: Vec<Told> = host::lines(cx, &["disk.erofs"], "nothing can be written there")
         .into_iter()
-        .filter(|l| !is_meant(l))
+        .filter(|l| !is_meant(l) && l.speaker.is_none())
         .collect();
     let mounts: Vec<_> = host::facts(cx, |v| match v {
         Value::Mount {
@@ -122,19 +139,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let hosts = host::by_host(kernel.into_iter().chain(words).chain(damage).collect());
     for (host, lines) in &hosts {
         let told_by_kernel = lines.iter().any(|l| KERNEL.contains(&l.signal));
-        let refused = lines.iter().any(|l| l.signal == "disk.erofs");
+        let refused = lines
+            .iter()
+            .any(|l| l.signal == "disk.erofs" && is_of_host(cx, l));
         let mut finding = found(cx, host, lines).term(
             if told_by_kernel {
                 92
             } else if refused {
                 80
             } else {
-                50
+                45
             },
             if told_by_kernel {
                 "the kernel says so"
             } else if refused {
                 "programs of the host can't write"
+            } else if lines.iter().any(|l| l.signal == "disk.erofs") {
+                "somebody can't write somewhere"
             } else {
                 "the kernel finds damage"
             },

@@ -18,7 +18,7 @@
 
 use crate::analysis::host;
 use crate::analysis::image::{self, Why};
-use crate::analysis::registry;
+use crate::analysis::{product, registry};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -39,7 +39,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     );
     if let Some(line) = among.first() {
         out.push(
-            found("-", line.group(0))
+            found(cx, "-", line.group(0), true)
                 .title("the settings for registries lie among k3s' manifests, where they are not read as such")
                 .term(88, "k3s says that it is no object")
                 .cite(line.evidence.clone()),
@@ -58,13 +58,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         && let Some((path, e)) = s.unread.first()
     {
         out.push(
-            found(s.keys.first().map_or("-", |(k, _)| k.as_str()), path)
-                .term(
-                    75,
-                    "the file holds settings for registries, and has a name that is not read",
-                )
-                .cite(e.clone())
-                .cite_all(s.keys.first().map(|(_, e)| e.clone())),
+            found(
+                cx,
+                s.keys.first().map_or("-", |(k, _)| k.as_str()),
+                path,
+                true,
+            )
+            .term(
+                75,
+                "the file holds settings for registries, and has a name that is not read",
+            )
+            .cite(e.clone())
+            .cite_all(s.keys.first().map(|(_, e)| e.clone())),
         );
         return;
     }
@@ -75,7 +80,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .first()
             .map_or("/etc/containerd", |(path, _)| path.as_str());
         out.push(
-            found(&pull.image.host, file)
+            found(cx, &pull.image.host, file, !s.unread.is_empty())
                 .key(pull.pod.as_str())
                 .term(
                     95,
@@ -94,11 +99,45 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn found(host: &str, file: &str) -> Finding {
-    RULE.on(EntityId::other("registry", host))
-        .title(format!("the settings for {host} stand in {file}, which k3s does not read"))
-        .why("k3s reads /etc/rancher/k3s/registries.yaml and nothing else, and says nothing about other files.")
-        .safe("Which files are there, and what did k3s make of them?", "ls -l /etc/rancher/k3s/ /var/lib/rancher/k3s/agent/etc/containerd/certs.d/")
-        .check_first("Give it the name and place that are read, and restart k3s there.", command!("mv {} /etc/rancher/k3s/registries.yaml && systemctl restart k3s", file))
+/// `is_meant`: the file is meant for k3s, and not another program's own.
+fn found(cx: &Context<'_>, host: &str, file: &str, is_meant: bool) -> Finding {
+    let product = product::of(cx, &host::entity(""));
+    let read = format!("{}/registries.yaml", product.settings());
+    let finding = RULE
+        .on(EntityId::other("registry", host))
+        .title(format!(
+            "the settings for {host} stand in {file}, which {} does not read",
+            product.name()
+        ))
+        .why(format!(
+            "{} reads {read} and nothing else, and says nothing about other files.",
+            product.name()
+        ))
+        .safe(
+            "Which files are there, and what was made of them?",
+            command!(
+                "ls -l {}/ /var/lib/rancher/{}/agent/etc/containerd/certs.d/",
+                product.settings(),
+                product.name()
+            ),
+        );
+    let finding = match is_meant {
+        true => finding.check_first(
+            "Give it the name and place that are read, and restart the service there.",
+            command!(
+                "mv {} {} && systemctl restart {}",
+                file,
+                read,
+                product.unit()
+            ),
+        ),
+        // It may be what another containerd on the host lives by.
+        false => finding.advice(format!(
+            "Write {read} on that node with the same settings, and restart {} there; leave {file} to the program that it belongs to.",
+            product.unit()
+        )),
+    };
+    finding
+        .advice("Every node reads its own file; on agents the unit's name ends with -agent.")
         .dont("Don't edit agent/etc/containerd/config.toml: it is written anew at every start.")
 }

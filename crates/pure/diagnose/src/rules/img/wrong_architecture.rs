@@ -19,10 +19,12 @@
 
 use crate::analysis::between;
 use crate::analysis::called::called;
+use crate::analysis::host;
 use crate::analysis::image::{self, Why};
 use crate::analysis::kubelet_words::{loose, said};
 use crate::rules::prelude::*;
 use defib_model::Evidence;
+use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -113,7 +115,15 @@ fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "app.exec-format-error",
         "the kernel refuses to run the program",
     ) {
-        if m.text.contains("exec user process caused") || !script(&m.text) {
+        let arm = arm(cx);
+        if let (true, Some(kernel)) = (script(&m.text), &arm) {
+            out.push(
+                found(cx, &m.pod, "")
+                    .term(68, "the kernel does not know the format of the program, and its machine is an ARM, for which fewer images are built")
+                    .cite(m.evidence)
+                    .cite(kernel.clone()),
+            );
+        } else if m.text.contains("exec user process caused") || !script(&m.text) {
             out.push(
                 found(cx, &m.pod, "")
                     .term(76, "the kernel does not know the format of the program")
@@ -121,6 +131,17 @@ fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
     }
+}
+
+/// The kernel of a machine with an ARM's CPU, where `uname` shows one.
+fn arm(cx: &Context<'_>) -> Option<Evidence> {
+    host::facts(cx, |v| matches!(v, Value::Kernel(_)).then_some(()))
+        .find(|(f, ())| {
+            ["aarch64", "armv7l", "armv6l", "arm64"]
+                .iter()
+                .any(|a| f.text.contains(a))
+        })
+        .map(|(f, ())| cx.fact(f, "the machine's CPU"))
 }
 
 /// A script gives this error too, when it lacks its first line.

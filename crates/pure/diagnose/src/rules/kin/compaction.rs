@@ -59,12 +59,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "old revisions stay: the compaction does not finish",
     ));
     let slow = host::by_host(host::lines(cx, &["kine.slow-sql"], "queries take seconds"));
-    let pages = facts_anywhere(cx, |v| match v {
-        Value::Database(name, n) if name.contains("page count") => Some((name.as_str(), *n)),
+    let numbers = facts_anywhere(cx, |v| match v {
+        Value::Database(name, n) => Some((name.as_str(), *n)),
         _ => None,
     })
     .collect::<Vec<_>>();
-    let get = |name: &str| pages.iter().rfind(|(_, (n, _))| *n == name);
+    let get = |name: &str| numbers.iter().rfind(|(_, (n, _))| *n == name);
     let bloat = get("database page count")
         .zip(get("freelist page count"))
         .filter(|((_, (_, all)), (_, (_, free)))| *all >= LARGE && free * 2 >= *all);
@@ -86,14 +86,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, TROUBLES, &host),
         );
     }
-    let revisions = facts_anywhere(cx, |v| match v {
-        Value::Database(name, n) if name.ends_with("revision") => Some((name.as_str(), *n)),
-        _ => None,
-    })
-    .collect::<Vec<_>>();
-    let newest = |name: &str| revisions.iter().rfind(|(_, (n, _))| *n == name);
-    let behind = newest("compact revision")
-        .zip(newest("current revision"))
+    let behind = get("compact revision")
+        .zip(get("current revision"))
         .map(|((_, (_, old)), (fact, (_, new)))| (fact, new.saturating_sub(*old)))
         .filter(|(_, rows)| *rows >= BEHIND);
     if let Some((fact, rows)) = behind.filter(|_| !said) {

@@ -71,4 +71,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             Answer::LivingPod { .. } => {}
         }
     }
+    if out.iter().any(|f| f.rule.code == RULE.code) {
+        return;
+    }
+    // Detaching takes seconds; the attacher's mark holds the object until the driver has done it.
+    for a in &cx.cluster.attachments {
+        let meta = &a.metadata;
+        let held = meta.finalizers.iter().any(|f| f.starts_with(ATTACHER));
+        let age = cx.cluster.age_seconds(meta.deletion_timestamp);
+        if meta.deletion_timestamp.is_none() || !held || age.is_some_and(|s| s < DETACH) {
+            continue;
+        }
+        let node = &a.spec.node_name;
+        let on = if node.is_empty() { "its node" } else { node };
+        out.push(
+            RULE.on(cx.cluster.id(a.obj))
+                .title(format!("a volume is still attached to {on}: its VolumeAttachment is in deletion, and the driver does not let go"))
+                .why("The volume is for one node at a time, and counts as attached until the driver says otherwise.")
+                .term(68, "its deletion was asked for, and the attacher's finalizer holds it")
+                .cite(cx.field(a.obj, "/metadata/deletionTimestamp", "its deletion was asked for"))
+                .cite(cx.field(a.obj, "/metadata/finalizers", "the attacher has not let go"))
+                .safe("What does the driver say of it, and is that node alive?", command!("kubectl get volumeattachment {} -o yaml; kubectl get nodes; kubectl logs -n kube-system -l app=csi-attacher --tail=50", meta.name))
+                .dont("Don't take the finalizer off while the old machine may still run: two nodes would write to one file system."),
+        );
+    }
 }
+
+/// How the finalizer of the CSI attacher begins. Source: kubernetes-csi external-attacher `pkg/controller/util.go`.
+const ATTACHER: &str = "external-attacher/";
+/// Seconds that a detachment may take: as long as the controller waits before it forces one.
+/// Source: kubernetes `pkg/controller/volume/attachdetach` (maxWaitForUnmountDuration, six minutes).
+const DETACH: i64 = 360;

@@ -112,6 +112,17 @@ fn by_word(cx: &Context<'_>, c: &Condition, out: &mut Vec<Finding>) {
     else {
         return;
     };
+    // With such a class all of this begins when a pod was placed.
+    let begun = [
+        "Provisioning",
+        "ProvisioningFailed",
+        "ProvisioningSucceeded",
+        "ExternalProvisioning",
+        "WaitForPodScheduled",
+    ];
+    if crate::context::last_event(cx.cluster, &c.entity, &begun).is_some() {
+        return;
+    }
     let name = c.entity.name();
     out.push(
         RULE.on(c.entity.clone())
