@@ -157,8 +157,8 @@ pub static SIGNALS: &[Signal] = &[
     ),
     signal(
         "systemd.oomd",
-        "due to memory pressure for",
-        r"Killed (\S+) due to memory pressure for",
+        " due to memory ",
+        r"Killed (\S+) due to memory (?:pressure for|used )",
         "systemd",
         "systemd: src/oom/oomd-manager.c",
     ),

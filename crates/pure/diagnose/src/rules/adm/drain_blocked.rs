@@ -43,10 +43,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .on(EntityId::other("drain", "cluster"))
         .title("a drain can't finish, because a disruption budget allows no eviction")
         .why("The node stays cordoned and the upgrade waits for it, without an end.")
-        .term(
-            80,
-            "the eviction is refused for a disruption budget, again and again",
-        )
+        .term(80, "the eviction is refused for a disruption budget")
         .cite_all(all.iter().take(3).map(|s| s.evidence.clone()));
     for b in &cx.cluster.budgets {
         if b.status.disruptions_allowed == Some(0) {

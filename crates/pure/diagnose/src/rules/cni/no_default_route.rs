@@ -75,7 +75,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut shown: Vec<(&str, Vec<&Fact>, &str)> = Vec::new();
     for ((_, at, command), routes) in &tables {
         let defaults: Vec<&Row<'_>> = routes.iter().filter(|(_, r)| r.to == "default").collect();
-        if defaults.is_empty() && is_whole(command) {
+        // Where flannel's interface is there, it was told which one to use.
+        let runs = routes
+            .iter()
+            .any(|(_, r)| r.dev.starts_with("flannel") || r.dev.starts_with("cni"));
+        if defaults.is_empty() && is_whole(command) && !runs {
             let all = routes.iter().take(5).map(|(f, _)| *f).collect();
             shown.push((at, all, "none of all routes is the default"));
         } else if !defaults.is_empty()

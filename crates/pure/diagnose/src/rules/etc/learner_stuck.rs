@@ -75,8 +75,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         88
     } else if promoted {
         return;
-    } else if !shown.is_empty() {
+    } else if !shown.is_empty()
+        && (is_sick(cx) || has_caught_up(cx) || !waits.is_empty() || !refused.is_empty())
+    {
         75
+    } else if !shown.is_empty() {
+        // Every server is one for as long as it catches up.
+        46
     } else if often(&waits) >= 3 || often(&refused) >= 3 {
         65
     } else if !refused.is_empty() && !absent.is_empty() {
@@ -117,4 +122,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     } else {
         f
     });
+}
+
+/// Does a server not come up, or not join?
+fn is_sick(cx: &Context<'_>) -> bool {
+    [
+        K::JoinFailing,
+        K::ServiceFailing,
+        K::DatastoreFailing,
+        K::NodeNotReady,
+    ]
+    .iter()
+    .any(|k| cx.all(*k).next().is_some())
+        || !host::unstable(cx).is_empty()
+}
+
+/// Is a learner as far as its leader? k3s promotes it then.
+fn has_caught_up(cx: &Context<'_>) -> bool {
+    let states: Vec<_> = facts_anywhere(cx, |v| match v {
+        Value::EtcdStatus(s) => Some(s),
+        _ => None,
+    })
+    .map(|(_, s)| s)
+    .collect();
+    let leader = states.iter().find(|s| s.leader).map(|s| s.index);
+    leader.is_some_and(|index| states.iter().any(|s| s.learner && s.index >= index))
 }

@@ -18,7 +18,7 @@
 //! Do not raise the timeout: the address does not come later either.
 
 use crate::analysis::gitops;
-use crate::analysis::said::{claim, said};
+use crate::analysis::said::{claim, is_ended, said};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -46,6 +46,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "helm.wait-load-balancer",
         "Helm names the Service that it waits for",
     ) {
+        // It says so as long as it waits; what counts is how that ended.
+        if is_ended(cx, &s.evidence, &["helm.done"]) {
+            continue;
+        }
         let service = s
             .text
             .rsplit(": ")

@@ -72,10 +72,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .find(|n| !n.is_empty())
             .unwrap_or("net.ipv4.ip_forward")
             .to_owned();
+        let (title, why) = match what.starts_with("net.bridge") {
+            true => (
+                format!(
+                    "{}'s bridges pass packets by iptables: {what} is off",
+                    host::called(&id)
+                ),
+                "What kube-proxy writes is not applied between pods of one node: they do not reach Services whose pods are beside them.",
+            ),
+            false => (
+                format!(
+                    "{} does not forward packets: {what} is off",
+                    host::called(&id)
+                ),
+                "Pods of the host reach nothing outside it, and nothing reaches them.",
+            ),
+        };
         out.push(
             RULE.on(id.clone())
-                .title(format!("{} does not forward packets: {what} is off", host::called(&id)))
-                .why("Pods of the host reach nothing outside it, and nothing reaches them.")
+                .title(title)
+                .why(why)
                 .term(85, "the setting is shown")
                 .cite_all(list.into_iter().map(|(_, e)| e))
                 .explains_if(cx, K::HostNetworkFailing, &id)
