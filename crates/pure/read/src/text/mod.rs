@@ -4,6 +4,7 @@
 //! one of their forms begins here; what none of them knows is left to the signals, as all text is.
 //! Deliberately absent: what the facts mean for the cluster.
 
+mod again;
 mod asked;
 mod bare;
 mod checks;
@@ -102,6 +103,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
         at = walk.step(at).max(at + 1);
     }
     settle(&mut walk.out);
+    again::settle(&mut walk);
     pending(&mut walk);
     // They are sought by their place.
     walk.out.heard.sort_by_key(|(range, _)| range.start);
