@@ -11,6 +11,13 @@ const NEW_DNS: Step = Step::On(
     "kubectl -n kube-system delete pod -l k8s-app=kube-dns --grace-period=1 --wait=false",
 );
 
+/// Nobody calls a node broken that was made a moment ago: it has no network yet.
+const FOR_A_WHILE: Step = Step::Until {
+    node: "n1",
+    script: "made=$(kubectl get node n2 -o jsonpath='{.metadata.creationTimestamp}')\ntest $(($(date +%s) - $(date -d \"$made\" +%s))) -ge 90",
+    seconds: 120,
+};
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "cni-config-removed",
@@ -20,6 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         servers: 1..=1,
         store: Store::Etcd,
         breaks: &[
+            FOR_A_WHILE,
             Step::On(
                 "n2",
                 "rm /var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist",
