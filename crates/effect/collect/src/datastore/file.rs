@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use defib_formats::read_at::ReadAt;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// An open file of the length that it had when it was opened.
@@ -73,6 +73,29 @@ impl FileAt {
         let begun = io::Seek::seek(&mut from, io::SeekFrom::Start(0));
         let copied = begun.and_then(|_| io::copy(&mut io::Read::take(from, self.length), to));
         copied.is_ok_and(|n| n == self.length)
+    }
+
+    /// Bytes of it that are no hole, as far as its file system says; looked for in so many parts of it.
+    pub(super) fn written(&self, parts: usize) -> u64 {
+        let (mut at, mut written) = (0, 0);
+        let seek = |to| rustix::fs::seek(&self.file, to);
+        for _ in 0..parts {
+            let begin = match seek(SeekFrom::Data(at)) {
+                Ok(begin) => begin.min(self.length),
+                // Only holes from there on.
+                Err(Errno::NXIO) => return written,
+                Err(_) => break,
+            };
+            let Ok(end) = seek(SeekFrom::Hole(begin)) else {
+                break;
+            };
+            at = end.min(self.length);
+            written += at.saturating_sub(begin);
+            if at >= self.length {
+                return written;
+            }
+        }
+        written + self.length.saturating_sub(at)
     }
 
     /// Was it written to since it was opened?

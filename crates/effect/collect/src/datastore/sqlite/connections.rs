@@ -1,18 +1,37 @@
 //! SQLite, open for reading: one connection for each thread.
 //!
-//! Deliberately absent: what is asked.
+//! Deliberately absent: what is asked, and what it may cost (`budget`).
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::budget::{Bytes, Steps};
+
 /// Connections to one database.
 pub(super) struct Connections {
     /// One for each thread that scans: a connection is for one at a time.
-    parts: Vec<Mutex<Connection>>,
+    parts: Vec<Mutex<Bounded>>,
     /// One for single questions, which may be asked within a scan.
-    single: Mutex<Connection>,
+    single: Mutex<Bounded>,
+    /// Bytes of the database and its log.
+    bytes: Bytes,
+}
+
+/// A connection whose questions end, whatever the file says.
+pub(super) struct Bounded {
+    connection: Connection,
+    steps: Steps,
+}
+
+impl Deref for Bounded {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl Connections {
@@ -25,7 +44,13 @@ impl Connections {
         Ok(Self {
             parts: parts?,
             single: Mutex::new(connect(path, alone)?),
+            bytes: Bytes::of(path),
         })
+    }
+
+    /// Bytes that all values together can have.
+    pub(super) fn most(&self) -> u64 {
+        self.bytes.most
     }
 
     /// A number that is asked for; none where it can't be had.
@@ -35,22 +60,29 @@ impl Connections {
     }
 
     /// The one for single questions.
-    pub(super) fn single(&self) -> MutexGuard<'_, Connection> {
-        self.single.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn single(&self) -> MutexGuard<'_, Bounded> {
+        anew(&self.single)
     }
 
     /// The one of a thread.
-    pub(super) fn part(&self, part: usize) -> MutexGuard<'_, Connection> {
+    pub(super) fn part(&self, part: usize) -> MutexGuard<'_, Bounded> {
         let at = part % self.parts.len().max(1);
         // One is always there: `open` makes at least one.
         #[expect(clippy::indexing_slicing, reason = "an index taken modulo the length")]
         let chosen = &self.parts[at];
-        chosen.lock().unwrap_or_else(PoisonError::into_inner)
+        anew(chosen)
     }
 }
 
+/// A connection for the next question, with all steps left.
+fn anew(of: &Mutex<Bounded>) -> MutexGuard<'_, Bounded> {
+    let bounded = of.lock().unwrap_or_else(PoisonError::into_inner);
+    bounded.steps.renew();
+    bounded
+}
+
 /// Opens a database for reading; `alone`: without its write-ahead log.
-pub(super) fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::Error> {
+pub(super) fn connect(path: &Path, alone: bool) -> Result<Bounded, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -67,21 +99,16 @@ pub(super) fn connect(path: &Path, alone: bool) -> Result<Connection, rusqlite::
         // It does not change, or is asked whether it did; and this is how SQLite is told to see no log.
         address.push_str("&immutable=1");
     }
-    let connection = Connection::open_with_flags(address, flags)?;
+    let mut connection = Connection::open_with_flags(address, flags)?;
+    // Before anything is asked: the list of its tables is a tree, too.
+    let steps = Steps::of(&mut connection, Bytes::of(path))?;
     // The file is not ours: no function of its schema is run, and cells are checked before they are used.
     connection.execute_batch(
         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON; \
          PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",
     )?;
-    // The first question opens the log too, while the copy still has a name.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
-/// SQLite's error in its own words.
-pub(super) fn said(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(_, Some(text)) => format!("SQLite says: {text}"),
-        other => format!("SQLite says: {other}"),
-    }
+    // The first question opens the log too, while the copy still has a name. Not how many: that is one step, which
+    // nothing ends.
+    connection.query_row("SELECT max(rowid) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(Bounded { connection, steps })
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::super::FileAt;
-use super::connections::said;
+use super::budget::said;
 use super::folder::{Private, folders, is_full, room};
 use super::journal;
 use crate::CollectError;

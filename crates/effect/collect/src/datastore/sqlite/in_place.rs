@@ -19,6 +19,8 @@ use super::{COLUMNS, FileAt, Log, rows};
 
 /// How often it is tried to look through a log in which nothing is written meanwhile.
 const TRIES: usize = 3;
+/// Bytes of a name and what stands around it. Kubernetes allows some hundred for each of its parts.
+const LONGEST: u64 = 1 << 16;
 /// Every id that there can be.
 const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
@@ -337,6 +339,11 @@ impl InPlace {
             // Up to the last of the columns that are asked for.
             let small = head.iter().take(6).flatten();
             let end = small.map(|f| f.at.saturating_add(f.length)).max();
+            // Some thousand rows are kept to be compared, and a few pages can be the names of all of them.
+            let name = head.get(1).copied().flatten().map_or(0, |f| f.length);
+            if end.unwrap_or(0) > LONGEST {
+                return Err(damaged(cell, &format!("has a name of {name} bytes")));
+            }
             table.beginning(cell, end.unwrap_or(0), &mut Reached::default(), &mut record)?;
             let row = of(&record).map_err(|why| damaged(cell, why))?.map(value);
             let number = |field: ValueRef<'_>| field.as_i64().unwrap_or(0);

@@ -12,6 +12,7 @@ use defib_formats::read_at::ReadAt;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::FileAt;
+use super::budget::{Bytes, Steps};
 
 /// How a journal begins whose transaction did not end; one that ended is emptied, or its head is zeros.
 const MAGIC: &[u8] = &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
@@ -42,7 +43,8 @@ pub(super) fn hot(path: &Path) -> io::Result<Option<FileAt>> {
 /// Has SQLite take back what the journal beside a copy holds.
 pub(super) fn roll_back(copy: &Path) -> Result<(), rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(copy, flags)?;
+    let mut connection = Connection::open_with_flags(copy, flags)?;
+    let _steps = Steps::of(&mut connection, Bytes::of(copy))?;
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    connection.query_row("SELECT max(rowid) FROM sqlite_schema", [], |_| Ok(()))
 }

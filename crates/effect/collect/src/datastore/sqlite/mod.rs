@@ -6,6 +6,7 @@
 //! that does not change, and one with a log is read by pages (`in_place`). Sources: `kine/pkg/drivers/sqlite/sqlite.go` (the schema), sqlite.org/walformat.html.
 //! Deliberately absent: writing, and what the rows mean (`store`).
 
+mod budget;
 mod connections;
 mod copy;
 mod folder;
@@ -20,7 +21,8 @@ use std::path::{Path, PathBuf};
 use defib_formats::bbolt::Walked;
 use rusqlite::Connection;
 
-use self::connections::{Connections, said};
+use self::budget::said;
+use self::connections::Connections;
 use self::copy::{Beside, Journal};
 pub use self::folder::forget_copies;
 pub(super) use self::folder::is_full;
@@ -78,6 +80,8 @@ pub struct Kine {
     /// The lowest and the highest id; none where the table is empty.
     ids: Option<(i64, i64)>,
     compacted: u64,
+    /// What goes through the whole table has no end of its own.
+    is_circle: bool,
     form: Form,
     sources: Vec<FileAt>,
 }
@@ -191,6 +195,7 @@ impl Kine {
             in_place,
             ids: None,
             compacted: 0,
+            is_circle: false,
             form,
             sources: sources.into_iter().chain(copied.log_at).collect(),
         };
@@ -237,6 +242,19 @@ impl Kine {
         let Form::Sqlite(asked) = &self.form else {
             return out;
         };
+        // SQLite looks at every row, and marks every page that there is said to be.
+        if self.is_circle {
+            out.note(0, "SQLite's own check was not made: it would have no end");
+            return out;
+        }
+        if self.pages.1 / 8 > asked.most() {
+            let what = format!(
+                "it says that it has {} pages, and they stand nowhere",
+                self.pages.1
+            );
+            out.note(0, what);
+            return out;
+        }
         let complaint = |text: &str, out: &mut Walked| {
             // `Tree 2 page 7 cell 3: …`; the page says where.
             let page = text
@@ -273,9 +291,7 @@ impl Kine {
     /// How many rows an index knows: what the table should have.
     pub fn expected_rows(&self) -> Option<u64> {
         match &self.form {
-            Form::Sqlite(asked) => {
-                asked.number("SELECT count(*) FROM kine INDEXED BY kine_name_index")
-            }
+            Form::Sqlite(asked) => survey::known(asked, "kine_name_index"),
             Form::Pages(_) => None,
         }
     }
@@ -319,10 +335,9 @@ impl Kine {
         let free = asked.number("PRAGMA freelist_count").unwrap_or(0);
         self.page_size = asked.number("PRAGMA page_size").unwrap_or(0);
         self.pages = (count.saturating_sub(free), count);
-        self.compacted = asked
-            .number("SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'")
-            .unwrap_or(0);
         let survey = survey::of_sqlite(asked);
+        self.compacted = survey.compacted;
+        self.is_circle = survey.is_circle;
         Ok(self.surveyed(survey))
     }
 
@@ -346,3 +361,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod hostile;

@@ -12,7 +12,8 @@ use defib_formats::datastore::{Engine, Place, REMNANT, Row, Rows};
 use rusqlite::Statement;
 use rusqlite::types::ValueRef;
 
-use super::{Form, Kine, said};
+use super::budget::{Given, said};
+use super::{Form, Kine};
 
 /// Rows in the order of their revisions. The last column says whether the row before it of the same key is
 /// gone: 1 where that was a deletion, its value where it was a write, else nothing.
@@ -63,10 +64,7 @@ impl Rows for Kine {
                 return walked;
             }
         };
-        let mut given = Given {
-            bytes: 0,
-            most: self.pages.1.saturating_mul(self.page_size),
-        };
+        let mut given = Given::new(asked.most());
         let connection = asked.part(part);
         let prepared = connection
             .prepare(SCAN)
@@ -189,12 +187,6 @@ fn behind(asked: &mut Statement<'_>, bad: i64, to: i64) -> Option<i64> {
     Some(high)
 }
 
-/// Bytes of values that were given, and that there can be.
-struct Given {
-    bytes: u64,
-    most: u64,
-}
-
 fn read(
     asked: &mut Statement<'_>,
     (from, to): (i64, i64),
@@ -222,10 +214,8 @@ fn read(
                 for (n, field) in fields.iter_mut().enumerate() {
                     *field = row.get_ref(n).map_err(|e| broken(last, e))?;
                 }
-                let [.., value, old] = fields;
-                let length = |field| bytes(field).map_or(0, |b| b.len() as u64);
-                given.bytes += length(value) + length(old);
-                if given.bytes > given.most {
+                // Its key, too.
+                if !fields.iter().all(|field| given.fits(*field)) {
                     // So it is where values lead in circles, and that would take for ever.
                     let what =
                         format!("row {id} and those before it have more bytes than the file");

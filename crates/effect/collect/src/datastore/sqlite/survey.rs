@@ -12,7 +12,8 @@ use rayon::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::connections::{Connections, said};
+use super::budget::{Given, said};
+use super::connections::Connections;
 
 /// What was found out.
 #[derive(Default)]
@@ -23,6 +24,10 @@ pub(super) struct Survey {
     pub(super) found: Walked,
     /// What is not wrong and yet odd.
     pub(super) notes: Vec<String>,
+    /// kine's own note of the revision up to which history is gone.
+    pub(super) compacted: u64,
+    /// The table leads in circles: what goes through all of it has no end of its own.
+    pub(super) is_circle: bool,
 }
 
 /// Indexes by what they are asked for: the first of each that is there.
@@ -33,6 +38,9 @@ const NAMES: &[&str] = &[
 ];
 const DELETED: &[&str] = &["kine_id_deleted_index"];
 
+/// Bytes that a row takes in an index at the least, with its place in the page.
+const SMALLEST: u64 = 6;
+
 /// Rows, however they were reached: the sums are the same in every order.
 #[derive(Default)]
 struct Rows {
@@ -40,15 +48,31 @@ struct Rows {
     ids: Option<(i64, i64)>,
     names: u64,
     deleted: u64,
+    compacted: u64,
+}
+
+/// Why rows are not all.
+enum Broken {
+    /// They can't be read.
+    Unread(String),
+    /// They come again.
+    Circle(String),
 }
 
 /// Compares the table with its indexes and with the counter of its ids.
 pub(super) fn of_sqlite(asked: &Connections) -> Survey {
     let mut survey = Survey::default();
-    let (rows, broken) = table(&asked.single());
+    let (rows, broken) = table(&asked.single(), asked.most());
     survey.ids = rows.ids;
-    if let Some(why) = broken {
-        survey.found.note(0, why);
+    survey.compacted = rows.compacted;
+    if let Some(broken) = broken {
+        let (Broken::Unread(why) | Broken::Circle(why)) = &broken;
+        survey.found.note(0, why.clone());
+        survey.is_circle = matches!(broken, Broken::Circle(_));
+        // Its own index may still know a note that stands behind the break.
+        let sql = "SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'";
+        let noted = asked.number(sql).unwrap_or(0);
+        survey.compacted = survey.compacted.max(noted);
         // Where the way to the last row is broken, the counter still knows it.
         let highest = counter(&asked.single()).unwrap_or(1 << 40);
         survey.ids = match rows.ids {
@@ -73,7 +97,12 @@ pub(super) fn of_sqlite(asked: &Connections) -> Survey {
         .enumerate()
         .map(|(part, (index, column, sum))| {
             let connection = asked.part(part);
-            differs(&connection, (index, column), (rows.count, *sum))
+            differs(
+                &connection,
+                (index, column),
+                (rows.count, *sum),
+                asked.most(),
+            )
         })
         .collect();
     // Only the index of names can be trusted to say that no row is missing.
@@ -136,9 +165,9 @@ fn mixed(id: i64, column: ValueRef<'_>) -> u64 {
 }
 
 /// All rows in the order of the tree, and why they are not all, if so.
-fn table(connection: &Connection) -> (Rows, Option<String>) {
-    let mut out = Rows::default();
-    let sql = "SELECT id, name, deleted FROM kine NOT INDEXED";
+fn table(connection: &Connection, most: u64) -> (Rows, Option<Broken>) {
+    let (mut out, mut given) = (Rows::default(), Given::new(most));
+    let sql = "SELECT id, name, deleted, prev_revision FROM kine NOT INDEXED";
     let done = connection.prepare(sql).and_then(|mut asked| {
         let mut rows = asked.query([])?;
         while let Some(row) = rows.next()? {
@@ -147,11 +176,22 @@ fn table(connection: &Connection) -> (Rows, Option<String>) {
                 && id <= last
             {
                 // A tree that leads in circles has no end.
-                return Ok(Some(format!("row {id} stands behind row {last}")));
+                let why = format!("row {id} stands behind row {last}");
+                return Ok(Some(Broken::Circle(why)));
+            }
+            let name = row.get_ref(1)?;
+            if !given.fits(name) {
+                let why = format!("row {id} and those before it have more bytes than the file");
+                return Ok(Some(Broken::Circle(why)));
+            }
+            if let (ValueRef::Text(b"compact_rev_key"), ValueRef::Integer(n)) =
+                (name, row.get_ref(3)?)
+            {
+                out.compacted = out.compacted.max(u64::try_from(n).unwrap_or(0));
             }
             out.ids = Some((out.ids.map_or(id, |i| i.0), id));
             out.count += 1;
-            out.names = out.names.wrapping_add(mixed(id, row.get_ref(1)?));
+            out.names = out.names.wrapping_add(mixed(id, name));
             out.deleted = out.deleted.wrapping_add(mixed(id, row.get_ref(2)?));
         }
         Ok(None)
@@ -160,7 +200,8 @@ fn table(connection: &Connection) -> (Rows, Option<String>) {
         let last = out
             .ids
             .map_or_else(String::new, |(_, last)| format!(" behind row {last}"));
-        Some(format!("the rows break off{last}: {}", said(&e)))
+        let why = format!("the rows break off{last}: {}", said(&e));
+        Some(Broken::Unread(why))
     });
     (out, broken)
 }
@@ -170,26 +211,37 @@ fn differs(
     connection: &Connection,
     (index, column): (&str, &str),
     (count, sum): (u64, u64),
+    most: u64,
 ) -> Option<String> {
+    let mut given = Given::new(most);
     let sql = format!("SELECT id, {column} FROM kine INDEXED BY {index}");
     let (mut known, mut found) = (0u64, 0u64);
     let done = connection.prepare(&sql).and_then(|mut asked| {
         let mut rows = asked.query([])?;
         while let Some(row) = rows.next()? {
             known += 1;
-            found = found.wrapping_add(mixed(row.get(0)?, row.get_ref(1)?));
+            let column = row.get_ref(1)?;
+            found = found.wrapping_add(mixed(row.get(0)?, column));
             // One that leads in circles has no end.
-            if known > count.saturating_mul(2).saturating_add(1_000) {
-                break;
+            if known > count.saturating_mul(2).saturating_add(1_000) || !given.fits(column) {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     });
-    if let Err(e) = done {
-        let why = said(&e);
-        return Some(format!(
-            "its index {index} can't be read, so nobody knows whether rows are missing: {why}"
-        ));
+    match done {
+        Ok(true) => {}
+        Ok(false) => {
+            return Some(format!(
+                "its index {index} leads in circles, so nobody knows whether rows are missing"
+            ));
+        }
+        Err(e) => {
+            let why = said(&e);
+            return Some(format!(
+                "its index {index} can't be read, so nobody knows whether rows are missing: {why}"
+            ));
+        }
     }
     if known != count {
         return Some(format!(
@@ -198,4 +250,21 @@ fn differs(
     }
     (found != sum)
         .then(|| format!("its index {index} does not say the same of all rows as the table"))
+}
+
+/// How many rows an index knows: what the table should have. One row after the other, as far as there can be so many:
+/// SQLite would count them in one step, which nothing ends where pages lead in circles.
+pub(super) fn known(asked: &Connections, index: &str) -> Option<u64> {
+    let connection = asked.single();
+    let sql = format!("SELECT id FROM kine INDEXED BY {index}");
+    let mut prepared = connection.prepare(&sql).ok()?;
+    let mut rows = prepared.query([]).ok()?;
+    let mut known = 0u64;
+    while rows.next().ok()?.is_some() {
+        known += 1;
+        if known.saturating_mul(SMALLEST) > asked.most() {
+            return None;
+        }
+    }
+    Some(known)
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::sqlite::{self, End, Head};
 
-use super::connections::{connect, said};
+use super::budget::said;
+use super::connections::connect;
 use super::copy::Copied;
 use super::in_place::InPlace;
 use super::{FileAt, Log};

@@ -119,6 +119,7 @@ fn placed(folder: &Path) -> Result<(Log, Option<Kine>), String> {
         in_place: true,
         ids: None,
         compacted: 0,
+        is_circle: false,
         form: Form::Pages(Box::new(placed)),
         sources: Vec::new(),
     };
