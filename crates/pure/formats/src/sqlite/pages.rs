@@ -13,6 +13,9 @@ use crate::read_at::ReadAt;
 /// Bytes of the head of a database.
 const HEAD: usize = 100;
 
+/// Where SQLite locks a database that it has open: the page there is never written, and never in a log.
+const LOCKS: u64 = 1 << 30;
+
 /// What a database says of itself at its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -115,15 +118,17 @@ impl<M: ReadAt, L: ReadAt> Pages<M, L> {
 
     /// Pages that it has by its head or its log, and that stand nowhere.
     pub fn missing(&self) -> u64 {
-        let there = self.file.len() / u64::from(self.head.page_size);
+        let size = u64::from(self.head.page_size);
+        let there = self.file.len() / size;
         let behind = u32::try_from(there.saturating_add(1)).unwrap_or(u32::MAX);
-        match &self.log {
-            Some(log) => {
-                let wanted = u64::from(self.count).saturating_sub(there);
-                wanted.saturating_sub(log.from(behind))
-            }
-            None => u64::from(self.head.pages.unwrap_or(0)).saturating_sub(there),
-        }
+        let (count, in_log) = match &self.log {
+            Some(log) => (self.count, log.from(behind)),
+            None => (self.head.pages.unwrap_or(0), 0),
+        };
+        let locks = LOCKS / size + 1;
+        let is_passed = there < locks && locks <= u64::from(count);
+        let wanted = u64::from(count).saturating_sub(there);
+        wanted.saturating_sub(in_log + u64::from(is_passed))
     }
 
     /// What it says of itself.

@@ -86,7 +86,12 @@ pub(super) fn connect(path: &Path, alone: bool) -> Result<Bounded, rusqlite::Err
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut address = String::from("file:");
+    // What follows two slashes would be the name of a machine: so an empty one stands there.
+    let mut address = String::from(if path.is_absolute() {
+        "file://"
+    } else {
+        "file:"
+    });
     for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
         match byte {
             b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),

@@ -30,6 +30,8 @@ pub(super) struct Copied {
     pub(super) journal: Journal,
     /// The log itself.
     pub(super) log_at: Option<FileAt>,
+    /// The database itself, where it was opened once more because it changed while it was copied before.
+    pub(super) again: Option<FileAt>,
     /// Places of the database that can't be read.
     pub(super) holes: Walked,
     /// The originals changed while they were copied, each time.
@@ -131,6 +133,7 @@ fn here(
         left: None,
         journal,
         log_at: None,
+        again: None,
         holes: Walked::default(),
         moved: false,
     })
@@ -170,9 +173,9 @@ fn copied(
     let mut holes = Walked::default();
     let mut left = None;
     let mut taken = Journal::None;
-    let mut again;
-    let mut from = database;
+    let mut again: Option<FileAt> = None;
     for _ in 0..TRIES {
+        let from = again.as_ref().unwrap_or(database);
         // The log of an earlier try would be read with a later database.
         for path in [&log_to, &journal_to] {
             match std::fs::remove_file(path) {
@@ -215,16 +218,16 @@ fn copied(
                 log: log_at.is_some().then_some(log_to),
                 left,
                 log_at,
+                again,
                 holes,
                 moved,
                 folder: Some(folder),
             });
         }
         match FileAt::open(path) {
-            Ok(file) => again = file,
+            Ok(file) => again = Some(file),
             Err(_) => break,
         }
-        from = &again;
     }
     Ok(Copied {
         journal: back(taken, &to, &log_to),
@@ -232,6 +235,7 @@ fn copied(
         left,
         database: to,
         log_at: None,
+        again: None,
         holes,
         moved,
         folder: Some(folder),

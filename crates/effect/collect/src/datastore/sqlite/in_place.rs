@@ -4,8 +4,8 @@
 //! consistent copy, and the log's frames are looked at again whenever one is read. Deliberately absent: indexes, so
 //! that SQLite's own check is not made.
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 use defib_formats::bbolt::{Damage, Walked};
 use defib_formats::datastore::Row;
@@ -112,7 +112,11 @@ fn taken(file: &FileAt, beside: &FileAt) -> Result<Taken, String> {
     let both = match (InPlace::open(again(file)?, Some(log)), &alone) {
         (Ok(both), _) => both,
         // What does not hold alone either is damage of the database.
-        (Err(why), Err(_)) => return done(Err(why)),
+        (Err(why), Err(_)) => return done(Err(why.to_string())),
+        // It may well be the database's own: only SQLite could tell, and that reads copies.
+        (Err(Refused::Odd), Ok(_)) => {
+            return done(Ok(Found::left(format!("with it, {}", Refused::Odd))));
+        }
         (Err(why), Ok(_)) => {
             return done(Ok(Found::left(format!("{OTHER}: with it, {why}"))));
         }
@@ -132,21 +136,45 @@ fn taken(file: &FileAt, beside: &FileAt) -> Result<Taken, String> {
     Ok(Taken { what, is_moved })
 }
 
+/// Why a database can't be read by its pages.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It does not hold, or is none of kine.
+    Foreign(String),
+    /// Its table was made with words that only SQLite understands.
+    Odd,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self::Foreign(why)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreign(why) => why,
+            Self::Odd => "its table kine was not made by kine, and can't be read where it lies",
+        })
+    }
+}
+
 impl InPlace {
-    pub(super) fn open(file: FileAt, log: Option<sqlite::Log<FileAt>>) -> Result<Self, String> {
+    pub(super) fn open(file: FileAt, log: Option<sqlite::Log<FileAt>>) -> Result<Self, Refused> {
         let pages = Pages::open(file, log).map_err(|e| e.to_string())?;
         let Some(table) = pages.table("kine").map_err(|e| e.to_string())? else {
-            return Err("it is a database of SQLite, and not one of kine".into());
+            let why = "it is a database of SQLite, and not one of kine";
+            return Err(why.to_owned().into());
         };
-        let have = table
-            .columns()
-            .ok_or("its table kine was not made by kine, and can't be read where it lies")?;
+        let have = table.columns().ok_or(Refused::Odd)?;
         let columns: Vec<usize> = COLUMNS
             .iter()
             .filter_map(|c| have.iter().position(|h| h == c))
             .collect();
         if columns.len() != COLUMNS.len() || columns.first() != Some(&0) {
-            return Err("its table kine has not all columns of kine".into());
+            let why = "its table kine has not all columns of kine";
+            return Err(why.to_owned().into());
         }
         Ok(Self {
             pages,
@@ -195,7 +223,7 @@ impl InPlace {
     }
 
     /// The highest id that SQLite ever gave, as it says itself.
-    fn counter(&self) -> Option<i64> {
+    pub(super) fn counter(&self) -> Option<i64> {
         let list = self.pages.table("sqlite_sequence").ok()??;
         let mut found = None;
         let table = Table::new(&self.pages, list.root);

@@ -172,7 +172,8 @@ impl Kine {
                 doubts.push(why);
             }
         }
-        let mut sources = vec![opened.file];
+        // As it was copied: an earlier try, during which it was written to, is no matter.
+        let mut sources = vec![copied.again.unwrap_or(opened.file)];
         let form = match placed {
             Some(placed) => {
                 // It knows itself whether its files changed since they were looked through.

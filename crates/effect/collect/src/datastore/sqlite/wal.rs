@@ -13,7 +13,7 @@ use defib_formats::sqlite::{self, End, Head};
 use super::budget::said;
 use super::connections::connect;
 use super::copy::Copied;
-use super::in_place::InPlace;
+use super::in_place::{InPlace, Refused};
 use super::{FileAt, Log};
 
 /// Rows that are compared: of the newest, and of all others.
@@ -65,6 +65,8 @@ fn judged(path: &Path, database: &Path) -> (Log, End) {
     if let (Ok(alone), Ok(again)) = (InPlace::open(own, None), open(database)) {
         let why = match InPlace::open(again, Some(log)) {
             Ok(both) => stranger(&alone, &both),
+            // A column that somebody added, with a value for all rows: SQLite says whether it can be read.
+            Err(Refused::Odd) => None,
             Err(why) => Some(format!("{OTHER}: with it, {why}")),
         };
         if let Some(why) = why {
@@ -115,11 +117,14 @@ pub(super) fn stranger(alone: &InPlace, both: &InPlace) -> Option<String> {
     // Where the database alone does not hold, nothing can be compared: a checkpoint that broke off is mended by
     // its log.
     let own = alone.sample().ok()?;
-    let why = match compare(&own, both) {
+    // Ids never go back in one database: not where its newest rows were deleted either, by hand.
+    let is_later =
+        matches!((alone.counter(), both.counter()), (Some(own), Some(with)) if with >= own);
+    let why = match compare(&own, both, is_later) {
         Ok(why) => why?,
         Err(damage) => {
             // What does not hold alone either is damage of the database.
-            compare(&own, alone).ok()?;
+            compare(&own, alone, is_later).ok()?;
             format!("with it, {damage}")
         }
     };
@@ -131,12 +136,13 @@ pub(super) fn stranger(alone: &InPlace, both: &InPlace) -> Option<String> {
 pub(super) type Row = (i64, Vec<u8>, i64, i64);
 
 /// What of the rows is otherwise where the log is read, too, if anything is.
-fn compare(own: &[Row], with: &InPlace) -> Result<Option<String>, Damage> {
+/// `is_later`: by the counter of its ids it is the same database later, or as it was.
+fn compare(own: &[Row], with: &InPlace, is_later: bool) -> Result<Option<String>, Damage> {
     let Some(newest) = own.iter().map(|r| r.0).max() else {
         return Ok(None);
     };
     let reached = with.highest()?.unwrap_or(0);
-    if reached < newest {
+    if reached < newest && !is_later {
         return Ok(Some(format!(
             "the database reaches to revision {newest}, with it to {reached}"
         )));

@@ -11,6 +11,8 @@ use rusqlite::{Connection, params};
 use super::super::{Form, Kine};
 use super::Log;
 
+mod opening;
+
 /// As `kine/pkg/drivers/sqlite/sqlite.go` of 0.16 has it.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS kine
