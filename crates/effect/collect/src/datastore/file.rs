@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::Kind;
 use defib_formats::read_at::ReadAt;
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::Errno;
@@ -153,18 +154,27 @@ impl ReadAt for FileAt {
     }
 }
 
-/// The process that holds a lock on a file for writing, as the kernel lists it (`proc_locks(5)`): bbolt and
-/// SQLite lock what they have open. Nothing is locked to find out.
-pub(super) fn holder(meta: &Metadata) -> Option<u32> {
+/// Where SQLite locks a database that it has open (`sqlite3.c`, `SHARED_FIRST`): behind the first gigabyte, whatever
+/// the length of the file.
+const SHARED: u64 = (1 << 30) + 2;
+
+/// The process that has a datastore open and may write to it, as the kernel lists its locks (`proc_locks(5)`). Nothing
+/// is locked to find out. bbolt locks the whole file for writing; SQLite, with a write-ahead log, locks a few bytes for
+/// reading, also where it writes.
+pub(super) fn holder(meta: &Metadata, kind: Kind) -> Option<u32> {
     let list = std::fs::read_to_string("/proc/locks").ok()?;
     let inode = meta.ino().to_string();
     list.lines().find_map(|line| {
         // `1: FLOCK  ADVISORY  WRITE 812 fe:00:1835 0 EOF`
         let words: Vec<&str> = line.split_whitespace().collect();
-        let at = words.iter().position(|w| *w == "WRITE")?;
-        let place = words.get(at + 2)?.rsplit(':').next()?;
-        let process: u32 = words.get(at + 1)?.parse().ok()?;
-        (place == inode && holds(process, meta)).then_some(process)
+        let at = words.iter().position(|w| matches!(*w, "READ" | "WRITE"))?;
+        let word = |n: usize| words.get(at + n).copied();
+        let place = word(2)?.rsplit(':').next()?;
+        let process: u32 = word(1)?.parse().ok()?;
+        let begin: u64 = word(3)?.parse().ok()?;
+        let is_open = word(0)? == "WRITE" || (kind == Kind::Sqlite && begin == SHARED);
+        (is_open && place == inode && process != std::process::id() && holds(process, meta))
+            .then_some(process)
     })
 }
 
@@ -194,6 +204,51 @@ mod tests {
         let refused = regular(&path, Links::Follow).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
         assert!(regular(folder.path(), Links::Follow).is_err());
+    }
+
+    /// Opens the database that is named, for the test below, until its standard input ends.
+    #[test]
+    fn a_process_that_has_a_database_open() {
+        let Some(path) = std::env::var_os("DATABASE_TO_HOLD") else {
+            return;
+        };
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let one = |_: &rusqlite::Row<'_>| Ok(());
+        connection.query_row("SELECT * FROM kine", [], one).unwrap();
+        println!("\nHELD");
+        io::Read::read(&mut io::stdin(), &mut [0]).unwrap();
+    }
+
+    /// kine with a write-ahead log: what it locks is locked for reading.
+    #[test]
+    fn who_has_a_database_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let made = "PRAGMA journal_mode = WAL; CREATE TABLE kine(id INTEGER PRIMARY KEY); INSERT INTO kine VALUES (1)";
+        connection.execute_batch(made).unwrap();
+        drop(connection);
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!(holder(&meta, Kind::Sqlite), None);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "--nocapture",
+                "datastore::file::tests::a_process_that_has_a_database_open",
+            ])
+            .env("DATABASE_TO_HOLD", &path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = io::BufReader::new(child.stdout.take().unwrap());
+        let mut said = io::BufRead::lines(said);
+        let open = said.any(|line| line.is_ok_and(|l| l == "HELD"));
+        let (found, other) = (holder(&meta, Kind::Sqlite), holder(&meta, Kind::Etcd));
+        drop(child.stdin.take());
+        let pid = child.id();
+        assert!(child.wait().unwrap().success() && open);
+        assert_eq!((found, other), (Some(pid), None));
     }
 
     #[test]

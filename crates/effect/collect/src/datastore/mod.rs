@@ -35,7 +35,7 @@ pub struct Opened {
     pub file: FileAt,
     /// It was packed, and how.
     pub packed: Option<&'static str>,
-    /// The process that holds it open for writing.
+    /// A process that has it open and may write to it.
     pub holder: Option<u32>,
     /// What is worth knowing about how it was found.
     pub notes: Vec<String>,
@@ -237,7 +237,6 @@ fn one(path: &Path, links: Links, notes: Vec<String>) -> Result<Opened, CollectE
         .take(512)
         .read_to_end(&mut head)
         .map_err(unreadable)?;
-    let holder = file::holder(&meta);
     let (file, packed) = if head.starts_with(b"PK\x03\x04") {
         (unpacked::zip(path, file)?, Some("zip"))
     } else if head.starts_with(&[0x1f, 0x8b]) {
@@ -259,6 +258,7 @@ fn one(path: &Path, links: Links, notes: Vec<String>) -> Result<Opened, CollectE
         }
         Kind::Etcd
     };
+    let holder = file::holder(&meta, kind);
     let (log, log_left) = match (kind, packed) {
         (Kind::Etcd, None) => log(path),
         _ => MemberLog::default(),

@@ -153,9 +153,17 @@ fn announce(dead: &Dead) {
         tell(note);
     }
     if let Some(process) = dead.holder {
+        let file = &dead.path;
+        let how = match dead.engine() {
+            Engine::Etcd => "`k3s etcd-snapshot save` gives a sound copy".to_owned(),
+            Engine::Kine => format!(
+                "`sqlite3 {} \".backup COPY\"` gives a sound copy, or stop what runs it first",
+                word(file)
+            ),
+        };
         tell(&format!(
-            "{} is held open by process {process}: what is written meanwhile may be missed; `k3s etcd-snapshot save` gives a sound copy",
-            dead.path.display()
+            "{} is held open by process {process}: what is written meanwhile may be missed; {how}",
+            file.display()
         ));
     }
 }
