@@ -200,6 +200,35 @@ fn what_lives_what_was_and_what_is_kines_own() {
     assert_eq!(dead.verify().rows, 3);
 }
 
+/// What a row keeps of the one before it is counted by who keeps it, also where it is the last trace of that one.
+#[test]
+fn old_values_are_counted_once() {
+    let kine = Kine::new();
+    let long = "long ".repeat(2_000);
+    let first = kine.create("a", &long);
+    kine.update("a", first, first, &long, "b");
+    let of = || {
+        kine.checkpoint();
+        let dead = Dead::open(&kine.path()).unwrap();
+        let stats = dead.stats();
+        let maps = stats.shares.iter().find(|s| s.resource == "configmaps");
+        let maps = maps.unwrap().clone();
+        let values: u64 = dead.verify().values.values().sum();
+        (
+            (maps.rows, maps.bytes, maps.longest),
+            stats.old_values,
+            values,
+        )
+    };
+    let bytes = |data: &str| (key("a").len() + object("a", data).len()) as u64;
+    let old = object("a", &long).len() as u64;
+    assert_eq!(of(), ((2, bytes(&long) + bytes("b"), old), Some(old), 2));
+    let sql = "DELETE FROM kine WHERE id = ?1";
+    kine.connection.execute(sql, [first]).unwrap();
+    let short = object("a", "b").len() as u64;
+    assert_eq!(of(), ((1, bytes("b"), short), Some(old), 1));
+}
+
 #[test]
 fn the_log_is_read_and_the_original_stays_as_it_was() {
     let kine = Kine::new();

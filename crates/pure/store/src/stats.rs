@@ -44,6 +44,10 @@ pub fn stats(rows: &dyn Rows) -> Stats {
         .map(|part| {
             let mut shares: BTreeMap<String, Share> = BTreeMap::new();
             let walked = rows.scan(part, of, &mut |row| {
+                // What a row keeps of the one before it belongs to that row: it is counted by who keeps it.
+                if row.place.is_remnant() {
+                    return;
+                }
                 let resource = name(row.key).map_or("(not text)", |n| n.resource);
                 let value = row.value.map_or(0, <[u8]>::len) as u64;
                 // A text is only made for a kind that is new.
@@ -57,7 +61,7 @@ pub fn stats(rows: &dyn Rows) -> Stats {
                     false => shares.get_mut("(others)"),
                 };
                 if let Some(share) = share {
-                    share.rows += u64::from(!row.place.is_remnant());
+                    share.rows += 1;
                     share.bytes += value + row.key.len() as u64;
                     share.longest = share.longest.max(value);
                 }

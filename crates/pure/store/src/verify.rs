@@ -270,6 +270,10 @@ fn values(rows: &dyn Rows, how: How, parts: usize) -> Counted {
                         "broken".into()
                     }
                 };
+                // It is looked into, and no value of a row that is counted.
+                if row.place.is_remnant() {
+                    return;
+                }
                 match out.values.get_mut(&*form) {
                     Some(n) => *n += 1,
                     None => drop(out.values.insert(form.into_owned(), 1)),
