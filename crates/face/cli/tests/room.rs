@@ -1,6 +1,7 @@
 //! A database of kine where there is no room for a private copy.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -27,36 +28,105 @@ fn small() -> Command {
     command
 }
 
-/// With a `/tmp` of 64 KiB, in mounts of its own: what stands in the log is read with the database, copied elsewhere.
-#[test]
-fn where_there_is_room_a_copy_is_made() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let file = folder.path().join("state.db");
-    let connection = Connection::open(&file).unwrap();
-    connection.execute_batch(SCHEMA).unwrap();
+/// `inspect ls` of a file below the folder for tests, with mounts of its own; `None` where that is not allowed.
+fn mounted(mounts: &str, file: &Path, more: &[(&str, &str)]) -> Option<(String, String)> {
     let may = Command::new("unshare").args(["--mount", "true"]).status();
     if !may.is_ok_and(|s| s.success()) {
         println!("skipped: mounts of its own need root and unshare");
-        return;
+        return None;
     }
     // The checkout itself may lie below /tmp: it is shown elsewhere first.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let below = |path: &Path| path.strip_prefix(target).unwrap().to_owned();
     let done = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
-        .arg("mount --bind \"$0\" /mnt && mount -t tmpfs -o size=64k none /tmp && exec \"/mnt/$1\" inspect ls \"/mnt/$2\"")
+        .arg(format!(
+            "mount --bind \"$0\" /mnt && {mounts} && exec \"/mnt/$1\" inspect ls \"/mnt/$2\""
+        ))
         .arg(target)
         .arg(below(Path::new(env!("CARGO_BIN_EXE_defib"))))
-        .arg(below(&file))
+        .arg(below(file))
         .env_remove("TMPDIR")
+        .envs(more.iter().copied())
         .output()
         .unwrap();
-    let (out, said) = (
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr),
-    );
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((text(&done.stdout), text(&done.stderr)))
+}
+
+/// With a `/tmp` of 64 KiB: what stands in the log is read with the database, copied elsewhere.
+#[test]
+fn where_there_is_room_a_copy_is_made() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("state.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    let mounts = "mount -t tmpfs -o size=64k none /tmp";
+    let Some((out, said)) = mounted(mounts, &file, &[]) else {
+        return;
+    };
     assert!(out.contains("c1"), "{out}{said}");
     assert!(said.contains("write-ahead log"), "{said}");
+    assert!(!said.contains("no room for a copy"), "{said}");
+}
+
+/// In a container that can write nowhere, it is read where it lies; a folder that somebody names is a mistake to be told.
+#[test]
+fn where_nothing_can_be_written_it_is_read_where_it_lies() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("state.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    let all = ["/tmp", "/var/tmp", "/dev/shm"];
+    let mounts = all
+        .map(|at| format!("mount -t tmpfs -o ro none {at}"))
+        .join(" && ");
+    let Some((out, said)) = mounted(&mounts, &file, &[]) else {
+        return;
+    };
+    assert!(out.contains("c1"), "{out}{said}");
+    assert!(
+        said.contains("no room for a copy") && said.contains("Read-only"),
+        "{said}"
+    );
+    let (out, said) = mounted(&mounts, &file, &[("TMPDIR", "/tmp")]).unwrap();
+    assert!(out.is_empty() && said.contains("Read-only"), "{out}{said}");
+}
+
+/// What is packed is unpacked where there is room, and fills no folder to its end.
+#[test]
+fn what_is_packed_goes_where_there_is_room() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = folder.path().join("state.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    drop(connection);
+    let packed = folder.path().join("state.db.gz");
+    let pack = |parts: &[&[u8]]| {
+        let mut all = Vec::new();
+        for part in parts {
+            let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            to.write_all(part).unwrap();
+            all.extend(to.finish().unwrap());
+        }
+        std::fs::write(&packed, all).unwrap();
+    };
+    let database = std::fs::read(&file).unwrap();
+    pack(&[&database]);
+    let mounts = "mount -t tmpfs -o size=64k none /tmp";
+    let Some((out, said)) = mounted(mounts, &packed, &[]) else {
+        return;
+    };
+    assert!(out.contains("c1"), "{out}{said}");
+    // Of several parts the last one says its length only: it is found out on the way, before all is full.
+    let zeros = vec![0; 60 << 20];
+    pack(&[&database, &zeros, b"end"]);
+    let mounts = "mount -t tmpfs -o size=40m none /tmp";
+    let (out, said) = mounted(mounts, &packed, &[("TMPDIR", "/tmp")]).unwrap();
+    assert!(
+        out.is_empty() && said.contains("bytes are free there"),
+        "{out}{said}"
+    );
 }
 
 /// Every file of a folder with its bytes and the time of its last change.

@@ -20,6 +20,8 @@ use defib_formats::read_at::ReadAt;
 pub(super) struct Copied {
     /// The folder, which goes when this goes; none where nothing was copied.
     pub(super) folder: Option<Private>,
+    /// Why nothing was copied.
+    pub(super) full: Option<String>,
     /// The copy of the database.
     pub(super) database: PathBuf,
     /// The copy of its log, where it has one with anything in it; the log itself where nothing was copied.
@@ -78,6 +80,7 @@ pub(super) fn take(
             .and_then(|()| copied(path, database, beside, folder))
     };
     let (first, others) = folders();
+    let is_named = others.is_empty();
     let mut done = within(&first);
     for folder in others {
         if !matches!(done, Err(CollectError::NoRoom { .. })) {
@@ -90,19 +93,23 @@ pub(super) fn take(
         };
     }
     match done {
-        Err(CollectError::NoRoom { source, folder, .. }) if is_full(&source) => match beside {
-            Some(beside) => here(path, beside, folder, source),
-            None => Err(CollectError::NoRoom {
-                path: path.to_owned(),
-                folder,
-                source,
-            }),
-        },
+        // One that somebody named and that can't be written to is a mistake to be told. Where nobody named any, as in a
+        // container without a place to write, nothing needs to be written either.
+        Err(CollectError::NoRoom { source, folder, .. }) if !is_named || is_full(&source) => {
+            match beside {
+                Some(beside) => here(path, beside, folder, source),
+                None => Err(CollectError::NoRoom {
+                    path: path.to_owned(),
+                    folder,
+                    source,
+                }),
+            }
+        }
         other => other,
     }
 }
 
-/// Nothing was copied, because there is no room in the folder.
+/// Nothing was copied, because there is no room in the folder, or nothing can be written.
 fn here(
     path: &Path,
     beside: &Beside,
@@ -128,6 +135,7 @@ fn here(
     };
     Ok(Copied {
         folder: None,
+        full: Some(format!("{}: {full}", folder.display())),
         database: path.to_owned(),
         log: Some(beside.log.clone()).filter(|l| !is_nothing(l)),
         left: None,
@@ -222,6 +230,7 @@ fn copied(
                 holes,
                 moved,
                 folder: Some(folder),
+                full: None,
             });
         }
         match FileAt::open(path) {
@@ -239,6 +248,7 @@ fn copied(
         holes,
         moved,
         folder: Some(folder),
+        full: None,
     })
 }
 

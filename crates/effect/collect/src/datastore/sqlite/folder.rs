@@ -1,4 +1,5 @@
-//! A folder for a private copy: where there is room for one, and gone again whatever ends the process.
+//! A folder for a private copy: where there is room for one, and gone again when the process ends, also by a signal
+//! that can be heard. What can't be, as SIGKILL, leaves a copy that was not yet open.
 //!
 //! `TMPDIR`, else whichever of `/tmp`, `/var/tmp` and `/dev/shm` has room. No file system is filled to its end, and no
 //! more than half of the free memory: what is dying on the host must not die of this.
@@ -66,7 +67,7 @@ pub fn forget_copies() {
 }
 
 /// Where a copy may lie: where somebody said, or else in the first of several in which there is room.
-pub(super) fn folders() -> (PathBuf, &'static [&'static str]) {
+pub(in super::super) fn folders() -> (PathBuf, &'static [&'static str]) {
     match std::env::var_os("TMPDIR").filter(|said| !said.is_empty()) {
         Some(said) => (said.into(), &[]),
         None => ("/tmp".into(), &["/var/tmp", "/dev/shm"]),
@@ -77,7 +78,7 @@ pub(super) fn folders() -> (PathBuf, &'static [&'static str]) {
 const MEMORY: &[u64] = &[0x0102_1994, 0x8584_58f6];
 
 /// Has the folder room for so many bytes, and some to spare?
-pub(super) fn room(folder: &Path, bytes: u64) -> io::Result<()> {
+pub(in super::super) fn room(folder: &Path, bytes: u64) -> io::Result<()> {
     let said = rustix::fs::statvfs(folder)?;
     let mut free = said.f_bavail.saturating_mul(said.f_frsize);
     if is_memory(folder)? {

@@ -25,7 +25,7 @@ use self::budget::said;
 use self::connections::Connections;
 use self::copy::{Beside, Journal};
 pub use self::folder::forget_copies;
-pub(super) use self::folder::is_full;
+pub(super) use self::folder::{folders, is_full, room};
 use self::in_place::InPlace;
 use self::survey::Survey;
 use super::{FileAt, Opened};
@@ -146,12 +146,11 @@ impl Kine {
                 (found.log, found.end, found.placed)
             }
         };
-        if in_place {
-            notes.push(
-                "there is no room for a copy: it is read where it lies, which is no consistent copy, and what is written \
-                 meanwhile can be missing or mixed in; name a folder with room: TMPDIR=FOLDER"
-                    .into(),
-            );
+        if let Some(why) = &copied.full {
+            notes.push(format!(
+                "there is no room for a copy ({why}): it is read where it lies, which is no consistent copy, and what is \
+                 written meanwhile can be missing or mixed in; name a folder with room: TMPDIR=FOLDER"
+            ));
         }
         match &log {
             Log::None => {}
