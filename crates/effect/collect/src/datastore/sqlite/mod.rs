@@ -19,6 +19,7 @@ mod wal;
 use std::path::{Path, PathBuf};
 
 use defib_formats::bbolt::Walked;
+use defib_formats::sqlite::{self, Head};
 use rusqlite::Connection;
 
 use self::budget::said;
@@ -83,6 +84,8 @@ pub struct Kine {
     /// What goes through the whole table has no end of its own.
     is_circle: bool,
     form: Form,
+    /// The same by its pages, where SQLite can't read all of the table.
+    beside: Option<Box<InPlace>>,
     sources: Vec<FileAt>,
 }
 
@@ -92,6 +95,29 @@ enum Form {
     Sqlite(Connections),
     /// By its pages, where it and its log lie.
     Pages(Box<InPlace>),
+}
+
+/// The files that SQLite reads, open once more.
+struct Spare {
+    database: FileAt,
+    log: Option<FileAt>,
+}
+
+impl Spare {
+    /// None where they can't be opened; a log that was left out is not there any more.
+    fn open(database: &Path, log: Option<&Path>) -> Option<Self> {
+        let database = FileAt::open(database).ok()?;
+        let log = log.and_then(|log| FileAt::open(log).ok());
+        Some(Self { database, log })
+    }
+
+    /// Reads them by their pages.
+    fn read(self) -> Option<InPlace> {
+        let size = Head::read(&self.database).ok()?.page_size;
+        let log = self.log.and_then(|log| sqlite::Log::open(log, size).ok());
+        let log = log.filter(|log| log.committed() > 0);
+        InPlace::open(self.database, log).ok()
+    }
 }
 
 impl Kine {
@@ -184,6 +210,11 @@ impl Kine {
                 Form::Sqlite(opened.map_err(|e| none(said(&e)))?)
             }
         };
+        // By their pages, where it comes to that.
+        let spare = match form {
+            Form::Sqlite(_) => Spare::open(&copied.database, copied.log.as_deref()),
+            Form::Pages(_) => None,
+        };
         // What is open stays; nobody else can open it, and nothing is left when the process ends.
         drop(copied.folder);
         let mut kine = Self {
@@ -197,9 +228,10 @@ impl Kine {
             compacted: 0,
             is_circle: false,
             form,
+            beside: None,
             sources: sources.into_iter().chain(copied.log_at).collect(),
         };
-        notes.extend(kine.look().map_err(none)?);
+        notes.extend(kine.look(spare).map_err(none)?);
         Ok((kine, notes))
     }
 
@@ -228,9 +260,12 @@ impl Kine {
     /// Bytes that rows keep of the values before them.
     pub fn old_values(&self) -> u64 {
         match &self.form {
-            Form::Sqlite(asked) => asked
-                .number("SELECT sum(length(old_value)) FROM kine")
-                .unwrap_or(0),
+            Form::Sqlite(asked) => match &self.beside {
+                Some(placed) => placed.old_values(),
+                None => asked
+                    .number("SELECT sum(length(old_value)) FROM kine")
+                    .unwrap_or(0),
+            },
             Form::Pages(placed) => placed.old_values(),
         }
     }
@@ -297,7 +332,7 @@ impl Kine {
     }
 
     /// Reads what is asked for again and again, and whether all rows are there; what is worth knowing of it.
-    fn look(&mut self) -> Result<Vec<String>, String> {
+    fn look(&mut self, spare: Option<Spare>) -> Result<Vec<String>, String> {
         let asked = match &self.form {
             Form::Sqlite(asked) => asked,
             Form::Pages(placed) => {
@@ -335,9 +370,19 @@ impl Kine {
         let free = asked.number("PRAGMA freelist_count").unwrap_or(0);
         self.page_size = asked.number("PRAGMA page_size").unwrap_or(0);
         self.pages = (count.saturating_sub(free), count);
-        let survey = survey::of_sqlite(asked);
+        let mut survey = survey::of_sqlite(asked);
         self.compacted = survey.compacted;
         self.is_circle = survey.is_circle;
+        if survey.is_broken
+            && let Some(placed) = spare.and_then(Spare::read)
+        {
+            // What SQLite says of it counts, and what can be read of it is told by its pages.
+            let by_pages = placed.survey();
+            survey.ids = by_pages.ids;
+            survey.found.absorb(by_pages.found);
+            self.compacted = self.compacted.max(placed.compacted());
+            self.beside = Some(Box::new(placed));
+        }
         Ok(self.surveyed(survey))
     }
 

@@ -13,6 +13,8 @@ use rusqlite::Statement;
 use rusqlite::types::ValueRef;
 
 use super::budget::{Given, said};
+use super::connections::Connections;
+use super::in_place::InPlace;
 use super::{Form, Kine};
 
 /// Rows in the order of their revisions. The last column says whether the row before it of the same key is
@@ -30,6 +32,9 @@ const PLAIN: &str = "SELECT k.id, k.name, k.created, k.deleted, k.create_revisio
 
 /// Places at which reading is tried again behind damage, in each part.
 const RETRIES: usize = 4_096;
+
+/// Ids that are tried one by one behind damage: those of some pages.
+const SINGLE: u32 = 512;
 
 /// A reading that broke off.
 struct Broken {
@@ -52,9 +57,9 @@ impl Rows for Kine {
         let Some((mut from, to)) = self.range(part, of) else {
             return walked;
         };
-        let asked = match &self.form {
-            Form::Sqlite(asked) => asked,
-            Form::Pages(placed) => {
+        let asked = match self.by() {
+            By::Sqlite(asked) => asked,
+            By::Pages(placed) => {
                 let (tree, rows) = placed.scan((from, to), each);
                 // The tree was walked through before; each part would say the same of it again.
                 if self.found.damages == 0 {
@@ -122,9 +127,9 @@ impl Rows for Kine {
             false => "value",
         };
         let id = i64::try_from(place.at & !REMNANT).unwrap_or(0);
-        let asked = match &self.form {
-            Form::Sqlite(asked) => asked,
-            Form::Pages(placed) => return placed.value(id, column),
+        let asked = match self.by() {
+            By::Sqlite(asked) => asked,
+            By::Pages(placed) => return placed.value(id, column),
         };
         asked
             .single()
@@ -141,7 +146,21 @@ impl Rows for Kine {
     }
 }
 
+/// What gives rows.
+enum By<'k> {
+    Sqlite(&'k Connections),
+    Pages(&'k InPlace),
+}
+
 impl Kine {
+    /// Where the tree does not hold, SQLite ends at the first page of it: by the pages, the way goes on beside it.
+    fn by(&self) -> By<'_> {
+        match (&self.form, &self.beside) {
+            (Form::Pages(placed), _) | (Form::Sqlite(_), Some(placed)) => By::Pages(placed),
+            (Form::Sqlite(asked), None) => By::Sqlite(asked),
+        }
+    }
+
     /// The ids of a part. All parts together have all ids that there can be: what was taken for the lowest and the
     /// highest may be wrong.
     fn range(&self, part: usize, of: usize) -> Option<(i64, i64)> {
@@ -168,13 +187,18 @@ fn behind(asked: &mut Statement<'_>, bad: i64, to: i64) -> Option<i64> {
         let mut rows = asked.query((from, to, 1)).ok()?;
         rows.next().ok().map(|_| ())
     };
-    let (mut low, mut step) = (bad, 1i64);
+    // Each id where rows can still be told apart: a longer step would pass over good ones in front of the next bad place.
+    let (mut low, mut step, mut single) = (bad, 1i64, SINGLE);
     let mut high = loop {
         let next = low.checked_add(step).filter(|next| *next <= to)?;
         if can(next).is_some() {
             break next;
         }
-        (low, step) = (next, step.saturating_mul(2));
+        low = next;
+        match single.checked_sub(1) {
+            Some(left) => single = left,
+            None => step = step.saturating_mul(2),
+        }
     };
     while high.checked_sub(low)? > 1 {
         let middle = low + (high - low) / 2;

@@ -26,6 +26,8 @@ pub(super) struct Survey {
     pub(super) notes: Vec<String>,
     /// kine's own note of the revision up to which history is gone.
     pub(super) compacted: u64,
+    /// SQLite can't read all of the table.
+    pub(super) is_broken: bool,
     /// The table leads in circles: what goes through all of it has no end of its own.
     pub(super) is_circle: bool,
 }
@@ -68,6 +70,7 @@ pub(super) fn of_sqlite(asked: &Connections) -> Survey {
     if let Some(broken) = broken {
         let (Broken::Unread(why) | Broken::Circle(why)) = &broken;
         survey.found.note(0, why.clone());
+        survey.is_broken = true;
         survey.is_circle = matches!(broken, Broken::Circle(_));
         // Its own index may still know a note that stands behind the break.
         let sql = "SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'";

@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use super::super::{Form, Kine};
 use super::Log;
 
+mod between;
 mod opening;
 
 /// As `kine/pkg/drivers/sqlite/sqlite.go` of 0.16 has it.
@@ -123,9 +124,10 @@ fn placed(folder: &Path) -> Result<(Log, Option<Kine>), String> {
         compacted: 0,
         is_circle: false,
         form: Form::Pages(Box::new(placed)),
+        beside: None,
         sources: Vec::new(),
     };
-    kine.look()?;
+    kine.look(None)?;
     Ok((log, Some(kine)))
 }
 
