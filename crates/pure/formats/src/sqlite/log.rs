@@ -106,7 +106,8 @@ pub enum End {
     /// With its last transaction; what may stand behind it is not committed, or left of an earlier log.
     #[default]
     Whole,
-    /// Within a frame, or with one that commits and does not hold: so ends what was written when the power went.
+    /// Within a frame, with one that commits and does not hold, or within its last transaction: so ends what was written
+    /// when the power went.
     Cut {
         /// The first frame that does not hold, counted from 1.
         frame: u32,
@@ -213,6 +214,8 @@ impl<R: ReadAt> Log<R> {
     /// `fits`: by its sum this frame follows on the one before it, and only its mark is another.
     fn behind(&self, number: u32, fits: bool) -> End {
         let (mut is_cut, mut behind, mut commits) = (false, 0, 0);
+        // One transaction goes from this frame to the end of the log.
+        let mut is_last = !fits;
         let mut others = 0;
         for at in number.. {
             let mut head = [0; FRAME];
@@ -236,6 +239,7 @@ impl<R: ReadAt> Log<R> {
             others = 0;
             behind += 1;
             let is_commit = u32_be(&head, 4) != Some(0);
+            is_last &= commits == 0 && !(is_commit && at == number);
             commits += u32::from(is_commit && is_whole && (at > number || fits));
             // What is not committed has no right sums before it is: that is the end of no transaction.
             is_cut |= at == number && (is_commit || !is_whole);
@@ -244,6 +248,9 @@ impl<R: ReadAt> Log<R> {
         match commits {
             0 if is_cut => End::Cut { frame },
             0 => End::Whole,
+            // Frames reach the disk in any order until the one that commits is synced, and SQLite syncs that one before
+            // it begins the next transaction: so may end what was written when the power went.
+            1 if is_last => End::Cut { frame },
             commits => End::Broken {
                 frame,
                 behind,

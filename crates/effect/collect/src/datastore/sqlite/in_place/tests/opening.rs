@@ -105,3 +105,35 @@ fn a_log_that_takes_a_database_beyond_a_gigabyte() {
     let (found, walked) = rows(&kine);
     assert_eq!((found.len(), &walked.damage[..]), (11, &[][..]));
 }
+
+/// The last transaction, of which one frame never reached the disk and the frame that commits did: so it may be where the
+/// power went, and nobody has to have damaged it. Not so where another transaction follows.
+#[test]
+fn a_frame_that_never_reached_the_disk() {
+    let db = Written::new(4096);
+    db.row(1, 0, 100, false);
+    db.checkpoint("TRUNCATE");
+    db.row(2, 0, 100, false);
+    let begin = std::fs::metadata(db.folder.path().join("state.db-wal"))
+        .unwrap()
+        .len();
+    db.row(3, 0, 60_000, false);
+    let lost = |db: &Written| {
+        let cut = db.cut();
+        let log = std::fs::File::options()
+            .write(true)
+            .open(cut.path().join("state.db-wal"))
+            .unwrap();
+        log.write_all_at(&[0; 4096 + 24], begin + 3 * (4096 + 24))
+            .unwrap();
+        let kine = copied(cut.path());
+        assert_eq!(rows(&kine).0.len(), 2);
+        (kine.doubts.concat(), rows(&kine).1.damages)
+    };
+    let (doubts, damages) = lost(&db);
+    assert!(doubts.contains("as where the power went"), "{doubts}");
+    assert_eq!(damages, 0);
+    db.row(4, 0, 100, false);
+    let (doubts, damages) = lost(&db);
+    assert!(doubts.is_empty() && damages > 0, "{doubts}");
+}
