@@ -2,6 +2,7 @@
 //! is not read, and nothing of it stays behind.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -285,12 +286,19 @@ fn no_copy_stays_behind() {
     let to = folder.path().join("to");
     std::fs::create_dir(&to).unwrap();
     let there = || std::fs::read_dir(&to).unwrap().flatten().count();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    let signals = [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ];
+    for signal in signals {
         let mut hit = false;
         for _ in 0..5 {
             // Whoever runs the tests in the background has SIGINT ignored, and ignored it would stay.
-            let mut child = Command::new("env")
-                .arg("--default-signal=INT,TERM,HUP")
+            let mut child = Command::new("sh")
+                .arg("-c")
+                .arg("ulimit -c 0; exec env --default-signal=INT,TERM,HUP,QUIT \"$0\" \"$@\"")
                 .arg(env!("CARGO_BIN_EXE_defib"))
                 .args(["inspect", "ls"])
                 .arg(&file)
@@ -317,12 +325,87 @@ fn no_copy_stays_behind() {
         }
         assert!(hit, "{signal}: never met a copy in the making");
     }
-    // `nohup` asks for going on.
-    let done = Command::new("nohup")
+    // `nohup` asks for going on: told while the copy is being made, it is made to its end.
+    let mut child = Command::new("nohup")
         .arg(env!("CARGO_BIN_EXE_defib"))
         .args(["inspect", "ls"])
-        .arg(database(&folder.path().join("small"), "c", 3, false))
+        .arg(&file)
+        .env("TMPDIR", &to)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while there() == 0 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(there(), 1, "never met a copy in the making");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
+    let ended = child.wait().unwrap();
+    assert!(ended.success(), "{ended:?}");
+    assert_eq!(there(), 0);
+}
+
+/// What `serve` does not hear itself ends it, too.
+#[test]
+fn a_server_that_is_told_to_quit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(folder.path(), "c", 3, false);
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -c 0; exec env --default-signal=QUIT \"$0\" inspect serve \"$1\" --kubeconfig-out \"$2\"")
+        .arg(env!("CARGO_BIN_EXE_defib"))
+        .arg(&file)
+        .arg(folder.path().join("config"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGQUIT).unwrap();
+    let begun = Instant::now();
+    let mut ended = None;
+    while ended.is_none() && begun.elapsed() < Duration::from_secs(20) {
+        ended = child.try_wait().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let ended = ended.expect("it ends").signal();
+    assert_eq!(ended, Some(Signal::SIGQUIT as i32));
+}
+
+/// A shell that allows small files only, as people set it: then nothing is copied, and nothing ends.
+#[test]
+fn a_limit_of_files_is_as_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(folder.path(), "c", 300, false);
+    let done = Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -c 0; ulimit -f 16; exec \"$0\" inspect ls \"$1\"")
+        .arg(env!("CARGO_BIN_EXE_defib"))
+        .arg(&file)
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", text(&done.stderr));
+    let (out, said) = (text(&done.stdout), text(&done.stderr));
+    assert!(done.status.success() && out.contains("c299"), "{said}");
+    assert!(said.contains("no room for a copy"), "{said}");
+}
+
+/// A kine that runs is said, with what gives a sound copy of SQLite.
+#[test]
+fn who_has_it_open_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(folder.path(), "c", 3, false);
+    let said = || text(&inspect("ls", &file, &[]).stderr);
+    assert!(!said().contains("held open"), "{}", said());
+    let connection = Connection::open(&file).unwrap();
+    let count = |row: &rusqlite::Row<'_>| row.get::<_, u32>(0);
+    connection
+        .query_row("SELECT count(*) FROM kine", [], count)
+        .unwrap();
+    let held = format!("held open by process {}", std::process::id());
+    let said = said();
+    assert!(said.contains(&held) && said.contains(".backup"), "{said}");
+    assert!(!said.contains("etcd-snapshot"), "{said}");
 }
