@@ -28,11 +28,12 @@ fn small() -> Command {
     command
 }
 
+const SKIPPED: &str = "skipped: mounts of its own need root and unshare";
+
 /// `inspect ls` of a file below the folder for tests, with mounts of its own; `None` where that is not allowed.
 fn mounted(mounts: &str, file: &Path, more: &[(&str, &str)]) -> Option<(String, String)> {
     let may = Command::new("unshare").args(["--mount", "true"]).status();
     if !may.is_ok_and(|s| s.success()) {
-        println!("skipped: mounts of its own need root and unshare");
         return None;
     }
     // The checkout itself may lie below /tmp: it is shown elsewhere first.
@@ -63,6 +64,7 @@ fn where_there_is_room_a_copy_is_made() {
     connection.execute_batch(SCHEMA).unwrap();
     let mounts = "mount -t tmpfs -o size=64k none /tmp";
     let Some((out, said)) = mounted(mounts, &file, &[]) else {
+        println!("{SKIPPED}");
         return;
     };
     assert!(out.contains("c1"), "{out}{said}");
@@ -82,6 +84,7 @@ fn where_nothing_can_be_written_it_is_read_where_it_lies() {
         .map(|at| format!("mount -t tmpfs -o ro none {at}"))
         .join(" && ");
     let Some((out, said)) = mounted(&mounts, &file, &[]) else {
+        println!("{SKIPPED}");
         return;
     };
     assert!(out.contains("c1"), "{out}{said}");
@@ -115,6 +118,7 @@ fn what_is_packed_goes_where_there_is_room() {
     pack(&[&database]);
     let mounts = "mount -t tmpfs -o size=64k none /tmp";
     let Some((out, said)) = mounted(mounts, &packed, &[]) else {
+        println!("{SKIPPED}");
         return;
     };
     assert!(out.contains("c1"), "{out}{said}");

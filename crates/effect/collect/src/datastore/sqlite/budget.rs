@@ -2,16 +2,20 @@
 //!
 //! Pages below a branch may be shared, so that few of them stand for rows without number, and values may go on in a
 //! page that leads to itself. No row that is there is read twice, so both are told by the length of the files: never
-//! by the count of pages, which the file names itself. Deliberately absent: what is asked (`connections`).
+//! by the count of pages, which the file names itself. A single step can still copy all of a file, for an entry of an
+//! index that goes on in it: such steps are told by the time that they take. Deliberately absent: what is asked
+//! (`connections`).
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use defib_formats::read_at::ReadAt;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode};
+use rustix::time::ClockId;
 
 /// Steps of SQLite's machine for each byte: its own check takes the most, and not a fifth of that.
 const STEPS: u64 = 16;
@@ -53,10 +57,56 @@ impl Bytes {
     }
 }
 
-/// Steps that are left to what is asked.
+/// What SQLite may have of the memory, for all connections of the process: values of a few megabytes are in use at a
+/// time, and an entry of an index may say that it has two gigabytes.
+pub(super) const MEMORY: u64 = 1 << 30;
+
+/// Time that a question may take of the processor: a hundred times what its bytes take, and what a slow machine takes
+/// of the smallest file. Waiting for a disk does not count, nor being stopped.
+fn longest(bytes: Bytes) -> Duration {
+    Duration::from_secs(5) + Duration::from_micros(bytes.written)
+}
+
+/// Time that this thread has taken of the processor.
+fn taken() -> Duration {
+    let now = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    now.try_into().unwrap_or_default()
+}
+
+/// Does the same question go on for too long? For entries that are taken one by one.
+pub(super) struct Watch {
+    longest: Duration,
+    end: Option<Duration>,
+    rows: u64,
+}
+
+impl Watch {
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Self {
+            longest: longest(bytes),
+            end: None,
+            rows: 0,
+        }
+    }
+
+    /// After each row, by the thread that reads them.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.rows += 1;
+        // To ask for the time takes longer than a row.
+        if !self.rows.is_multiple_of(16) {
+            return false;
+        }
+        let now = taken();
+        now > *self.end.get_or_insert(now + self.longest)
+    }
+}
+
+/// Steps that are left to what is asked, and until when it may take them.
 pub(super) struct Steps {
     left: Arc<AtomicU64>,
     most: u64,
+    end: Arc<AtomicU64>,
+    longest: Duration,
 }
 
 impl Steps {
@@ -64,22 +114,40 @@ impl Steps {
     pub(super) fn of(connection: &mut Connection, bytes: Bytes) -> Result<Self, rusqlite::Error> {
         let most = bytes.written.saturating_mul(STEPS).saturating_add(LEAST);
         let left = Arc::new(AtomicU64::new(most));
-        let of_it = Arc::clone(&left);
+        let end = Arc::new(AtomicU64::new(u64::MAX));
+        let (of_it, its_end) = (Arc::clone(&left), Arc::clone(&end));
         let is_over = move || {
             let was = of_it.load(Ordering::Relaxed);
             of_it.store(was.saturating_sub(EVERY), Ordering::Relaxed);
-            was < EVERY
+            was < EVERY || nanoseconds(taken()) > its_end.load(Ordering::Relaxed)
         };
         let every = i32::try_from(EVERY).unwrap_or(i32::MAX);
         connection.progress_handler(every, Some(is_over))?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST)?;
-        Ok(Self { left, most })
+        Ok(Self {
+            left,
+            most,
+            end,
+            longest: longest(bytes),
+        })
     }
 
-    /// Something else is asked.
+    /// Something else is asked, and much else is done with what is found.
     pub(super) fn renew(&self) {
         self.left.store(self.most, Ordering::Relaxed);
+        self.end.store(u64::MAX, Ordering::Relaxed);
     }
+
+    /// Something else is asked, by this thread, which does nothing else meanwhile.
+    pub(super) fn renew_for_me(&self) {
+        self.renew();
+        let end = nanoseconds(taken() + self.longest);
+        self.end.store(end, Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of values that were given, and that there can be.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::budget::{Bytes, Steps};
+use super::budget::{Bytes, MEMORY, Steps, Watch};
 
 /// Connections to one database.
 pub(super) struct Connections {
@@ -53,15 +53,22 @@ impl Connections {
         self.bytes.most
     }
 
+    /// For what is taken one by one.
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(self.bytes)
+    }
+
     /// A number that is asked for; none where it can't be had.
     pub(super) fn number(&self, sql: &str) -> Option<u64> {
-        let found: Option<i64> = self.part(0).query_row(sql, [], |row| row.get(0)).ok()?;
+        let found: Option<i64> = self.single().query_row(sql, [], |row| row.get(0)).ok()?;
         u64::try_from(found.unwrap_or(0)).ok()
     }
 
     /// The one for single questions.
     pub(super) fn single(&self) -> MutexGuard<'_, Bounded> {
-        anew(&self.single)
+        let single = self.single.lock().unwrap_or_else(PoisonError::into_inner);
+        single.steps.renew_for_me();
+        single
     }
 
     /// The one of a thread.
@@ -70,15 +77,10 @@ impl Connections {
         // One is always there: `open` makes at least one.
         #[expect(clippy::indexing_slicing, reason = "an index taken modulo the length")]
         let chosen = &self.parts[at];
-        anew(chosen)
+        let part = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        part.steps.renew();
+        part
     }
-}
-
-/// A connection for the next question, with all steps left.
-fn anew(of: &Mutex<Bounded>) -> MutexGuard<'_, Bounded> {
-    let bounded = of.lock().unwrap_or_else(PoisonError::into_inner);
-    bounded.steps.renew();
-    bounded
 }
 
 /// Opens a database for reading; `alone`: without its write-ahead log.
@@ -108,6 +110,7 @@ pub(super) fn connect(path: &Path, alone: bool) -> Result<Bounded, rusqlite::Err
     // Before anything is asked: the list of its tables is a tree, too.
     let steps = Steps::of(&mut connection, Bytes::of(path))?;
     // The file is not ours: no function of its schema is run, and cells are checked before they are used.
+    connection.execute_batch(&format!("PRAGMA hard_heap_limit = {MEMORY}"))?;
     connection.execute_batch(
         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON; \
          PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",

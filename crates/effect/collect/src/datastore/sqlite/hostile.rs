@@ -9,7 +9,7 @@ use std::time::Duration;
 use defib_formats::bbolt::Walked;
 use defib_formats::datastore::Rows;
 
-use self::forged::{Forged, PAGE, branch, entry, long, small, tree};
+use self::forged::{Forged, PAGE, branch, entry, long, long_entry, small, tree};
 use super::in_place::InPlace;
 use super::{FileAt, Kine};
 
@@ -81,6 +81,30 @@ fn an_index_whose_pages_share_their_children() {
     let opened = crate::datastore::open(&path).unwrap();
     let (kine, _) = Kine::open(opened).unwrap();
     assert_eq!(kine.compacted(), 7, "the table says so");
+}
+
+/// An index whose entries are as long as SQLite takes them, of one page each: two hundred megabytes, and more than there
+/// is memory for.
+#[test]
+fn entries_that_are_longer_than_the_file() {
+    for pages in [50_000, 280_000] {
+        let (mut db, folder) = (Forged::new(), tempfile::tempdir().unwrap());
+        let circle = db.next();
+        let mut page = vec![b'x'; PAGE];
+        page[..4].copy_from_slice(&circle.to_be_bytes());
+        db.add(&page);
+        let mut below = db.add(&tree(10, None, &vec![long_entry(pages, circle); 8]));
+        let cell = |below: u32| [&below.to_be_bytes()[..], &entry(b"a", 1)].concat();
+        for _ in 0..2 {
+            below = db.add(&tree(2, Some(below), &vec![cell(below); 60]));
+        }
+        db.put(db.index, &tree(2, Some(below), &vec![cell(below); 60]));
+        db.save(folder.path());
+        db.log(folder.path(), u32::MAX);
+        let (damage, _) = asked(folder.path()).unwrap();
+        let what = ["leads in circles", "can't be read"];
+        assert!(what.iter().any(|w| is_said(&damage, w)), "{damage:?}");
+    }
 }
 
 /// The same of the list of all tables: nothing can be asked before it was read.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::budget::{Given, said};
+use super::budget::{Given, Watch, said};
 use super::connections::Connections;
 
 /// What was found out.
@@ -72,10 +72,6 @@ pub(super) fn of_sqlite(asked: &Connections) -> Survey {
         survey.found.note(0, why.clone());
         survey.is_broken = true;
         survey.is_circle = matches!(broken, Broken::Circle(_));
-        // Its own index may still know a note that stands behind the break.
-        let sql = "SELECT max(prev_revision) FROM kine WHERE name = 'compact_rev_key'";
-        let noted = asked.number(sql).unwrap_or(0);
-        survey.compacted = survey.compacted.max(noted);
         // Where the way to the last row is broken, the counter still knows it.
         let highest = counter(&asked.single()).unwrap_or(1 << 40);
         survey.ids = match rows.ids {
@@ -100,12 +96,8 @@ pub(super) fn of_sqlite(asked: &Connections) -> Survey {
         .enumerate()
         .map(|(part, (index, column, sum))| {
             let connection = asked.part(part);
-            differs(
-                &connection,
-                (index, column),
-                (rows.count, *sum),
-                asked.most(),
-            )
+            let may = (Given::new(asked.most()), asked.watch());
+            differs(&connection, (index, column), (rows.count, *sum), may)
         })
         .collect();
     // Only the index of names can be trusted to say that no row is missing.
@@ -214,9 +206,8 @@ fn differs(
     connection: &Connection,
     (index, column): (&str, &str),
     (count, sum): (u64, u64),
-    most: u64,
+    (mut given, mut watch): (Given, Watch),
 ) -> Option<String> {
-    let mut given = Given::new(most);
     let sql = format!("SELECT id, {column} FROM kine INDEXED BY {index}");
     let (mut known, mut found) = (0u64, 0u64);
     let done = connection.prepare(&sql).and_then(|mut asked| {
@@ -226,7 +217,8 @@ fn differs(
             let column = row.get_ref(1)?;
             found = found.wrapping_add(mixed(row.get(0)?, column));
             // One that leads in circles has no end.
-            if known > count.saturating_mul(2).saturating_add(1_000) || !given.fits(column) {
+            let most = count.saturating_mul(2).saturating_add(1_000);
+            if known > most || !given.fits(column) || watch.is_over() {
                 return Ok(false);
             }
         }
@@ -262,10 +254,10 @@ pub(super) fn known(asked: &Connections, index: &str) -> Option<u64> {
     let sql = format!("SELECT id FROM kine INDEXED BY {index}");
     let mut prepared = connection.prepare(&sql).ok()?;
     let mut rows = prepared.query([]).ok()?;
-    let mut known = 0u64;
+    let (mut known, mut watch) = (0u64, asked.watch());
     while rows.next().ok()?.is_some() {
         known += 1;
-        if known.saturating_mul(SMALLEST) > asked.most() {
+        if known.saturating_mul(SMALLEST) > asked.most() || watch.is_over() {
             return None;
         }
     }

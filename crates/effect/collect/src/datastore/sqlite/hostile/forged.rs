@@ -193,6 +193,24 @@ pub(super) fn branch(child: u32, count: u64) -> Vec<u8> {
     tree(5, Some(child), &cells)
 }
 
+/// An entry of the index of names that goes on in so many pages, all of them the same one.
+pub(super) fn long_entry(pages: u64, page: u32) -> Vec<u8> {
+    let length = LOCAL as u64 + pages * (PAGE as u64 - 4);
+    // The name, what no entry has, and the id.
+    let of = |filler: u64| {
+        let types = [vec![13 + 2 * 15], varint(12 + 2 * filler), vec![1]].concat();
+        [vec![types.len() as u8 + 1], types].concat()
+    };
+    let head = of(length - 32).len() as u64;
+    let mut record = of(length - head - 15 - 1);
+    record.extend_from_slice(b"compact_rev_key");
+    record.resize(LOCAL, b'x');
+    let mut cell = varint(length);
+    cell.extend(record);
+    cell.extend(page.to_be_bytes());
+    cell
+}
+
 /// An entry of the index of names.
 pub(super) fn entry(name: &[u8], id: u8) -> Vec<u8> {
     let mut record = vec![3, 13 + 2 * name.len() as u8, 1];
