@@ -30,8 +30,10 @@ struct Serving {
     tls: Arc<ClientConfig>,
 }
 
-/// How it is started: by itself, and as `nohup` starts programs.
-const PLAIN: &str = "exec \"$@\"";
+/// As somebody runs it at a terminal: whoever runs the tests in the background has SIGINT ignored, and ignored it would
+/// stay.
+const PLAIN: &str = "exec env --default-signal=INT,TERM,HUP \"$@\"";
+/// As `nohup` starts programs.
 const NOHUP: &str = "trap '' HUP; exec \"$@\"";
 
 impl Serving {
