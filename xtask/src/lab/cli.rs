@@ -15,7 +15,8 @@ use super::node::{self, cli::NodeCommand};
 use super::populate::{Populate, populate};
 use super::supervise::{Signals, exit_code, supervise};
 use super::{
-    AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, print, process,
+    AuditLevel, ControlPlane, LabError, Options, cache, kubeconfig, leftovers, parts, print,
+    process,
 };
 
 /// Real control planes and real hosts to test against.
@@ -122,6 +123,11 @@ fn build() -> Result<ExitCode, LabError> {
     }
     if let Err(error) = cache::Programs::kine(&mut |line| eprintln!("lab: {line}")) {
         eprintln!("lab: kine's test will be skipped: {}", chain(&error));
+    }
+    for part in [&parts::DOCKER, &parts::SHAPES] {
+        if let Err(error) = cache::Programs::one(part, &mut |line| eprintln!("lab: {line}")) {
+            eprintln!("lab: tests of shapes will fail: {}", chain(&error));
+        }
     }
     eprintln!(
         "lab: all programs are in {} ({:.0}s)",

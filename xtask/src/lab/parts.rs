@@ -185,6 +185,40 @@ pub static IMAGES_MODULE: Upstream = Upstream {
     own: true,
 };
 
+/// Docker's own command line, for labs whose hosts are containers.
+pub static DOCKER_MODULE: Upstream = Upstream {
+    folder: "docker",
+    module: "github.com/docker/cli",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: false,
+};
+
+/// Its program.
+pub static DOCKER: Part = Part {
+    name: "docker",
+    package: "github.com/docker/cli/cmd/docker",
+    upstream: &DOCKER_MODULE,
+};
+
+/// What makes hosts the containers of an engine: a program of this project.
+pub static SHAPES_MODULE: Upstream = Upstream {
+    folder: "shapes",
+    module: "defib.dev/lab/shapes",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: true,
+};
+
+/// Its program.
+pub static SHAPES: Part = Part {
+    name: "shapes",
+    package: ".",
+    upstream: &SHAPES_MODULE,
+};
+
 /// Holds a pod's namespaces.
 pub static PAUSE: Part = Part {
     name: "pause",
@@ -339,7 +373,7 @@ mod tests {
 
     #[test]
     fn versions_come_from_the_committed_recipes() {
-        let apart = [&SUPPORT_BUNDLE, &BBOLT, &KINE, &COREDNS];
+        let apart = [&SUPPORT_BUNDLE, &BBOLT, &KINE, &COREDNS, &DOCKER];
         for part in PARTS.iter().chain(AGENT_PARTS).chain(apart) {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);

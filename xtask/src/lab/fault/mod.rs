@@ -23,7 +23,7 @@ pub use step::{Step, run, settled};
 use std::ops::RangeInclusive;
 
 use super::LabError;
-use super::node::Lab;
+use super::node::{Lab, Shape};
 
 /// What a fault is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,6 +199,12 @@ impl Fault {
                     ),
                     Store::Sqlite => "--sqlite".to_owned(),
                 }
+            )));
+        }
+        if lab.plan().shape != Shape::Hosts {
+            return Err(LabError::NoNodes(format!(
+                "{} names hosts as a lab of plain hosts does; `cargo xtask lab up` without --containers makes one",
+                self.name
             )));
         }
         step::begin(lab)?;

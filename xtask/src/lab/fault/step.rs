@@ -213,7 +213,7 @@ fn until(
 /// When that does not come true.
 pub fn settled(lab: &Lab) -> Result<(), LabError> {
     let servers = lab.servers();
-    let names: Vec<&str> = servers.iter().map(|machine| machine.name()).collect();
+    let names: Vec<&str> = servers.iter().map(|machine| machine.host()).collect();
     let mut wanted: Vec<String> = names.iter().map(|name| format!("{name} false")).collect();
     wanted.sort();
     for machine in &servers {

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::ground::{Ground, Keep};
 use super::lab::Lab;
 use super::open::Plan;
-use super::{cgroups, image, images, packages, resolver, rootfs, run};
+use super::shape::Shape;
+use super::{cgroups, image, images, packages, resolver, rootfs, run, shape};
 use crate::lab::cache::Programs;
 use crate::lab::error::file;
 use crate::lab::parts::{AGENT_PARTS, ETCD, K3S, KINE, KUBERNETES, PARTS, Part};
@@ -67,6 +68,7 @@ pub struct Builder {
     agents: usize,
     sqlite: bool,
     server_nodes: bool,
+    shape: Shape,
     bare: bool,
     keep: Keep,
     tell: fn(&str),
@@ -79,6 +81,7 @@ impl Default for Builder {
             agents: 0,
             sqlite: false,
             server_nodes: false,
+            shape: Shape::Hosts,
             bare: false,
             keep: Keep::WithOwner,
             tell: |line| {
@@ -116,6 +119,13 @@ impl Builder {
     #[must_use]
     pub fn server_nodes(mut self, server_nodes: bool) -> Self {
         self.server_nodes = server_nodes;
+        self
+    }
+
+    /// Hosts that are also the containers of a Docker engine, named as k3d names them.
+    #[must_use]
+    pub fn containers(mut self) -> Self {
+        self.shape = Shape::Containers;
         self
     }
 
@@ -188,6 +198,9 @@ impl Builder {
         plan.server_nodes = self.server_nodes;
         let (k3s, parts) = programs(self.sqlite, plan.has_pods(), &mut say)?;
         plan.binds = parts;
+        plan.shape = self.shape;
+        shape::name(&mut plan);
+        shape::ready(&mut plan, &mut say)?;
         let images = if plan.has_pods() {
             packages::room_for_watches(&mut say);
             images::ready(&root, &mut say)?
@@ -236,6 +249,7 @@ impl Builder {
         if lab.plan.has_pods() {
             resolver::start(&lab.ground, &lab.plan, &lab.dir, &mut say)?;
         }
+        shape::start(&lab.ground, &lab.plan, &lab.dir, &mut say)?;
         Ok(lab)
     }
 }

@@ -1,5 +1,6 @@
 //! One control group per node in every hierarchy, so that each systemd has a root of its own.
-//! Deliberately absent: limits; a fault that needs one writes it into the node's group.
+//! Deliberately absent: limits; a fault that needs one writes it into the node's group. And making them, which a node's
+//! switch does.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -34,41 +35,6 @@ fn place(line: &str, unified: bool) -> Option<PathBuf> {
         name => Path::new(MOUNT).join(name.trim_start_matches("name=")),
     };
     Some(hierarchy.join(path))
-}
-
-/// Makes the groups of one node and gives their paths.
-pub(crate) fn make(lab: &[PathBuf], node: &str) -> Result<Vec<PathBuf>, LabError> {
-    let mut made = Vec::new();
-    for group in lab {
-        let own = group.join(node);
-        for folder in [group, &own] {
-            match fs::create_dir(folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(file("create", folder)(error));
-                }
-                _ => inherit(folder)?,
-            }
-        }
-        made.push(own);
-    }
-    Ok(made)
-}
-
-/// A cpuset group (v1) takes no process until it is told processors and memory nodes.
-fn inherit(folder: &Path) -> Result<(), LabError> {
-    let Some(parent) = folder.parent() else {
-        return Ok(());
-    };
-    for name in ["cpuset.cpus", "cpuset.mems"] {
-        let own = folder.join(name);
-        let empty = fs::read_to_string(&own).is_ok_and(|text| text.trim().is_empty());
-        if empty && folder.join("tasks").exists() {
-            let from = parent.join(name);
-            let value = fs::read(&from).map_err(file("read", &from))?;
-            fs::write(&own, value).map_err(file("write", &own))?;
-        }
-    }
-    Ok(())
 }
 
 /// True for a path that can only be a control group.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 
-use super::{Builder, Lab, MADE, Machine};
+use super::{Builder, Lab, MADE, Machine, Shape};
 use crate::lab::fault::{Fault, record};
 use crate::lab::supervise::exit_code;
 use crate::lab::{LabError, leftovers, print};
@@ -33,6 +33,9 @@ pub(crate) enum NodeCommand {
         /// One server that keeps its data in SQLite.
         #[arg(long)]
         sqlite: bool,
+        /// The hosts are also the containers of a Docker engine, named as k3d names them.
+        #[arg(long)]
+        containers: bool,
         /// Installs k3s and does not start it.
         #[arg(long)]
         bare: bool,
@@ -45,7 +48,8 @@ pub(crate) enum NodeCommand {
         #[arg(last = true, value_name = "CMD")]
         command: Vec<OsString>,
     },
-    /// Runs CMD of this machine on the lab's network; LAB_SSH_CONFIG is for `ssh -F`.
+    /// Runs CMD of this machine on the lab's network; LAB_SSH_CONFIG is for `ssh -F`. Where hosts are containers, `docker`
+    /// finds them.
     On {
         /// What to run.
         #[arg(last = true, required = true, value_name = "CMD")]
@@ -116,17 +120,21 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
             agents,
             server_nodes,
             sqlite,
+            containers,
             bare,
         } => {
-            let builder = Lab::builder()
+            let mut builder = Lab::builder()
                 .servers(servers.into())
                 .agents(agents.into())
                 .server_nodes(server_nodes)
                 .sqlite(sqlite);
-            return up(
-                if bare { builder.bare() } else { builder },
-                sqlite && servers > 1,
-            );
+            if containers {
+                builder = builder.containers();
+            }
+            if bare {
+                builder = builder.bare();
+            }
+            return up(builder, sqlite && servers > 1);
         }
         NodeCommand::Ssh { node, command } => {
             let lab = the_lab()?;
@@ -145,7 +153,7 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
                 lab.command("env")
                     .arg(program)
                     .args(arguments)
-                    .env("LAB_SSH_CONFIG", lab.ssh_settings()),
+                    .envs(lab.environment()),
             );
         }
         NodeCommand::Kill { node } if node == ALL => the_lab()?.kill()?,
@@ -240,6 +248,14 @@ fn up(builder: Builder, split: bool) -> Result<ExitCode, LabError> {
     for machine in lab.machines() {
         print_machine(&machine)?;
     }
+    if lab.plan().shape == Shape::Containers {
+        for (name, value) in lab.environment() {
+            if name.starts_with("DOCKER_") || name == "LAB_BIN" {
+                print::line(format_args!("export {name}={}", value.display()))?;
+            }
+        }
+        print::line("export PATH=\"$LAB_BIN:$PATH\"")?;
+    }
     print::line(format_args!("up in {:.1}s", begun.elapsed().as_secs_f64()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -257,9 +273,13 @@ pub(crate) fn print_machine(machine: &Machine<'_>) -> Result<(), LabError> {
         "off".to_owned()
     };
     print::line(format_args!(
-        "  {:<4} {:<16} {state}",
+        "  {:<4} {:<16} {state}{}",
         machine.name(),
-        machine.address()
+        machine.address(),
+        match machine.host() {
+            host if host == machine.name() => String::new(),
+            host => format!(" ({host})"),
+        }
     ))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn fill(
     keys: &Keys,
     machine_id: &str,
 ) -> Result<(), LabError> {
-    put(layer, "etc/hostname", 0o644, &format!("{}\n", seat.name))?;
+    put(layer, "etc/hostname", 0o644, &format!("{}\n", seat.host))?;
     put(layer, "etc/hosts", 0o644, &hosts(plan))?;
     put(layer, "etc/machine-id", 0o444, &format!("{machine_id}\n"))?;
     let resolver = if plan.has_pods() {
@@ -54,7 +54,11 @@ pub(super) fn fill(
 fn hosts(plan: &Plan) -> String {
     let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
     for seat in &plan.seats {
-        text.push_str(&format!("{} {}\n", seat.address, seat.name));
+        text.push_str(&format!("{} {}", seat.address, seat.host));
+        if seat.host != seat.name {
+            text.push_str(&format!(" {}", seat.name));
+        }
+        text.push('\n');
     }
     text
 }
@@ -71,7 +75,7 @@ pub(super) fn config(plan: &Plan, seat: &Seat) -> String {
         _ => {}
     }
     lines.push(format!("token: {}", plan.token));
-    lines.push(format!("node-name: {}", seat.name));
+    lines.push(format!("node-name: {}", seat.host));
     lines.push(format!("node-ip: {}", seat.address));
     if seat.role == Role::Server {
         if !plan.runs_pods(seat) {

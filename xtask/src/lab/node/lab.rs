@@ -10,7 +10,7 @@ use super::ground::Ground;
 use super::keys::Keys;
 use super::machine::Machine;
 use super::open::{Plan, Role, Seat};
-use super::{etc, image};
+use super::{etc, image, switch};
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::leftovers;
@@ -84,6 +84,7 @@ impl Lab {
             .collect();
         image::fill(&shared, k3s, &parts)?;
         self.plan.lower = vec![shared, root.to_owned()];
+        switch::write(&self.dir)?;
         for seat in &self.plan.seats {
             let own = self.dir.join("nodes").join(&seat.name);
             let layer = own.join(format!("layers/000-{MADE}"));
@@ -95,6 +96,7 @@ impl Lab {
                 image::give_images(&layer, images)?;
             }
             etc::fill(&layer, &self.plan, seat, &keys, &random(16)?)?;
+            switch::describe(&own, &self.plan, seat, &self.groups)?;
         }
         self.plan.write(&self.dir)
     }
@@ -130,7 +132,8 @@ impl Lab {
     /// # Errors
     /// When it has none of that name; all names are said.
     pub fn machine(&self, name: &str) -> Result<Machine<'_>, LabError> {
-        let seat = self.plan.seats.iter().find(|seat| seat.name == name);
+        let mut seats = self.plan.seats.iter();
+        let seat = seats.find(|seat| seat.name == name || seat.host == name);
         seat.map(|seat| self.at(seat)).ok_or_else(|| {
             let names: Vec<&str> = self.plan.seats.iter().map(|s| s.name.as_str()).collect();
             LabError::NoNodes(format!("there is no node {name}, only {}", names.join(" ")))
@@ -140,10 +143,9 @@ impl Lab {
     fn at<'lab>(&'lab self, seat: &'lab Seat) -> Machine<'lab> {
         Machine {
             ground: &self.ground,
-            plan: &self.plan,
             seat,
             dir: self.dir.join("nodes").join(&seat.name),
-            groups: &self.groups,
+            lab: &self.dir,
             settings: Keys::at(&self.dir).settings(),
         }
     }

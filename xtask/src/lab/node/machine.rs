@@ -5,14 +5,14 @@
 //! Deliberately absent: what runs on it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use super::cgroups;
-use super::ground::{GATEWAY, Ground};
-use super::open::{Plan, Seat};
+use super::ground::Ground;
+use super::open::Seat;
 use super::run;
+use super::switch;
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::files::clear;
@@ -26,69 +26,36 @@ const HALT: Duration = Duration::from_secs(90);
 /// How long a script may take, in seconds; the longest that there is waits for a start of k3s.
 const SCRIPT: &str = "300";
 
-/// Puts the node on the network and starts it. The file system comes last of what can fail without a trace.
-const START: &str = r#"
-set -eu
-name=$1 address=$2 gateway=$3 dir=$4 lower=$5 groups=$6
-shift 6
-ip netns add "$name"
-ip link add "$name" type veth peer name eth0 netns "$name"
-ip link set "$name" master lab0 up
-ip -n "$name" link set lo up
-ip -n "$name" address add "$address/24" dev eth0
-ip -n "$name" link set eth0 up
-ip -n "$name" route add default via "$gateway"
-mkdir -p "$dir/upper" "$dir/work" "$dir/merged"
-mount -t overlay -o "lowerdir=$lower,upperdir=$dir/upper,workdir=$dir/work" "$name" "$dir/merged"
-IFS='
-'
-for group in $groups; do echo 0 > "$group/cgroup.procs"; done
-systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="$name" --hostname="$name" \
-  --network-namespace-path="/run/netns/$name" --register=no --keep-unit --capability=all \
-  --resolv-conf=off --timezone=off --link-journal=no "$@" > "$dir/console.log" 2>&1 < /dev/null &
-echo "$!" > "$dir/pid"
-"#;
-
-/// Takes a node that has ended off the network and its file system off the tree.
-const CLEAR: &str = r#"
-name=$1 dir=$2
-rm -f "$dir/pid"
-ip link delete "$name" 2> /dev/null
-ip netns delete "$name" 2> /dev/null
-tries=0
-while mountpoint -q "$dir/merged"; do
-  umount "$dir/merged" && break
-  tries=$((tries + 1))
-  [ "$tries" -lt 50 ] || exit 1
-  sleep 0.1
-done
-exit 0
-"#;
-
-/// Sets `nspawn` and `first` (the node's init), empty when it does not run.
-const FIND: &str = r#"
-nspawn=$(cat "$1/pid" 2> /dev/null) || nspawn=
-[ -n "$nspawn" ] && [ "$(cat /proc/$nspawn/comm 2> /dev/null)" = systemd-nspawn ] || nspawn=
-first=
-[ -z "$nspawn" ] || first=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null)
+/// Becomes a command in a node.
+const ENTER: &str = r#"
+first=$(sh "$1" first "$2") || exit 125
+[ -n "$first" ] || { echo "$3 is off" >&2; exit 125; }
+shift 3
+exec nsenter --target "$first" --all -- env -i HOME=/root LANG=C.UTF-8 PATH="$PATH" "$@"
 "#;
 
 /// A node of a lab.
 #[derive(Debug)]
 pub struct Machine<'lab> {
     pub(super) ground: &'lab Ground,
-    pub(super) plan: &'lab Plan,
     pub(super) seat: &'lab Seat,
     pub(super) dir: PathBuf,
-    pub(super) groups: &'lab [PathBuf],
+    /// The lab's own.
+    pub(super) lab: &'lab Path,
     pub(super) settings: PathBuf,
 }
 
 impl Machine<'_> {
-    /// Its name, which is its host name too.
+    /// Its name in the lab.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.seat.name
+    }
+
+    /// Its host name, and that of its Node; its name in the lab, unless the lab's shape gives it another one.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.seat.host
     }
 
     /// Its address.
@@ -108,8 +75,7 @@ impl Machine<'_> {
     /// # Errors
     /// When the lab can't be entered.
     pub fn is_on(&self) -> Result<bool, LabError> {
-        let script = format!("{FIND}\necho \"$nspawn\"");
-        Ok(!self.ground.script(&script, [&self.dir])?.trim().is_empty())
+        Ok(!self.press("state")?.trim().is_empty())
     }
 
     /// Switches it on, and returns when one can log in.
@@ -126,34 +92,13 @@ impl Machine<'_> {
     /// # Errors
     /// When it can't be started.
     pub fn switch_on(&self) -> Result<(), LabError> {
-        if self.is_on()? {
-            return Ok(());
-        }
-        self.clear()?;
-        let mut lower: Vec<String> = self
-            .layers()?
-            .iter()
-            .rev()
-            .map(|path| path.display().to_string())
-            .collect();
-        lower.extend(self.plan.lower.iter().map(|p| p.display().to_string()));
-        let groups: Vec<String> = cgroups::make(self.groups, self.name())?
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        let dir = self.dir.display().to_string();
-        let mut arguments = vec![
-            self.seat.name.clone(),
-            self.seat.address.clone(),
-            GATEWAY.to_owned(),
-            dir,
-            lower.join(":"),
-            groups.join("\n"),
-        ];
-        for (from, to) in &self.plan.binds {
-            arguments.push(format!("--bind-ro={}:{to}", from.display()));
-        }
-        self.ground.script(START, arguments).map(|_| ())
+        self.press("on").map(|_| ())
+    }
+
+    /// Presses its switch.
+    fn press(&self, verb: &str) -> Result<String, LabError> {
+        let mut command = self.ground.command("sh");
+        run::text(command.arg(switch::path(self.lab)).arg(verb).arg(&self.dir))
     }
 
     /// Waits until one can log in.
@@ -184,9 +129,7 @@ impl Machine<'_> {
     /// # Errors
     /// When it does not go.
     pub fn kill(&self) -> Result<(), LabError> {
-        let script = format!("{FIND}\n[ -z \"$first\" ] || kill -KILL \"$first\"");
-        self.ground.script(&script, [&self.dir])?;
-        self.gone()
+        self.press("cord").map(|_| ())
     }
 
     /// Shuts it down as its own `poweroff` would.
@@ -194,12 +137,7 @@ impl Machine<'_> {
     /// # Errors
     /// When it does not go in time.
     pub fn stop(&self) -> Result<(), LabError> {
-        let script = format!("{FIND}\n[ -z \"$nspawn\" ] || kill -TERM \"$nspawn\"");
-        self.ground.script(&script, [&self.dir])?;
-        self.gone()
-    }
-
-    fn gone(&self) -> Result<(), LabError> {
+        self.press("ask")?;
         wait_until(&format!("{} is off", self.name()), HALT, || {
             match self.is_on() {
                 Ok(false) => Ok(()),
@@ -207,25 +145,16 @@ impl Machine<'_> {
                 Err(error) => Err(error.to_string()),
             }
         })?;
-        self.clear()
-    }
-
-    fn clear(&self) -> Result<(), LabError> {
-        let dir = self.dir.display().to_string();
-        self.ground.script(CLEAR, [&self.seat.name, &dir])?;
-        let own: Vec<PathBuf> = self.groups.iter().map(|g| g.join(self.name())).collect();
-        cgroups::remove(&own)
+        self.press("clear").map(|_| ())
     }
 
     /// A command inside it, as its root, without ssh.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let script = format!(
-            "{FIND}\n[ -n \"$first\" ] || {{ echo \"$2 is off\" >&2; exit 125; }}\nshift 2\nexec nsenter --target \"$first\" --all -- env -i HOME=/root LANG=C.UTF-8 PATH=\"$PATH\" \"$@\""
-        );
         let mut command = self.ground.command("sh");
         command
-            .args(["-c", &script, "lab"])
+            .args(["-c", ENTER, "lab"])
+            .arg(switch::path(self.lab))
             .arg(&self.dir)
             .arg(self.name())
             .args(arguments);

@@ -20,11 +20,14 @@ mod resolver;
 mod rootfs;
 mod run;
 mod service;
+mod shape;
+mod switch;
 mod together;
 
 pub use builder::{Builder, unavailable};
 pub use lab::{Lab, MADE};
 pub use machine::Machine;
 pub use open::{Plan, Role, Seat};
+pub use shape::Shape;
 
 pub(crate) use cgroups::{is_group, remove as remove_groups};

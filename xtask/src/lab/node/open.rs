@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::Shape;
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::files::write_private;
@@ -29,6 +30,8 @@ pub enum Role {
 pub struct Seat {
     /// n1, n2, …
     pub name: String,
+    /// Its host name, and that of its Node.
+    pub host: String,
     /// 198.51.100.11, …
     pub address: String,
     /// What it is for.
@@ -48,6 +51,9 @@ pub struct Plan {
     /// Whether servers run pods too, as k3s' do unless told otherwise.
     #[serde(default)]
     pub server_nodes: bool,
+    /// What its hosts are to somebody outside.
+    #[serde(default)]
+    pub shape: Shape,
     /// What lies below every node's own layers, the topmost first.
     pub(super) lower: Vec<PathBuf>,
     /// Files of this machine that every node sees, only to be read.
@@ -60,6 +66,7 @@ impl Plan {
         let seats = (1..=servers + agents)
             .map(|number| Seat {
                 name: format!("n{number}"),
+                host: format!("n{number}"),
                 address: format!("198.51.100.{}", 10 + number),
                 role: if number <= servers {
                     Role::Server
@@ -74,6 +81,7 @@ impl Plan {
             token,
             sqlite,
             server_nodes: false,
+            shape: Shape::Hosts,
             lower: Vec::new(),
             binds: Vec::new(),
         }

@@ -40,7 +40,7 @@ fn config(plan: &Plan) -> String {
         text.push_str(&format!(
             "{name} {{\n  bind {GATEWAY}\n  errors\n  hosts {{\n    {} {name}\n  }}\n}}\n",
             seat.address,
-            name = seat.name
+            name = seat.host
         ));
     }
     text

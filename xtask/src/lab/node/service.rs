@@ -25,7 +25,7 @@ impl Lab {
             .seats
             .iter()
             .filter(|seat| self.plan.runs_pods(seat))
-            .map(|seat| seat.name.as_str())
+            .map(|seat| seat.host.as_str())
             .collect();
         let script = format!(
             "kubectl wait --for=condition=Ready --timeout=5s node {}\nkubectl -n kube-system rollout status --timeout=5s deployment/coredns",

@@ -1,0 +1,161 @@
+//! What a lab's hosts are to somebody outside: hosts that one logs in to, or the containers of a Docker engine, as k3d
+//! has them.
+//! Deliberately absent: the engine itself, which is a program of its own (lab/shapes), and docker, which is upstream's.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ground::Ground;
+use super::image;
+use super::lab::Lab;
+use super::open::{Plan, Role};
+use crate::lab::cache::Programs;
+use crate::lab::error::file;
+use crate::lab::parts::{DOCKER, SHAPES};
+use crate::lab::{LabError, path, wait_until};
+
+/// What the cluster is called where k3d would have made it.
+const CLUSTER: &str = "lab";
+
+/// Starts the engine; it ends with the lab's first process, as all in its namespaces.
+const START: &str = r#""$1" engine "$2" > "$3" 2>&1 < /dev/null &"#;
+
+/// What a lab's hosts are to somebody outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// Hosts with an sshd.
+    #[default]
+    Hosts,
+    /// The same, and the containers of a Docker engine, named as k3d names them.
+    Containers,
+}
+
+/// Names the hosts as their shape does.
+pub(super) fn name(plan: &mut Plan) {
+    if plan.shape == Shape::Hosts {
+        return;
+    }
+    let (mut servers, mut agents) = (0, 0);
+    for seat in &mut plan.seats {
+        let (role, count) = match seat.role {
+            Role::Server => ("server", &mut servers),
+            Role::Agent => ("agent", &mut agents),
+        };
+        seat.host = format!("k3d-{CLUSTER}-{role}-{count}");
+        *count += 1;
+    }
+}
+
+/// Builds what the shape needs, and lets every node see it.
+pub(super) fn ready(plan: &mut Plan, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+    if plan.shape == Shape::Hosts {
+        return Ok(());
+    }
+    Programs::one(&DOCKER, tell)?;
+    let program = Programs::one(&SHAPES, tell)?;
+    plan.binds
+        .push((program, format!("{}/{}", image::PARTS, SHAPES.name)));
+    Ok(())
+}
+
+/// Starts what stands outside the hosts, and returns when it answers.
+pub(super) fn start(
+    ground: &Ground,
+    plan: &Plan,
+    dir: &Path,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), LabError> {
+    if plan.shape == Shape::Hosts {
+        return Ok(());
+    }
+    let folders = [dir.join("bin"), dir.join("docker-config")];
+    for folder in &folders {
+        fs::create_dir(folder).map_err(file("create", folder))?;
+    }
+    let link = bin(dir).join(DOCKER.name);
+    symlink(Programs::one(&DOCKER, tell)?, &link).map_err(file("link", &link))?;
+    let program = Programs::one(&SHAPES, tell)?;
+    let log = dir.join("engine.log");
+    ground.script(START, [program.as_path(), dir, &log])?;
+    let socket = socket(dir);
+    wait_until("the engine answers", Duration::from_secs(20), || {
+        UnixStream::connect(&socket).map(|_| ()).map_err(|error| {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            format!("{}: {error}; {said}", socket.display())
+        })
+    })
+}
+
+fn bin(dir: &Path) -> PathBuf {
+    dir.join("bin")
+}
+
+fn socket(dir: &Path) -> PathBuf {
+    dir.join("docker.sock")
+}
+
+impl Lab {
+    /// What a program is given to find the lab: the settings for `ssh -F`, and where the hosts are containers also
+    /// upstream's `docker` and its engine.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let mut settings = vec![("LAB_SSH_CONFIG", self.ssh_settings().into_os_string())];
+        if self.plan.shape == Shape::Containers {
+            let bin = bin(&self.dir);
+            let mut engine = OsString::from("unix://");
+            engine.push(socket(&self.dir));
+            let mut found = bin.clone().into_os_string();
+            found.push(":");
+            found.push(path::own());
+            settings.extend([
+                ("DOCKER_HOST", engine),
+                // Nothing of the user's: a context chosen there would lead elsewhere.
+                ("DOCKER_CONFIG", self.dir.join("docker-config").into()),
+                ("LAB_BIN", bin.into()),
+                ("PATH", found),
+            ]);
+        }
+        settings
+    }
+
+    /// Upstream's `docker`, which finds the lab's engine.
+    ///
+    /// # Errors
+    /// When the lab's hosts are no containers.
+    pub fn docker(&self) -> Result<Command, LabError> {
+        if self.plan.shape != Shape::Containers {
+            return Err(LabError::NoNodes(
+                "its hosts are no containers; start one with `cargo xtask lab up --containers`"
+                    .into(),
+            ));
+        }
+        let mut command = Command::new(bin(&self.dir).join(DOCKER.name));
+        command.envs(self.environment());
+        Ok(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_have_the_names_of_k3d() {
+        let mut plan = Plan::new(2, 1, false, "secret".into());
+        plan.shape = Shape::Containers;
+        name(&mut plan);
+        let hosts: Vec<&str> = plan.seats.iter().map(|seat| seat.host.as_str()).collect();
+        assert_eq!(
+            hosts,
+            ["k3d-lab-server-0", "k3d-lab-server-1", "k3d-lab-agent-0"]
+        );
+    }
+}

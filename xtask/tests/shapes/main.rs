@@ -1,0 +1,77 @@
+//! The shapes of a lab's hosts as an operator or a program meets them: containers through upstream's `docker`.
+//! Deliberately absent: k3s on them; a shape is about how one gets in, and about the switch.
+#![expect(
+    clippy::print_stderr,
+    reason = "a harness of its own has to say itself why it skips"
+)]
+
+#[path = "../census/mod.rs"]
+mod census;
+mod containers;
+#[path = "../census/owner.rs"]
+mod owner;
+
+use std::io::Write as _;
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use owner::OWNER;
+use xtask::lab::node::unavailable;
+
+type Outcome = Result<(), Failed>;
+type Test = (&'static str, fn() -> Outcome);
+
+fn main() -> ExitCode {
+    if std::env::var_os(OWNER).is_some() {
+        return containers::owner();
+    }
+    let mut arguments = Arguments::from_args();
+    // The machine is counted before and after: nothing else may come and go.
+    arguments.test_threads = Some(1);
+    let unavailable = unavailable();
+    if let (Some(reason), false) = (&unavailable, arguments.list) {
+        eprintln!("skipped: no nodes can run here: {reason}");
+    }
+    let tests: [Test; 2] = [
+        (
+            "a_host_is_a_container_to_docker",
+            containers::a_host_is_a_container_to_docker,
+        ),
+        (
+            "a_killed_owner_takes_the_engine_along",
+            containers::a_killed_owner_takes_the_engine_along,
+        ),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, run)| Trial::test(name, run).with_ignored_flag(unavailable.is_some()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What a command printed and how it ended, with bytes for its input.
+fn fed(mut command: Command, input: &[u8]) -> Result<Output, Failed> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let pipe = child.stdin.take();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // One that does not read to the end closes its side.
+            let _ = pipe.map(|mut pipe| pipe.write_all(input));
+        });
+        child.wait_with_output().map_err(Failed::from)
+    })
+}
+
+/// What it printed and how it ended, as text: code, output, errors.
+fn said(command: Command) -> Result<(i32, String, String), Failed> {
+    let done = fed(command, b"")?;
+    Ok((
+        done.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&done.stdout).into_owned(),
+        String::from_utf8_lossy(&done.stderr).into_owned(),
+    ))
+}
