@@ -65,11 +65,17 @@ switch_on() {
   ip -n "$name" address add "$address/24" dev eth0
   ip -n "$name" link set eth0 up
   ip -n "$name" route add default via "$gateway"
-  mkdir -p "$dir/upper" "$dir/work" "$dir/merged"
   # The newest layer is the topmost.
   layers=
   for layer in "$dir/layers"/*; do layers="$layer:$layers"; done
-  mount -t overlay -o "lowerdir=$layers$lower,upperdir=$dir/upper,workdir=$dir/work" "$name" "$dir/merged"
+  written=$dir
+  if [ -s "$dir/disk" ]; then
+    # Another disk was put in: on it is what every node is made with, and what was written since.
+    written=$dir/disks/$(cat "$dir/disk")
+    layers="$(echo "$dir/layers"/000-*):"
+  fi
+  mkdir -p "$written/upper" "$written/work" "$dir/merged"
+  mount -t overlay -o "lowerdir=$layers$lower,upperdir=$written/upper,workdir=$written/work" "$name" "$dir/merged"
   for group in $groups; do echo 0 > "$group/cgroup.procs"; done
   set --
   for bind in $binds; do set -- "$@" "$bind"; done

@@ -3,6 +3,8 @@
 //
 //	shapes engine LAB       a Docker engine over the lab's hosts, on LAB/docker.sock
 //	shapes inside ORDER     what an engine starts in a host: becomes the command that was asked for
+//	shapes hypervisor LAB   what is below the machines of a Proxmox host, on LAB/hypervisor/socket
+//	qm …                    (by that name) Proxmox' command, on that host
 //
 // What is upstream's, what is ours and what is not confirmed stands in lab/README.md.
 package main
@@ -10,18 +12,24 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 func main() {
 	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == "qm" {
+		os.Exit(runQm(args))
+	}
 	if len(args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: shapes engine LAB | shapes inside ORDER")
+		fmt.Fprintln(os.Stderr, "usage: shapes engine LAB | shapes inside ORDER | shapes hypervisor LAB")
 		os.Exit(1)
 	}
 	var err error
 	switch args[0] {
 	case "engine":
 		err = serveEngine(args[1])
+	case "hypervisor":
+		err = serveHypervisor(args[1])
 	case "inside":
 		// Only comes back when the command could not be started.
 		os.Exit(inside(args[1]))
