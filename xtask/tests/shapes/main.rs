@@ -1,4 +1,5 @@
-//! The shapes of a lab's hosts as an operator or a program meets them: containers through upstream's `docker`.
+//! The shapes of a lab's hosts as an operator or a program meets them: containers through upstream's `docker`,
+//! machines through `qm` on a Proxmox host.
 //! Deliberately absent: k3s on them; a shape is about how one gets in, and about the switch.
 #![expect(
     clippy::print_stderr,
@@ -8,6 +9,7 @@
 #[path = "../census/mod.rs"]
 mod census;
 mod containers;
+mod machines;
 #[path = "../census/owner.rs"]
 mod owner;
 
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&unavailable, arguments.list) {
         eprintln!("skipped: no nodes can run here: {reason}");
     }
-    let tests: [Test; 2] = [
+    let tests: [Test; 3] = [
         (
             "a_host_is_a_container_to_docker",
             containers::a_host_is_a_container_to_docker,
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
         (
             "a_killed_owner_takes_the_engine_along",
             containers::a_killed_owner_takes_the_engine_along,
+        ),
+        (
+            "a_host_is_a_machine_to_qm",
+            machines::a_host_is_a_machine_to_qm,
         ),
     ];
     let trials = tests

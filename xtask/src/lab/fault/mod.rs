@@ -203,7 +203,7 @@ impl Fault {
         }
         if lab.plan().shape != Shape::Hosts {
             return Err(LabError::NoNodes(format!(
-                "{} names hosts as a lab of plain hosts does; `cargo xtask lab up` without --containers makes one",
+                "{} names hosts as a lab of plain hosts does; `cargo xtask lab up` without --containers and --machines makes one",
                 self.name
             )));
         }

@@ -94,7 +94,7 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
             std::io::ErrorKind::AlreadyExists.into(),
         ));
     }
-    let machines = lab.machines();
+    let machines = lab.hosts();
     let mut on = Vec::new();
     for machine in &machines {
         // One that is off gives nothing, as in life.

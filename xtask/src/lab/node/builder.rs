@@ -129,6 +129,13 @@ impl Builder {
         self
     }
 
+    /// Hosts that are also machines below a Proxmox host, which is one more node: `pve1`.
+    #[must_use]
+    pub fn machines(mut self) -> Self {
+        self.shape = Shape::Machines;
+        self
+    }
+
     /// Hosts on which k3s is installed and not started.
     #[must_use]
     pub fn bare(mut self) -> Self {
@@ -170,7 +177,7 @@ impl Builder {
             begun.elapsed().as_secs_f64()
         ));
         if !self.bare {
-            for machine in lab.machines() {
+            for machine in lab.hosts() {
                 machine.start_k3s()?;
                 (self.tell)(&format!(
                     "k3s runs on {}: {:.1}s",

@@ -36,6 +36,9 @@ pub(crate) enum NodeCommand {
         /// The hosts are also the containers of a Docker engine, named as k3d names them.
         #[arg(long)]
         containers: bool,
+        /// The hosts are also machines below a Proxmox host, pve1, whose `qm` knows them as 101, 102, …
+        #[arg(long, conflicts_with = "containers")]
+        machines: bool,
         /// Installs k3s and does not start it.
         #[arg(long)]
         bare: bool,
@@ -121,6 +124,7 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
             server_nodes,
             sqlite,
             containers,
+            machines,
             bare,
         } => {
             let mut builder = Lab::builder()
@@ -130,6 +134,9 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
                 .sqlite(sqlite);
             if containers {
                 builder = builder.containers();
+            }
+            if machines {
+                builder = builder.machines();
             }
             if bare {
                 builder = builder.bare();

@@ -43,6 +43,9 @@ pub(super) fn fill(
         0o600,
         &keys.read("host")?,
     )?;
+    if seat.role == Role::Hypervisor {
+        return Ok(());
+    }
     put(
         layer,
         "etc/rancher/k3s/config.yaml",

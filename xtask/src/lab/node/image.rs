@@ -29,6 +29,7 @@ pub(super) const fn unit(role: Role) -> &'static str {
     match role {
         Role::Server => "k3s",
         Role::Agent => "k3s-agent",
+        Role::Hypervisor => "ssh",
     }
 }
 
@@ -86,9 +87,10 @@ pub(super) fn install(layer: &Path, role: Role, environment: &str) -> Result<(),
     let unit = unit(role);
     let file = format!("etc/systemd/system/{unit}.service");
     let env = format!("{file}.env");
-    let word = match role {
-        Role::Server => "server",
-        Role::Agent => "agent",
+    let (word, script) = match role {
+        Role::Server => ("server", "usr/local/bin/k3s-uninstall.sh"),
+        Role::Agent => ("agent", "usr/local/bin/k3s-agent-uninstall.sh"),
+        Role::Hypervisor => return Ok(()),
     };
     // The first line is for readers of the tree, not for the node.
     let body = UNIT.split_once('\n').map_or(UNIT, |(_, rest)| rest);
@@ -97,10 +99,6 @@ pub(super) fn install(layer: &Path, role: Role, environment: &str) -> Result<(),
         .replace("@ENV@", &format!("/{env}"));
     put(layer, &file, 0o644, &text)?;
     put(layer, &env, 0o600, environment)?;
-    let script = match role {
-        Role::Server => "usr/local/bin/k3s-uninstall.sh",
-        Role::Agent => "usr/local/bin/k3s-agent-uninstall.sh",
-    };
     put(layer, script, 0o755, &UNINSTALL.replace("@UNIT@", unit))
 }
 
@@ -114,7 +112,7 @@ pub(super) fn put(layer: &Path, path: &str, mode: u32, content: &str) -> Result<
 }
 
 /// Makes the folders of a path. One of an upper layer hides the mode of the one below, so each is made as Debian has it.
-fn folders(layer: &Path, path: &str) -> Result<(), LabError> {
+pub(super) fn folders(layer: &Path, path: &str) -> Result<(), LabError> {
     let mut folder = layer.to_owned();
     for name in path.split('/').filter(|name| !name.is_empty()) {
         folder.push(name);

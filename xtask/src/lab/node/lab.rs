@@ -10,7 +10,7 @@ use super::ground::Ground;
 use super::keys::Keys;
 use super::machine::Machine;
 use super::open::{Plan, Role, Seat};
-use super::{etc, image, switch};
+use super::{etc, image, shape, switch};
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::leftovers;
@@ -96,7 +96,9 @@ impl Lab {
                 image::give_images(&layer, images)?;
             }
             etc::fill(&layer, &self.plan, seat, &keys, &random(16)?)?;
-            switch::describe(&own, &self.plan, seat, &self.groups)?;
+            shape::fill(&layer, &self.plan, seat)?;
+            let own_binds = shape::binds(&self.dir, seat);
+            switch::describe(&own, &self.plan, seat, &self.groups, own_binds)?;
         }
         self.plan.write(&self.dir)
     }
@@ -113,10 +115,18 @@ impl Lab {
         &self.plan
     }
 
-    /// Its nodes, servers first.
+    /// Its nodes, servers first; where there is a hypervisor it is the last.
     #[must_use]
     pub fn machines(&self) -> Vec<Machine<'_>> {
         self.plan.seats.iter().map(|seat| self.at(seat)).collect()
+    }
+
+    /// Its hosts: nodes that have a k3s.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Machine<'_>> {
+        let mut machines = self.machines();
+        machines.retain(|machine| machine.seat().role != Role::Hypervisor);
+        machines
     }
 
     /// Its servers.

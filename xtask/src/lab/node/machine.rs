@@ -26,6 +26,9 @@ const HALT: Duration = Duration::from_secs(90);
 /// How long a script may take, in seconds; the longest that there is waits for a start of k3s.
 const SCRIPT: &str = "300";
 
+/// Names the disk that a node was given in its own one's place.
+const OTHER_DISK: &str = "disk";
+
 /// Becomes a command in a node.
 const ENTER: &str = r#"
 first=$(sh "$1" first "$2") || exit 125
@@ -212,6 +215,9 @@ impl Machine<'_> {
     /// When it is on, or the name is taken.
     pub fn snapshot(&self, label: &str) -> Result<(), LabError> {
         self.off("snapshot")?;
+        if self.dir.join(OTHER_DISK).exists() {
+            return Err(self.refused("it was given another disk, which can't be kept".into()));
+        }
         if self.layer(label)?.is_some() {
             return Err(self.refused(format!("a snapshot `{label}` exists; take another name")));
         }
@@ -239,8 +245,12 @@ impl Machine<'_> {
         self.fresh()
     }
 
-    /// An empty layer to write to.
+    /// An empty layer to write to, on the disk that it was made with.
     fn fresh(&self) -> Result<(), LabError> {
+        let other = self.dir.join(OTHER_DISK);
+        if other.exists() {
+            fs::remove_file(&other).map_err(file("remove", &other))?;
+        }
         for name in ["upper", "work"] {
             let folder = self.dir.join(name);
             clear(&folder)?;

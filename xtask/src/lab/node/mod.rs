@@ -16,6 +16,7 @@ mod lab;
 mod machine;
 mod open;
 mod packages;
+mod proxmox;
 mod resolver;
 mod rootfs;
 mod run;

@@ -23,6 +23,8 @@ pub enum Role {
     Server,
     /// `k3s agent`.
     Agent,
+    /// No k3s: the others are machines below it.
+    Hypervisor,
 }
 
 /// A node's place in the lab.
@@ -90,7 +92,11 @@ impl Plan {
     /// True if pods run on a node.
     #[must_use]
     pub fn runs_pods(&self, seat: &Seat) -> bool {
-        seat.role == Role::Agent || self.server_nodes
+        match seat.role {
+            Role::Server => self.server_nodes,
+            Role::Agent => true,
+            Role::Hypervisor => false,
+        }
     }
 
     /// True if pods run anywhere.

@@ -44,6 +44,7 @@ const PACKAGES: &[&str] = &[
     "e2fsprogs",
     "faketime",
     "netcat-openbsd",
+    "qemu-guest-agent",
 ];
 
 /// Units that have no purpose here: nodes reach no mirror, have no terminal, and containerd is k3s' child.

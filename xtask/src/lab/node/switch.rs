@@ -27,17 +27,19 @@ pub(super) fn describe(
     plan: &Plan,
     seat: &Seat,
     groups: &[PathBuf],
+    own_binds: Vec<String>,
 ) -> Result<(), LabError> {
     let paths = |paths: &[PathBuf], between: &str| {
         let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
         paths.join(between)
     };
     let groups: Vec<PathBuf> = groups.iter().map(|group| group.join(&seat.name)).collect();
-    let binds: Vec<String> = plan
+    let mut binds: Vec<String> = plan
         .binds
         .iter()
         .map(|(from, to)| format!("--bind-ro={}:{to}", from.display()))
         .collect();
+    binds.extend(own_binds);
     let settings = [
         ("name", seat.name.clone()),
         ("host", seat.host.clone()),
@@ -70,7 +72,14 @@ mod tests {
         let mut plan = Plan::new(1, 0, false, "secret".into());
         plan.lower = vec!["/a b".into(), "/it's".into()];
         let seat = &plan.seats[0];
-        describe(dir.path(), &plan, seat, &["/g/x".into(), "/h".into()]).unwrap();
+        describe(
+            dir.path(),
+            &plan,
+            seat,
+            &["/g/x".into(), "/h".into()],
+            Vec::new(),
+        )
+        .unwrap();
         let told = Command::new("sh")
             .args([
                 "-c",
