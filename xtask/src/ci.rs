@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::full::{self, Done};
@@ -169,19 +170,14 @@ fn tests(count: &mut Count, arguments: &[&str]) {
     run_tests(count, arguments, &[]);
 }
 
-/// The tests of the lab's stand-in for k3s, with the parts that it starts: each counts, also one that is skipped.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "the output of tests is passed on"
-)]
+/// The tests of the lab's stand-ins, with the parts that they start: each counts, also one that is skipped.
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
 fn stand_in(count: &mut Count) {
     if crate::lab::control_plane::unavailable().is_some() {
         eprintln!("== stand-in skipped, as the lab is");
         count.skipped += 1;
         return;
     }
-    eprintln!("== go test of the stand-in for k3s");
     let failed = |why: &dyn fmt::Display| eprintln!("== stand-in failed: {why}");
     let parts = match crate::lab::cache::stand_in_parts(&mut |line| eprintln!("lab: {line}")) {
         Ok(parts) => parts,
@@ -191,6 +187,20 @@ fn stand_in(count: &mut Count) {
             return;
         }
     };
+    for folder in ["lab/k3s", "lab/shapes"] {
+        go_tests(count, folder, parts.path());
+    }
+}
+
+/// The tests of one Go module.
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "the output of tests is passed on"
+)]
+fn go_tests(count: &mut Count, folder: &str, parts: &Path) {
+    eprintln!("== go test in {folder}");
+    let failed = |why: &dyn fmt::Display| eprintln!("== {folder} failed: {why}");
     let child = Command::new("go")
         .args([
             "test",
@@ -202,8 +212,8 @@ fn stand_in(count: &mut Count) {
         ])
         .env("CGO_ENABLED", "0")
         .env("GOTOOLCHAIN", "local")
-        .env("LAB_PARTS", parts.path())
-        .current_dir(crate::codegen::root().join("lab/k3s"))
+        .env("LAB_PARTS", parts)
+        .current_dir(crate::codegen::root().join(folder))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn();
