@@ -12,8 +12,11 @@ verb=$1 dir=$2
 
 nspawn=$(cat "$dir/pid" 2> /dev/null) || nspawn=
 [ -n "$nspawn" ] && [ "$(cat "/proc/$nspawn/comm" 2> /dev/null)" = systemd-nspawn ] || nspawn=
-first=
-[ -z "$nspawn" ] || first=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null) || first=
+child=
+[ -z "$nspawn" ] || child=$(cut -d' ' -f1 "/proc/$nspawn/task/$nspawn/children" 2> /dev/null) || child=
+# Until it has become the node's init, it still sees the machine's files: nobody may enter there.
+first=$child
+case $(cat "/proc/${child:-none}/comm" 2> /dev/null || :) in systemd-nspawn | '') first= ;; esac
 
 # One control group per node in every hierarchy, so that each systemd has a root of its own.
 make_groups() {
@@ -108,10 +111,10 @@ case $verb in
   on) [ -n "$nspawn" ] || { clear_away; switch_on; } ;;
   ask) [ -z "$nspawn" ] || kill -TERM "$nspawn" ;;
   cord)
-    if [ -n "$first" ]; then
+    if [ -n "$child" ]; then
       # Killing systemd-nspawn itself would leave the node running.
       touch "$dir/cord"
-      kill -KILL "$first" 2> /dev/null || :
+      kill -KILL "$child" 2> /dev/null || :
     fi
     tries=0
     while [ -n "$nspawn" ] && [ -d "/proc/$nspawn" ]; do
