@@ -29,6 +29,9 @@ type wish struct {
 	// Disk is what the machine boots from: a name that the answer to an earlier start gave, `image`
 	// for a new one, nothing for a machine without anything that it could boot from.
 	Disk string
+	// Drives and Memory are for the machine that is a real one: its disks' files, in order, and MiB.
+	Drives []string
+	Memory int
 }
 
 // reply is one line back.
@@ -45,6 +48,8 @@ type hypervisor struct {
 	lab   *lab
 	mu    sync.Mutex
 	blank map[int]*exec.Cmd
+	// real is the machine that is a QEMU of its own, if the lab has one.
+	real *virtual
 }
 
 func serveHypervisor(dir string) error {
@@ -58,7 +63,10 @@ func serveHypervisor(dir string) error {
 	if err != nil {
 		return err
 	}
-	served := &hypervisor{lab: opened, blank: map[int]*exec.Cmd{}}
+	served := &hypervisor{lab: opened, blank: map[int]*exec.Cmd{}, real: opened.VM}
+	if served.real != nil {
+		served.real.dir = filepath.Join(dir, "vm")
+	}
 	for {
 		connection, err := listener.Accept()
 		if err != nil {
@@ -121,6 +129,10 @@ func (n *node) number() int {
 func (h *hypervisor) do(asked wish) (*reply, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if asked.VM == virtualVM && h.real != nil {
+		// What the host calls /var/lib/vz lies on its disk, which is mounted here.
+		return h.real.do(asked, filepath.Join(h.lab.dir, "nodes", "pve1", "merged"))
+	}
 	found, err := h.machine(asked.VM)
 	if err != nil {
 		return nil, err
@@ -195,6 +207,9 @@ func (h *hypervisor) on(n *node, disk string) (string, error) {
 
 // agent is a wire to the guest agent in a machine.
 func (h *hypervisor) agent(number int) (net.Conn, error) {
+	if number == virtualVM && h.real != nil {
+		return net.DialTimeout("unix", h.real.path("qga"), time.Second)
+	}
 	found, err := h.machine(number)
 	if err != nil {
 		return nil, err

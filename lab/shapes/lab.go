@@ -26,6 +26,7 @@ type lab struct {
 	Token string `json:"token"`
 	Seats []seat `json:"seats"`
 	Binds [][2]string
+	VM    *virtual
 }
 
 // seat is a node's place in the lab.

@@ -221,20 +221,21 @@ func (c call) number(name string, otherwise int) (int, error) {
 
 // below asks what is below the machines.
 func below(verb, vmid, disk string) (*reply, error) {
-	_, said, err := dial(verb, vmid, disk)
+	_, said, err := dial(vmid, wish{Verb: verb, Disk: disk})
 	return said, err
 }
 
-func dial(verb, vmid, disk string) (*wire, *reply, error) {
+func dial(vmid string, asked wish) (*wire, *reply, error) {
 	number, err := strconv.Atoi(vmid)
 	if err != nil {
 		return nil, nil, err
 	}
+	asked.VM = number
 	connection, err := net.Dial("unix", hypervisorSocket)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := json.NewEncoder(connection).Encode(wish{Verb: verb, VM: number, Disk: disk}); err != nil {
+	if err := json.NewEncoder(connection).Encode(asked); err != nil {
 		return nil, nil, err
 	}
 	through := &wire{connection, bufio.NewReader(connection)}
@@ -250,7 +251,7 @@ func dial(verb, vmid, disk string) (*wire, *reply, error) {
 		connection.Close()
 		return nil, nil, errors.New(said.Error)
 	}
-	if verb != "agent" {
+	if asked.Verb != "agent" {
 		connection.Close()
 	}
 	return through, said, nil

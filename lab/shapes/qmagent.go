@@ -42,7 +42,7 @@ func patience(command string) time.Duration {
 // agentAsk asks the agent one thing. An error of the agent's own comes as its answer.
 func agentAsk(vmid, command string, arguments map[string]any, limit time.Duration) (map[string]any, error) {
 	failed := func(why string) error { return die("VM %s qmp command '%s' failed - %s", vmid, command, why) }
-	wire, _, err := dial("agent", vmid, "")
+	wire, _, err := dial(vmid, wish{Verb: "agent"})
 	if err != nil {
 		return nil, failed(fmt.Sprintf("unable to connect to VM %s qga socket - %v", vmid, err))
 	}

@@ -135,6 +135,9 @@ func qmStart(c call) error {
 // boot starts a machine from the disk that its configuration names, if that is one that boots.
 func boot(conf *machineConfig) error {
 	value := conf.now[conf.bootDisk()]
+	if conf.vmid == strconv.Itoa(virtualVM) {
+		return bootReal(conf)
+	}
 	if value == "" {
 		_, err := below("on", conf.vmid, "")
 		return err
@@ -158,6 +161,38 @@ func boot(conf *machineConfig) error {
 		return mark(path, conf.vmid, said.Disk)
 	}
 	return nil
+}
+
+// bootReal starts the machine that is a QEMU of its own, with all of its disks.
+func bootReal(conf *machineConfig) error {
+	asked := wish{Verb: "on", Disk: conf.now[conf.bootDisk()], Memory: int(conf.megabytes())}
+	keys := sorted(conf.now)
+	// The one that it boots from comes first.
+	slices.SortStableFunc(keys, func(one, other string) int {
+		first := func(key string) int {
+			if key == conf.bootDisk() {
+				return 0
+			}
+			return 1
+		}
+		return first(one) - first(other)
+	})
+	for _, key := range keys {
+		value := conf.now[key]
+		if !disks.MatchString(key) || strings.Contains(value, "media=cdrom") {
+			continue
+		}
+		path, err := volumePath(volume(value))
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return die("volume '%s' does not exist", volume(value))
+		}
+		asked.Drives = append(asked.Drives, path)
+	}
+	_, _, err := dial(conf.vmid, asked)
+	return err
 }
 
 func qmStop(c call) error {
@@ -188,7 +223,7 @@ func askDown(c call, conf *machineConfig, force bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := below("ask", c.vmid, ""); err != nil {
+	if err := ask(c, conf, patience); err != nil {
 		return err
 	}
 	for end := time.Now().Add(time.Duration(patience) * time.Second); conf.state().Running; {
@@ -203,6 +238,17 @@ func askDown(c call, conf *machineConfig, force bool) error {
 	}
 	// One that is off is only cleared away.
 	_, err = below("cord", c.vmid, "")
+	return err
+}
+
+// ask asks through the agent where there is one, as Proxmox does; a host of the lab is asked by what
+// is below it, which comes to the same.
+func ask(c call, conf *machineConfig, patience int) error {
+	if c.vmid == strconv.Itoa(virtualVM) && conf.now["agent"] != "" {
+		_, err := agentAsk(c.vmid, "guest-shutdown", map[string]any{}, time.Duration(patience)*time.Second)
+		return err
+	}
+	_, err := below("ask", c.vmid, "")
 	return err
 }
 

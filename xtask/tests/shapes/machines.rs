@@ -1,10 +1,12 @@
 //! Hosts as machines of a Proxmox host: its `qm`, reached over ssh as an operator or a program reaches it.
 
 use std::process::Command;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::Value;
 use xtask::lab::node::Lab;
+use xtask::lab::wait_until;
 
 use super::census::Census;
 use super::{Outcome, fed, said};
@@ -47,6 +49,65 @@ pub fn a_host_is_a_machine_to_qm() -> Outcome {
     power(&lab)?;
     drop(lab);
     before.returns().map_err(Into::into)
+}
+
+/// A machine with a kernel and a disk of its own, filled by a real import.
+pub fn a_virtual_machine_boots_from_an_imported_disk() -> Outcome {
+    let before = Census::take();
+    let lab = Lab::builder().bare().virtual_machine().boot()?;
+    let image = "/root/images/debian-12-vm.raw";
+    told(&lab, &["importdisk", "201", image, "local"])?;
+    let disk = "local:201/vm-201-disk-0.raw";
+    assert!(told(&lab, &["config", "201"])?.contains(&format!("unused0: {disk}")));
+    told(&lab, &["set", "201", "--scsi0", disk, "--scsi1", "local:1"])?;
+    told(&lab, &["start", "201"])?;
+    assert_eq!(told(&lab, &["status", "201"])?, "status: running\n");
+    // A processor made of software takes its time.
+    answers(&lab, "201", Duration::from_secs(240))?;
+    let kernel = |lab: &Lab| -> Result<String, Failed> {
+        let script = "cat /proc/sys/kernel/random/boot_id; uname -r; findmnt -no SOURCE,FSTYPE /; lsblk -dno SIZE /dev/sdb";
+        let done = json(&told(
+            lab,
+            &["guest", "exec", "201", "--", "sh", "-c", script],
+        )?)?;
+        Ok(done["out-data"].as_str().unwrap_or_default().to_owned())
+    };
+    let first = kernel(&lab)?;
+    let own = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    assert!(
+        first.contains("cloud-amd64") && first.contains("/dev/sda ext4") && first.contains("1G"),
+        "{first}"
+    );
+    assert!(!first.contains(own.trim()), "its kernel is its own");
+    told(&lab, &["shutdown", "201", "--timeout", "120"])?;
+    assert_eq!(told(&lab, &["status", "201"])?, "status: stopped\n");
+
+    // Without its disk it runs, and nobody answers.
+    told(&lab, &["set", "201", "--delete", "scsi0"])?;
+    told(&lab, &["start", "201"])?;
+    let (code, text) = refused(&lab, &["guest", "exec", "201", "--", "true"])?;
+    assert!(
+        code != 0 && text.contains("QEMU guest agent is not running"),
+        "{text}"
+    );
+    told(&lab, &["stop", "201"])?;
+    assert_eq!(told(&lab, &["status", "201"])?, "status: stopped\n");
+    drop(lab);
+    before.returns().map_err(Into::into)
+}
+
+/// Waits for the agent in a machine.
+fn answers(lab: &Lab, vmid: &str, patience: Duration) -> Outcome {
+    wait_until("the agent answers", patience, || {
+        match refused(lab, &["agent", vmid, "ping"]) {
+            Ok((0, _)) => Ok(()),
+            other => {
+                std::thread::sleep(Duration::from_secs(1));
+                Err(format!("{other:?}"))
+            }
+        }
+    })
+    .map_err(Into::into)
 }
 
 fn what_is_shown(lab: &Lab) -> Outcome {
@@ -165,7 +226,7 @@ fn commands(lab: &Lab) -> Outcome {
         if done["exited"] == 1 {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(done["exitcode"], 7);
     let (code, text) = refused(lab, &["guest", "exec-status", "101", &pid])?;

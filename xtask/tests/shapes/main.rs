@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     if let (Some(reason), false) = (&unavailable, arguments.list) {
         eprintln!("skipped: no nodes can run here: {reason}");
     }
-    let tests: [Test; 3] = [
+    let tests: [Test; 4] = [
         (
             "a_host_is_a_container_to_docker",
             containers::a_host_is_a_container_to_docker,
@@ -46,6 +46,10 @@ fn main() -> ExitCode {
         (
             "a_host_is_a_machine_to_qm",
             machines::a_host_is_a_machine_to_qm,
+        ),
+        (
+            "a_virtual_machine_boots_from_an_imported_disk",
+            machines::a_virtual_machine_boots_from_an_imported_disk,
         ),
     ];
     let trials = tests

@@ -11,7 +11,7 @@ use super::ground::{Ground, Keep};
 use super::lab::Lab;
 use super::open::Plan;
 use super::shape::Shape;
-use super::{cgroups, image, images, packages, resolver, rootfs, run, shape};
+use super::{cgroups, image, images, packages, resolver, rootfs, run, shape, virtual_machine};
 use crate::lab::cache::Programs;
 use crate::lab::error::file;
 use crate::lab::parts::{AGENT_PARTS, ETCD, K3S, KINE, KUBERNETES, PARTS, Part};
@@ -69,6 +69,7 @@ pub struct Builder {
     sqlite: bool,
     server_nodes: bool,
     shape: Shape,
+    virtual_machine: bool,
     bare: bool,
     keep: Keep,
     tell: fn(&str),
@@ -82,6 +83,7 @@ impl Default for Builder {
             sqlite: false,
             server_nodes: false,
             shape: Shape::Hosts,
+            virtual_machine: false,
             bare: false,
             keep: Keep::WithOwner,
             tell: |line| {
@@ -134,6 +136,14 @@ impl Builder {
     pub fn machines(mut self) -> Self {
         self.shape = Shape::Machines;
         self
+    }
+
+    /// The Proxmox host of [`Self::machines`] has one more machine, 201, which is a real QEMU. It has no disk at first: one
+    /// is imported from `/root/images/debian-12-vm.raw`.
+    #[must_use]
+    pub fn virtual_machine(mut self) -> Self {
+        self.virtual_machine = true;
+        self.machines()
     }
 
     /// Hosts on which k3s is installed and not started.
@@ -208,6 +218,9 @@ impl Builder {
         plan.shape = self.shape;
         shape::name(&mut plan);
         shape::ready(&mut plan, &mut say)?;
+        if self.virtual_machine {
+            plan.vm = Some(virtual_machine::ready(&mut say)?);
+        }
         let images = if plan.has_pods() {
             packages::room_for_watches(&mut say);
             images::ready(&root, &mut say)?

@@ -39,6 +39,9 @@ pub(crate) enum NodeCommand {
         /// The hosts are also machines below a Proxmox host, pve1, whose `qm` knows them as 101, 102, …
         #[arg(long, conflicts_with = "containers")]
         machines: bool,
+        /// pve1 has a machine 201 that is a real QEMU, under software emulation; implies --machines.
+        #[arg(long, conflicts_with = "containers")]
+        virtual_machine: bool,
         /// Installs k3s and does not start it.
         #[arg(long)]
         bare: bool,
@@ -125,6 +128,7 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
             sqlite,
             containers,
             machines,
+            virtual_machine,
             bare,
         } => {
             let mut builder = Lab::builder()
@@ -137,6 +141,9 @@ pub(crate) fn run(command: NodeCommand) -> Result<ExitCode, LabError> {
             }
             if machines {
                 builder = builder.machines();
+            }
+            if virtual_machine {
+                builder = builder.virtual_machine();
             }
             if bare {
                 builder = builder.bare();

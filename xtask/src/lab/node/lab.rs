@@ -97,7 +97,7 @@ impl Lab {
             }
             etc::fill(&layer, &self.plan, seat, &keys, &random(16)?)?;
             shape::fill(&layer, &self.plan, seat)?;
-            let own_binds = shape::binds(&self.dir, seat);
+            let own_binds = shape::binds(&self.dir, &self.plan, seat);
             switch::describe(&own, &self.plan, seat, &self.groups, own_binds)?;
         }
         self.plan.write(&self.dir)

@@ -24,6 +24,7 @@ mod service;
 mod shape;
 mod switch;
 mod together;
+mod virtual_machine;
 
 pub use builder::{Builder, unavailable};
 pub use lab::{Lab, MADE};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::shape::Shape;
+use super::virtual_machine::Image;
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::files::write_private;
@@ -56,6 +57,9 @@ pub struct Plan {
     /// What its hosts are to somebody outside.
     #[serde(default)]
     pub shape: Shape,
+    /// What the machine that is a real one is started from, if the lab has one.
+    #[serde(default)]
+    pub(super) vm: Option<Image>,
     /// What lies below every node's own layers, the topmost first.
     pub(super) lower: Vec<PathBuf>,
     /// Files of this machine that every node sees, only to be read.
@@ -84,6 +88,7 @@ impl Plan {
             sqlite,
             server_nodes: false,
             shape: Shape::Hosts,
+            vm: None,
             lower: Vec::new(),
             binds: Vec::new(),
         }

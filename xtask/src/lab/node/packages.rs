@@ -20,7 +20,15 @@ const NEEDED: &[(&str, &str)] = &[
 
 /// Installs what is missing.
 pub(crate) fn ensure(tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
-    let missing: Vec<&str> = NEEDED
+    ensure_also(NEEDED, tell)
+}
+
+/// Installs what is missing of others.
+pub(crate) fn ensure_also(
+    needed: &[(&str, &str)],
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), LabError> {
+    let missing: Vec<&str> = needed
         .iter()
         .filter(|(program, _)| !path::has(&path::with_sbin(), program))
         .map(|(_, package)| *package)

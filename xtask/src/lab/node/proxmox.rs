@@ -17,6 +17,12 @@ const NAME: &str = "pve1";
 /// The number of the first machine; the others follow.
 const FIRST: usize = 101;
 
+/// The number of the machine that is a real one.
+const VIRTUAL: usize = 201;
+
+/// It has no disk at first.
+const VIRTUAL_CONFIG: &str = "agent: 1\nboot: order=scsi0\ncores: 1\nmemory: 1024\nname: vm1\nostype: l26\nscsihw: virtio-scsi-pci\nsockets: 1\n";
+
 /// How large a disk is said to be, in GiB. Its file is a hole but for its first lines.
 const DISK: u64 = 8;
 
@@ -43,9 +49,19 @@ pub(super) fn folder(lab: &Path) -> PathBuf {
     lab.join("hypervisor")
 }
 
-/// The host alone sees it.
-pub(super) fn bind(lab: &Path) -> String {
-    format!("--bind={}:/opt/lab/hypervisor", folder(lab).display())
+/// What the host alone sees: that socket, and the image of a virtual machine.
+pub(super) fn binds(lab: &Path, plan: &Plan) -> Vec<String> {
+    let mut binds = vec![format!(
+        "--bind={}:/opt/lab/hypervisor",
+        folder(lab).display()
+    )];
+    if let Some(image) = &plan.vm {
+        binds.push(format!(
+            "--bind-ro={}:/root/images/debian-12-vm.raw",
+            image.disk.display()
+        ));
+    }
+    binds
 }
 
 /// Puts the guest agent into a machine.
@@ -87,6 +103,10 @@ pub(super) fn fill_host(layer: &Path, plan: &Plan) -> Result<(), LabError> {
         )?;
         let path = format!("var/lib/vz/images/{number}/vm-{number}-disk-0.raw");
         disk(layer, &path, &format!("{number} original"))?;
+    }
+    if plan.vm.is_some() {
+        let path = format!("{configs}/{VIRTUAL}.conf");
+        put(layer, &path, 0o640, VIRTUAL_CONFIG)?;
     }
     // What a fresh disk is made from: a node as it was made.
     disk(layer, "root/images/debian-12.raw", "image")

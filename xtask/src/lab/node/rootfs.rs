@@ -76,7 +76,7 @@ pub(crate) fn ready(tell: &mut dyn FnMut(&str)) -> Result<PathBuf, LabError> {
     if !target.is_dir() {
         let unfinished = target.with_extension("part");
         clear(&unfinished)?;
-        make(&debian, &unfinished, tell)?;
+        make(&debian, PACKAGES, &unfinished, tell)?;
         settle(&unfinished)?;
         // After a crash a folder has its name only if it also has its bytes.
         run::text(Command::new("sync").arg("--file-system").arg(&unfinished))?;
@@ -104,7 +104,13 @@ fn name(suite: &str) -> String {
     format!("rootfs-{suite}-{digest}-r{RECIPE}")
 }
 
-fn make(debian: &Debian, target: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+/// Makes a Debian with these packages.
+pub(super) fn make(
+    debian: &Debian,
+    packages: &[&str],
+    target: &Path,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), LabError> {
     tell(&format!(
         "making a {} root file system: about a minute",
         debian.suite
@@ -117,7 +123,7 @@ fn make(debian: &Debian, target: &Path, tell: &mut dyn FnMut(&str)) -> Result<()
         .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
         .args(["--mount", "--propagation=private", "--", "debootstrap"])
         .arg("--variant=minbase")
-        .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg(format!("--include={}", packages.join(",")))
         .args([&debian.suite, &target.display().to_string(), &debian.mirror])
         .env("PATH", path::with_sbin());
     let made = run::mortal_text(command);

@@ -84,9 +84,9 @@ pub(super) fn fill(layer: &Path, plan: &Plan, seat: &Seat) -> Result<(), LabErro
 }
 
 /// What only this node sees of the machine, as systemd-nspawn is told it.
-pub(super) fn binds(dir: &Path, seat: &Seat) -> Vec<String> {
+pub(super) fn binds(dir: &Path, plan: &Plan, seat: &Seat) -> Vec<String> {
     match seat.role {
-        Role::Hypervisor => vec![proxmox::bind(dir)],
+        Role::Hypervisor => proxmox::binds(dir, plan),
         Role::Server | Role::Agent => Vec::new(),
     }
 }
