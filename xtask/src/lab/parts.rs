@@ -19,7 +19,7 @@ pub struct Upstream {
     pub folder: &'static str,
     /// The module whose version names the cache folder.
     pub module: &'static str,
-    /// Packages whose version variables are set when linking.
+    /// Packages whose version variables are set when linking, or a single variable.
     pub stamped: &'static [&'static str],
     /// Build tags, separated by commas: what upstream leaves out of its own releases too.
     pub tags: &'static str,
@@ -189,7 +189,7 @@ pub static IMAGES_MODULE: Upstream = Upstream {
 pub static DOCKER_MODULE: Upstream = Upstream {
     folder: "docker",
     module: "github.com/docker/cli",
-    stamped: &[],
+    stamped: &["github.com/docker/cli/cli/version.Version"],
     tags: "",
     cgo: false,
     own: false,

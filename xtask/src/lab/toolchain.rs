@@ -97,6 +97,15 @@ fn linker_flags(upstream: &Upstream, version: &str) -> String {
     let (major, minor) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
     let mut flags = "-s -w".to_owned();
     for package in upstream.stamped {
+        let variable = package
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains('.'));
+        if variable {
+            let number = version.trim_start_matches('v').split('+').next();
+            flags.push_str(&format!(" -X {package}={}", number.unwrap_or(version)));
+            continue;
+        }
         flags.push_str(&format!(
             " -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
         ));
@@ -202,7 +211,7 @@ fn run(part: &'static str, mut command: Command) -> Result<String, LabError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::parts::{ETCD, KUBERNETES};
+    use crate::lab::parts::{DOCKER_MODULE, ETCD, KUBERNETES};
 
     #[test]
     fn kubernetes_is_told_its_version_and_etcd_knows_it() {
@@ -212,5 +221,9 @@ mod tests {
             "{flags}"
         );
         assert_eq!(linker_flags(&ETCD, "v3.6.16"), "-s -w");
+        assert_eq!(
+            linker_flags(&DOCKER_MODULE, "v28.5.2+incompatible"),
+            "-s -w -X github.com/docker/cli/cli/version.Version=28.5.2"
+        );
     }
 }

@@ -44,6 +44,19 @@ pub fn a_host_is_a_container_to_docker() -> Outcome {
 }
 
 fn what_is_listed(lab: &Lab) -> Outcome {
+    // A program asks whom it speaks to: the client is Docker's, and the engine says what it is.
+    let versions = told(
+        lab,
+        &[
+            "version",
+            "--format",
+            "{{.Client.Version}} {{.Server.Version}}",
+        ],
+    )?;
+    assert!(
+        versions.ends_with(" defib-lab\n") && !versions.starts_with("unknown"),
+        "{versions}"
+    );
     let listed = told(lab, &["ps", "--format", "{{.Names}} {{.State}}"])?;
     assert_eq!(listed, format!("{NAME} running\n"));
     // k3d and people find a cluster's nodes by labels.
