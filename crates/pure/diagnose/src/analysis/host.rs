@@ -398,6 +398,17 @@ pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
     fails.map(|(fact, ())| fact).collect()
 }
 
+/// Units of k3s and RKE2 that are not up, or not yet: those that do not stay up, and those that begin. An agent that is
+/// refused begins for as long as it is.
+pub fn unready<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
+    let begins = facts(cx, |v| match v {
+        Value::Unit { name, active, .. } if is_ours(name) && active == "activating" => Some(()),
+        _ => None,
+    });
+    let begins = begins.map(|(fact, ())| fact);
+    unstable(cx).into_iter().chain(begins).collect()
+}
+
 /// Is this a unit of k3s or RKE2, with whatever suffix the installer gave it?
 fn is_ours(unit: &str) -> bool {
     ["k3s", "rke2"].iter().any(|name| unit.starts_with(name))

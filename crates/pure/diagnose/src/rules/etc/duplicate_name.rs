@@ -51,14 +51,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if said.keys().any(|told| same_host(told.name(), host.name())) {
             continue;
         }
-        out.push(
-            about(&host)
-                .term(80, term)
-                .cite_all(evidence)
-                .explains_observed(cx, TROUBLES, &host),
-        );
+        let finding = about(&host)
+            .term(80, term)
+            .cite_all(evidence)
+            .explains_observed(cx, TROUBLES, &host);
+        out.push(match term {
+            TWICE => finding.title(format!(
+                "{} is told the name of another host",
+                called(&host)
+            )),
+            _ => finding,
+        });
     }
 }
+
+const TWICE: &str = "two hosts are told one name";
 
 fn about(host: &EntityId) -> Finding {
     let name = match host.name() {
@@ -92,25 +99,23 @@ fn twice(cx: &Context<'_>) -> Option<Found> {
     if told("with-node-id").any(|(_, value)| value != "false") {
         return None;
     }
-    let names: Vec<_> = told("node-name")
+    let mut names: Vec<_> = told("node-name")
         .filter(|(f, _)| !f.host.is_empty())
         .collect();
-    let unstable = host::unstable(cx);
+    // Whose own name it is was there first.
+    names.sort_by_key(|(f, name)| same_host(&f.host, name));
+    let unready = host::unready(cx);
     names.iter().find_map(|(fact, name)| {
         let (other, _) = names
             .iter()
             .find(|(f, n)| n == name && !same_host(&f.host, &fact.host))?;
-        let unit = unstable.iter().find(|u| u.host == fact.host)?;
+        let unit = unready.iter().find(|u| u.host == fact.host)?;
         let evidence = vec![
             cx.fact(fact, format!("{} is to be {name}", fact.host)),
             cx.fact(other, format!("{} is to be {name} too", other.host)),
-            cx.fact(unit, "k3s does not stay up"),
+            cx.fact(unit, "k3s does not come up"),
         ];
-        Some((
-            host::entity(&fact.host),
-            "two hosts are told one name",
-            evidence,
-        ))
+        Some((host::entity(&fact.host), TWICE, evidence))
     })
 }
 
