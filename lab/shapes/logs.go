@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -24,7 +23,9 @@ func (e *engine) logs(w http.ResponseWriter, r *http.Request) error {
 	if !asked(r, "stdout") && !asked(r, "stderr") {
 		return &apiError{http.StatusBadRequest, "Bad parameters: you must choose at least one stream"}
 	}
-	words := []string{"journalctl", "--unit=k3s", "--unit=k3s-agent", "--output=json", "--no-pager", "--quiet"}
+	// Not --unit: that brings systemd's own words about the unit too, and counts them.
+	words := []string{"journalctl", "--output=json", "--no-pager", "--quiet",
+		"_SYSTEMD_UNIT=k3s.service", "_SYSTEMD_UNIT=k3s-agent.service"}
 	tail := query.Get("tail")
 	if _, err := strconv.ParseUint(tail, 10, 32); err != nil {
 		tail = "all"
@@ -91,11 +92,9 @@ func copyJournal(out io.Writer, entries io.Reader, stamps bool, each func()) {
 		}
 		var entry struct {
 			At      string          `json:"__REALTIME_TIMESTAMP"`
-			Speaker string          `json:"_SYSTEMD_UNIT"`
 			Message json.RawMessage `json:"MESSAGE"`
 		}
-		// What systemd says about the unit is no word of the container's.
-		if json.Unmarshal(text, &entry) != nil || !strings.HasPrefix(entry.Speaker, "k3s") {
+		if json.Unmarshal(text, &entry) != nil {
 			continue
 		}
 		line := message(entry.Message)
