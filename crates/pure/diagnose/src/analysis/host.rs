@@ -115,14 +115,20 @@ impl<'c> Told<'c> {
         if !self.program.is_empty() || self.speaker.is_some() {
             return None;
         }
-        let ran = self.last_fact(cx, |v| matches!(v, Value::Ran(_)))?;
-        let Value::Ran(words) = &ran.value else {
-            return None;
-        };
+        let (_, words) = self.command(cx)?;
         let program = ran_by(words);
         let own = self.text.trim_start().strip_prefix(program);
         let speaks = own.is_some_and(|rest| rest.starts_with(": "));
         (speaks || !shows_others(program, words)).then_some(words)
+    }
+
+    /// The command that printed this line, whoever says it: the last one ahead of it in the same transcript.
+    pub fn command(&self, cx: &'c Context<'_>) -> Option<(&'c Fact, &'c [String])> {
+        let ran = self.last_fact(cx, |v| matches!(v, Value::Ran(_)))?;
+        match &ran.value {
+            Value::Ran(words) => Some((ran, words)),
+            _ => None,
+        }
     }
 
     /// Does a program say this that somebody ran by hand, and that is no part of the cluster?
@@ -343,7 +349,7 @@ pub fn facts<'c, T>(
 }
 
 /// Does this run something in a container? By whatever name kubectl goes, and with options before its verb.
-fn is_inside(command: &str) -> bool {
+pub fn is_inside(command: &str) -> bool {
     let words = command
         .split_ascii_whitespace()
         .skip_while(|w| *w == "sudo")
@@ -410,7 +416,7 @@ pub fn unready<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
 }
 
 /// Is this a unit of k3s or RKE2, with whatever suffix the installer gave it?
-fn is_ours(unit: &str) -> bool {
+pub fn is_ours(unit: &str) -> bool {
     ["k3s", "rke2"].iter().any(|name| unit.starts_with(name))
 }
 

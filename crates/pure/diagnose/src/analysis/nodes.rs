@@ -9,6 +9,16 @@ use jiff::Timestamp;
 use super::host;
 use crate::context::Context;
 
+/// Is this the name of the node, or an address that it is known by?
+pub fn belongs(node: &Node, target: &str) -> bool {
+    node.metadata.name == target || node.status.addresses.iter().any(|a| a.address == target)
+}
+
+/// Is there a node of this name or address?
+pub fn is_one(cx: &Context<'_>, target: &str) -> bool {
+    cx.cluster.nodes.iter().any(|n| belongs(n, target))
+}
+
 /// Is at least one node ready?
 pub fn someone_ready(cx: &Context<'_>) -> bool {
     cx.cluster.nodes.iter().any(|n| n.ready() == Some("True"))

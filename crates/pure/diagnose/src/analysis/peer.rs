@@ -6,6 +6,7 @@
 
 use defib_model::id::EntityId;
 
+use super::nodes;
 use crate::context::Context;
 
 /// Ports on which Kubernetes, k3s and etcd themselves serve: API server, k3s' load balancer for agents,
@@ -101,14 +102,6 @@ fn address(text: &str, default: u16) -> Option<(String, u16)> {
     (!host.is_empty() && host.chars().all(plain)).then_some((host, port))
 }
 
-/// Is this the name of a node, or an address that one is known by?
-fn is_node(cx: &Context<'_>, host: &str) -> bool {
-    cx.cluster
-        .nodes
-        .iter()
-        .any(|n| n.metadata.name == host || n.status.addresses.iter().any(|a| a.address == host))
-}
-
 fn whose(cx: &Context<'_>, host: &str, port: u16, from: Option<&str>) -> Peer {
     let cluster = cx.cluster;
     let service = |ns: &str, name: &str| {
@@ -142,7 +135,7 @@ fn whose(cx: &Context<'_>, host: &str, port: u16, from: Option<&str>) -> Peer {
         && host.contains('.')
         && host.parse::<std::net::IpAddr>().is_err()
         && !host.ends_with(".local")
-        && !is_node(cx, host);
+        && !nodes::is_one(cx, host);
     if OWN_PORTS.contains(&port) && !elsewhere
         || (port == 443 && API_ADDRESSES.contains(&host))
         || host == "kubernetes"

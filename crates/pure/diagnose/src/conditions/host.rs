@@ -4,7 +4,6 @@
 //! Deliberately absent: what a start is full of, and what a later start contradicts.
 
 use defib_model::ConditionKind as K;
-use defib_model::fact::Value;
 
 use super::one;
 use crate::analysis::host::{self, Told};
@@ -207,8 +206,8 @@ fn is_k3s(cx: &Context<'_>, line: &Told<'_>) -> bool {
         return true;
     }
     // In a transcript the last command tells who speaks.
-    if let Some(fact) = line.last_fact(cx, |v| matches!(v, Value::Ran(_))) {
-        return matches!(&fact.value, Value::Ran(words) if words.iter().any(|w| names_it(w)));
+    if let Some((_, words)) = line.command(cx) {
+        return words.iter().any(|w| names_it(w));
     }
     cx.heard().any(|h| {
         h.entry == line.entry

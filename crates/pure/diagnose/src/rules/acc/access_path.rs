@@ -138,14 +138,11 @@ fn unnamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if host::shown_beside(cx, line.entry) {
         return;
     }
-    let typed = line
-        .last_fact(cx, |v| matches!(v, Value::Ran(_)))
-        .is_some_and(|f| match &f.value {
-            Value::Ran(words) => words
-                .iter()
-                .any(|w| w.contains(line.group(0)) && !line.group(0).is_empty()),
-            _ => false,
-        });
+    let typed = line.command(cx).is_some_and(|(_, words)| {
+        words
+            .iter()
+            .any(|w| w.contains(line.group(0)) && !line.group(0).is_empty())
+    });
     let mut finding = found(&EntityId::other("operator", "way-in"), &lines)
         .title(format!(
             "{}, by which the API server is called, is not known here",

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `no matches for kind "K" in version "V"` where V is a built-in version that Kubernetes removed, or a
-//! version that the CRD of the kind does not serve any more.
+//! version that the CRD of the kind does not serve any more. One of Kubernetes' own that this server does not serve
+//! for another reason is a candidate.
 //!
 //! ## Why it matters
 //! After an upgrade the objects live on in a newer version; only manifests and charts still speak the
@@ -17,7 +18,7 @@
 //! Do not downgrade the cluster: servers and their datastore do not go back a minor version.
 
 use crate::analysis::kinds::{self, Verdict};
-use crate::analysis::said::claim;
+use crate::analysis::said::{Said, claim};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,6 +32,10 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (one, (verdict, said)) in kinds::unknown(cx) {
+        if verdict == Verdict::NotServed {
+            out.push(not_served(cx, &one, &said));
+            continue;
+        }
         if verdict != Verdict::Removed {
             continue;
         }
@@ -48,4 +53,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .dont("Don't downgrade the cluster: a server and its datastore do not go back a minor version.");
         out.push(claim(cx, f, &said.iter().take(5).collect::<Vec<_>>()));
     }
+}
+
+/// A kind that Kubernetes itself has, or would have: no definition brings it, and it is not among those that are gone.
+fn not_served(cx: &Context<'_>, one: &kinds::Unknown, said: &[Said]) -> Finding {
+    let f = RULE
+        .on(EntityId::other("api-version", &format!("{}:{}", one.version.replace('/', ":"), one.kind)))
+        .title(format!("this API server does not serve kind {} in {}", one.kind, one.version))
+        .why("The group is Kubernetes' own: the server is older than the manifest, the API is switched off, or kind or version are written wrongly.")
+        .term(45, "the API server does not know the kind");
+    claim(cx, f, &said.iter().take(5).collect::<Vec<_>>()).undecided(
+        format!(
+            "Which version has the API server, and which versions of {} does it serve?",
+            one.kind
+        ),
+        "kubectl version; kubectl api-versions; kubectl api-resources",
+        &["removed-api-version", "version-skew"],
+    )
 }

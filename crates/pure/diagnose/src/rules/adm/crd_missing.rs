@@ -18,7 +18,7 @@
 //! missing.
 
 use crate::analysis::kinds::{self, Verdict};
-use crate::analysis::said::{Said, claim, said as messages};
+use crate::analysis::said::{claim, said as messages};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -38,10 +38,6 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "the definition itself was refused",
     );
     for (one, (verdict, said)) in kinds::unknown(cx) {
-        if verdict == Verdict::NotServed {
-            out.push(not_served(cx, &one, &said));
-            continue;
-        }
         if verdict != Verdict::NoCrd {
             continue;
         }
@@ -87,21 +83,4 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(f);
     }
-}
-
-/// A kind that Kubernetes itself has, or would have: no definition brings it.
-fn not_served(cx: &Context<'_>, one: &kinds::Unknown, said: &[Said]) -> Finding {
-    let f = RULE
-        .on(EntityId::other("api-kind", &one.kind))
-        .title(format!("this API server does not serve kind {} in {}", one.kind, one.version))
-        .why("The group is Kubernetes' own: the server is older than the manifest, the API is switched off, or kind or version are written wrongly.")
-        .term(45, "the API server does not know the kind");
-    claim(cx, f, &said.iter().take(5).collect::<Vec<_>>()).undecided(
-        format!(
-            "Which version has the API server, and which versions of {} does it serve?",
-            one.kind
-        ),
-        "kubectl version; kubectl api-versions; kubectl api-resources",
-        &["removed-api-version", "version-skew", "crd-not-installed"],
-    )
 }

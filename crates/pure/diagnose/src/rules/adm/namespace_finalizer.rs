@@ -6,7 +6,7 @@
 //! A namespace in deletion that says `Some content in the namespace has finalizers remaining: F in N
 //! resource instances`, or that still holds a custom resource in deletion with a finalizer, while no
 //! pod of the controller that owns the finalizer runs.
-//! Or all content was deleted and instances of a custom kind remain.
+//! Or all content was deleted and instances of a custom kind remain; or the reason `SomeFinalizersRemain` alone.
 //!
 //! ## Why it matters
 //! The controller was deleted before its resources. Nobody does the clean-up that the finalizer stands

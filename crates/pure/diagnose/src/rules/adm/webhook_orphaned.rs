@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! `failed calling webhook "NAME": … service "x" not found`, or a failing webhook whose Service is not
-//! among all Services of its namespace.
+//! among all Services of its namespace. The API server's call alone counts, too.
 //!
 //! ## Why it matters
 //! Webhook configurations belong to no namespace: they stay when the namespace or the release that

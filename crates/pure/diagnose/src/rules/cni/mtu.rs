@@ -5,8 +5,8 @@
 //! ## What it sees
 //! ICMP that says `frag needed`; `message too long` with an MTU below the overlay's own (the interface alone refuses
 //! what is larger than itself, which is in order); pings of one size that come through and of a larger one
-//! that do not; or an overlay interface whose MTU leaves no room for its own header on the interface or the
-//! path (`tracepath`) below.
+//! that do not; interfaces of pods that let more through than the overlay; or an overlay interface whose MTU leaves no
+//! room for its own header on the interface or the path (`tracepath`) below.
 //!
 //! ## Why it matters
 //! Small packets pass and large ones vanish: ping and DNS work, TLS handshakes, image pulls and database
@@ -24,6 +24,7 @@ use std::net::Ipv4Addr;
 use defib_model::fact::{Fact, Value};
 
 use crate::analysis::host::{self, called};
+use crate::analysis::nodes;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -73,29 +74,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut path = host::lines(cx, &["net.path-mtu"], "what the path carries");
     path.retain(|l| !is_outside(cx, l));
     if let Some((overlay, path)) = overlay.and_then(|o| {
-        let narrow = |p: &&host::Told| {
+        let carries_less = |p: &&host::Told| {
             p.group(0)
                 .parse()
                 .is_ok_and(|n: u32| n < mtu(o) + HEADER && n > 0)
         };
-        Some((o, path.iter().find(narrow)?))
+        Some((o, path.iter().find(carries_less)?))
     }) {
-        let id = host::entity(overlay.host.name());
-        out.push(
-            found(&id)
-                .term(
-                    82,
-                    format!(
-                        "{} bytes on {}, and the path carries {}",
-                        mtu(overlay),
-                        overlay.group(0),
-                        path.group(0)
-                    ),
-                )
-                .cite(overlay.evidence.clone())
-                .cite(path.evidence.clone())
-                .explains_if(cx, K::HostNetworkFailing, &id),
+        let why = format!(
+            "{} bytes on {}, and the path carries {}",
+            mtu(overlay),
+            overlay.group(0),
+            path.group(0)
         );
+        out.push(narrow(cx, overlay, path, 82, why));
         return;
     }
     // What a pod's interface lets through must fit into the overlay as it is.
@@ -107,23 +99,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         (mtu(widest) > mtu(o) && mtu(o) > 0).then_some((o, widest))
     });
     if let Some((o, pod)) = wide {
-        let id = host::entity(o.host.name());
-        out.push(
-            found(&id)
-                .term(
-                    78,
-                    format!(
-                        "{} bytes on a pod's {}, and {} carries {}",
-                        mtu(pod),
-                        pod.group(0),
-                        o.group(0),
-                        mtu(o)
-                    ),
-                )
-                .cite(pod.evidence.clone())
-                .cite(o.evidence.clone())
-                .explains_if(cx, K::HostNetworkFailing, &id),
+        let why = format!(
+            "{} bytes on a pod's {}, and {} carries {}",
+            mtu(pod),
+            pod.group(0),
+            o.group(0),
+            mtu(o)
         );
+        out.push(narrow(cx, o, pod, 78, why));
         return;
     }
     if vanishing(cx, overlay, out) {
@@ -148,45 +131,47 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if hosts.is_empty()
         && let Some((o, b)) = no_room
     {
-        let id = host::entity(o.host.name());
-        out.push(
-            found(&id)
-                .term(
-                    78,
-                    format!(
-                        "{} bytes on {}, {} on {} below it",
-                        mtu(o),
-                        o.group(0),
-                        mtu(b),
-                        b.group(0)
-                    ),
-                )
-                .cite(o.evidence.clone())
-                .cite(b.evidence.clone())
-                .explains_if(cx, K::HostNetworkFailing, &id),
+        let why = format!(
+            "{} bytes on {}, {} on {} below it",
+            mtu(o),
+            o.group(0),
+            mtu(b),
+            b.group(0)
         );
+        out.push(narrow(cx, o, b, 78, why));
     }
+}
+
+/// The overlay and what does not fit with it.
+fn narrow(
+    cx: &Context<'_>,
+    overlay: &host::Told<'_>,
+    other: &host::Told<'_>,
+    points: i32,
+    why: String,
+) -> Finding {
+    let id = host::entity(overlay.host.name());
+    found(&id)
+        .term(points, why)
+        .cite(overlay.evidence.clone())
+        .cite(other.evidence.clone())
+        .explains_if(cx, K::HostNetworkFailing, &id)
 }
 
 /// Was the path to a machine outside tried? Nodes talk on their own path, whatever the way out carries (1492 bytes on
 /// many lines at home).
 fn is_outside(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
-    let Some(ran) = line.last_fact(cx, |v| matches!(v, Value::Ran(_))) else {
+    let Some((_, words)) = line.command(cx) else {
         return false;
-    };
-    let Value::Ran(words) = &ran.value else {
-        return false;
-    };
-    let is_node = |address: &str| {
-        let nodes = cx.cluster.nodes.iter();
-        nodes
-            .flat_map(|n| &n.status.addresses)
-            .any(|a| a.address == address)
     };
     words.iter().any(|w| {
         w.parse::<Ipv4Addr>().is_ok_and(|a| {
             let shared = a.octets()[0] == 100 && (64..128).contains(&a.octets()[1]);
-            !(a.is_private() || a.is_loopback() || a.is_link_local() || shared || is_node(w))
+            !(a.is_private()
+                || a.is_loopback()
+                || a.is_link_local()
+                || shared
+                || nodes::is_one(cx, w))
         })
     })
 }

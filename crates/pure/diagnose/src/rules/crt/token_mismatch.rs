@@ -5,6 +5,7 @@
 //! ## What it sees
 //! `bootstrap data already found and encrypted with different token`, a bootstrap record that can't be
 //! decrypted, `token CA hash does not match`, and `not authorized` or `401 Unauthorized` at the join.
+//! On the server that is asked: `Failed to authenticate request from …: invalid username/password combination`.
 //!
 //! ## Why it matters
 //! The token encrypts the cluster's keys and proves who may join. With another one a server can't read

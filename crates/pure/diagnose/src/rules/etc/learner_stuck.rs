@@ -5,7 +5,8 @@
 //! ## What it sees
 //! `Learner … stalled at RaftAppliedIndex`, `Removed learner`, a server that waits to be promoted again
 //! and again, joins that wait for `too many learner members`, a learner in the list of members, and
-//! etcd 3.6 that refuses to start with more than one.
+//! etcd 3.6 that refuses to start with more than one. A learner in the list alone is a candidate: every server is one
+//! for as long as it catches up.
 //!
 //! ## Why it matters
 //! Only one learner may be there at a time: until it is promoted or removed no other server can join,

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! An Application (or Argo CD's log) that can't read its repository: `authentication required` or
-//! `Repository not found`, where no repository Secret has exactly the URL of `spec.source.repoURL`.
+//! `Repository not found`, where no repository Secret has exactly the URL of `spec.source.repoURL`. Where a key was
+//! offered and refused, it is a candidate only.
 //!
 //! ## Why it matters
 //! Argo CD picks credentials by URL, as text: with or without `.git`, `ssh://` or `https://`, another

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `another operation (install/upgrade/rollback) is in progress`, and the release's last Secret with
-//! status pending-install, pending-upgrade or pending-rollback.
+//! status pending-install, pending-upgrade or pending-rollback; also as `helm list` shows it, and whoever installs it
+//! says that it leaves the release alone.
 //!
 //! ## Why it matters
 //! Helm was killed in the middle (a node restart, an evicted controller, a cancelled job). Nothing runs
@@ -134,7 +135,7 @@ fn listed(cx: &Context<'_>, out: &mut Vec<Finding>) {
             "helm-release",
             if name.is_empty() { "unnamed" } else { name },
         );
-        let own = |l: &&host::Told<'_>| l.group(0).starts_with(name.as_str());
+        let own = |l: &&host::Told<'_>| l.group(0).split_ascii_whitespace().next() == Some(name);
         let finding = finding(cx, entity, ns, name, None)
             .cite_all(rows.iter().filter(own).map(|l| l.evidence.clone()))
             .cite_all(skipped.iter().map(|l| l.evidence.clone()));

@@ -5,7 +5,8 @@
 //! ## What it sees
 //! The kernel's words about a device (`I/O error, dev …`, medium errors, resets of ATA or NVMe), SMART
 //! that fails or counts unreadable sectors, and `input/output error` where a program reads or writes. A bus error in
-//! a mapped file alone is a question: a file that was cut gives the same.
+//! a mapped file alone is a question: a file that was cut gives the same. So are errors beside an iSCSI session that
+//! was lost: the disk is elsewhere.
 //!
 //! ## Why it matters
 //! What reads from such a disk gets wrong or no data. Everything that follows (a damaged datastore, a

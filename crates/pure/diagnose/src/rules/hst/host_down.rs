@@ -24,7 +24,6 @@ use defib_model::fact::{Answer, Fact, Reach, Value};
 
 use crate::analysis::{etcd, host, nodes};
 use crate::rules::prelude::*;
-use defib_model::views::Node;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -66,11 +65,9 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         // Its Node says so too, and the API that says it answers.
-        let not_ready = cx
-            .cluster
-            .nodes
-            .iter()
-            .any(|n| belongs(n, &r.target) && n.ready().is_some_and(|ready| ready != "True"));
+        let not_ready = cx.cluster.nodes.iter().any(|n| {
+            nodes::belongs(n, &r.target) && n.ready().is_some_and(|ready| ready != "True")
+        });
         let sure = answered.is_some() || !off.is_empty() || not_ready;
         let id = host::entity(&r.target);
         let mut finding = RULE
@@ -94,15 +91,11 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn belongs(node: &Node, target: &str) -> bool {
-    node.metadata.name == target || node.status.addresses.iter().any(|a| a.address == target)
-}
-
 /// Is this one of the cluster's nodes? Nothing where the evidence does not show enough of them: an address among
 /// nodes whose addresses were not printed may be any.
 fn is_node(cx: &Context<'_>, target: &str) -> Option<bool> {
     let nodes = &cx.cluster.nodes;
-    if nodes.iter().any(|n| belongs(n, target)) {
+    if nodes.iter().any(|n| nodes::belongs(n, target)) {
         return Some(true);
     }
     let is_address = target.parse::<std::net::IpAddr>().is_ok();

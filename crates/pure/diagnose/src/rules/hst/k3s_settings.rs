@@ -57,16 +57,14 @@ fn is_own(cx: &Context<'_>, line: &Told<'_>, unstable: &[&Fact]) -> bool {
     let file = file
         .trim_start_matches("journalctl-")
         .trim_start_matches("journal-");
-    let asked = line.last_fact(cx, |v| matches!(v, Value::Ran(_)));
-    let asked = asked.and_then(|f| match &f.value {
-        Value::Ran(words) => Some(words.iter().any(|w| {
+    let asked = line.command(cx).map(|(_, words)| {
+        words.iter().any(|w| {
             let name = w.rsplit('/').next().unwrap_or_default();
             matches!(
                 name.trim_end_matches(".service"),
                 "k3s" | "k3s-agent" | "rke2" | "rke2-server" | "rke2-agent"
             )
-        })),
-        _ => None,
+        })
     });
     let word = [
         "k3s.",

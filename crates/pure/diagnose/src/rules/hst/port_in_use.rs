@@ -136,7 +136,7 @@ fn both_units(cx: &Context<'_>, id: &EntityId) -> bool {
     let has = |agent: bool| {
         units
             .iter()
-            .any(|u| is_agent(u) == agent && ["k3s", "rke2"].iter().any(|p| u.starts_with(p)))
+            .any(|u| is_agent(u) == agent && host::is_ours(u))
     };
     has(true) && has(false)
 }

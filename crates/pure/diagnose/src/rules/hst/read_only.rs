@@ -102,12 +102,9 @@ const MEDIA: &[&str] = &["/mnt", "/run/media"];
 /// is a host's, and so is what somebody tries by hand outside of containers.
 fn is_of_host(cx: &Context<'_>, line: &Told<'_>) -> bool {
     let path = line.group(1);
-    let of_container = line
-        .last_fact(cx, |v| matches!(v, Value::Ran(_)))
-        .is_some_and(|f| match &f.value {
-            Value::Ran(words) => words.iter().any(|w| matches!(w.as_str(), "logs" | "exec")),
-            _ => false,
-        });
+    let of_container = line.command(cx).is_some_and(|(fact, words)| {
+        host::is_inside(&fact.command) || words.iter().any(|w| w == "logs")
+    });
     let by_hand = !path.is_empty() && !MEDIA.iter().any(|m| path.starts_with(m));
     !line.program.is_empty() || (by_hand && !of_container)
 }

@@ -22,7 +22,6 @@ use crate::analysis::host;
 use crate::analysis::storage;
 use crate::rules::prelude::*;
 use defib_model::Evidence;
-use defib_model::fact::Value;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -67,7 +66,7 @@ fn found(node: Option<&str>, evidence: Vec<Evidence>) -> Finding {
 /// A shell's answer on a machine that nobody shows to be a node.
 fn is_elsewhere(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
     let shell = ["bash: ", "-bash: ", "sh: ", "-sh: ", "zsh: ", "fish: "];
-    let ran = line.last_fact(cx, |v| matches!(v, Value::Ran(_)));
+    let ran = line.command(cx).map(|(fact, _)| fact);
     shell.iter().any(|s| line.text.trim_start().starts_with(s))
         && ran.is_some_and(|f| !f.host.is_empty() && cx.cluster.node(&f.host).is_none())
         && line.about.is_none()

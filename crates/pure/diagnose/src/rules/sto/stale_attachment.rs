@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A pod whose volume can not be attached (`Multi-Attach error`), and a VolumeAttachment of that
-//! volume to a node that does not exist any more or is not Ready.
+//! volume to a node that does not exist any more or is not Ready. Or an attachment that is in deletion and that the
+//! attacher's finalizer holds.
 //!
 //! ## Why it matters
 //! A volume for one node is given to the next only when the first has let go. A node that died does

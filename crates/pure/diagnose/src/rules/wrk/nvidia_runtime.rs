@@ -3,7 +3,8 @@
 //! class: nvidia-runtime-not-configured
 //!
 //! ## What it sees
-//! A pod sandbox that containerd refuses to make: no runtime for the handler `nvidia` is configured.
+//! A pod sandbox that containerd refuses to make: no runtime for the handler `nvidia` is configured, as an event or in
+//! a node's log.
 //!
 //! ## Why it matters
 //! k3s adds the runtime by itself when it finds `nvidia-container-runtime` on the node at start: installed
