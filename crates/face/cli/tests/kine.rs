@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -286,6 +286,17 @@ fn no_copy_stays_behind() {
     let to = folder.path().join("to");
     std::fs::create_dir(&to).unwrap();
     let there = || std::fs::read_dir(&to).unwrap().flatten().count();
+    // Waits until the copy is begun, or there is nobody to begin it.
+    let is_met = |child: &mut Child| {
+        let begun = Instant::now();
+        while there() == 0 && begun.elapsed() < Duration::from_secs(60) {
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        there() > 0
+    };
     let signals = [
         Signal::SIGINT,
         Signal::SIGTERM,
@@ -307,14 +318,7 @@ fn no_copy_stays_behind() {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            let begun = Instant::now();
-            while there() == 0 && begun.elapsed() < Duration::from_secs(60) {
-                if child.try_wait().unwrap().is_some() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            hit = there() > 0;
+            hit = is_met(&mut child);
             kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
             let ended = child.wait().unwrap();
             assert_eq!(there(), 0, "{signal}: a copy stays behind");
@@ -335,11 +339,7 @@ fn no_copy_stays_behind() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    while there() == 0 && begun.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(there(), 1, "never met a copy in the making");
+    assert!(is_met(&mut child), "never met a copy in the making");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
     let ended = child.wait().unwrap();
     assert!(ended.success(), "{ended:?}");

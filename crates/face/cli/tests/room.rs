@@ -1,11 +1,16 @@
 //! A database of kine where there is no room for a private copy.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a harness of its own has to say itself why it skips"
+)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
+use libtest_mimic::{Arguments, Trial};
 use rusqlite::Connection;
 
 const SCHEMA: &str = "
@@ -28,14 +33,49 @@ fn small() -> Command {
     command
 }
 
-const SKIPPED: &str = "skipped: mounts of its own need root and unshare";
-
-/// `inspect ls` of a file below the folder for tests, with mounts of its own; `None` where that is not allowed.
-fn mounted(mounts: &str, file: &Path, more: &[(&str, &str)]) -> Option<(String, String)> {
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let may = Command::new("unshare").args(["--mount", "true"]).status();
-    if !may.is_ok_and(|s| s.success()) {
-        return None;
+    let skip = !may.is_ok_and(|s| s.success());
+    if skip && !arguments.list {
+        eprintln!("skipped: mounts of its own need root and unshare");
     }
+    let trial = |name: &str, run: fn()| {
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+    };
+    let trials = vec![
+        trial(
+            "where_there_is_room_a_copy_is_made",
+            where_there_is_room_a_copy_is_made,
+        )
+        .with_ignored_flag(skip),
+        trial(
+            "where_nothing_can_be_written_it_is_read_where_it_lies",
+            where_nothing_can_be_written_it_is_read_where_it_lies,
+        )
+        .with_ignored_flag(skip),
+        trial(
+            "what_is_packed_goes_where_there_is_room",
+            what_is_packed_goes_where_there_is_room,
+        )
+        .with_ignored_flag(skip),
+        trial(
+            "without_room_it_is_read_where_it_lies_with_its_log",
+            without_room_it_is_read_where_it_lies_with_its_log,
+        ),
+        trial(
+            "without_room_what_is_packed_is_refused",
+            without_room_what_is_packed_is_refused,
+        ),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// `inspect ls` of a file below the folder for tests, with mounts of its own.
+fn mounted(mounts: &str, file: &Path, more: &[(&str, &str)]) -> (String, String) {
     // The checkout itself may lie below /tmp: it is shown elsewhere first.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let below = |path: &Path| path.strip_prefix(target).unwrap().to_owned();
@@ -52,28 +92,23 @@ fn mounted(mounts: &str, file: &Path, more: &[(&str, &str)]) -> Option<(String, 
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some((text(&done.stdout), text(&done.stderr)))
+    (text(&done.stdout), text(&done.stderr))
 }
 
 /// With a `/tmp` of 64 KiB: what stands in the log is read with the database, copied elsewhere.
-#[test]
 fn where_there_is_room_a_copy_is_made() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = folder.path().join("state.db");
     let connection = Connection::open(&file).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
     let mounts = "mount -t tmpfs -o size=64k none /tmp";
-    let Some((out, said)) = mounted(mounts, &file, &[]) else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let (out, said) = mounted(mounts, &file, &[]);
     assert!(out.contains("c1"), "{out}{said}");
     assert!(said.contains("write-ahead log"), "{said}");
     assert!(!said.contains("no room for a copy"), "{said}");
 }
 
 /// In a container that can write nowhere, it is read where it lies; a folder that somebody names is a mistake to be told.
-#[test]
 fn where_nothing_can_be_written_it_is_read_where_it_lies() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = folder.path().join("state.db");
@@ -83,21 +118,17 @@ fn where_nothing_can_be_written_it_is_read_where_it_lies() {
     let mounts = all
         .map(|at| format!("mount -t tmpfs -o ro none {at}"))
         .join(" && ");
-    let Some((out, said)) = mounted(&mounts, &file, &[]) else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let (out, said) = mounted(&mounts, &file, &[]);
     assert!(out.contains("c1"), "{out}{said}");
     assert!(
         said.contains("no room for a copy") && said.contains("Read-only"),
         "{said}"
     );
-    let (out, said) = mounted(&mounts, &file, &[("TMPDIR", "/tmp")]).unwrap();
+    let (out, said) = mounted(&mounts, &file, &[("TMPDIR", "/tmp")]);
     assert!(out.is_empty() && said.contains("Read-only"), "{out}{said}");
 }
 
 /// What is packed is unpacked where there is room, and fills no folder to its end.
-#[test]
 fn what_is_packed_goes_where_there_is_room() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = folder.path().join("state.db");
@@ -117,16 +148,13 @@ fn what_is_packed_goes_where_there_is_room() {
     let database = std::fs::read(&file).unwrap();
     pack(&[&database]);
     let mounts = "mount -t tmpfs -o size=64k none /tmp";
-    let Some((out, said)) = mounted(mounts, &packed, &[]) else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let (out, said) = mounted(mounts, &packed, &[]);
     assert!(out.contains("c1"), "{out}{said}");
     // Of several parts the last one says its length only: it is found out on the way, before all is full.
     let zeros = vec![0; 60 << 20];
     pack(&[&database, &zeros, b"end"]);
     let mounts = "mount -t tmpfs -o size=40m none /tmp";
-    let (out, said) = mounted(mounts, &packed, &[("TMPDIR", "/tmp")]).unwrap();
+    let (out, said) = mounted(mounts, &packed, &[("TMPDIR", "/tmp")]);
     assert!(
         out.is_empty() && said.contains("bytes are free there"),
         "{out}{said}"
@@ -196,7 +224,6 @@ fn same(wanted: &[String], found: &[String]) {
 
 /// A database of several transactions, some of them in its log, one not at its end: without room the same is read
 /// where it lies as from a copy, and it is said.
-#[test]
 fn without_room_it_is_read_where_it_lies_with_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
@@ -272,7 +299,6 @@ fn without_room_it_is_read_where_it_lies_with_its_log() {
 }
 
 /// What is packed has no place of its own: there a folder with room is asked for.
-#[test]
 fn without_room_what_is_packed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");

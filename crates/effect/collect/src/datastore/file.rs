@@ -206,12 +206,8 @@ mod tests {
         assert!(regular(folder.path(), Links::Follow).is_err());
     }
 
-    /// Opens the database that is named, for the test below, until its standard input ends.
-    #[test]
-    fn a_process_that_has_a_database_open() {
-        let Some(path) = std::env::var_os("DATABASE_TO_HOLD") else {
-            return;
-        };
+    /// Opens a database until its standard input ends.
+    fn hold(path: &std::ffi::OsStr) {
         let connection = rusqlite::Connection::open(path).unwrap();
         let one = |_: &rusqlite::Row<'_>| Ok(());
         connection.query_row("SELECT * FROM kine", [], one).unwrap();
@@ -219,9 +215,13 @@ mod tests {
         io::Read::read(&mut io::stdin(), &mut [0]).unwrap();
     }
 
-    /// kine with a write-ahead log: what it locks is locked for reading.
+    /// kine with a write-ahead log: what it locks is locked for reading. It takes two processes, and the other one is
+    /// this same test.
     #[test]
     fn who_has_a_database_open() {
+        if let Some(path) = std::env::var_os("DATABASE_TO_HOLD") {
+            return hold(&path);
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let connection = rusqlite::Connection::open(&path).unwrap();
@@ -234,7 +234,7 @@ mod tests {
             .args([
                 "--exact",
                 "--nocapture",
-                "datastore::file::tests::a_process_that_has_a_database_open",
+                "datastore::file::tests::who_has_a_database_open",
             ])
             .env("DATABASE_TO_HOLD", &path)
             .stdin(std::process::Stdio::piped())
