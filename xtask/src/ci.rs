@@ -16,6 +16,8 @@ pub(crate) struct Count {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// What the failed ones said, to be said again at the end, where somebody looks.
+    pub(crate) said: String,
 }
 
 impl Count {
@@ -23,6 +25,19 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.said.push_str(&other.said);
+    }
+
+    fn fail(&mut self, why: &dyn fmt::Display) {
+        self.failed += 1;
+        self.say(&why.to_string());
+    }
+
+    fn say(&mut self, line: &str) {
+        if self.said.len() < MOST_SAID {
+            self.said.push_str(line);
+            self.said.push('\n');
+        }
     }
 
     /// Did something pass, and nothing fail?
@@ -38,6 +53,7 @@ impl Count {
             passed: number("passed")?,
             failed: number("failed")?,
             skipped: number("skipped")?,
+            said: String::new(),
         })
     }
 }
@@ -48,10 +64,14 @@ impl fmt::Display for Count {
             passed,
             failed,
             skipped,
+            said: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
+
+/// As many bytes of what failed tests said are said again: all of it stands where it happened.
+const MOST_SAID: usize = 6_000;
 
 /// Crates whose tests need nothing but themselves.
 const PURE: &[&str] = &[
@@ -101,6 +121,9 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    if !count.said.is_empty() {
+        println!("== what failed\n{}", count.said.trim_end());
+    }
     println!("{count}");
     if count.failed == 0 {
         ExitCode::SUCCESS
@@ -145,8 +168,9 @@ fn step(count: &mut Count, name: &str, arguments: &[&str]) {
     match done {
         Ok(status) if status.success() => count.passed += 1,
         _ => {
-            eprintln!("== {name} failed: cargo {}", arguments.join(" "));
-            count.failed += 1;
+            let why = format!("{name} failed: cargo {}", arguments.join(" "));
+            eprintln!("== {why}");
+            count.fail(&why);
         }
     }
 }
@@ -178,12 +202,11 @@ fn stand_in(count: &mut Count) {
         count.skipped += 1;
         return;
     }
-    let failed = |why: &dyn fmt::Display| eprintln!("== stand-in failed: {why}");
     let parts = match crate::lab::cache::stand_in_parts(&mut |line| eprintln!("lab: {line}")) {
         Ok(parts) => parts,
         Err(e) => {
-            failed(&e);
-            count.failed += 1;
+            eprintln!("== stand-in failed: {e}");
+            count.fail(&format_args!("stand-in failed: {e}"));
             return;
         }
     };
@@ -200,7 +223,6 @@ fn stand_in(count: &mut Count) {
 )]
 fn go_tests(count: &mut Count, folder: &str, parts: &Path) {
     eprintln!("== go test in {folder}");
-    let failed = |why: &dyn fmt::Display| eprintln!("== {folder} failed: {why}");
     let child = Command::new("go")
         .args([
             "test",
@@ -220,8 +242,7 @@ fn go_tests(count: &mut Count, folder: &str, parts: &Path) {
     let mut child = match child {
         Ok(child) => child,
         Err(e) => {
-            failed(&e);
-            count.failed += 1;
+            count.fail(&format_args!("{folder}: {e}"));
             return;
         }
     };
@@ -235,17 +256,38 @@ fn go_tests(count: &mut Count, folder: &str, parts: &Path) {
             match text("Action") {
                 Some("output") => print!("{}", text("Output").unwrap_or_default()),
                 Some("pass") if is_test => seen.passed += 1,
-                Some("fail") if is_test => seen.failed += 1,
+                Some("fail") if is_test => {
+                    let name = text("Test").unwrap_or_default();
+                    seen.fail(&format_args!("{folder}: {name}"));
+                }
                 Some("skip") if is_test => seen.skipped += 1,
                 _ => {}
             }
         }
     }
     if !child.wait().is_ok_and(|s| s.success()) && seen.failed == 0 {
-        failed(&"it does not build, or ended early");
-        seen.failed = 1;
+        seen.fail(&format_args!("{folder}: it does not build, or ended early"));
     }
     count.add(&seen);
+}
+
+/// Finds what failed tests said in the output of a harness: it stands between the first `failures:` and the second,
+/// which is the list of names.
+#[derive(Default)]
+struct Failures {
+    on: bool,
+}
+
+impl Failures {
+    /// Does this line tell of a failure?
+    fn tells(&mut self, line: &str) -> bool {
+        if line == "failures:" {
+            self.on = !self.on;
+            return false;
+        }
+        self.on &= !line.starts_with("test result: ");
+        self.on && !line.trim().is_empty()
+    }
 }
 
 #[expect(
@@ -262,13 +304,20 @@ fn run_tests(count: &mut Count, arguments: &[&str], environment: &[(&str, &str)]
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn();
-    let Ok(mut child) = child else {
-        count.failed += 1;
-        return;
+    let mut child = match child {
+        Ok(child) => child,
+        Err(e) => {
+            count.fail(&format_args!("cargo {}: {e}", arguments.join(" ")));
+            return;
+        }
     };
     let mut seen = Count::default();
+    let mut failures = Failures::default();
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if failures.tells(&line) {
+                seen.say(&line);
+            }
             // The binaries' own closing lines must not be taken for ours.
             if let Some(rest) = line.strip_prefix("test result: ") {
                 let number = |word: &str| {
@@ -293,12 +342,12 @@ fn run_tests(count: &mut Count, arguments: &[&str], environment: &[(&str, &str)]
     }
     let ok = child.wait().is_ok_and(|s| s.success());
     if !ok && seen.failed == 0 {
-        // It did not build, or a binary died.
-        seen.failed = 1;
+        seen.fail(&format_args!(
+            "cargo {}: it does not build, or a binary died",
+            arguments.join(" ")
+        ));
     }
-    count.passed += seen.passed;
-    count.failed += seen.failed;
-    count.skipped += seen.skipped;
+    count.add(&seen);
 }
 
 /// The score on recorded incidents, where they are: printed, not judged.
@@ -325,7 +374,7 @@ fn score(count: &mut Count) {
         .stderr(Stdio::inherit())
         .output()
     else {
-        count.failed += 1;
+        count.fail(&"score: cargo can't be run");
         return;
     };
     let binary = String::from_utf8_lossy(&built.stdout)
@@ -338,7 +387,7 @@ fn score(count: &mut Count) {
         })
         .next_back();
     let Some(binary) = binary else {
-        count.failed += 1;
+        count.fail(&"score: the tool does not build");
         return;
     };
     for (folder, must) in [
@@ -353,7 +402,32 @@ fn score(count: &mut Count) {
         eprintln!("== score on {folder}");
         match command.stdin(Stdio::null()).status() {
             Ok(status) if status.success() => count.passed += 1,
-            _ => count.failed += 1,
+            _ => count.fail(&format_args!("score on {folder}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As cargo prints two binaries one after the other, of which the first fails.
+    #[test]
+    fn what_failed_is_said_again() {
+        let lines = "running 2 tests\ntest a ... FAILED\ntest b ... ok\n\nfailures:\n\n---- a ----\nn1: not up\n\n\nfailures:\n    a\n\ntest result: FAILED. 1 passed; 1 failed\n\nrunning 1 test\ntest c ... ok\n\ntest result: ok. 1 passed; 0 failed";
+        let mut failures = Failures::default();
+        let told: Vec<&str> = lines.lines().filter(|l| failures.tells(l)).collect();
+        assert_eq!(told, ["---- a ----", "n1: not up"]);
+    }
+
+    #[test]
+    fn not_more_is_said_again_than_is_read() {
+        let mut count = Count::default();
+        for _ in 0..10_000 {
+            count.fail(&"a test");
+        }
+        assert_eq!(count.failed, 10_000);
+        assert!(count.said.len() < MOST_SAID + 10);
+        assert_eq!(count.to_string(), "0 passed, 10000 failed, 0 skipped");
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::Failed;
+use xtask::full::commit;
 use xtask::lab::fault::{Family, Fault};
 
 /// A kind of lab.
@@ -89,7 +90,8 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// What the environment asks for, else a choice of chance.
+    /// What the environment asks for, else a choice that goes with the commit: what failed on it is run on it again.
+    /// With changes that are not committed it is a choice of chance.
     pub fn choose() -> Result<Self, Failed> {
         let full = std::env::var_os("DEFIB_FULL").is_some();
         if let Ok(names) = std::env::var("LAB_FAULTS") {
@@ -115,7 +117,10 @@ impl Runs {
         }
         let seed = match std::env::var("LAB_SEED") {
             Ok(text) => text.parse()?,
-            Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+            Err(_) => match commit() {
+                Some(commit) => of_commit(&commit)?,
+                None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+            },
         };
         Ok(Self {
             full,
@@ -152,6 +157,11 @@ fn home(fault: &'static Fault) -> Kind {
         .filter(|kind| kind.fits(fault))
         .min_by_key(|kind| [3, 0, 2, 1].get(kind.servers).copied());
     *found.unwrap_or(&Kind::ALL[0])
+}
+
+fn of_commit(commit: &str) -> Result<u64, Failed> {
+    let digits = commit.get(..12).unwrap_or(commit);
+    Ok(u64::from_str_radix(digits, 16)?)
 }
 
 /// On each kind of lab so many: on the first one of every family that fits, then others.

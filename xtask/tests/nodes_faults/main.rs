@@ -1,7 +1,7 @@
 //! Faults of labs: each is really done, recorded as a person would, judged by `diagnose`, and healed.
 //!
-//! `make test` runs some of every kind of lab, at least one of each family, chosen by a seed that it prints;
-//! `LAB_SEED=N` repeats a choice, `LAB_FAULTS=NAME,NAME` runs these. `DEFIB_FULL=1` runs every fault and writes
+//! `make test` runs some of every kind of lab, at least one of each family, chosen by a seed that goes with the commit
+//! and is printed; `LAB_SEED=N` repeats a choice, `LAB_FAULTS=NAME,NAME` runs these. `DEFIB_FULL=1` runs every fault and writes
 //! docs/faults.md; what it found on a commit it does not do again on it. A recording has to be named by the fault's
 //! class and by no other, and labs that are well by none. Deliberately absent: how a fault is done
 //! (`xtask::lab::fault`).
