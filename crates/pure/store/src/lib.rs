@@ -25,5 +25,6 @@ pub use name::{Form, Name, Type, name, type_of};
 pub use replay::{Replayed, Standing};
 pub use stats::{Share, Stats, stats};
 pub use verify::{
-    Check, Hash, How as Depth, Trust, Verification, verify, verify_rows, verify_salvaged,
+    Check, Hash, How as Depth, Trust, Verification, verify, verify_hashed, verify_rows,
+    verify_salvaged,
 };

@@ -67,6 +67,44 @@ pub enum Hash {
     },
 }
 
+impl Hash {
+    /// The hash behind the database of that many bytes, compared with its bytes.
+    pub fn of(source: &impl ReadAt, length: u64) -> Self {
+        if !has_trailer(length) {
+            return Self::Absent;
+        }
+        let end = length - TRAILER;
+        let mut hasher = Sha256::new();
+        // As much as stays in the processor's cache until it is hashed.
+        let mut buffer = vec![0; 1 << 17];
+        let mut at = 0;
+        while at < end {
+            let n = usize::try_from((end - at).min(buffer.len() as u64)).unwrap_or(0);
+            let Some(part) = buffer.get_mut(..n) else {
+                break;
+            };
+            if let Err(e) = source.read_at(at, part) {
+                let why = format!("byte {at} can't be read: {e}");
+                return Self::Unread { why };
+            }
+            hasher.update(&*part);
+            at += n as u64;
+        }
+        let mut expected = [0; 32];
+        if let Err(e) = source.read_at(end, &mut expected) {
+            let why = format!("byte {end} can't be read: {e}");
+            return Self::Unread { why };
+        }
+        let found = hex(&hasher.finalize());
+        let expected = hex(&expected);
+        if found == expected {
+            Self::Right { sha256: found }
+        } else {
+            Self::Wrong { expected, found }
+        }
+    }
+}
+
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -129,9 +167,24 @@ pub fn verify<R: ReadAt>(
     how: How,
 ) -> Verification {
     let (hash, counted) = rayon::join(
-        || trailer(etcd.database().source(), length),
+        || Hash::of(etcd.database().source(), length),
         || values(decoded, how, SMALL),
     );
+    of_tree(etcd, hash, counted)
+}
+
+/// The same where somebody hashes the file already ([`Hash::of`]): `hash` is asked for when all rows were read.
+pub fn verify_hashed<R: ReadAt>(
+    etcd: &Etcd<R>,
+    decoded: &dyn Rows,
+    how: How,
+    hash: impl FnOnce() -> Hash,
+) -> Verification {
+    let counted = values(decoded, how, SMALL);
+    of_tree(etcd, hash(), counted)
+}
+
+fn of_tree<R: ReadAt>(etcd: &Etcd<R>, hash: Hash, counted: Counted) -> Verification {
     let mut all = Walked::default();
     all.absorb(etcd.walk().walked.clone());
     all.absorb(etcd.meta.walked.clone());
@@ -168,7 +221,7 @@ pub fn verify_salvaged<R: ReadAt>(
     how: How,
 ) -> Verification {
     let (hash, counted) = rayon::join(
-        || trailer(salvaged.source(), length),
+        || Hash::of(salvaged.source(), length),
         || values(decoded, how, SMALL),
     );
     let pages = (salvaged.pages.leaves, salvaged.pages.pages);
@@ -320,41 +373,5 @@ fn form(value: &[u8], how: How, json: &mut Vec<u8>) -> Result<Cow<'static, str>,
                 false => format!("{encoding} of unknown kinds").into(),
             })
         }
-    }
-}
-
-/// The hash behind the database, compared with its bytes.
-fn trailer(source: &impl ReadAt, length: u64) -> Hash {
-    if !has_trailer(length) {
-        return Hash::Absent;
-    }
-    let end = length - TRAILER;
-    let mut hasher = Sha256::new();
-    // As much as stays in the processor's cache until it is hashed.
-    let mut buffer = vec![0; 1 << 17];
-    let mut at = 0;
-    while at < end {
-        let n = usize::try_from((end - at).min(buffer.len() as u64)).unwrap_or(0);
-        let Some(part) = buffer.get_mut(..n) else {
-            break;
-        };
-        if let Err(e) = source.read_at(at, part) {
-            let why = format!("byte {at} can't be read: {e}");
-            return Hash::Unread { why };
-        }
-        hasher.update(&*part);
-        at += n as u64;
-    }
-    let mut expected = [0; 32];
-    if let Err(e) = source.read_at(end, &mut expected) {
-        let why = format!("byte {end} can't be read: {e}");
-        return Hash::Unread { why };
-    }
-    let found = hex(&hasher.finalize());
-    let expected = hex(&expected);
-    if found == expected {
-        Hash::Right { sha256: found }
-    } else {
-        Hash::Wrong { expected, found }
     }
 }

@@ -54,7 +54,7 @@ impl FileAt {
     ///
     /// # Errors
     /// When no more files may be open, or it can't be asked for its length.
-    pub(super) fn again(&self) -> io::Result<Self> {
+    pub fn again(&self) -> io::Result<Self> {
         Self::new(self.file.try_clone()?)
     }
 

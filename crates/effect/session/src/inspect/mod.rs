@@ -20,6 +20,8 @@ mod unlocked;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use defib_collect::CollectError;
@@ -67,6 +69,8 @@ pub struct Dead {
     beside: Beside,
     /// Which file it was.
     stamp: Option<Stamp>,
+    /// Its hash, where somebody computes it already.
+    hash: Mutex<Option<Receiver<Hash>>>,
 }
 
 /// The datastore itself, by what keeps it.
@@ -161,7 +165,32 @@ impl Dead {
     /// # Errors
     /// When there is no datastore, or it can't be read at all.
     pub fn open(path: &Path) -> Result<Self, CollectError> {
+        Self::opened(datastore::open(path)?)
+    }
+
+    /// The same to be verified: a snapshot is hashed from now on, which takes as long as all the rest together. Not to be
+    /// called on a thread of rayon's, for [`Dead::verify`] waits for the hash then.
+    ///
+    /// # Errors
+    /// As of [`Dead::open`].
+    pub fn open_to_verify(path: &Path) -> Result<Self, CollectError> {
         let opened = datastore::open(path)?;
+        let length = opened.file.len();
+        let is_hashed = opened.kind == Kind::Etcd && has_trailer(length);
+        // One that can't be opened once more is hashed when it is verified.
+        let file = is_hashed.then(|| opened.file.again().ok()).flatten();
+        let hash = file.map(|file| {
+            let (done, hash) = mpsc::channel();
+            // Nobody waits for it where the rest can't be opened.
+            rayon::spawn(move || drop(done.send(Hash::of(&file, length))));
+            hash
+        });
+        let mut dead = Self::opened(opened)?;
+        dead.hash = Mutex::new(hash);
+        Ok(dead)
+    }
+
+    fn opened(opened: datastore::Opened) -> Result<Self, CollectError> {
         let none = |why: String| CollectError::NoDatastore {
             path: opened.path.clone(),
             why,
@@ -198,6 +227,7 @@ impl Dead {
             length,
             rows: Unlocked::new(Store::Etcd(Box::new(store))),
             stamp: Stamp::of(&path),
+            hash: Mutex::default(),
             path,
             notes,
             beside,
@@ -215,6 +245,7 @@ impl Dead {
             rows: Unlocked::new(Store::Kine(Box::new(store))),
             beside: Beside::default(),
             stamp: Stamp::of(&path),
+            hash: Mutex::default(),
             path,
         })
     }
@@ -275,7 +306,23 @@ impl Dead {
     pub fn verify_by(&self, how: Depth) -> Verification {
         self.rows.tally();
         let mut done = match &self.rows.store {
-            Store::Etcd(etcd) => defib_store::verify(etcd.base(), self.rows(), self.length, how),
+            Store::Etcd(etcd) => {
+                let begun = self
+                    .hash
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                match begun {
+                    Some(hash) => {
+                        let ended = || {
+                            hash.recv()
+                                .unwrap_or_else(|e| Hash::Unread { why: e.to_string() })
+                        };
+                        defib_store::verify_hashed(etcd.base(), self.rows(), how, ended)
+                    }
+                    None => defib_store::verify(etcd.base(), self.rows(), self.length, how),
+                }
+            }
             Store::Kine(kine) => verify_kine(kine, self.rows(), how),
             Store::Salvaged(salvaged) => {
                 let mut done =

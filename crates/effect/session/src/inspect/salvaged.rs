@@ -3,6 +3,7 @@
 //! Deliberately absent: kine's SQLite, which finds what it can by itself.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use defib_collect::CollectError;
 use defib_collect::datastore::{self, FileAt, Kind};
@@ -51,6 +52,7 @@ impl Dead {
             notes,
             beside: Beside::default(),
             stamp: Stamp::of(&path),
+            hash: Mutex::default(),
             path,
         })
     }

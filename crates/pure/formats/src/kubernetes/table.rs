@@ -104,12 +104,14 @@ pub(super) fn table() -> &'static Table {
 impl Table {
     /// The message of a kind.
     pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<usize> {
-        self.kinds.get(&(api_version, kind)).copied()
+        self.kinds.get(&(kind, api_version)).copied()
     }
 
     /// All kinds.
     pub(super) fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        self.kinds.keys().copied()
+        self.kinds
+            .keys()
+            .map(|(kind, api_version)| (*api_version, *kind))
     }
 
     /// What a message is called (`core/v1.Pod`); empty where there is none.
@@ -166,7 +168,7 @@ impl Table {
                 let mut words = kind.split(' ');
                 let mut word = || words.next().ok_or_else(|| line.to_owned());
                 let (api_version, kind, message) = (word()?, word()?, word()?);
-                table.kinds.insert((api_version, kind), id(message)?);
+                table.kinds.insert((kind, api_version), id(message)?);
             } else {
                 let own = table.messages.len().wrapping_sub(1);
                 let mut field = field(line).ok_or_else(|| line.to_owned())?;

@@ -103,9 +103,17 @@ struct Unlock {
 impl Unlock {
     /// Opens a datastore, and what is encrypted in it as far as keys are given.
     fn open(&self, path: &Path) -> Result<Dead, CliError> {
+        self.unlock(path, Dead::open)
+    }
+
+    fn unlock(
+        &self,
+        path: &Path,
+        open: fn(&Path) -> Result<Dead, defib_session::Error>,
+    ) -> Result<Dead, CliError> {
         let mut dead = match self.salvage {
             true => Dead::salvage(path)?,
-            false => Dead::open(path)?,
+            false => open(path)?,
         };
         dead.unlock(
             path,
@@ -122,6 +130,11 @@ impl Source {
     /// Opens it with the keys that are given.
     fn open(&self) -> Result<Dead, CliError> {
         self.unlock.open(&self.place.file)
+    }
+
+    /// The same to be verified at once.
+    fn open_to_verify(&self) -> Result<Dead, CliError> {
+        self.unlock.unlock(&self.place.file, Dead::open_to_verify)
     }
 }
 

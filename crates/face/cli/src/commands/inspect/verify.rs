@@ -30,7 +30,7 @@ struct Said<'s> {
 }
 
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let dead = args.source.open()?;
+    let dead = args.source.open_to_verify()?;
     let how = if args.decode {
         Depth::Decoded
     } else {
