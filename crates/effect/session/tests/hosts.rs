@@ -98,3 +98,33 @@ fn settings_are_cited_without_their_secrets() {
         "{shown}"
     );
 }
+
+/// Where k3s' own words are lost, systemd's are left: it does not stay up, and a host is asked, of which no API knows.
+#[test]
+fn what_systemd_says_of_k3s_is_a_symptom() {
+    let ends = |report: &Report| {
+        let kinds = report.symptoms.iter().map(|s| s.condition.clone());
+        kinds.collect::<Vec<_>>()
+    };
+    let counter = "2026-03-10T03:00:06+00:00 n1 systemd[1]: k3s.service: Scheduled restart job, restart counter is at 6812.\n";
+    let report = diagnose(&[("a.log", counter.as_bytes())]);
+    assert_eq!(ends(&report), ["service-failing"]);
+    let question = report.question.unwrap();
+    let command = question.command.unwrap();
+    assert!(command.starts_with("journalctl -u k3s "), "{command}");
+    // It came up, as k3s itself says.
+    let up = "2026-03-10T03:00:31+00:00 n1 k3s[912]: time=\"2026-03-10T03:00:31Z\" level=info msg=\"k3s is up and running\"\n";
+    let report = diagnose(&[("a.log", format!("{counter}{up}").as_bytes())]);
+    assert!(ends(&report).is_empty(), "{:?}", report.symptoms);
+    let shown = |restarts: u32| {
+        let text = format!(
+            "root@n1:~# systemctl show k3s -p NRestarts -p ActiveState\nNRestarts={restarts}\nActiveState=active\n"
+        );
+        ends(&diagnose(&[("shown.txt", text.as_bytes())]))
+    };
+    assert_eq!(shown(6812), ["service-failing"]);
+    assert!(shown(3).is_empty());
+    // Another's unit is another's matter.
+    let other = counter.replace("k3s.service", "backup.service");
+    assert!(ends(&diagnose(&[("a.log", other.as_bytes())])).is_empty());
+}

@@ -95,6 +95,8 @@ pub enum Value {
         sub: String,
         /// `exit-code`, `oom-kill`…, if shown.
         result: String,
+        /// How often systemd started it again by itself since somebody did; 0 where that is not shown.
+        restarts: u64,
     },
     /// A file in a listing: path or name, size, owner and mode as printed, date as printed.
     File {

@@ -393,15 +393,41 @@ pub fn answers_on_a_port(cx: &Context<'_>, target: &str) -> bool {
     .any(|(_, r)| r.target == target)
 }
 
-/// Units of k3s and RKE2 that do not stay up: systemd says that they failed, or waits to start them again.
+/// Units of k3s and RKE2 that do not stay up: systemd says that they failed, waits to start them again, or is at it once
+/// more after it has been so again and again.
 pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
     let fails = facts(cx, |v| match v {
         Value::Unit {
-            name, active, sub, ..
-        } if is_ours(name) && (active == "failed" || sub == "auto-restart") => Some(()),
+            name,
+            active,
+            sub,
+            restarts,
+            ..
+        } if is_ours(name) => {
+            let again = active == "activating" && *restarts >= MANY;
+            (active == "failed" || sub == "auto-restart" || again).then_some(())
+        }
         _ => None,
     });
     fails.map(|(fact, ())| fact).collect()
+}
+
+/// Restarts by systemd from which on it is no accident: a server that boots before its datastore or the others ends once
+/// or twice.
+pub const MANY: u64 = 5;
+
+/// Units of k3s and RKE2 that run and were started by systemd again so often that they can't be said to stay up.
+pub fn restless<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
+    let ends = facts(cx, |v| match v {
+        Value::Unit {
+            name,
+            active,
+            restarts,
+            ..
+        } if is_ours(name) && active != "inactive" && *restarts >= 4 * MANY => Some(()),
+        _ => None,
+    });
+    ends.map(|(fact, ())| fact).collect()
 }
 
 /// Units of k3s and RKE2 that are not up, or not yet: those that do not stay up, and those that begin. An agent that is

@@ -3,7 +3,8 @@
 //! A line that names its cause is for rules; here stand the lines that only show that something fails.
 //! Deliberately absent: what a start is full of, and what a later start contradicts.
 
-use defib_model::ConditionKind as K;
+use defib_model::fact::Value;
+use defib_model::{Condition, ConditionKind as K};
 
 use super::one;
 use crate::analysis::host::{self, Told};
@@ -247,7 +248,38 @@ pub(super) fn observe(cx: &mut Context<'_>) {
             }
         }
     }
+    found.extend(ends(cx));
     for c in found {
         cx.observe(c);
     }
+}
+
+/// k3s that does not stay up, as systemd sees it: it says so also where k3s' own words are lost or filtered.
+fn ends(cx: &Context<'_>) -> Vec<Condition> {
+    let mut found = Vec::new();
+    let lines = host::lines(
+        cx,
+        &["systemd.restarts"],
+        "systemd starts it again by itself",
+    );
+    let own = lines.into_iter().filter(|l| host::is_ours(l.group(0)));
+    for (id, lines) in host::by_host(own.collect()) {
+        let count = |l: &Told<'_>| l.group(1).parse().unwrap_or(1);
+        if let Some(last) = lines.last() {
+            let times = lines.iter().map(count).max().unwrap_or(1);
+            let since = last.line.time;
+            let quoted = last.evidence.clone();
+            found.push(one(K::ServiceFailing, &id, "", quoted, since, times));
+        }
+    }
+    for fact in host::unstable(cx).into_iter().chain(host::restless(cx)) {
+        let times = match &fact.value {
+            Value::Unit { restarts, .. } => i64::try_from(*restarts).unwrap_or(i64::MAX),
+            _ => 1,
+        };
+        let quoted = cx.fact(fact, "k3s does not stay up");
+        let id = host::entity(&fact.host);
+        found.push(one(K::ServiceFailing, &id, "", quoted, None, times));
+    }
+    found
 }

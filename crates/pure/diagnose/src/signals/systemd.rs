@@ -49,6 +49,16 @@ pub static SIGNALS: &[Signal] = &[
             "systemd: src/core/job.c; rke2: install.sh",
         )
     },
+    // After a `systemctl stop` nobody starts it again, so this is never part of an ordinary end.
+    Signal {
+        mark: Mark::Symptom,
+        ..signal(
+            "systemd.restarts",
+            "restart counter is at ",
+            r"(\S+\.service): Scheduled restart job, restart counter is at (\d+)",
+            "systemd: src/core/service.c",
+        )
+    },
     signal(
         "systemd.not-executed",
         ".service: Failed ",
