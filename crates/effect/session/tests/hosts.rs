@@ -128,3 +128,19 @@ fn what_systemd_says_of_k3s_is_a_symptom() {
     let other = counter.replace("k3s.service", "backup.service");
     assert!(ends(&diagnose(&[("a.log", other.as_bytes())])).is_empty());
 }
+
+/// A file of a host that a terminal showed is of the host that the prompt names; what somebody copied is nobody's.
+#[test]
+fn what_a_terminal_shows_is_of_its_host() {
+    let line = format!("E0310 11:00:00.000001 812 a.go:1] {NO_ROUTE}\n");
+    let of = |text: String| {
+        let report = diagnose(&[("terminal.txt", text.as_bytes())]);
+        let found = report.root_causes.iter().map(|c| c.entity.to_string());
+        found.collect::<Vec<_>>()
+    };
+    let log = "/var/log/k3s.log";
+    assert_eq!(of(format!("root@n2:~# tail {log}\n{line}")), ["host/n2"]);
+    assert_eq!(of(format!("root@n2:~# cat n3/k3s.log\n{line}")), ["host/-"]);
+    let both = format!("root@n2:~# tail {log}\n{line}root@n3:~# tail {log}\n{line}");
+    assert_eq!(of(both), ["host/-"]);
+}

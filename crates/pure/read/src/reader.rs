@@ -3,6 +3,7 @@
 //! Deliberately absent: order. Entries may come in any order of sources; `finish` sorts.
 
 mod documents;
+mod terminals;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -722,6 +723,7 @@ impl<'s> Reader<'s> {
         }
         self.name_logs();
         self.name_whole();
+        terminals::name_hosts(&self.facts, &mut self.scanned);
         let mut cluster = crate::tables::build(self.parsed, self.events);
         cluster.facts = self.facts;
         cluster.entries = self.entries;
