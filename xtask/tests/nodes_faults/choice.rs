@@ -72,9 +72,9 @@ impl Kind {
         match (self.servers, self.sqlite, self.agents) {
             (3, _, 0) => 5,
             (2, _, 0) => 1,
-            (1, false, 0) => 3,
+            (1, false, 0) => 2,
             (1, true, 0) => 2,
-            (1, _, 1) => 3,
+            (1, _, 1) => 2,
             // What wants two agents is one with two names only, and is run with all.
             _ => 0,
         }
