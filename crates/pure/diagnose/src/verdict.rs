@@ -12,7 +12,7 @@ use defib_model::id::{EntityId, short_hash};
 use defib_model::report::*;
 
 use crate::analysis::called::called;
-use crate::analysis::product;
+use crate::analysis::{host, product};
 use crate::causal::{self, Judged};
 use crate::command::Command;
 use crate::conditions;
@@ -411,7 +411,10 @@ fn question(
             return Some(question);
         }
         return Some(Question {
-            text: format!("Why is {}: {}?", called(&c.entity), c.kind.title()),
+            text: match kind {
+                "host" => format!("On {}, {}: why?", host::called(&c.entity), c.kind.title()),
+                _ => format!("Why is {}: {}?", called(&c.entity), c.kind.title()),
+            },
             command: Some(command.into()),
             decides: crate::usual::suspects(cx, c)
                 .iter()

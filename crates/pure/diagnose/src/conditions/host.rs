@@ -22,6 +22,11 @@ const SHOWS: &[(&str, K, &str)] = &[
     ),
     ("k3s.panicked", K::ServiceFailing, "k3s panics"),
     (
+        "kubernetes.command-failed",
+        K::ServiceFailing,
+        "it ends with this",
+    ),
+    (
         "kubelet.container-manager",
         K::ServiceFailing,
         "the kubelet does not start",

@@ -145,6 +145,15 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Symptom,
         "kubernetes: pkg/kubelet/kubelet_volumes.go",
     ),
+    // Every program of Kubernetes ends with it, whatever it was.
+    signal(
+        "kubernetes.command-failed",
+        "command failed",
+        r#""command failed" err="(.+)"#,
+        "kubelet, apiserver, controller-manager, scheduler",
+        Mark::Symptom,
+        "kubernetes: staging/src/k8s.io/component-base/cli/run.go",
+    ),
     signal(
         "kubelet.container-manager",
         "Failed to start ContainerManager",
