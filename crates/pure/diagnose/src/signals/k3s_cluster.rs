@@ -383,6 +383,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: pkg/kubelet/kubelet_node_status.go",
     ),
     signal(
+        "k3s.node-ip-nowhere",
+        "failed to find interface with specified node ip",
+        "",
+        Mark::Cause,
+        "kube-router: pkg/utils/node.go",
+    ),
+    signal(
         "k3s.leader-election-lost",
         "election lost",
         "(?i)leader ?election lost",

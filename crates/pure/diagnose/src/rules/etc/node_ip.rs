@@ -58,13 +58,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     for (host, lines) in host::by_host(host::lines(
         cx,
-        &["k3s.node-ip-absent"],
+        &["k3s.node-ip-absent", "k3s.node-ip-nowhere"],
         "the address is on no interface of the host",
     )) {
-        let ip = lines
-            .first()
-            .and_then(|l| l.line.groups.first().cloned())
-            .unwrap_or_default();
+        let ip = lines.iter().map(|l| l.group(0)).find(|ip| !ip.is_empty());
+        let ip = ip.unwrap_or("the node's address");
         found
             .entry(host)
             .or_insert_with(|| (85, format!("has no interface with {ip}"), quotes(&lines)));

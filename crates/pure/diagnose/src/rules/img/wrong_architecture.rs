@@ -22,6 +22,7 @@ use crate::analysis::called::called;
 use crate::analysis::host;
 use crate::analysis::image::{self, Why};
 use crate::analysis::kubelet_words::{loose, said};
+use crate::command::Command;
 use crate::rules::prelude::*;
 use defib_model::Evidence;
 use defib_model::fact::Value;
@@ -96,10 +97,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             if script {
                 finding = finding.undecided(
                     "Is the image built for another CPU, or does the script lack its #! line?",
-                    command!(
-                        "crane manifest {}; kubectl get nodes -L kubernetes.io/arch",
-                        image
-                    ),
+                    platforms(&image),
                     &["image-wrong-architecture"],
                 );
             }
@@ -129,6 +127,17 @@ fn alone(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .term(76, "the kernel does not know the format of the program")
                     .cite(m.evidence),
             );
+        } else {
+            out.push(
+                found(cx, &m.pod, "")
+                    .term(45, "the kernel does not know the format of the program")
+                    .cite(m.evidence)
+                    .undecided(
+                        "Is the image built for another CPU, or does the script lack its #! line?",
+                        platforms(""),
+                        &[RULE.class],
+                    ),
+            );
         }
     }
 }
@@ -148,9 +157,22 @@ fn arm(cx: &Context<'_>) -> Option<Evidence> {
 fn script(text: &str) -> bool {
     let program = between(text, "exec ", ": exec format error").unwrap_or(text);
     let program = program.trim_matches(['"', '\'', ' ']);
+    // Docker's own images call theirs so, and none lacks the line.
+    if program.ends_with("/docker-entrypoint.sh") {
+        return false;
+    }
     [".sh", ".py", ".bash", ".pl"]
         .iter()
         .any(|end| program.ends_with(end))
+}
+
+/// The platforms of an image, which a log by itself does not name, beside those of the nodes.
+fn platforms(image: &str) -> Command {
+    let image = if image.is_empty() { "IMAGE" } else { image };
+    command!(
+        "crane manifest {}; kubectl get nodes -L kubernetes.io/arch",
+        image
+    )
 }
 
 fn found(cx: &Context<'_>, pod: &EntityId, image: &str) -> Finding {
@@ -169,10 +191,7 @@ fn found(cx: &Context<'_>, pod: &EntityId, image: &str) -> Finding {
         .why("The program never ran; its log holds nothing but the refusal.")
         .safe(
             "Compare the platforms of the image with the nodes.",
-            command!(
-                "crane manifest {}; kubectl get nodes -L kubernetes.io/arch",
-                image
-            ),
+            platforms(image),
         )
         .check_first(
             "Build it for this platform too, or keep the pod on nodes that fit.",
