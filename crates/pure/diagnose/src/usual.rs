@@ -6,6 +6,7 @@
 use defib_model::condition::{Condition, ConditionKind as K};
 use defib_model::fact::Value;
 
+use crate::analysis::host;
 use crate::context::Context;
 
 /// Of a pod that is refused as it is created.
@@ -114,6 +115,14 @@ pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
             "clock-skew",
             "cert-expired",
         ],
+        // It says its reason itself, and what lies behind a database of another product has no word of its own.
+        K::DatastoreFailing if cx.hits("kine.storage-endpoint").next().is_some() => &[],
+        K::DatastoreFailing if is_kine(cx, c) => &[
+            "disk-full",
+            "disk-too-slow",
+            "kine-sqlite-locked",
+            "sqlite-data-corrupt",
+        ],
         K::DatastoreFailing => &[
             "etcd-quorum-loss",
             "etcd-member-down",
@@ -128,6 +137,31 @@ pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+/// The address of the database in which kine keeps the cluster, where it can't be reached: MySQL's, PostgreSQL's.
+pub fn database<'c>(cx: &'c Context<'_>, c: &Condition) -> Option<(&'c str, &'c str)> {
+    let lines = host::lines(cx, &["kine.storage-endpoint"], "");
+    let mut own = lines.iter().filter(|l| l.host == c.entity);
+    own.find_map(|l| {
+        let (_, address) = l.line.text.split_once("dial tcp ")?;
+        let address = address
+            .split([' ', '\\', '"'])
+            .next()?
+            .trim_end_matches(':');
+        let (host, port) = address.rsplit_once(':')?;
+        let is_port = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        is_port.then(|| (host.trim_matches(['[', ']']), port))
+    })
+}
+
+/// Does kine speak on this host, and no etcd?
+fn is_kine(cx: &Context<'_>, c: &Condition) -> bool {
+    let says = |of: &str| {
+        let mut hits = cx.heard();
+        hits.any(|h| h.signal.starts_with(of) && host::same_host(&h.host, c.entity.name()))
+    };
+    says("kine.") && !says("etcd.")
 }
 
 /// Did the cluster's DNS answer another pod?

@@ -19,6 +19,7 @@ use crate::conditions;
 use crate::context::Context;
 use crate::rule::Finding;
 use crate::rules::RULES;
+use crate::usual;
 
 /// Quotations per cause.
 const QUOTES: usize = 5;
@@ -365,6 +366,11 @@ fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> 
 /// What to ask a host about a condition of its own, of which no API server knows.
 fn on_host(cx: &Context<'_>, condition: &Condition) -> Command {
     use defib_model::ConditionKind as K;
+    if let (K::DatastoreFailing, Some((host, port))) =
+        (condition.kind, usual::database(cx, condition))
+    {
+        return command!("nc -zv -w 5 {} {}", host, port);
+    }
     let unit = product::of(cx, &condition.entity).unit();
     match condition.kind {
         K::HostStorageFailing => {
@@ -416,7 +422,7 @@ fn question(
                 _ => format!("Why is {}: {}?", called(&c.entity), c.kind.title()),
             },
             command: Some(command.into()),
-            decides: crate::usual::suspects(cx, c)
+            decides: usual::suspects(cx, c)
                 .iter()
                 .map(|s| (*s).to_owned())
                 .collect(),
