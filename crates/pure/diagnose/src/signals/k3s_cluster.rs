@@ -418,6 +418,13 @@ pub static SIGNALS: &[Signal] = &[
         "unattended-upgrades: /usr/bin/unattended-upgrade",
     ),
     signal(
+        "host.snap-refresh",
+        "change in progress",
+        r#"snap "?(microk8s|k8s|k3s|docker|lxd)"? has "?auto-refresh"? change in progress"#,
+        Mark::Cause,
+        "snapd: overlord/snapstate/conflict.go",
+    ),
+    signal(
         "host.apt-upgraded",
         "Upgrade: ",
         r"^Upgrade: (?:.*, )?((?:containerd|docker|k3s|kubelet|cri-o|runc|podman|moby)[a-z0-9.-]*):\S+ \([^)]*\)",

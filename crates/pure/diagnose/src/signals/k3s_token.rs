@@ -98,6 +98,13 @@ pub static SIGNALS: &[Signal] = &[
         "k3s: pkg/cli/cert, pkg/certmonitor",
     ),
     signal(
+        "k3s.cert-monitor",
+        "Node certificates require attention",
+        "",
+        Mark::Symptom,
+        "k3s: pkg/certmonitor/certmonitor.go",
+    ),
+    signal(
         "kubelet.client-cert-expired",
         "existing bootstrap client certificate",
         r"existing bootstrap client certificate(?: in \S+)? is expired",

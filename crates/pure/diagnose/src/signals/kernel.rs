@@ -38,6 +38,17 @@ const fn other(id: &'static str, anchor: &'static str, pattern: &'static str) ->
     )
 }
 
+const fn service_lb(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    super::signal(
+        id,
+        anchor,
+        pattern,
+        "any program",
+        Mark::Cause,
+        "klipper-lb: entry",
+    )
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
     modules(
@@ -144,6 +155,13 @@ pub static SIGNALS: &[Signal] = &[
         "contents are not set to 1",
         r"(?:ip_forward|forwarding|bridge-nf-call-ip6?tables) contents are not set to 1",
     ),
+    // The trace of klipper-lb's script, the pods of k3s' load balancer: what it reads is the kernel's setting.
+    service_lb(
+        "forward.service-lb",
+        "cat /proc/sys/net/ipv4/ip_forward",
+        r"\+ cat /proc/sys/net/ipv4/ip_forward\s*$",
+    ),
+    service_lb("forward.is-not-one", "' 0 '!=' 1 ]", ""),
     other(
         "forward.docker",
         "forwarding is disabled",

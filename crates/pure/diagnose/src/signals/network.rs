@@ -135,6 +135,15 @@ pub static SIGNALS: &[Signal] = &[
         "is incompatible, use ",
         r"is incompatible, use '?nft",
     ),
+    // Before 1.8 there was one backend, and no word for it behind the version.
+    super::signal(
+        "iptables.old-without-tables",
+        "can't initialize ip",
+        r"ip6?tables\S* v1\.[0-7]\.\d+: can't initialize ip6?tables table .*Table does not exist",
+        "any program",
+        Mark::Symptom,
+        "iptables: iptables/iptables.c",
+    ),
     filter(
         "iptables.is-legacy",
         " (legacy)",

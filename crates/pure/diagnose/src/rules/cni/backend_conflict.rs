@@ -73,6 +73,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["iptables.is-nft"],
         "a program with the nf_tables backend",
     );
+    let old = host::lines(
+        cx,
+        &["iptables.old-without-tables"],
+        "a program of the time before nf_tables, without tables of its own",
+    );
+    // A kernel without the module says the same; where somebody has nf_tables it has tables, and others.
+    let legacy: Vec<Told> = match nft.is_empty() {
+        true => legacy,
+        false => legacy.into_iter().chain(old).collect(),
+    };
     let two = !legacy.is_empty() && (!nft.is_empty() || !refused.is_empty());
     // Rules in both are common and mostly idle; a network that fails makes them the reason.
     let fails = !host::lines(cx, &["net.no-route", "net.pod-timeout"], "").is_empty()

@@ -45,7 +45,7 @@ fn is_ours(line: &Told) -> bool {
     pods(0) || pods(1) || PORTS.contains(&line.group(4))
 }
 
-/// Addresses that only a cluster has, by the defaults of k3s, kubeadm and their plugins.
+/// Addresses that only a cluster has, by the defaults of k3s, kubeadm, MicroK8s and their plugins.
 fn is_cluster_address(text: &str) -> bool {
     let Some(ip) = Net::parse(text) else {
         return false;
@@ -54,6 +54,7 @@ fn is_cluster_address(text: &str) -> bool {
         "10.42.0.0/16",
         "10.43.0.0/16",
         "10.96.0.0/12",
+        "10.152.183.0/24",
         "10.244.0.0/16",
         "10.233.0.0/16",
     ]

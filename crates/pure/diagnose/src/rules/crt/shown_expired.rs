@@ -36,6 +36,7 @@ pub static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found: std::collections::BTreeMap<EntityId, Vec<Evidence>> = Default::default();
+    let mut leftover = Vec::new();
     for (host, lines) in host::by_host(host::lines(
         cx,
         &[
@@ -45,7 +46,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ],
         "this certificate has run out",
     )) {
-        found.entry(host).or_default().extend(quotes(&lines));
+        let (left, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(|l| is_left(cx, l));
+        if !left.is_empty() {
+            leftover.extend(quotes(&left));
+        }
+        if !lines.is_empty() {
+            found.entry(host).or_default().extend(quotes(&lines));
+        }
     }
     let mut unknown = Vec::new();
     for (host, lines) in host::by_host(host::lines(
@@ -103,6 +110,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     let sure = !found.is_empty();
+    if !leftover.is_empty() && !sure {
+        out.push(
+            about(cx, &entity(""), leftover)
+                .term(45, "a node reports certificates of a server that ended, and yet it writes events")
+                .undecided(
+                    "Is that node a server? On an agent these files are left from a time in which it was one.",
+                    "kubectl get nodes -o wide; ls -l /var/lib/rancher/k3s/server; systemctl status k3s k3s-agent",
+                    &["stale-data-dir", "cert-expired"],
+                ),
+        );
+    }
     for (host, evidence) in found {
         out.push(about(cx, &host, evidence).term(85, "its end has passed"));
     }
@@ -117,6 +135,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// Does k3s' monitor call certificates of a server expired, in an event? Whoever works with such ones can't write
+/// events: they lie on a node that does not use them.
+fn is_left(cx: &Context<'_>, line: &host::Told<'_>) -> bool {
+    let of_server = ["etcd/", "api-server/", "scheduler/"];
+    let mut monitor = cx.hits("k3s.cert-monitor");
+    monitor.any(|h| h.entry == line.entry) && of_server.iter().any(|f| line.text.contains(f))
 }
 
 /// Is this said by a part of the cluster, or of a port of one?

@@ -4,8 +4,9 @@
 //!
 //! ## What it sees
 //! A list of members with one that never started (no name, no client address), with several at one
-//! address, with several of one node, or with one whose node the cluster does not have; and in logs a
-//! server that finds its own address under another name.
+//! address, with several of one node or name, or with one whose node the cluster does not have; and in logs a
+//! server that finds its own address under another name. A join that is refused because the cluster is unhealthy makes
+//! it a candidate.
 //!
 //! ## Why it matters
 //! Every registered voter counts for the quorum, whether it lives or not. With one ghost among three a
@@ -62,7 +63,34 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(advise(explain_all(f, cx)));
     }
+    if ghosts.is_empty() {
+        refused(cx, out);
+    }
     renamed(cx, out);
+}
+
+/// etcd takes nobody in while one of those that it counts does not answer
+/// (`server/etcdserver/server.go`, the strict check of reconfigurations). Which one that is, the refusal does not say.
+fn refused(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let signals = ["k3s.join-unhealthy", "etcd.add-refused"];
+    let lines = host::lines(cx, &signals, "etcd takes no new member");
+    let list = host::lines(cx, &["k3s.adding-member"], "the members that etcd counts");
+    if lines.is_empty() {
+        return;
+    }
+    let f = RULE
+        .on(entity())
+        .title("etcd takes no new member, for one that it counts does not answer")
+        .why("Every registered voter has to be connected before another one joins: one that is off, or gone for good.")
+        .term(50, "the refusal says so")
+        .cite_all(quotes(&lines))
+        .cite_all(list.iter().take(1).map(|l| l.evidence.clone()))
+        .undecided(
+            "Which of the members answers, and whose machine is gone for good?",
+            "etcdctl member list -w table; etcdctl endpoint health --cluster; kubectl get nodes -o wide",
+            &[RULE.class, "etcd-member-down"],
+        );
+    out.push(advise(explain_all(f, cx)));
 }
 
 /// Why this member of the list can't be a living one.
@@ -85,6 +113,10 @@ fn ghost(cx: &Context<'_>, list: &[(&Fact, &EtcdMember)], at: usize) -> Option<S
     }
     if m.name != node_of(&m.name) && twins(&|o| node_of(&o.name) == node_of(&m.name)) {
         return Some(format!("one of several of node {}", node_of(&m.name)));
+    }
+    // Whoever names no member has `default` for all of them.
+    if !m.name.is_empty() && m.name != "default" && twins(&|o| o.name == m.name) {
+        return Some(format!("one of several called {}", m.name));
     }
     // Its node is not in a whole list of nodes that holds the nodes of others.
     let is_node = |m: &EtcdMember| cx.cluster.node(node_of(&m.name)).is_some();

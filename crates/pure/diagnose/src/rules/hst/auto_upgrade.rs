@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! Starts of k3s in which the version changes, after which it does not come up, with the words of what
-//! upgraded it: the upgrade controller, the system's unattended upgrades.
+//! upgraded it: the upgrade controller, the system's unattended upgrades. A snap that snapd is refreshing by itself.
 //!
 //! ## Why it matters
 //! Nobody was there when it changed. The trouble began with the new version and not with what people
@@ -75,6 +75,26 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     stopped(cx, out);
+    refreshed(cx, out);
+}
+
+/// snapd exchanges a snap by itself: it is stopped and disabled until that is done.
+fn refreshed(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = host::lines(cx, &["host.snap-refresh"], "snapd exchanges it by itself");
+    for (host, lines) in host::by_host(lines) {
+        let snap = lines.first().map_or("", |l| l.group(0));
+        out.push(
+            RULE.on(host.clone())
+                .title(format!("snapd refreshes {snap} on {} by itself, and it is off until then", called(&host)))
+                .why("A snap that is refreshed is stopped and disabled first; one that hangs stays so.")
+                .term(76, "snapd says that the change is in progress")
+                .cite_all(quotes(&lines))
+                .explains_observed(cx, TROUBLES, &host)
+                .safe("What does it do, and for how long?", command!("snap changes; snap tasks --last=auto-refresh; snap services {}", snap))
+                .advice("Let it end; then hold it, and refresh at a time of your own: `snap refresh --hold`.")
+                .dont("Don't kill snapd in the middle: the snap may be left half exchanged."),
+        );
+    }
 }
 
 /// A robot exchanged the packages of a service, its package stopped it, and nothing says that it started again.

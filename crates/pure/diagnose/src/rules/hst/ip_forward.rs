@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! `net.ipv4.ip_forward = 0`, or the bridge's `bridge-nf-call-iptables = 0`, as a setting or in a preflight
-//! check.
+//! check; a pod of k3s' service load balancer that reads 0 and ends.
 //!
 //! ## Why it matters
 //! Pods of the host reach nothing outside it, and Services do not work for pods of the same node. Something
@@ -64,6 +64,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         off.entry(line.host.clone())
             .or_default()
             .push((String::new(), line.evidence));
+    }
+    // It says what it reads in one line and what it found in the next.
+    let asked = host::lines(
+        cx,
+        &["forward.service-lb"],
+        "the load balancer's pod reads it",
+    );
+    for answer in host::lines(cx, &["forward.is-not-one"], "it is not 1") {
+        let Some(asks) = asked
+            .iter()
+            .find(|a| a.entry == answer.entry && a.line.line.abs_diff(answer.line.line) <= 2)
+        else {
+            continue;
+        };
+        let list = off.entry(answer.host.clone()).or_default();
+        list.push((String::new(), asks.evidence.clone()));
+        list.push((String::new(), answer.evidence.clone()));
     }
     for (id, list) in off {
         let what = list

@@ -5,6 +5,7 @@
 //! ## What it sees
 //! A pull that fails for want of settings or credentials, and a `registries.yaml` that names the same host in
 //! another form: with a scheme, without the port, with a path.
+//! So is a host that stands there as the mirror of another registry only, while images name it themselves.
 //! A key that is an address (`https://…`) is a fault by itself. So are TLS settings under the name of a
 //! mirrored registry while its mirrors have none, where a pull of that registry is put off.
 //!
@@ -55,6 +56,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .iter()
             .find(|(k, _)| registry::bare(k) == registry::bare(host))
         else {
+            out.extend(another(cx, &pull));
             continue;
         };
         if key.contains("://") {
@@ -74,6 +76,25 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't repeat the settings under many spellings: the next one drifts."),
         );
     }
+}
+
+/// A registry that the settings know as the mirror of another one only: images that name it themselves are looked up
+/// under its own name, where nothing stands.
+fn another(cx: &Context<'_>, pull: &Pull) -> Option<Finding> {
+    let host = &pull.image.host;
+    let ends = registry::endpoints(cx, host);
+    let is_settings = matches!(pull.why, Why::Settings | Why::NodeSettings);
+    (is_settings && !ends.is_empty()).then(|| {
+        found(host)
+            .key(pull.pod.as_str())
+            .title(format!(
+                "the settings know {host} as a mirror of others only, and the image names it itself"
+            ))
+            .term(88, "under its own name nothing stands")
+            .cite_all(ends.into_iter().take(2))
+            .cite_all(pull.evidence.iter().cloned())
+            .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
+    })
 }
 
 /// Keys that are addresses (`https://host:5000`): containerd never looks one up.
