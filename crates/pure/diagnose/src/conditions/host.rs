@@ -22,6 +22,16 @@ const SHOWS: &[(&str, K, &str)] = &[
     ),
     ("k3s.panicked", K::ServiceFailing, "k3s panics"),
     (
+        "kubelet.not-registered",
+        K::JoinFailing,
+        "the API server refuses the node",
+    ),
+    (
+        "apiserver.hook-failed",
+        K::ServiceFailing,
+        "the API server ends with this",
+    ),
+    (
         "kubernetes.command-failed",
         K::ServiceFailing,
         "it ends with this",

@@ -420,6 +420,13 @@ pub static SIGNALS: &[Signal] = &[
         "etcd: server/etcdserver/server.go",
     ),
     signal(
+        "etcd.peer-url-exists",
+        "Peer URLs already exists",
+        "",
+        Mark::Cause,
+        "etcd: api/v3rpc/rpctypes/error.go",
+    ),
+    signal(
         "etcd.unhealthy-cluster",
         "etcdserver: unhealthy cluster",
         "",

@@ -145,6 +145,23 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Symptom,
         "kubernetes: pkg/kubelet/kubelet_volumes.go",
     ),
+    // Another reason than this is given at every start, until the API server answers.
+    signal(
+        "kubelet.not-registered",
+        "Unable to register node with API server",
+        r"Unable to register node with API server.{0,40}is forbidden: (.+)",
+        "kubelet",
+        Mark::Symptom,
+        "kubernetes: pkg/kubelet/kubelet_node_status.go",
+    ),
+    signal(
+        "apiserver.hook-failed",
+        "PostStartHook ",
+        r#"PostStartHook "?\S+?"? failed: (.+)"#,
+        "apiserver",
+        Mark::Symptom,
+        "kubernetes: staging/src/k8s.io/apiserver/pkg/server/hooks.go",
+    ),
     // Every program of Kubernetes ends with it, whatever it was.
     signal(
         "kubernetes.command-failed",

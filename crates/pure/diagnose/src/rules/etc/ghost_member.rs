@@ -5,7 +5,7 @@
 //! ## What it sees
 //! A list of members with one that never started (no name, no client address), with several at one
 //! address, with several of one node or name, or with one whose node the cluster does not have; and in logs a
-//! server that finds its own address under another name. A join that is refused because the cluster is unhealthy makes
+//! server that finds its own address under another name, or is refused for it (`Peer URLs already exists`). A join that is refused because the cluster is unhealthy makes
 //! it a candidate.
 //!
 //! ## Why it matters
@@ -155,15 +155,21 @@ fn renamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .any(|(n, u)| host_of(u) == host_of(url) && *n != name)
         })
         .collect();
-    if mine.is_empty() {
+    let taken = host::lines(
+        cx,
+        &["etcd.peer-url-exists"],
+        "a member has the address of the server that joins",
+    );
+    if mine.is_empty() && taken.is_empty() {
         return;
     }
     let f = RULE
         .on(entity())
         .title("etcd has this server's address under another member name")
         .why("The member that is registered there no longer exists; the server has new data, or a new name.")
-        .term(75, "k3s compares the list with itself and says so")
-        .cite_all(quotes(&mine));
+        .term(75, "k3s compares the list with itself, or etcd refuses to have the address twice")
+        .cite_all(quotes(&mine))
+        .cite_all(quotes(&taken));
     out.push(advise(explain_all(f, cx)));
 }
 
