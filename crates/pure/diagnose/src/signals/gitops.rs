@@ -65,6 +65,13 @@ pub static SIGNALS: &[Signal] = &[
         r"(.*cannot get sops data key.*)",
         "kustomize-controller: internal/decryptor/decryptor.go",
     ),
+    // Who calls sops by hand has his own keys, or not; whoever says more before it decrypts for others.
+    row(
+        "flux.sops-user-error",
+        "data key required to decrypt",
+        r"(?i)(decrypt(?:ion failed|ing)?\b.*failed to get the data key required to decrypt the SOPS file.*)",
+        "getsops/sops: usererrors.go",
+    ),
     row(
         "flux.sops-secret-missing",
         "decryption ",

@@ -38,6 +38,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (words, signal) in [
         ("cannot get sops data key", "flux.sops-data-key"),
         ("Error getting data key: ", "sops.get-data-key"),
+        ("data key required to decrypt", "flux.sops-user-error"),
         ("decryption secret error: ", "flux.sops-secret-missing"),
         ("cannot get decryption Secret", "flux.sops-secret-missing"),
         // Of a Kustomization's Secrets only its keys have such names. Source: Flux' guide to SOPS.
