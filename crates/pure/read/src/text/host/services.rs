@@ -94,85 +94,97 @@ pub(super) fn unit(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> 
     Some(line + 1)
 }
 
-/// What `systemctl show` prints: a property on each line, a blank one between units. A unit is known by its `Id`, or as
-/// the command names it.
+/// What `systemctl show` prints: a property on each line, a blank one between units. It is read at the first line of a
+/// unit that only systemctl prints; the others stay for those who read settings. A unit is known by its `Id`, or as the
+/// command names it.
 fn shown(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
-    let property = |walk: &Walk<'_>, i: usize| {
-        let (key, value) = walk.text(i).trim().split_once('=')?;
-        let is_key = key.chars().all(|c| c.is_ascii_alphanumeric());
-        (is_key && key.starts_with(|c: char| c.is_ascii_uppercase()))
-            .then(|| (key.to_owned(), value.to_owned()))
-    };
-    // The properties of others are theirs: only what no other program prints tells that it is systemctl's.
-    let (first, _) = property(walk, at)?;
-    let command = walk.ran("systemctl");
-    let asked: Vec<String> = command
-        .filter(|c| c.words.iter().any(|w| w == "show"))
-        .map(|c| units(&c.words))
-        .unwrap_or_default();
-    if asked.is_empty() && !OWN.contains(&first.as_str()) {
+    let own = |i: usize| property(walk, i).is_some_and(|(key, _)| OWN.contains(&key));
+    if !own(at) {
         return None;
     }
-    let mut end = at;
-    let mut named = asked.into_iter();
-    loop {
-        let (mut name, mut restarts) = (String::new(), 0);
-        let (mut active, mut sub, mut result) = <(String, String, String)>::default();
-        let begin = end;
-        while let Some((key, value)) = property(walk, end) {
-            match key.as_str() {
-                "Id" => name = value,
-                "ActiveState" => active = value,
-                "SubState" => sub = value,
-                "Result" => result = value,
-                "NRestarts" => restarts = value.parse().unwrap_or(0),
-                _ => {}
-            }
-            end += 1;
+    // Not further than to another one: all of them may stand in one heap.
+    let mut begin = at;
+    while let Some(above) = begin
+        .checked_sub(1)
+        .filter(|i| property(walk, *i).is_some())
+    {
+        if own(above) {
+            return None;
         }
-        let asked = named.next().unwrap_or_default();
-        if name.is_empty() {
-            name = asked;
-        }
-        let tells = !active.is_empty() || restarts > 0;
-        if tells && !name.is_empty() {
-            let value = Value::Unit {
-                name,
-                active,
-                sub,
-                result,
-                restarts,
-            };
-            walk.fact(begin..end, value);
-        }
-        let is_next = walk.text(end).trim().is_empty() && property(walk, end + 1).is_some();
-        if !is_next {
-            return Some(end);
+        begin = above;
+    }
+    let asked = walk.ran("systemctl").filter(|c| c.has("show"));
+    let asked = asked.map(|c| units(&c.words)).unwrap_or_default();
+    // As many units stand ahead of it as the command names before.
+    let mut ahead = 0;
+    let mut first = begin;
+    while ahead + 1 < asked.len()
+        && let Some(above) = first.checked_sub(2)
+        && walk.text(above + 1).trim().is_empty()
+        && property(walk, above).is_some()
+    {
+        first = begins(walk, above);
+        ahead += 1;
+    }
+    let mut name = asked.get(ahead).cloned().unwrap_or_default();
+    let (mut active, mut sub, mut result) = <(String, String, String)>::default();
+    let mut restarts = 0;
+    let mut end = begin;
+    while let Some((key, value)) = property(walk, end) {
+        match key {
+            "Id" => value.clone_into(&mut name),
+            "ActiveState" => value.clone_into(&mut active),
+            "SubState" => value.clone_into(&mut sub),
+            "Result" => value.clone_into(&mut result),
+            "NRestarts" => restarts = value.parse().unwrap_or(0),
+            _ => {}
         }
         end += 1;
     }
+    if name.is_empty() {
+        return None;
+    }
+    let value = Value::Unit {
+        name,
+        active,
+        sub,
+        result,
+        restarts,
+    };
+    // A whole listing has hundreds of lines.
+    walk.fact(at..at + 1, value);
+    Some(at + 1)
 }
 
-/// Properties that only systemd's units have.
-const OWN: &[&str] = &[
-    "ActiveState",
-    "ExecMainStatus",
-    "Id",
-    "LoadState",
-    "NRestarts",
-    "Restart",
-    "SubState",
-    "Type",
-];
+/// Properties that stand in no unit file and that no other program prints.
+const OWN: &[&str] = &["ActiveState", "NRestarts"];
+
+/// The property that a line shows.
+fn property<'w>(walk: &'w Walk<'_>, at: usize) -> Option<(&'w str, &'w str)> {
+    let (key, value) = walk.text(at).trim().split_once('=')?;
+    let is_key = key.starts_with(|c: char| c.is_ascii_uppercase())
+        && key.chars().all(|c| c.is_ascii_alphanumeric());
+    is_key.then_some((key, value))
+}
+
+/// Where the properties begin among which this line stands.
+fn begins(walk: &Walk<'_>, at: usize) -> usize {
+    let above = (0..at).rev().take_while(|i| property(walk, *i).is_some());
+    above.last().unwrap_or(at)
+}
+
+/// Words of a call that are looked at; nobody types more.
+const MOST_WORDS: usize = 64;
 
 /// The units that a call of `systemctl show` names, whether their ending is written or not.
 fn units(words: &[String]) -> Vec<String> {
     let mut out = Vec::new();
-    let mut words = words.iter().skip_while(|w| *w != "show").skip(1);
+    let words = words.iter().take(MOST_WORDS);
+    let mut words = words.skip_while(|w| *w != "show").skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "-p" | "--property" | "-P" => drop(words.next()),
-            w if w.starts_with(['|', ';', '&', '>', '2']) => break,
+            w if w.starts_with(['|', ';', '&', '>']) || w.starts_with("2>") => break,
             w if w.starts_with('-') => {}
             w => out.push(w.to_owned()),
         }
@@ -203,6 +215,23 @@ mod tests {
                 if name == "k3s" && active == "activating" && sub == "auto-restart"),
             "{got:?}"
         );
+        // Two units, as the command names them, and what stands between their states.
+        let got = values(
+            "# systemctl show k3s ssh\nType=notify\nNRestarts=3\nEnvironment=A=b\nActiveState=failed\n\nType=notify\nActiveState=active\n",
+        );
+        let units: Vec<_> = got
+            .iter()
+            .filter_map(|v| match v {
+                Value::Unit {
+                    name,
+                    active,
+                    restarts,
+                    ..
+                } => Some((name.as_str(), active.as_str(), *restarts)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(units, [("k3s", "failed", 3), ("ssh", "active", 0)]);
         // Nobody says whose they are.
         assert!(
             values("NRestarts=6812\nActiveState=active\n").is_empty()
