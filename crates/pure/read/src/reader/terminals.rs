@@ -1,7 +1,7 @@
 //! Lines of logs that somebody let a terminal show: they are of the host that the prompt names, where they name none.
 //!
-//! Deliberately absent: commands that ask another machine (`ssh`, `kubectl`), and files that were copied from one: they
-//! lie below no folder that programs write to.
+//! Deliberately absent: commands that ask another machine (`ssh`, `kubectl`, `etcdctl`), and files that were copied from
+//! one: they lie below no folder that programs write to.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,21 @@ const OWN: &[&str] = &[
     "crictl",
     "dmesg",
     "etcd",
-    "etcdctl",
     "journalctl",
     "k3s",
     "rke2",
     "systemctl",
+];
+/// Words that lead them elsewhere.
+const ELSEWHERE: &[&str] = &[
+    "kubectl",
+    "--file",
+    "-D",
+    "--directory",
+    "-H",
+    "--host",
+    "-M",
+    "--machine",
 ];
 /// Programs that show what files hold.
 const READERS: &[&str] = &[
@@ -71,8 +81,11 @@ fn is_own(words: &[String]) -> bool {
     let program = program.rsplit('/').next().unwrap_or_default();
     let mut asked = words.take_while(|w| *w != "|");
     if OWN.contains(&program) {
-        // k3s has kubectl in it, and journals of other machines are read from their files.
-        return !asked.any(|w| matches!(w, "kubectl" | "--file" | "-D"));
+        // k3s has kubectl in it; journals of other machines are read from their files, and systemd asks others by name.
+        return !asked.any(|w| {
+            let option = w.split('=').next().unwrap_or_default();
+            ELSEWHERE.contains(&option)
+        });
     }
     let is_written = |w: &str| WRITTEN.iter().any(|folder| w.starts_with(folder));
     READERS.contains(&program) && asked.any(is_written)
@@ -99,6 +112,9 @@ mod tests {
             "kubectl logs -n kube-system coredns",
             "k3s kubectl logs -n kube-system coredns",
             "journalctl --file n3.journal",
+            "journalctl --directory=/evidence/n3",
+            "systemctl -H n3 status k3s",
+            "etcdctl endpoint health --cluster",
             "sudo",
         ] {
             assert!(!own(line), "{line}");
