@@ -144,3 +144,24 @@ fn what_a_terminal_shows_is_of_its_host() {
     let both = format!("root@n2:~# tail {log}\n{line}root@n3:~# tail {log}\n{line}");
     assert_eq!(of(both), ["host/-"]);
 }
+
+/// People look, mend, and look again: of a unit the last state counts.
+#[test]
+fn a_unit_that_was_mended_is_no_trouble() {
+    let shown = |state: &str| {
+        format!(
+            "root@n1:~# systemctl status k3s\n● k3s.service - Lightweight Kubernetes\n     Active: {state} since Mon 2026-11-23 02:08:00 UTC; 3s ago\n"
+        )
+    };
+    let (failed, runs) = (
+        shown("failed (Result: exit-code)"),
+        shown("active (running)"),
+    );
+    let troubles = |text: String| {
+        diagnose(&[("terminal.txt", text.as_bytes())])
+            .symptoms
+            .len()
+    };
+    assert_eq!(troubles(format!("{failed}{runs}")), 0);
+    assert_eq!(troubles(format!("{runs}{failed}")), 1);
+}

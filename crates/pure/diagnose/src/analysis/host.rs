@@ -393,52 +393,78 @@ pub fn answers_on_a_port(cx: &Context<'_>, target: &str) -> bool {
     .any(|(_, r)| r.target == target)
 }
 
-/// Units of k3s and RKE2 that do not stay up: systemd says that they failed, waits to start them again, or is at it once
-/// more after it has been so again and again.
-pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
-    let fails = facts(cx, |v| match v {
+/// States of the units of k3s and RKE2: of several in one transcript the last, for people look, mend, and look again.
+/// What shows a count of restarts only says nothing of a state, and stays.
+fn states<'c>(cx: &'c Context<'_>) -> Vec<(&'c Fact, State<'c>)> {
+    let mut last: BTreeMap<(u32, &str, &str, bool), (&Fact, State<'_>)> = BTreeMap::new();
+    let units = facts(cx, |v| match v {
         Value::Unit {
             name,
             active,
             sub,
             restarts,
             ..
-        } if is_ours(name) => {
-            let again = active == "activating" && *restarts >= MANY;
-            (active == "failed" || sub == "auto-restart" || again).then_some(())
-        }
+        } if is_ours(name) => Some((
+            name,
+            State {
+                active,
+                sub,
+                restarts: *restarts,
+            },
+        )),
         _ => None,
     });
-    fails.map(|(fact, ())| fact).collect()
+    for (fact, (name, state)) in units {
+        let name = name.strip_suffix(".service").unwrap_or(name);
+        let key = (
+            fact.entry,
+            fact.host.as_str(),
+            name,
+            state.active.is_empty(),
+        );
+        match last.get(&key) {
+            Some((known, _)) if known.line > fact.line => {}
+            _ => drop(last.insert(key, (fact, state))),
+        }
+    }
+    last.into_values().collect()
+}
+
+/// A unit's state, as systemd shows it.
+struct State<'c> {
+    active: &'c str,
+    sub: &'c str,
+    restarts: u64,
+}
+
+/// Units of k3s and RKE2 that do not stay up: systemd says that they failed, waits to start them again, or is at it once
+/// more after it has been so again and again.
+pub fn unstable<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
+    units(cx, |s| {
+        let again = s.active == "activating" && s.restarts >= MANY;
+        s.active == "failed" || s.sub == "auto-restart" || again
+    })
 }
 
 /// Restarts by systemd from which on it is no accident: a server that boots before its datastore or the others ends once
 /// or twice.
-pub const MANY: u64 = 5;
+const MANY: u64 = 5;
 
 /// Units of k3s and RKE2 that run and were started by systemd again so often that they can't be said to stay up.
 pub fn restless<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
-    let ends = facts(cx, |v| match v {
-        Value::Unit {
-            name,
-            active,
-            restarts,
-            ..
-        } if is_ours(name) && active != "inactive" && *restarts >= 4 * MANY => Some(()),
-        _ => None,
-    });
-    ends.map(|(fact, ())| fact).collect()
+    units(cx, |s| s.active != "inactive" && s.restarts >= 4 * MANY)
 }
 
 /// Units of k3s and RKE2 that are not up, or not yet: those that do not stay up, and those that begin. An agent that is
 /// refused begins for as long as it is.
 pub fn unready<'c>(cx: &'c Context<'_>) -> Vec<&'c Fact> {
-    let begins = facts(cx, |v| match v {
-        Value::Unit { name, active, .. } if is_ours(name) && active == "activating" => Some(()),
-        _ => None,
-    });
-    let begins = begins.map(|(fact, ())| fact);
+    let begins = units(cx, |s| s.active == "activating");
     unstable(cx).into_iter().chain(begins).collect()
+}
+
+fn units<'c>(cx: &'c Context<'_>, is_so: impl Fn(&State<'_>) -> bool) -> Vec<&'c Fact> {
+    let found = states(cx).into_iter().filter(|(_, state)| is_so(state));
+    found.map(|(fact, _)| fact).collect()
 }
 
 /// Is this a unit of k3s or RKE2, with whatever suffix the installer gave it?
