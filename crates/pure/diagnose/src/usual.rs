@@ -1,4 +1,4 @@
-//! What usually lies behind a symptom that nothing in the evidence explains.
+//! What usually lies behind a symptom that nothing in the evidence explains, and where to look on a host.
 //!
 //! Nothing speaks for any of these but that they are what it mostly is; they say what the next look has to
 //! tell apart. Deliberately absent: certainty.
@@ -6,7 +6,8 @@
 use defib_model::condition::{Condition, ConditionKind as K};
 use defib_model::fact::Value;
 
-use crate::analysis::host;
+use crate::analysis::{host, peer, product};
+use crate::command::Command;
 use crate::context::Context;
 
 /// Of a pod that is refused as it is created.
@@ -139,20 +140,34 @@ pub fn suspects(cx: &Context<'_>, c: &Condition) -> &'static [&'static str] {
     }
 }
 
+/// What to ask a host about a condition of its own, of which no API server knows.
+pub fn look(cx: &Context<'_>, c: &Condition) -> Command {
+    if c.kind == K::DatastoreFailing
+        && let Some((host, port)) = database(cx, c)
+    {
+        return command!("nc -zv -w 5 {} {}", host, port.to_string());
+    }
+    let unit = product::of(cx, &c.entity).unit();
+    match c.kind {
+        K::HostStorageFailing => {
+            command!("df -h; df -i; findmnt -t noproc,nosysfs; dmesg -T | tail -n 50")
+        }
+        K::HostNetworkFailing => command!(
+            "ip -br address; ip route; ss -ltn; journalctl -u {} -n 100 --no-pager",
+            unit
+        ),
+        _ => command!(
+            "journalctl -u {} -n 2000 --no-pager | grep -E 'level=(fatal|error)|level\":\"(fatal|error)|panic:|[EF][0-9]{{4}} ' | tail -n 30",
+            unit
+        ),
+    }
+}
+
 /// The address of the database in which kine keeps the cluster, where it can't be reached: MySQL's, PostgreSQL's.
-pub fn database<'c>(cx: &'c Context<'_>, c: &Condition) -> Option<(&'c str, &'c str)> {
+fn database(cx: &Context<'_>, c: &Condition) -> Option<(String, u16)> {
     let lines = host::lines(cx, &["kine.storage-endpoint"], "");
     let mut own = lines.iter().filter(|l| l.host == c.entity);
-    own.find_map(|l| {
-        let (_, address) = l.line.text.split_once("dial tcp ")?;
-        let address = address
-            .split([' ', '\\', '"'])
-            .next()?
-            .trim_end_matches(':');
-        let (host, port) = address.rsplit_once(':')?;
-        let is_port = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-        is_port.then(|| (host.trim_matches(['[', ']']), port))
-    })
+    own.find_map(|l| peer::dialled(&l.line.text))
 }
 
 /// Does kine speak on this host, and no etcd?

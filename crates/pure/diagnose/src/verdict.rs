@@ -12,9 +12,8 @@ use defib_model::id::{EntityId, short_hash};
 use defib_model::report::*;
 
 use crate::analysis::called::called;
-use crate::analysis::{host, product};
+use crate::analysis::host;
 use crate::causal::{self, Judged};
-use crate::command::Command;
 use crate::conditions;
 use crate::context::Context;
 use crate::rule::Finding;
@@ -363,30 +362,6 @@ fn path(cx: &Context<'_>, judged: &Judged, f: &Finding, explained: &[usize]) -> 
     best
 }
 
-/// What to ask a host about a condition of its own, of which no API server knows.
-fn on_host(cx: &Context<'_>, condition: &Condition) -> Command {
-    use defib_model::ConditionKind as K;
-    if let (K::DatastoreFailing, Some((host, port))) =
-        (condition.kind, usual::database(cx, condition))
-    {
-        return command!("nc -zv -w 5 {} {}", host, port);
-    }
-    let unit = product::of(cx, &condition.entity).unit();
-    match condition.kind {
-        K::HostStorageFailing => {
-            command!("df -h; df -i; findmnt -t noproc,nosysfs; dmesg -T | tail -n 50")
-        }
-        K::HostNetworkFailing => command!(
-            "ip -br address; ip route; ss -ltn; journalctl -u {} -n 100 --no-pager",
-            unit
-        ),
-        _ => command!(
-            "journalctl -u {} -n 2000 --no-pager | grep -E 'level=(fatal|error)|level\":\"(fatal|error)|panic:|[EF][0-9]{{4}} ' | tail -n 30",
-            unit
-        ),
-    }
-}
-
 fn question(
     cx: &Context<'_>,
     judged: &Judged,
@@ -407,7 +382,7 @@ fn question(
         }
         let logs = c.kind == defib_model::ConditionKind::ContainerCrashLoop;
         let command = match (logs, c.entity.namespace()) {
-            _ if kind == "host" => on_host(cx, c),
+            _ if kind == "host" => usual::look(cx, c),
             (true, Some(ns)) => command!("kubectl logs {} -n {} --previous --tail=50", name, ns),
             (true, None) => command!("kubectl logs {} --previous --tail=50", name),
             (false, Some(ns)) => command!("kubectl describe {} {} -n {}", kind, name, ns),

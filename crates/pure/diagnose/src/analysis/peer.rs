@@ -60,10 +60,13 @@ fn last_address(text: &str) -> Option<(String, u16)> {
     let url = text
         .rfind("://")
         .and_then(|at| address(text.get(at + 3..)?, scheme_port(text.get(..at)?)));
-    url.or_else(|| {
-        let at = text.rfind("dial tcp ")?;
-        address(text.get(at + 9..)?, 0).filter(|(_, port)| *port != 0)
-    })
+    url.or_else(|| dialled(text))
+}
+
+/// The address behind the last `dial tcp`: where Go's programs wanted to go.
+pub fn dialled(text: &str) -> Option<(String, u16)> {
+    let at = text.rfind("dial tcp ")?;
+    address(text.get(at + 9..)?, 0).filter(|(_, port)| *port != 0)
 }
 
 fn first_address(text: &str) -> Option<(String, u16)> {
