@@ -157,10 +157,6 @@ fn arm(cx: &Context<'_>) -> Option<Evidence> {
 fn script(text: &str) -> bool {
     let program = between(text, "exec ", ": exec format error").unwrap_or(text);
     let program = program.trim_matches(['"', '\'', ' ']);
-    // Docker's own images call theirs so, and none lacks the line.
-    if program.ends_with("/docker-entrypoint.sh") {
-        return false;
-    }
     [".sh", ".py", ".bash", ".pl"]
         .iter()
         .any(|end| program.ends_with(end))
