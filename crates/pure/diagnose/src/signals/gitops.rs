@@ -65,7 +65,7 @@ pub static SIGNALS: &[Signal] = &[
         r"(.*cannot get sops data key.*)",
         "kustomize-controller: internal/decryptor/decryptor.go",
     ),
-    // Who calls sops by hand has his own keys, or not; whoever says more before it decrypts for others.
+    // Of a sops that somebody calls by hand nothing of this stands ahead: it has the keys of that person.
     row(
         "flux.sops-user-error",
         "data key required to decrypt",

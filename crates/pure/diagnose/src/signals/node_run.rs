@@ -145,7 +145,7 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Symptom,
         "kubernetes: pkg/kubelet/kubelet_volumes.go",
     ),
-    // Another reason than this is given at every start, until the API server answers.
+    // At every start it says so until the API server answers; a refusal is no matter of waiting.
     signal(
         "kubelet.not-registered",
         "Unable to register node with API server",

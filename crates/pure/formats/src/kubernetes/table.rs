@@ -77,6 +77,7 @@ pub(super) struct Field {
 /// The table, parsed.
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// By kind and API version: kinds differ in their first letters, groups do not.
     kinds: BTreeMap<(&'static str, &'static str), usize>,
     /// Names of messages, as the table has them.
     names: Vec<&'static str>,

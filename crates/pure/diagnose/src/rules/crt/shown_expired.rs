@@ -6,7 +6,8 @@
 //! `certificate … expired at` of k3s, `remote error: tls: expired certificate` of whoever is called, a
 //! kubeconfig's client certificate that kubelet finds expired, a certificate printed by openssl whose
 //! end lies before the evidence's time, where its file, its names or who showed it are the cluster's. One of which
-//! nothing tells whose it is, is a candidate; one of a site, or of a backup, is left alone.
+//! nothing tells whose it is, is a candidate; one of a site, or of a backup, is left alone. An event of k3s' monitor
+//! that calls a server's certificates expired is a candidate, too: a node that works with such ones writes no events.
 //!
 //! ## Why it matters
 //! Every connection with that certificate is refused until it is renewed.

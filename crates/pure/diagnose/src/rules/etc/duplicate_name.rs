@@ -4,8 +4,9 @@
 //!
 //! ## What it sees
 //! `duplicate node name found, please use a unique name for this node` of a server that wants to join.
-//! Without k3s' words: two hosts, agents too, whose settings give them one name, and one of them does not come up; an empty folder of etcd on a host whose
-//! k3s does not stay up, while another server's list has a member of that host.
+//! Without k3s' words: two hosts, agents too, whose settings give them one name, and one of them does not come
+//! up; an empty folder of etcd on a host whose k3s does not stay up, while another server's list has a member of
+//! that host.
 //!
 //! ## Why it matters
 //! etcd still lists a member of that node name: the same machine before it was wiped, or another

@@ -5,8 +5,8 @@
 //! ## What it sees
 //! A list of members with one that never started (no name, no client address), with several at one
 //! address, with several of one node or name, or with one whose node the cluster does not have; and in logs a
-//! server that finds its own address under another name, or is refused for it (`Peer URLs already exists`). A join that is refused because the cluster is unhealthy makes
-//! it a candidate.
+//! server that finds its own address under another name, or is refused for it (`Peer URLs already exists`). A
+//! join that is refused because the cluster is unhealthy makes it a candidate.
 //!
 //! ## Why it matters
 //! Every registered voter counts for the quorum, whether it lives or not. With one ghost among three a
@@ -81,7 +81,7 @@ fn refused(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let f = RULE
         .on(entity())
         .title("etcd takes no new member, for one that it counts does not answer")
-        .why("Every registered voter has to be connected before another one joins: one that is off, or gone for good.")
+        .why("Every registered voter has to be connected before another one joins, also one that is off or gone for good.")
         .term(50, "the refusal says so")
         .cite_all(quotes(&lines))
         .cite_all(list.iter().take(1).map(|l| l.evidence.clone()))
