@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -154,6 +157,43 @@ func TestShortLivedLeaves(t *testing.T) {
 	chain, _ := certificates(content)
 	if life := chain[0].NotAfter.Sub(chain[0].NotBefore); life != 48*time.Hour || all.client == nil {
 		t.Fatal(life)
+	}
+}
+
+// A leaf that was made while the clock was ahead is made again once it is right.
+func TestALeafOfTheFutureIsMadeAgain(t *testing.T) {
+	s := testServer(t)
+	if _, err := s.files.ensurePKI(s.hosts); err != nil {
+		t.Fatal(err)
+	}
+	authority, err := readAuthority(s.files.tls("client-ca"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.files.tls("client-admin.crt")
+	key, err := keyFile(s.files.tls("client-admin.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := time.Now().AddDate(2, 0, 0)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "system:admin"},
+		NotBefore: from, NotAfter: from.AddDate(1, 0, 0), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, authority.certificate, key.Public(), authority.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(certificatePEM(der), authority.pem...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.files.ensurePKI(s.hosts); err != nil {
+		t.Fatal(err)
+	}
+	content, _ := os.ReadFile(path)
+	chain, err := certificates(content)
+	if err != nil || chain[0].NotBefore.After(time.Now()) {
+		t.Fatal("it was left as it is", err)
 	}
 }
 

@@ -256,6 +256,11 @@ func (a *authority) good(l leaf) bool {
 	if time.Until(chain[0].NotAfter) < min(renewAhead, leafLife()/2) {
 		return false
 	}
+	// k3s verifies it: one that was made while the clock was ahead is made anew
+	// (pkg/daemons/control/deps/deps.go, expired).
+	if time.Now().Before(chain[0].NotBefore) {
+		return false
+	}
 	for _, host := range l.hosts {
 		if chain[0].VerifyHostname(host) != nil {
 			return false
