@@ -210,7 +210,7 @@ fn stand_in(count: &mut Count) {
             return;
         }
     };
-    for folder in ["lab/k3s", "lab/shapes"] {
+    for folder in ["lab/k3s", "lab/shapes", "lab/clock"] {
         go_tests(count, folder, parts.path());
     }
 }

@@ -219,6 +219,23 @@ pub static SHAPES: Part = Part {
     upstream: &SHAPES_MODULE,
 };
 
+/// What runs a host by a wrong clock: a program of this project.
+pub static CLOCK_MODULE: Upstream = Upstream {
+    folder: "clock",
+    module: "defib.dev/lab/clock",
+    stamped: &[],
+    tags: "",
+    cgo: false,
+    own: true,
+};
+
+/// Its program.
+pub static CLOCK: Part = Part {
+    name: "clock",
+    package: ".",
+    upstream: &CLOCK_MODULE,
+};
+
 /// Holds a pod's namespaces.
 pub static PAUSE: Part = Part {
     name: "pause",

@@ -5,6 +5,7 @@
 
 mod agent;
 mod authorities;
+mod clock;
 mod datastore;
 mod host;
 mod identity;
@@ -114,6 +115,7 @@ impl Fault {
             authorities::FAULTS,
             datastore::FAULTS,
             host::FAULTS,
+            clock::FAULTS,
             service::FAULTS,
             storage::FAULTS,
             network::FAULTS,

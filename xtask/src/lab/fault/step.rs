@@ -20,6 +20,8 @@ pub enum Step {
     Stop(&'static str),
     /// The switch; k3s is not waited for.
     Start(&'static str),
+    /// The clock of a node that is off, by so many seconds from the right time.
+    Clock(&'static str, i64),
     /// A snapshot of a node's disk, which is off.
     Keep(&'static str, &'static str),
     /// The disk as it was then; the node is off afterwards.
@@ -52,6 +54,7 @@ impl Step {
             | Self::Kill(node)
             | Self::Stop(node)
             | Self::Start(node)
+            | Self::Clock(node, _)
             | Self::Keep(node, _)
             | Self::Back(node, _)
             | Self::Said { node, .. }
@@ -69,6 +72,13 @@ impl fmt::Display for Step {
             Self::Kill(node) => write!(out, "pull the power cord of {node}"),
             Self::Stop(node) => write!(out, "shut {node} down"),
             Self::Start(node) => write!(out, "switch {node} on"),
+            Self::Clock(node, 0) => write!(out, "set {node}'s clock right"),
+            Self::Clock(node, seconds) => write!(
+                out,
+                "set {node}'s clock {} days {}",
+                seconds.abs() / DAY,
+                if *seconds < 0 { "back" } else { "ahead" }
+            ),
             Self::Keep(node, label) => write!(out, "snapshot {node}'s disk as {label}"),
             Self::Back(node, label) => write!(out, "restore {node}'s disk from {label}"),
             Self::Said { node, text, .. } => {
@@ -96,6 +106,9 @@ macro_rules! remove_member {
     };
 }
 pub(super) use remove_member;
+
+/// A day, in seconds.
+pub(super) const DAY: i64 = 86_400;
 
 /// The last words of k3s on a host, for an error.
 const JOURNALS_END: &str = "journalctl -u 'k3s*' -o cat --no-pager -n 4 | cut -c1-300";
@@ -149,6 +162,7 @@ pub fn run(lab: &Lab, step: &Step, tell: &mut dyn FnMut(&str)) -> Result<(), Lab
         Step::Kill(node) => lab.machine(node)?.kill(),
         Step::Stop(node) => lab.machine(node)?.stop(),
         Step::Start(node) => lab.machine(node)?.start(),
+        Step::Clock(node, seconds) => lab.machine(node)?.set_clock(*seconds),
         Step::Keep(node, label) => lab.machine(node)?.snapshot(label),
         Step::Back(node, label) => lab.machine(node)?.reset(label),
         Step::Said {

@@ -14,8 +14,10 @@ use super::open::Seat;
 use super::run;
 use super::switch;
 use crate::lab::LabError;
+use crate::lab::cache::Programs;
 use crate::lab::error::file;
 use crate::lab::files::clear;
+use crate::lab::parts::CLOCK;
 use crate::lab::ready::wait_until;
 
 /// How long systemd and sshd may take; seconds on an idle machine.
@@ -29,12 +31,19 @@ const SCRIPT: &str = "300";
 /// Names the disk that a node was given in its own one's place.
 const OTHER_DISK: &str = "disk";
 
+/// Says by how much the node's clock is wrong, and which program sees to it.
+const CLOCK_FILE: &str = "clock";
+
 /// Becomes a command in a node.
 const ENTER: &str = r#"
 first=$(sh "$1" first "$2") || exit 125
 [ -n "$first" ] || { echo "$3 is off" >&2; exit 125; }
+clock=$2/clock
 shift 3
-exec nsenter --target "$first" --all -- env -i HOME=/root LANG=C.UTF-8 PATH="$PATH" "$@"
+set -- nsenter --target "$first" --all -- env -i HOME=/root LANG=C.UTF-8 PATH="$PATH" "$@"
+# Who enters goes by the node's clock.
+[ ! -e "$clock" ] || set -- "$(sed -n 1p "$clock")" "$(sed -n 2p "$clock")" "$@"
+exec "$@"
 "#;
 
 /// A node of a lab.
@@ -226,6 +235,27 @@ impl Machine<'_> {
         let upper = self.dir.join("upper");
         fs::rename(&upper, &layer).map_err(file("rename", &upper))?;
         self.fresh()
+    }
+
+    /// Sets its clock wrong by so many seconds, or right again with 0. It must be off: a clock on the board is read as a
+    /// host is switched on.
+    ///
+    /// # Errors
+    /// When it is on, or the program that sees to it can't be built.
+    pub fn set_clock(&self, seconds: i64) -> Result<(), LabError> {
+        self.off("change of its clock")?;
+        let path = self.dir.join(CLOCK_FILE);
+        if seconds == 0 {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(file("remove", &path)(error))
+                }
+                _ => Ok(()),
+            };
+        }
+        let program = Programs::one(&CLOCK, &mut |_| ())?;
+        fs::write(&path, format!("{}\n{seconds}\n", program.display()))
+            .map_err(file("write", &path))
     }
 
     /// Puts it back to a snapshot, cutting its power if need be; it is off afterwards. Newer snapshots go.

@@ -1,0 +1,3 @@
+module defib.dev/lab/clock
+
+go 1.26.5
