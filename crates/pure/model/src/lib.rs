@@ -4,6 +4,7 @@
 //! judging it (`diagnose`) and any input or output.
 
 pub mod bundle;
+pub mod clocks;
 pub mod cluster;
 pub mod condition;
 pub mod de;
@@ -19,6 +20,7 @@ pub mod text;
 pub mod views;
 
 pub use bundle::{Bundle, Entry};
+pub use clocks::Clocks;
 pub use cluster::{Cluster, ObjId, Object, Origin};
 pub use condition::{Condition, ConditionKind};
 pub use edge::{Edge, EdgeKind};

@@ -12,12 +12,12 @@ use std::ops::Range;
 
 use defib_formats::json::{self, Value};
 use defib_formats::{sniff, yaml};
-use defib_model::EntityId;
 use defib_model::bundle::{Bundle, Entry};
 use defib_model::cluster::{Cluster, EntryRef, Listed, Origin};
-use defib_model::fact::{self, Fact};
+use defib_model::fact::Fact;
 use defib_model::report::Gap;
 use defib_model::views::Event;
+use defib_model::{Clocks, EntityId};
 use rayon::prelude::*;
 
 use crate::datastore::{Datastore, Stored};
@@ -618,20 +618,15 @@ impl<'s> Reader<'s> {
             .iter()
             .filter_map(|c| c.time.parse().ok())
             .max();
-        // What `date` printed, where all hosts agree: one whose clock is wrong says nothing of when it is.
-        let printed: Vec<_> = (cluster.facts.iter())
-            .filter_map(|f| match f.value {
-                fact::Value::Clock(time) => Some(time),
-                _ => None,
-            })
-            .collect();
-        let (first, last) = (printed.iter().min(), printed.iter().max());
-        let agree = first
-            .zip(last)
-            .filter(|(a, b)| b.as_second() - a.as_second() <= AGREE)
-            .map(|(_, b)| *b);
-        let clock = clock.max(agree);
-        cluster.as_of = cluster.as_of.max(clock);
+        // What `date` printed, where hosts agree: one whose clock is wrong says nothing of when it is.
+        let clocks = Clocks::of(&cluster.facts);
+        let (agreed, outvoted) = (clocks.now(), clocks.has_outvoted());
+        let clock = clock.max(agreed);
+        cluster.as_of = match agreed {
+            // Its own lines and certificates go by its clock.
+            Some(now) if outvoted => Some(now),
+            _ => cluster.as_of.max(clock),
+        };
         // What a table prints has ages and no times: it says nothing of when it was printed.
         let timed = |n: &defib_model::views::Node| {
             let mut times = n.status.conditions.iter();
@@ -649,9 +644,6 @@ impl<'s> Reader<'s> {
         cluster
     }
 }
-
-/// Seconds between what clocks of one recording may show: people collect for some minutes.
-const AGREE: i64 = 900;
 
 /// The same text with spaces for these stretches: as long, and without their words.
 fn without<'b>(bytes: &'b [u8], stretches: &[Range<usize>]) -> Cow<'b, [u8]> {
