@@ -282,6 +282,23 @@ pub fn by_host(lines: Vec<Told<'_>>) -> BTreeMap<EntityId, Vec<Told<'_>>> {
     out
 }
 
+/// Lines of these signals that count although the host came up at a later time, where that start stands ahead of them
+/// in the same log: its clock has gone back.
+pub fn lines_by_any_clock<'c>(
+    cx: &'c Context<'_>,
+    signals: &[&str],
+    meaning: &str,
+) -> Vec<Told<'c>> {
+    let ends = |up: &Hit, hit: &Hit| {
+        is_own(up, hit)
+            && (up.entry != hit.entry || up.last_line > hit.last_line)
+            && order::is_behind(cx, &Moment::last(up), &Moment::last(hit))
+    };
+    told(cx, signals, meaning, |hit| {
+        !(UP.iter().flat_map(|s| cx.hits(s))).any(|up| ends(up, hit))
+    })
+}
+
 /// The host says later that the service came up, and does not say this again.
 fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
     is_followed(cx, UP, hit)

@@ -11,6 +11,7 @@ pub mod binding;
 pub mod called;
 pub mod calls;
 pub mod cgroups;
+pub mod clocks;
 pub mod datastore;
 pub mod endpoints;
 pub mod enospc;

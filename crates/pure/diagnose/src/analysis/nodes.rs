@@ -6,7 +6,7 @@
 use defib_model::views::Node;
 use jiff::Timestamp;
 
-use super::host;
+use super::{etcd, host};
 use crate::context::Context;
 
 /// Is this the name of the node, or an address that it is known by?
@@ -17,6 +17,16 @@ pub fn belongs(node: &Node, target: &str) -> bool {
 /// Is there a node of this name or address?
 pub fn is_one(cx: &Context<'_>, target: &str) -> bool {
     cx.cluster.nodes.iter().any(|n| belongs(n, target))
+}
+
+/// Is this an address of that host, by its Node or by its member of etcd?
+pub fn is_at(cx: &Context<'_>, host: &str, address: &str) -> bool {
+    let node = |n: &Node| n.metadata.name == host && belongs(n, address);
+    cx.cluster.nodes.iter().any(node)
+        || etcd::members(cx).iter().any(|(_, member)| {
+            etcd::node_of(&member.name) == host
+                && member.peers.iter().any(|url| etcd::host_of(url) == address)
+        })
 }
 
 /// Is at least one node ready?

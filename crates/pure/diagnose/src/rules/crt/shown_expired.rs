@@ -19,9 +19,10 @@
 //! ## What not to do
 //! Do not set the clock back; do not delete the server's `tls` folder.
 
-use defib_model::Evidence;
 use defib_model::fact::{Certificate, Value};
+use defib_model::{Clocks, Evidence};
 
+use crate::analysis::clocks::is_rejected_by_a_wrong_one;
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::analysis::product;
 use crate::rules::prelude::*;
@@ -68,6 +69,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     .groups
                     .first()
                     .is_some_and(|g| g == "expired certificate")
+                    && !is_rejected_by_a_wrong_one(cx, l)
             })
             .collect();
         // Any server that asks for certificates says this of whoever called it.
@@ -78,13 +80,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         unknown.extend(quotes(&others).into_iter().map(|e| (host.clone(), e)));
     }
     // What the evidence's own time says of certificates that were printed.
-    let now = facts_anywhere(cx, |v| match v {
-        Value::Clock(t) => Some(*t),
-        _ => None,
-    })
-    .map(|(_, t)| t)
-    .max()
-    .or(cx.cluster.as_of);
+    let now = Clocks::of(&cx.cluster.facts).now().or(cx.cluster.as_of);
     for (fact, certificate) in facts_anywhere(cx, |v| match v {
         Value::Certificate(c) => Some(c),
         _ => None,

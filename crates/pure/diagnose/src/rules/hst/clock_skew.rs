@@ -5,7 +5,8 @@
 //! ## What it sees
 //! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift`;
 //! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
-//! logs.
+//! logs; a host that rejects others, or is
+//! rejected, and whose clock most other hosts' clocks contradict.
 //! A CA that kubeadm's parts find `not valid yet` counts too.
 //!
 //! ## Why it matters
@@ -14,18 +15,19 @@
 //!
 //! ## What to do
 //! Set the time (NTP, the hypervisor's clock, the battery of the board), then start k3s again.
-//! Certificates made while the clock was ahead become valid by themselves or are made anew at a
-//! restart.
+//! Certificates that k3s made while its clock was ahead are made anew at a restart; the one that it shows its
+//! clients only if it is told so: an empty file `server/tls/dynamic-cert-regenerate`, which the next start takes away.
 //!
 //! ## What not to do
 //! Do not renew certificates before the clock is right: they get wrong dates.
 
 use std::collections::BTreeMap;
 
-use defib_model::Evidence;
 use defib_model::fact::Value;
+use defib_model::{Clocks, Evidence};
 use jiff::Timestamp;
 
+use crate::analysis::clocks::{cut_off, early, outvoted};
 use crate::analysis::host::{self, TROUBLES, called, entity, facts_anywhere, quotes};
 use crate::analysis::nodes;
 use crate::rules::prelude::*;
@@ -54,41 +56,39 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         entry.0 = entry.0.max(points);
         entry.1.extend(evidence);
     };
-    for (host, lines) in host::by_host(host::lines(
-        cx,
-        &["tls.expired"],
-        "the certificate begins later than this clock",
-    )) {
-        let (early, late): (Vec<_>, Vec<_>) = lines
-            .into_iter()
-            .filter_map(|l| {
-                times(l.line.groups.first()?).map(|(now, is_before)| (l, now, is_before))
-            })
-            .partition(|(_, _, is_before)| *is_before);
-        if !early.is_empty() {
-            let lines: Vec<_> = early.into_iter().map(|(l, _, _)| l).collect();
-            add(host, 82, quotes(&lines));
-            continue;
-        }
-        // Expired by a clock that is far ahead of the line's own journal, or of what the host shows.
-        let ahead: Vec<_> = late
-            .into_iter()
-            .filter(|(_, now, _)| {
-                shown(cx).is_some_and(|t| now.as_second() - t.as_second() > 86_400)
-            })
-            .map(|(l, _, _)| l)
-            .collect();
-        if !ahead.is_empty() {
-            add(host, 70, quotes(&ahead));
+    let clocks = Clocks::of(&cx.cluster.facts);
+    let mut outvoted = outvoted(cx, &clocks);
+    let is_outvoted = !outvoted.is_empty();
+    let proved = host::by_host(early(cx, "the certificate begins later than this clock"));
+    for (host, lines) in &proved {
+        // What others say of times is no news of their clocks where another one is known to be wrong.
+        if !is_outvoted || outvoted.iter().any(|(odd, _)| odd == host) {
+            add(host.clone(), 82, quotes(lines));
         }
     }
-    // A certificate is made valid from now on: whoever made it, or whoever reads it, has a wrong clock.
-    for (host, lines) in host::by_host(host::lines(
+    outvoted.retain(|(odd, _)| !proved.contains_key(odd));
+    // Expired by a clock that is far ahead of what the host shows.
+    let late = host::lines(
         cx,
-        &["tls.not-yet"],
-        "the certificate begins later than this clock",
-    )) {
-        add(host, 82, quotes(&lines));
+        &["tls.expired"],
+        "by this clock the certificate has run out",
+    );
+    for (host, lines) in host::by_host(late) {
+        let is_ahead = |l: &host::Told<'_>| {
+            let said = l.line.groups.first().and_then(|text| times(text));
+            said.zip(shown(&clocks))
+                .is_some_and(|((now, is_before), t)| {
+                    !is_before && now.as_second() - t.as_second() > 86_400
+                })
+        };
+        let lines: Vec<_> = lines.into_iter().filter(is_ahead).collect();
+        if !lines.is_empty() && !is_outvoted && !proved.contains_key(&host) {
+            add(host, 70, quotes(&lines));
+        }
+    }
+    // Where its own lines do not prove it, the other clocks do.
+    for (host, evidence) in outvoted {
+        add(host, 82, evidence);
     }
     for (host, lines) in host::by_host(host::lines(
         cx,
@@ -158,7 +158,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     // A certificate that begins after the clock that is shown.
-    if let Some(now) = shown(cx) {
+    if let Some(now) = shown(&clocks) {
         for (fact, from) in facts_anywhere(cx, |v| match v {
             Value::Certificate(c) => c.from,
             _ => None,
@@ -180,10 +180,11 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .heard()
         .filter_map(|h| Some((h.last?, h)))
         .max_by_key(|(t, _)| *t);
-    for (fact, clock) in facts_anywhere(cx, |v| match v {
+    let alone = facts_anywhere(cx, |v| match v {
         Value::Clock(t) => Some(*t),
         _ => None,
-    }) {
+    });
+    for (fact, clock) in alone.filter(|_| !clocks.has_outvoted()) {
         // Its zone may be any: half a day is nothing.
         if let Some((last, hit)) =
             logged.filter(|(last, _)| last.as_second() - clock.as_second() > SLACK + 14 * 3600)
@@ -201,13 +202,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     for (host, (points, evidence)) in found {
         let behind = nodes::silent(cx).into_iter().map(|(node, _, _)| node);
+        let others: Vec<_> = cut_off(cx, &host);
         let mut silent = behind
             .filter(|n| host::same_host(host.name(), &n.metadata.name) && nodes::is_behind(cx, n))
             .map(|n| cx.cluster.id(n.obj));
         let node = silent.next().unwrap_or_default();
-        out.push(
-            RULE.on(host.clone())
-                .title(format!("the clock of {} is or was wrong", called(&host)))
+        let mut f = RULE.on(host.clone());
+        for other in &others {
+            f = f.explains(K::TlsRejected, other);
+        }
+        let own = evidence.iter().any(|e| e.text.contains("127.0.0.1:6443"));
+        let f = f
+            .title(format!("the clock of {} is or was wrong", called(&host)))
                 .why("Certificates and tokens look expired or not yet valid, and leases end at the wrong time.")
                 .term(points, "times that can't be true together")
                 .cite_all(evidence)
@@ -215,8 +221,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, &[K::NodeNotReady], &node)
                 .safe("What time is it there, and who sets it?", "date -u; timedatectl; chronyc tracking")
                 .check_first("Set it right, then start k3s again.", "timedatectl set-ntp true; systemctl restart k3s")
-                .dont("Don't renew certificates before the clock is right: they get wrong dates."),
-        );
+                .dont("Don't renew certificates before the clock is right: they get wrong dates.");
+        out.push(match own {
+            true => f.check_first(
+                "If it still rejects its own certificate then, it was made while the clock was ahead: have it made anew.",
+                "systemctl stop k3s && touch /var/lib/rancher/k3s/server/tls/dynamic-cert-regenerate && systemctl start k3s",
+            ),
+            false => f,
+        });
     }
 }
 
@@ -236,12 +248,9 @@ fn stamp(text: &str) -> Option<Timestamp> {
         .or_else(|| plain.split_ascii_whitespace().next()?.parse().ok())
 }
 
-/// A clock that the evidence shows.
-fn shown(cx: &Context<'_>) -> Option<Timestamp> {
-    facts_anywhere(cx, |v| match v {
-        Value::Clock(t) => Some(*t),
-        _ => None,
-    })
-    .map(|(_, t)| t)
-    .max()
+/// The clock that the evidence shows: the right one, or where nobody knows which that is, the latest.
+fn shown(clocks: &Clocks<'_>) -> Option<Timestamp> {
+    clocks
+        .now()
+        .or_else(|| clocks.odd.iter().map(|(_, time)| *time).max())
 }
