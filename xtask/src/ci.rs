@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
 use crate::full::{self, Done};
 
@@ -108,12 +109,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Some("test") => {
             check(&mut count);
             lab(&mut count);
-            stand_in(&mut count);
-            // Everything, the lab and the binary included; the pure crates' tests run again in a breath.
-            tests(
-                &mut count,
-                &["test", "--workspace", "--locked", "--no-fail-fast"],
-            );
+            beside(&mut count);
             score(&mut count);
         }
         _ => {
@@ -192,6 +188,63 @@ fn lab(count: &mut Count) {
 
 fn tests(count: &mut Count, arguments: &[&str]) {
     run_tests(count, arguments, &[]);
+}
+
+/// The package whose tests are of labs of hosts: they wait for most of their time.
+const OF_HOSTS: &str = "xtask";
+
+/// Tests of hosts, and beside them all others that [`check`] has not run. What the first print is shown when they are
+/// done.
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "progress of a long run, and the output of tests is passed on"
+)]
+fn beside(count: &mut Count) {
+    // Both would wait for one build.
+    step(
+        count,
+        "build tests",
+        &["test", "--workspace", "--locked", "--no-run"],
+    );
+    let all = full::test_targets();
+    let of_hosts: Vec<&str> = (all.iter())
+        .filter(|(package, _)| package == OF_HOSTS)
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let mut others = vec!["--lib", "--bins"];
+    for (package, name) in &all {
+        let is_done = package == "defib-session";
+        if !is_done && !of_hosts.contains(&name.as_str()) {
+            others.extend(["--test", name]);
+        }
+    }
+    let hosts = full::words(of_hosts.iter().flat_map(|name| ["--test", *name]));
+    let (others, documents) = (full::words(others), full::words(["--doc"]));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let (mut count, mut printed) = (Count::default(), String::new());
+            let list: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            passed_on(&mut count, &list, &[], &mut |line| {
+                printed.push_str(line);
+                printed.push('\n');
+            });
+            (count, printed)
+        });
+        stand_in(count);
+        for list in [&others, &documents] {
+            let list: Vec<&str> = list.iter().map(String::as_str).collect();
+            tests(count, &list);
+        }
+        match first.join() {
+            Ok((seen, printed)) => {
+                eprintln!("== hosts, beside all that");
+                println!("{}", printed.trim_end());
+                count.add(&seen);
+            }
+            Err(_) => count.fail(&"tests of hosts: nobody counted them"),
+        }
+    });
 }
 
 /// The tests of the lab's stand-ins, with the parts that they start: each counts, also one that is skipped.
@@ -290,12 +343,20 @@ impl Failures {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "the output of tests is passed on"
-)]
+#[expect(clippy::print_stdout, reason = "the output of tests is passed on")]
 fn run_tests(count: &mut Count, arguments: &[&str], environment: &[(&str, &str)]) {
+    passed_on(count, arguments, environment, &mut |line| {
+        println!("{line}");
+    });
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a long run")]
+fn passed_on(
+    count: &mut Count,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    show: &mut dyn FnMut(&str),
+) {
     eprintln!("== cargo {}", arguments.join(" "));
     let child = Command::new("cargo")
         .args(arguments)
@@ -337,7 +398,7 @@ fn run_tests(count: &mut Count, arguments: &[&str], environment: &[(&str, &str)]
                 seen.failed += number(" failed");
                 seen.skipped += number(" ignored");
             }
-            println!("{line}");
+            show(&line);
         }
     }
     let ok = child.wait().is_ok_and(|s| s.success());

@@ -72,8 +72,8 @@ fn git(arguments: &[&str]) -> Option<String> {
     done.status.success().then(|| said.trim().to_owned())
 }
 
-/// What `cargo test` is given for each step, by its name; all of the workspace, so that nothing is built twice.
-pub(crate) fn targets() -> Vec<(String, Vec<String>)> {
+/// Names of test targets by package.
+pub(crate) fn test_targets() -> BTreeSet<(String, String)> {
     let metadata = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
         .current_dir(root())
@@ -83,31 +83,37 @@ pub(crate) fn targets() -> Vec<(String, Vec<String>)> {
         .and_then(|done| serde_json::from_slice(&done.stdout).ok())
         .unwrap_or_default();
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
-    let mut names = BTreeSet::new();
+    let name = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mut out = BTreeSet::new();
     for package in list(&said, "packages").unwrap_or_default() {
         for target in list(&package, "targets").unwrap_or_default() {
             let is_test = list(&target, "kind").is_some_and(|k| k.iter().any(|k| k == "test"));
-            let name = target.get("name").and_then(Value::as_str);
-            names.extend(name.filter(|_| is_test).map(str::to_owned));
+            let both = name(&package).zip(name(&target));
+            out.extend(both.filter(|_| is_test));
         }
     }
-    let step = |name: String, what: &[&str]| {
-        let words = ["test", "--workspace", "--locked", "--no-fail-fast"].iter();
-        let words = words.chain(what).map(|w| (*w).to_owned());
-        (name, words.collect())
-    };
+    out
+}
+
+/// What `cargo test` is given for some targets; of all of the workspace, so that nothing is built twice.
+pub(crate) fn words<'w>(what: impl IntoIterator<Item = &'w str>) -> Vec<String> {
+    let words = ["test", "--workspace", "--locked", "--no-fail-fast"].into_iter();
+    words.chain(what).map(str::to_owned).collect()
+}
+
+/// What `cargo test` is given for each step, by its name.
+pub(crate) fn targets() -> Vec<(String, Vec<String>)> {
     let units = [
         ("units", "--lib"),
         ("binaries", "--bins"),
         ("examples in documents", "--doc"),
     ];
     let mut out: Vec<_> = units
-        .map(|(name, flag)| step(name.to_owned(), &[flag]))
+        .map(|(name, flag)| (name.to_owned(), words([flag])))
         .into();
+    let names: BTreeSet<String> = test_targets().into_iter().map(|(_, name)| name).collect();
     out.extend(
-        names
-            .iter()
-            .map(|name| step(format!("tests {name}"), &["--test", name])),
+        (names.iter()).map(|name| (format!("tests {name}"), words(["--test", name.as_str()]))),
     );
     out
 }

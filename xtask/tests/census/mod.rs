@@ -2,13 +2,15 @@
 //!
 //! Others work on the machine too, so what is counted is what a lab makes, wherever it might lie: processes that a
 //! test has started, that are in a lab's groups or that name a lab, and mounts, links, files and groups by the names a
-//! lab gives. Deliberately absent: whose lab it is; tests that count run alone.
+//! lab gives. A lab of another process that lives is that one's, by the owner in its name. Deliberately absent: labs of
+//! hosts beside each other; tests that count run alone among those.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use xtask::lab::record::ProcessId;
 use xtask::lab::{LabError, wait_until};
 
 /// Everything found, one line each.
@@ -19,7 +21,8 @@ impl Census {
     /// Looks around.
     pub fn take() -> Self {
         let mut found = BTreeSet::new();
-        processes(&mut found);
+        let parents = parents();
+        processes(&parents, &mut found);
         for line in text("/proc/self/mountinfo").lines() {
             // The mount point; ids are given away again.
             let point = line.split(' ').nth(4).unwrap_or_default();
@@ -52,6 +55,7 @@ impl Census {
             }
         }
         groups(Path::new("/sys/fs/cgroup"), &mut found);
+        found.retain(|line| !of_another(line, &parents));
         Self(found)
     }
 
@@ -74,6 +78,21 @@ impl Census {
     }
 }
 
+/// Does this name a lab whose owner lives, and is neither this process nor one that it has started? A lab's name holds
+/// its owner's number and start: `defib-lab-OWNER-START-COUNT`.
+fn of_another(text: &str, parents: &HashMap<String, String>) -> bool {
+    let mut named = text.split("defib-lab-").skip(1);
+    named.any(|rest| {
+        let mut words = rest.split(|c: char| !c.is_ascii_digit());
+        let owner = words.next().unwrap_or_default();
+        let start = words.next().and_then(|word| word.parse().ok());
+        let lives = owner.parse().ok().and_then(|pid| ProcessId::of("", pid));
+        lives.is_some_and(|one| Some(one.start) == start)
+            && owner != std::process::id().to_string()
+            && !descends(owner, parents)
+    })
+}
+
 /// A name that a lab gives: its own, its bridge's, a node's, and what the tests make on nodes.
 fn of_a_lab(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or_default();
@@ -84,9 +103,8 @@ fn of_a_lab(name: &str) -> bool {
         || (!node.is_empty() && node.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn processes(found: &mut BTreeSet<String>) {
+fn processes(parents: &HashMap<String, String>, found: &mut BTreeSet<String>) {
     let own = fs::read_link("/proc/self/ns/pid").ok();
-    let parents = parents();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.bytes().all(|b| b.is_ascii_digit()) {
@@ -97,12 +115,13 @@ fn processes(found: &mut BTreeSet<String>) {
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let foreign = theirs.is_some() && theirs != own;
         let ours = || {
-            descends(&name, &parents)
+            descends(&name, parents)
                 || text(&format!("/proc/{name}/cgroup")).contains("/defib-lab-")
         };
         // A lab's holder and its first process, also where nobody is left that they descend from.
         let named = ["defib-lab-", "--kill-child=KILL", "ip link add lab0"];
-        if named.iter().any(|word| command.contains(word)) || (foreign && ours()) {
+        let names_one = named.iter().any(|word| command.contains(word));
+        if (names_one && !of_another(&command, parents)) || (foreign && ours()) {
             let start: String = command.chars().take(60).collect();
             found.insert(format!("process {name} {start}"));
         }
