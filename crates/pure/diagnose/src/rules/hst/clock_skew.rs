@@ -3,7 +3,7 @@
 //! class: clock-skew
 //!
 //! ## What it sees
-//! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift`;
+//! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift` of a minute or more;
 //! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
 //! logs; a host that rejects others, or is
 //! rejected, and whose clock most other hosts' clocks contradict.
@@ -48,6 +48,9 @@ pub static RULE: Rule = Rule {
 
 /// Seconds by which a clock may be behind before it is called wrong.
 const SLACK: i64 = 600;
+/// Seconds between the clocks of two members from which on they are called wrong. etcd warns from one second on
+/// (`server/etcdserver/api/rafthttp/probing_status.go`); k3s makes its certificates an hour old, so they survive more.
+const DRIFT: f64 = 60.0;
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut found: BTreeMap<EntityId, (i32, Vec<Evidence>)> = BTreeMap::new();
@@ -90,11 +93,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for (host, evidence) in outvoted {
         add(host, 82, evidence);
     }
-    for (host, lines) in host::by_host(host::lines(
-        cx,
-        &["etcd.clock-drift"],
-        "peers' clocks differ",
-    )) {
+    // etcd warns of one second, which harms nobody.
+    let mut drifts = host::lines(cx, &["etcd.clock-drift"], "peers' clocks differ");
+    drifts.retain(|l| drift(&l.text).is_none_or(|seconds| seconds >= DRIFT));
+    for (host, lines) in host::by_host(drifts) {
         add(host, 85, quotes(&lines));
     }
     for (host, lines) in host::by_host(host::lines(
@@ -253,4 +255,36 @@ fn shown(clocks: &Clocks<'_>) -> Option<Timestamp> {
     clocks
         .now()
         .or_else(|| clocks.odd.iter().map(|(_, time)| *time).max())
+}
+
+/// The seconds of etcd's `"clock-drift":"4m2s"`, or `too high [29.3s > 1s]` of versions before 3.4.
+fn drift(text: &str) -> Option<f64> {
+    let (_, rest) =
+        (text.split_once("\"clock-drift\":\"")).or_else(|| text.split_once(" is too high ["))?;
+    let said = rest.split(['"', ' ']).next()?;
+    let drift: jiff::SignedDuration = said.trim_start_matches('-').parse().ok()?;
+    Some(drift.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drift;
+
+    #[test]
+    fn a_drift_is_read_as_go_prints_it() {
+        for (text, seconds) in [
+            (
+                r#"{"msg":"prober found high clock drift","clock-drift":"4m2s","rtt":"1ms"}"#,
+                242.0,
+            ),
+            (r#"{"clock-drift":"-1.5s"}"#, 1.5),
+            (
+                "the clock difference against peer aaaaaaaaaaaaaa02 is too high [1h0m29.25s > 1s]",
+                3629.25,
+            ),
+        ] {
+            assert_eq!(drift(text), Some(seconds), "{text}");
+        }
+        assert_eq!(drift("prober found high clock drift"), None);
+    }
 }
