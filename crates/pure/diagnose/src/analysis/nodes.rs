@@ -47,6 +47,25 @@ pub fn silent<'a>(cx: &Context<'a>) -> Vec<(&'a Node, usize, Option<Timestamp>)>
     out
 }
 
+/// Seconds before the evidence's end in which a host's last word means that it lives. The node controller waits longer
+/// (40 seconds and more) until it calls one that is silent unknown.
+const JUST_NOW: i64 = 30;
+/// The same where the host is known to have spoken since it fell silent to the others.
+const SINCE: i64 = 600;
+
+/// Has this node's host said something itself that it can't have said if it were down? Then what is wrong is that the
+/// others don't hear it.
+pub fn speaks(cx: &Context<'_>, node: &Node, since: Option<Timestamp>) -> bool {
+    let Some(end) = cx.cluster.as_of else {
+        return false;
+    };
+    let own = cx.heard().filter(|h| h.host == node.metadata.name);
+    own.filter_map(|h| h.last).any(|last| {
+        let ago = end.as_second() - last.as_second();
+        since.map_or(ago < JUST_NOW, |since| last > since && ago < SINCE)
+    })
+}
+
 /// Does this node's own log say that its clock is behind? Then k3s runs there, although its times make the
 /// log look old, and nothing can tell that it ended.
 pub fn is_behind(cx: &Context<'_>, node: &Node) -> bool {

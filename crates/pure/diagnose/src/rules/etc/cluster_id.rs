@@ -23,6 +23,7 @@ use defib_model::fact::Value;
 
 use crate::analysis::etcd::{entity, explain_all};
 use crate::analysis::host::{self, called, facts_anywhere, quotes};
+use crate::analysis::nodes;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -68,7 +69,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .safe("Which id and which revision has each server?", "etcdctl endpoint status --cluster -w json")
         .check_first("On the servers that are not the one to keep: set the data aside and join it.", "systemctl stop k3s && mv /var/lib/rancher/k3s/server/db /var/lib/rancher/k3s/server/db.other && systemctl start k3s")
         .dont("Don't reset the other side too, and don't copy databases between them.");
-    out.push(explain_all(f, cx));
+    // To the others a server with a cluster of its own is a node that fell silent.
+    let mut f = explain_all(f, cx);
+    for (node, _, since) in nodes::silent(cx) {
+        if nodes::speaks(cx, node, since) {
+            f = f.explains_if(cx, K::NodeNotReady, &cx.cluster.id(node.obj));
+        }
+    }
+    out.push(f);
 }
 
 /// Tries after which it is no longer a change of members that a peer has yet to apply: as the one that calls counts

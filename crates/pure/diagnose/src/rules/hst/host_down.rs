@@ -152,7 +152,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (node, i, since) in nodes::silent(cx) {
-        if nodes::is_behind(cx, node) {
+        // One that runs is not down, whatever the others hear of it.
+        if nodes::is_behind(cx, node) || nodes::speaks(cx, node, since) {
             continue;
         }
         let id = cx.cluster.id(node.obj);
