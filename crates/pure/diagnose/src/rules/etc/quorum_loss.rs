@@ -72,7 +72,9 @@ fn reset(cx: &Context<'_>) -> Option<Finding> {
 fn counted(cx: &Context<'_>) -> Option<Finding> {
     let count = etcd::count(cx).filter(|c| c.voters > 1)?;
     let ends = etcd::endpoints(cx);
-    let leaderless = ends.values().any(|(_, f)| f.text.contains("no leader"));
+    // Between two leaders one endpoint or another says that there is none.
+    let leaderless =
+        ends.values().any(|(_, f)| f.text.contains("no leader")) && !leads(cx, count.voters);
     let failed = host::lines(
         cx,
         &["etcdctl.status-failed"],
@@ -145,21 +147,21 @@ fn counted(cx: &Context<'_>) -> Option<Finding> {
     )
 }
 
-/// Does an endpoint say that it leads, and none that there is no leader?
-fn leads(cx: &Context<'_>) -> bool {
-    let states = facts_anywhere(cx, |v| match v {
+/// Does one endpoint say that it leads, and a majority of so many voters that there is a leader? Of what one of them says
+/// on several hosts any answer with a leader counts.
+fn leads(cx: &Context<'_>, voters: usize) -> bool {
+    let mut led: BTreeSet<&str> = BTreeSet::new();
+    let mut is_leader = false;
+    for (_, state) in facts_anywhere(cx, |v| match v {
         Value::EtcdStatus(s) => Some(s),
         _ => None,
-    })
-    .map(|(_, s)| s);
-    let mut led = false;
-    for state in states {
-        if state.errors.contains("no leader") {
-            return false;
+    }) {
+        if !state.errors.contains("no leader") {
+            led.insert(etcd::host_of(&state.endpoint));
+            is_leader |= state.leader;
         }
-        led |= state.leader;
     }
-    led
+    is_leader && led.len() >= etcd::majority(voters)
 }
 
 /// Elections without an end, while peers are away.
@@ -216,7 +218,7 @@ fn logged(cx: &Context<'_>) -> Option<Finding> {
         return None;
     }
     // The members were asked, a majority answered, and one of them leads.
-    if etcd::count(cx).is_some_and(|c| c.alive >= etcd::majority(c.voters)) && leads(cx) {
+    if etcd::count(cx).is_some_and(|c| c.alive >= etcd::majority(c.voters) && leads(cx, c.voters)) {
         return None;
     }
     let peers: BTreeSet<_> = away.iter().filter_map(|l| l.line.groups.first()).collect();
