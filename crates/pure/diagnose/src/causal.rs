@@ -97,6 +97,11 @@ const FOLLOWS: &[(&str, &[&str])] = &[
         &["kine-sqlite-locked", "kine-compaction-failing"],
     ),
     ("clock-skew", &["cert-expired"]),
+    (
+        "host-firewall-blocks-pod-network",
+        &["aggregated-api-down", "coredns-upstream-unreachable"],
+    ),
+    ("ip-forward-off", &["aggregated-api-down"]),
     ("host-down", &["etcd-member-down", "etcd-quorum-loss"]),
     ("etcd-quorum-loss", &["etcd-member-down"]),
     ("foreign-cluster-ca", &["mixed-ca"]),

@@ -432,6 +432,13 @@ pub static SIGNALS: &[Signal] = &[
         "apt: apt-pkg/deb/dpkgpm.cc (history.log)",
     ),
     signal(
+        "host.apt-date",
+        "Start-Date: ",
+        r"^Start-Date: \d{4}-(\d\d)-(\d\d)  (\d\d):(\d\d):(\d\d)",
+        Mark::Progress,
+        "apt: apt-pkg/deb/dpkgpm.cc (history.log)",
+    ),
+    signal(
         "host.runtime-stopping",
         ": Stopping ",
         r"systemd\[\d+\]: Stopping (?:[a-z0-9@.-]+ - )?(Docker Application Container Engine|containerd container runtime|Lightweight Kubernetes)",

@@ -141,8 +141,8 @@ pub static SIGNALS: &[Signal] = &[
     ),
     signal(
         "k3s.agent-waits",
-        "Waiting to retrieve agent configuration; server is not ready",
-        "Waiting to retrieve agent configuration; server is not ready: (.*)",
+        "configuration; server is not ready",
+        "Waiting to retrieve (?:agent|kube-proxy) configuration; server is not ready: (.*)",
         Mark::Symptom,
         "k3s: pkg/agent/config/config.go",
     ),

@@ -28,6 +28,17 @@ const fn filter(id: &'static str, anchor: &'static str, pattern: &'static str) -
     )
 }
 
+const fn balancer(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    super::signal(
+        id,
+        anchor,
+        pattern,
+        "haproxy",
+        Mark::Symptom,
+        "HAProxy: src/server.c (srv_update_status), src/backend.c",
+    )
+}
+
 const fn wire(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
     super::signal(
         id,
@@ -227,6 +238,40 @@ pub static SIGNALS: &[Signal] = &[
         "> mtu ",
         r"^\s*\d+: ([^:@\s]+)(?:@\S+)?: <([^>]*)> mtu (\d+)",
     ),
+    super::signal(
+        "cilium.policy-denied",
+        "Policy denied",
+        r"(?:([^\s/]+)/([^:\s]+):\d+ \([^)]*\) (?:<>|->) ([^\s/]+)/([^:\s]+):(\d+) \([^)]*\) Policy denied DROPPED|drop \(Policy denied\b.*)",
+        "any program",
+        Mark::Cause,
+        "Cilium: hubble/pkg/printer/printer.go, pkg/monitor/datapath_drop.go",
+    ),
+    balancer(
+        "balancer.no-server",
+        "has no server available",
+        r"backend (\S+) has no server available",
+    ),
+    balancer(
+        "balancer.server-down",
+        "is DOWN, reason",
+        r"Server (\S+) is DOWN, reason: ([^,.]+)",
+    ),
+    balancer(
+        "balancer.maintenance",
+        "is going DOWN for maintenance",
+        r"Server (\S+) is going DOWN for maintenance",
+    ),
+    balancer(
+        "balancer.server-up",
+        "is UP, reason",
+        r"Server (\S+) is UP, reason",
+    ),
+    balancer(
+        "balancer.server-ready",
+        "is UP/READY",
+        r"Server (\S+) is UP/READY",
+    ),
+    wire("net.vxlan-dev", "vxlan id ", r"vxlan id \d+ .*?\bdev (\S+)"),
     cni(
         "scheduler.no-free-port",
         "free ports for the requested pod ports",

@@ -69,7 +69,7 @@ pub static SIGNALS: &[Signal] = &[
         "containerd.shim-task",
         "failed to create shim task",
         "",
-        "containerd",
+        "containerd, kubelet, k3s",
         Mark::Symptom,
         "containerd: core/runtime/v2/task_manager.go",
     ),

@@ -305,10 +305,21 @@ fn arping(walk: &Walk<'_>, at: usize, text: &str) -> Option<Reach> {
 
 /// With a size it asks about the path: `1208 bytes from 10.42.1.14: …`, and the summary where all were lost.
 fn sized(walk: &Walk<'_>, text: &str) -> Option<Value> {
-    let command = walk.ran("ping")?;
-    let asked: u64 = command.option("-s", "--size")?.parse().ok()?;
-    let target = operand(walk, "ping")?;
-    if text.contains(" bytes from ") {
+    // Also from inside a pod: `kubectl exec POD -- ping -s 1400 ADDRESS`.
+    let all = walk.command.as_ref()?.words.iter().map(String::as_str);
+    let all: Vec<&str> = all.take_while(|w| *w != "|").collect();
+    let at = all
+        .iter()
+        .position(|w| w.rsplit('/').next() == Some("ping"))?;
+    if at > 0 && !all.iter().take(at).any(|w| *w == "exec" || *w == "--") {
+        return None;
+    }
+    let words = all.get(at + 1..)?;
+    let sizes = words.iter().position(|w| matches!(*w, "-s" | "--size"))?;
+    let asked: u64 = words.get(sizes + 1)?.parse().ok()?;
+    let target = first_operand(words)?.to_owned();
+    // The answers, or their summary where only that was kept.
+    if text.contains(" bytes from ") || text.contains(", 0% packet loss") {
         return Some(Value::Sized(target, asked, true));
     }
     let lost = text.contains(" 100% packet loss") || text.contains(", 100.0% packet loss");
@@ -343,15 +354,20 @@ pub(super) fn shown_by(walk: &Walk<'_>, at: usize) -> Option<String> {
 /// The first word of the command that is neither an option nor an option's number.
 fn operand(walk: &Walk<'_>, program: &str) -> Option<String> {
     let command = walk.ran(program)?;
-    let mut words = command.words.iter().skip(1).take_while(|w| *w != "|");
-    words
-        .find(|w| {
-            // Behind `-M` stands `do`, `want` or `dont`.
-            !w.starts_with('-')
-                && w.parse::<f64>().is_err()
-                && !matches!(w.as_str(), "do" | "want" | "dont" | "probe")
-        })
-        .cloned()
+    let words = command.words.iter().map(String::as_str).skip(1);
+    let words: Vec<&str> = words.take_while(|w| *w != "|").collect();
+    first_operand(&words).map(str::to_owned)
+}
+
+/// The first word that is no option, nor the value of one of ping's.
+fn first_operand<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let mut words = words.iter().copied();
+    words.find(|w| {
+        // Behind `-M` stands `do`, `want` or `dont`.
+        !w.starts_with('-')
+            && w.parse::<f64>().is_err()
+            && !matches!(*w, "do" | "want" | "dont" | "probe")
+    })
 }
 
 /// What an API server says of itself: `ok` to `/readyz`, or the status that curl prints.

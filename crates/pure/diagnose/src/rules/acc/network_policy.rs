@@ -6,7 +6,7 @@
 //! A program whose calls to a pod, a Service, the cluster's DNS or an outside address time out, while
 //! NetworkPolicies select one of the two ends and none of their rules allows this partner on this port
 //! in that direction. Or somebody tried it: the same call passes from a pod with the labels that a policy
-//! wants, and not from one without.
+//! wants, and not from one without. Or Cilium says of a packet that a policy denied it (`hubble observe`, `cilium monitor`).
 //!
 //! ## Why it matters
 //! A dropped packet leaves no trace: the program times out, all pods are ready, and nothing is logged.
@@ -19,10 +19,13 @@
 //! ## What not to do
 //! Do not delete the policy: it may be all that keeps others out.
 
+use std::collections::BTreeMap;
+
 use defib_model::views::Node;
 use defib_model::views::network::{NetworkPolicy, PolicyPeer};
 
 use crate::analysis::calls::{self, Attempt};
+use crate::analysis::host::{self, Told};
 use crate::analysis::policy::{Answer, Call, Direction, End, Rules};
 use crate::analysis::trials;
 use crate::rules::prelude::*;
@@ -44,6 +47,65 @@ const HURT: &[K] = &[
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let before = out.len();
+    by_objects(cx, out);
+    if out.len() == before {
+        dropped(cx, out);
+    }
+}
+
+/// The plugin itself says that it dropped a packet by a policy: between which two pods, and on which port.
+fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = host::lines(cx, &["cilium.policy-denied"], "dropped by a policy");
+    let mut by_target: BTreeMap<(&str, &str, &str), Vec<&Told<'_>>> = BTreeMap::new();
+    for l in &lines {
+        by_target
+            .entry((l.group(2), l.group(3), l.group(4)))
+            .or_default()
+            .push(l);
+    }
+    for ((ns, target, port), lines) in by_target {
+        let on = match target {
+            "" => EntityId::other("policy", "network"),
+            name => EntityId::object("Pod", "", ns, name),
+        };
+        let mut f = RULE
+            .on(on)
+            .title(match target {
+                "" => "a NetworkPolicy drops packets".to_owned(),
+                name => format!("a NetworkPolicy drops what is sent to pod {ns}/{name} on port {port}"),
+            })
+            .why("The plugin names the policy's verdict, not the policy: its selectors don't fit who calls, or nothing allows this port.")
+            .term(84, "the network plugin says so")
+            .cite_all(lines.iter().map(|l| l.evidence.clone()))
+            .safe(
+                "Which policies select the target, and which labels has who calls?",
+                command!("kubectl get networkpolicies,ciliumnetworkpolicies -n {} -o yaml; kubectl get pods -A --show-labels", ns),
+            )
+            .dont("Don't delete the policy: it may be all that keeps others out.");
+        for l in lines {
+            let caller = EntityId::object("Pod", "", l.group(0), l.group(1));
+            let owner = cx.top_owner(&caller);
+            let same = cx.conditions.iter().filter(|c| HURT.contains(&c.kind));
+            for c in same.filter(|c| {
+                c.entity == caller
+                    || cx.top_owner(&c.entity) == owner
+                    || is_sibling(&c.entity, &caller)
+            }) {
+                f = f.explains(c.kind, &c.entity.clone());
+            }
+        }
+        out.push(f);
+    }
+}
+
+/// Are both pods of one set, by their names? `api-74fb5c8b9c-pq8vm` and `api-74fb5c8b9c-2tlkx`.
+fn is_sibling(a: &EntityId, b: &EntityId) -> bool {
+    let set = |id: &EntityId| id.name().rsplit_once('-').map(|(set, _)| set.to_owned());
+    a.kind() == "pod" && a.namespace() == b.namespace() && set(a).is_some() && set(a) == set(b)
+}
+
+fn by_objects(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if cx.cluster.policies.is_empty() {
         return;
     }

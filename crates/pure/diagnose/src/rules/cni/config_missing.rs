@@ -168,7 +168,13 @@ fn journals(cx: &Context<'_>, out: &mut Vec<Finding>) {
     {
         return;
     }
+    // k3s brings its network when its server is ready: until then this is a consequence of what keeps that.
+    let waits = host::lines(cx, &["k3s.agent-waits"], "");
     for (id, lines) in host::by_host(lines) {
+        let plugin = |l: &host::Told<'_>| l.signal == "cni.no-plugin";
+        if waits.iter().any(|w| w.host == id) && !lines.iter().any(plugin) {
+            continue;
+        }
         let first = lines.iter().filter_map(|l| l.line.time).min();
         let last = lines.iter().filter_map(|l| l.last.or(l.line.time)).max();
         let span = first.zip(last).map(|(a, b)| b.as_second() - a.as_second());

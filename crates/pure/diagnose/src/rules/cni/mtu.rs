@@ -61,9 +61,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     too_long.retain(|l| !is_outside(cx, l));
     too_long
         .retain(|l| l.signal != "net.too-long" || l.group(0).parse().is_ok_and(|n: u32| n < own));
+    // `ip -d link` names the one that it leaves by: a VPN's, for one.
+    let leaves = host::lines(cx, &["net.vxlan-dev"], "it leaves by this interface");
+    let leaves = leaves
+        .iter()
+        .find(|l| overlay.is_some_and(|o| o.entry == l.entry && o.host == l.host));
+    let is_below = |l: &host::Told<'_>| match leaves {
+        Some(named) => named.group(0) == l.group(0),
+        None => !crate::analysis::addr::is_virtual(l.group(0)),
+    };
     let below: Vec<_> = links
         .iter()
-        .filter(|l| !crate::analysis::addr::is_virtual(l.group(0)) && l.group(1).contains("UP"))
+        .filter(|l| is_below(l) && l.group(1).contains("UP"))
         .filter(|l| overlay.is_some_and(|o| o.entry == l.entry && o.host == l.host))
         .collect();
     let widest = below.iter().max_by_key(|l| mtu(l));

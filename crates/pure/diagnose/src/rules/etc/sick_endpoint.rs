@@ -5,7 +5,8 @@
 //! ## What it sees
 //! `The connection to the server A was refused` (or no answer) of kubectl, while etcd's health shows a
 //! majority well and A's member not among it; A is the address of a server whose node is not ready, while
-//! another is; or server after server was asked for `/readyz`, and only some are ready.
+//! another is; or server after server was asked for `/readyz`, and only some are ready; or a load balancer before the
+//! API (HAProxy) that has no server to send to, while servers answer by their own addresses.
 //!
 //! ## Why it matters
 //! The cluster works; only the way in leads to the wrong door. Everything that asks there sees a dead
@@ -23,6 +24,7 @@ use defib_model::kubectl;
 
 use crate::analysis::etcd::{self, explain_all};
 use crate::analysis::host::{self, quotes};
+use crate::analysis::nodes;
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -39,6 +41,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     tried(cx, out);
     if out.len() == before {
         by_nodes(cx, out);
+    }
+    if out.len() == before {
+        balanced(cx, out);
     }
     if out.len() > before {
         return;
@@ -88,6 +93,70 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .cite_all(well)
         .safe("Ask a server that is well.", "kubectl --server=https://WELL:6443 get nodes")
         .advice("Point the kubeconfig or the load balancer at servers that are well, with a health check on /readyz.")
+        .dont("Don't reset or restore because of what this address says.");
+    out.push(explain_all(f, cx));
+}
+
+/// The load balancer of the API has no server left to send to, and servers of the cluster answer by their own addresses.
+fn balanced(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let back = ["balancer.server-up", "balancer.server-ready"];
+    let mut none = host::lines(
+        cx,
+        &["balancer.no-server"],
+        "the load balancer sends to nobody",
+    );
+    none.retain(|l| !l.is_followed(cx, &back));
+    let Some(last) = none.last() else { return };
+    let why = host::lines(
+        cx,
+        &["balancer.maintenance", "balancer.server-down"],
+        "why it does not send there",
+    );
+    let name = last.group(0);
+    let its = |l: &&host::Told<'_>| l.group(0).split('/').next() == Some(name);
+    let ready = host::facts(cx, |v| match v {
+        Value::Reach(r) if r.answer == Answer::Well && !r.target.is_empty() => Some(r),
+        _ => None,
+    })
+    .filter(|(f, _)| f.command.contains("readyz") || f.command.contains("livez"));
+    let ready: Vec<_> = ready
+        .map(|(f, _)| cx.fact(f, "asked by its own address, this one is ready"))
+        .collect();
+    let lives = etcd::count(cx).is_some_and(|c| c.alive >= etcd::majority(c.voters));
+    // Does it stand before the API? Its list holds a server's own name, or one who asks for the API is turned away.
+    let refused = host::lines(
+        cx,
+        &["kubectl.refused", "kubectl.unable"],
+        "the client is turned away",
+    );
+    let listed = why.iter().filter_map(|l| l.group(0).split_once('/'));
+    let node = listed
+        .filter_map(|(_, server)| cx.cluster.nodes.iter().find(|n| nodes::belongs(n, server)))
+        .next();
+    if (ready.is_empty() && !lives) || (refused.is_empty() && node.is_none()) {
+        return;
+    }
+    let door = match node {
+        Some(node) if refused.is_empty() => {
+            vec![cx.field(node.obj, "/metadata/name", "one of its servers is a node")]
+        }
+        _ => quotes(&refused).into_iter().take(1).collect(),
+    };
+    let ends = etcd::endpoints(cx);
+    let well = ends.values().filter(|(well, _)| *well);
+    let f = RULE
+        .on(EntityId::other("endpoint", name))
+        .title(format!("the load balancer's {name} has no server to send to; servers of the cluster answer by their own addresses"))
+        .why("The cluster works: only the way in leads to nobody. A server in maintenance is not asked whether it is well.")
+        .term(80, "the load balancer says so, and others are well")
+        .cite(last.evidence.clone())
+        .cite_all(door)
+        .cite_all(ready)
+        .cite_all(well.map(|(_, f)| cx.fact(f, "this member is well")))
+        .cite_all(why.iter().filter(its).map(|l| l.evidence.clone()))
+        .safe("Which servers does it know, and in which state?", "echo 'show servers state' | socat stdio /run/haproxy/admin.sock")
+        .safe("Ask a server that is well.", "kubectl --server=https://WELL:6443 get nodes")
+        .check_first("Take those out of maintenance that are well.", "echo 'set server BACKEND/SERVER state ready' | socat stdio /run/haproxy/admin.sock")
         .dont("Don't reset or restore because of what this address says.");
     out.push(explain_all(f, cx));
 }

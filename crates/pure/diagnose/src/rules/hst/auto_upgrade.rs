@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! Starts of k3s in which the version changes, after which it does not come up, with the words of what
-//! upgraded it: the upgrade controller, the system's unattended upgrades. A snap that snapd is refreshing by itself.
+//! upgraded it: the upgrade controller, the system's unattended upgrades. A snap that snapd is refreshing by itself. A
+//! runtime's package that an unattended upgrade exchanged less than a day before no container could be started any more.
 //!
 //! ## Why it matters
 //! Nobody was there when it changed. The trouble began with the new version and not with what people
@@ -16,6 +17,8 @@
 //!
 //! ## What not to do
 //! Do not start the old binary on data that the new one wrote without a snapshot from before.
+
+use defib_model::signal::Local;
 
 use crate::analysis::host::{self, TROUBLES, called, quotes};
 use crate::rules::prelude::*;
@@ -76,6 +79,78 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     stopped(cx, out);
     refreshed(cx, out);
+    broke(cx, out);
+}
+
+/// Seconds behind an upgrade in which what begins to fail is laid at its door.
+const SOON: i64 = 86_400;
+
+/// What shows that a host's runtime starts nothing.
+const HALTED: &[K] = &[K::PodNotStarted, K::SandboxFailing, K::ContainerStartError];
+
+/// A robot exchanged the packages of the runtime, and from then on it starts no container.
+fn broke(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let robots = host::lines(cx, ROBOTS, "an upgrade that nobody started by hand");
+    let packages = host::lines(cx, &["host.apt-upgraded"], "it exchanged this package");
+    let dates = host::lines(cx, &["host.apt-date"], "when it began");
+    let failing = host::lines(
+        cx,
+        &["containerd.shim-task", "containerd.shim"],
+        "the runtime can't start a container",
+    );
+    let within = |l: &host::Told<'_>, from: u64, to: u64| from < l.line.line && l.line.line < to;
+    for (host, failing) in host::by_host(failing) {
+        let Some(first) = failing.iter().find(|l| l.line.local.is_some()) else {
+            continue;
+        };
+        let found = packages.iter().find_map(|package| {
+            let its = |l: &&host::Told<'_>| l.entry == package.entry;
+            let at = package.line.line;
+            let date = dates
+                .iter()
+                .filter(its)
+                .filter(|d| d.line.line < at)
+                .max_by_key(|d| d.line.line)?;
+            let robot = robots
+                .iter()
+                .filter(its)
+                .find(|r| within(r, date.line.line, at))?;
+            let number = |i: usize| date.group(i).parse::<u32>().ok();
+            let local = first.line.local?;
+            let began = Local {
+                month: u8::try_from(number(0)?).ok()?,
+                day: u8::try_from(number(1)?).ok()?,
+                second: number(2)? * 3600 + number(3)? * 60 + number(4)?,
+                ..local
+            };
+            let soon = began.until(local).is_some_and(|s| (0..SOON).contains(&s));
+            (soon && host::same_host(package.host.name(), host.name()))
+                .then_some((date, robot, package))
+        });
+        let Some((date, robot, package)) = found else {
+            continue;
+        };
+        let mut f = RULE
+            .on(host.clone())
+            .title(format!("an unattended upgrade exchanged {} on {}, and since then no container starts there", package.group(0), called(&host)))
+            .why("The trouble began with the new package, not with what people changed; pods that ran go on until they are made anew.")
+            .term(74, "a robot exchanged the runtime less than a day before it failed")
+            .cite(date.evidence.clone())
+            .cite(robot.evidence.clone())
+            .cite(package.evidence.clone())
+            .cite_all(quotes(&failing).into_iter().take(2))
+            .explains_observed(cx, TROUBLES, &host)
+            .safe("What was exchanged, and what have the other hosts?", "tail -40 /var/log/apt/history.log; dpkg-query -W containerd.io containerd runc docker-ce; kubectl get nodes -o wide")
+            .advice("Go back to the version of the other hosts or on to one that works, and hold the packages of the runtime (`apt-mark hold`).")
+            .dont("Don't drain the other nodes: theirs is the version that works.");
+        for c in cx.conditions.iter().filter(|c| HALTED.contains(&c.kind)) {
+            let node = cx.cluster.pod(&c.entity).map(|p| p.spec.node_name.as_str());
+            if node == Some(host.name()) {
+                f = f.explains(c.kind, &c.entity.clone());
+            }
+        }
+        out.push(f);
+    }
 }
 
 /// snapd exchanges a snap by itself: it is stopped and disabled until that is done.
