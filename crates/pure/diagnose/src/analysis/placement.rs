@@ -147,6 +147,9 @@ fn one<'a>(cx: &Context<'a>, room: &Room<'_>, c: &Condition) -> Option<Placement
         .iter()
         .any(|c| matches!(&c.reason, Reason::Taint(k, _) if scheduling::is_health_taint(k)))
         || meant.iter().any(|n| n.ready().is_some_and(|r| r != "True"));
+    // A description that was cut shows no demands, and yet the scheduler found some.
+    let selected = clauses.iter().any(|c| c.reason == Reason::NodeSelector);
+    let nodes_known = nodes_known && pod.is_none_or(|p| demands(p) || !selected);
     let free = match pod {
         Some(pod) if nodes_known => free_nodes(cx, room, pod, &clauses),
         _ => Vec::new(),

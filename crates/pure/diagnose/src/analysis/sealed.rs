@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 
+use super::references;
 use super::said::{Said, said};
 use crate::context::Context;
+use crate::rule::Finding;
 
 /// What it comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,4 +146,25 @@ fn named(line: &str) -> Option<EntityId> {
         .map(|r| r.1)?;
     let (ns, name) = rest.split([',', ' ', '"']).next()?.split_once('/')?;
     Some(EntityId::object("SealedSecret", "bitnami.com", ns, name))
+}
+
+/// Does one of these SealedSecrets make this Secret? Where a row names no namespace, by its name.
+pub fn makes(sealed: &[(EntityId, Said)], secret: &EntityId) -> bool {
+    let same = |a: Option<&str>, b: Option<&str>| match (a.unwrap_or(""), b.unwrap_or("")) {
+        ("", _) | (_, "") => true,
+        (a, b) => a == b,
+    };
+    sealed
+        .iter()
+        .any(|(id, _)| id.name() == secret.name() && same(id.namespace(), secret.namespace()))
+}
+
+/// Claims what waits for Secrets that these do not make.
+pub fn explain(cx: &Context<'_>, mut f: Finding, sealed: &[(EntityId, Said)]) -> Finding {
+    for m in references::missing(cx, "Secret") {
+        if makes(sealed, &m.what) {
+            f = f.explains_observed(cx, &[m.condition], &m.pod);
+        }
+    }
+    f
 }

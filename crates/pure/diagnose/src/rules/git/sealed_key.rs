@@ -46,6 +46,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .advice("Without the old key: seal every secret again from its real source (defib reseal).")
         .dont("Don't delete any key Secret, old or new: each may be the only one for some secret.");
     f = claim(cx, f, &all.iter().map(|(_, s)| s).collect::<Vec<_>>());
+    f = sealed::explain(cx, f, &all);
     if verdict == Verdict::KeyLost {
         f = f.cite_all(
             cx.hits("sealed-secrets.new-key")

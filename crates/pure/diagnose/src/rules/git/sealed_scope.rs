@@ -37,7 +37,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if verdict == Verdict::KeyLost {
         return;
     }
-    for (id, s) in &all {
+    for one in &all {
+        let (id, s) = one;
         let ns = id.namespace().unwrap_or_default();
         let mut f = RULE
             .on(id.clone())
@@ -48,6 +49,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .check_first("Seal it again for this name and namespace.", command!("kubeseal --name {} --namespace {} --format yaml < SECRET.yaml", id.name(), ns))
             .dont("Don't touch the keys before you know that they are at fault.");
         f = claim(cx, f, &[s]);
+        f = sealed::explain(cx, f, std::slice::from_ref(one));
         let sealed_as = sealed_as(cx, id);
         match &opened {
             Some(other) => {

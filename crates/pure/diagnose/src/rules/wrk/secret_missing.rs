@@ -17,7 +17,7 @@
 //! Do not make an empty Secret to get the pod running: it starts, and fails somewhere harder to see.
 
 use crate::analysis::called::{called, of_namespace, within};
-use crate::analysis::{links, references};
+use crate::analysis::{links, references, sealed};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -30,7 +30,14 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let sealed = sealed::closed(cx)
+        .map(|(_, all, _)| all)
+        .unwrap_or_default();
     for m in references::missing(cx, "Secret") {
+        // What would make it says why it does not.
+        if sealed::makes(&sealed, &m.what) {
+            continue;
+        }
         if m.key.is_some() {
             continue;
         }
