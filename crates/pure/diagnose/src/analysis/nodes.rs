@@ -47,23 +47,27 @@ pub fn silent<'a>(cx: &Context<'a>) -> Vec<(&'a Node, usize, Option<Timestamp>)>
     out
 }
 
-/// Seconds before the evidence's end in which a host's last word means that it lives. The node controller waits longer
-/// (40 seconds and more) until it calls one that is silent unknown.
-const JUST_NOW: i64 = 30;
-/// The same where the host is known to have spoken since it fell silent to the others.
+/// Seconds between a host's last word and that of another one in which both live. The node controller waits longer (40
+/// seconds and more) until it calls one that is silent unknown.
+const TOGETHER: i64 = 30;
+/// Seconds before the evidence's end in which a host that has spoken since it fell silent to the others lives.
 const SINCE: i64 = 600;
 
 /// Has this node's host said something itself that it can't have said if it were down? Then what is wrong is that the
 /// others don't hear it.
 pub fn speaks(cx: &Context<'_>, node: &Node, since: Option<Timestamp>) -> bool {
-    let Some(end) = cx.cluster.as_of else {
+    let own = |host: &str| host == node.metadata.name;
+    let lasts = |is: &dyn Fn(&str) -> bool| {
+        let heard = cx.heard().filter(|h| !h.host.is_empty() && is(&h.host));
+        heard.filter_map(|h| h.last).max().map(|t| t.as_second())
+    };
+    let (Some(last), Some(end)) = (lasts(&own), cx.cluster.as_of) else {
         return false;
     };
-    let own = cx.heard().filter(|h| h.host == node.metadata.name);
-    own.filter_map(|h| h.last).any(|last| {
-        let ago = end.as_second() - last.as_second();
-        since.map_or(ago < JUST_NOW, |since| last > since && ago < SINCE)
-    })
+    match since {
+        Some(since) => last > since.as_second() && end.as_second() - last < SINCE,
+        None => lasts(&|host| !own(host)).is_some_and(|others| others - last < TOGETHER),
+    }
 }
 
 /// Does this node's own log say that its clock is behind? Then k3s runs there, although its times make the
