@@ -3,6 +3,7 @@
 //! The last line is `N passed, N failed, N skipped`: tests of all binaries together, and every step
 //! that is no test counts as one. Deliberately absent: anything that `cargo test` does not check at home.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -74,15 +75,6 @@ impl fmt::Display for Count {
 /// As many bytes of what failed tests said are said again: all of it stands where it happened.
 const MOST_SAID: usize = 6_000;
 
-/// Crates whose tests need nothing but themselves.
-const PURE: &[&str] = &[
-    "defib-formats",
-    "defib-model",
-    "defib-read",
-    "defib-diagnose",
-    "defib-render",
-];
-
 /// The chore.
 #[expect(
     clippy::print_stderr,
@@ -143,14 +135,24 @@ fn check(count: &mut Count) {
             "warnings",
         ],
     );
-    // The walls, the registry of rules and the generated documents are tests of xtask.
-    tests(count, &["test", "--package", "xtask", "--lib", "--locked"]);
-    let mut pure = vec!["test", "--lib", "--locked"];
-    for name in PURE {
-        pure.extend(["--package", name]);
+    // The walls, the registry of rules and the generated documents are unit tests of xtask. All of the workspace, so
+    // that nothing is built twice: each choice of packages has dependencies with features of its own.
+    let units = full::words(["--lib"]);
+    let session = full::words((session_tests().iter()).flat_map(|name| ["--test", name.as_str()]));
+    for list in [units, session] {
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        tests(count, &list);
     }
-    tests(count, &pure);
-    tests(count, &["test", "--package", "defib-session", "--locked"]);
+}
+
+/// Tests of the pipeline on texts and folders: they need nothing but themselves, and are named as no other's are.
+fn session_tests() -> Vec<String> {
+    let all = full::test_targets();
+    let is_own = |name: &str| all.iter().filter(|(_, other)| other == name).count() == 1;
+    let of = all.iter().filter(|(package, _)| package == "defib-session");
+    of.filter(|(_, name)| is_own(name))
+        .map(|(_, name)| name.clone())
+        .collect()
 }
 
 #[expect(clippy::print_stderr, reason = "progress of a long run")]
@@ -212,10 +214,11 @@ fn beside(count: &mut Count) {
         .filter(|(package, _)| package == OF_HOSTS)
         .map(|(_, name)| name.as_str())
         .collect();
-    let mut others = vec!["--lib", "--bins"];
-    for (package, name) in &all {
-        let is_done = package == "defib-session";
-        if !is_done && !of_hosts.contains(&name.as_str()) {
+    let done = session_tests();
+    let mut others = vec!["--bins"];
+    let names: BTreeSet<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    for name in names {
+        if !done.iter().any(|d| d == name) && !of_hosts.contains(&name) {
             others.extend(["--test", name]);
         }
     }

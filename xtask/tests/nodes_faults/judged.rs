@@ -5,11 +5,12 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use defib_session::{Options, Source};
 use libtest_mimic::Failed;
 use serde::{Deserialize, Serialize};
 use xtask::lab::fault::Fault;
 use xtask::lab::node::Lab;
+
+use super::named::causes;
 
 /// What was found of one fault.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,21 +58,6 @@ impl fmt::Display for Found {
 
 /// What holds of a cluster that has lost a server for whatever reason, and is no wrong answer.
 const STATES: &[&str] = &["etcd-member-down", "etcd-quorum-loss", "host-down"];
-
-/// The classes of the root causes that are named for a recording, each once.
-pub fn causes(recording: &Path) -> Result<Vec<String>, Failed> {
-    let sources = [Source::Path(recording.to_owned())];
-    let report = defib_session::diagnose(
-        &sources,
-        &Options::default(),
-        &mut std::io::empty(),
-        &mut |_| {},
-    )?;
-    let mut classes: Vec<String> = report.root_causes.into_iter().map(|c| c.class).collect();
-    classes.sort();
-    classes.dedup();
-    Ok(classes)
-}
 
 /// Judges a recording, as it is and without the lines that the stand-in itself wrote: those are from the same page of
 /// facts as the rules, and prove nothing.

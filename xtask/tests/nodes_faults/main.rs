@@ -14,6 +14,8 @@
 mod census;
 mod choice;
 mod judged;
+#[path = "../named/mod.rs"]
+mod named;
 mod table;
 mod well;
 

@@ -11,8 +11,9 @@ use xtask::lab::fault::{record, settled};
 use xtask::lab::node::Lab;
 
 use crate::choice::Kind;
-use crate::judged::{Found, causes, looks_collected, secrets};
+use crate::judged::{Found, looks_collected, secrets};
 use crate::keep;
+use crate::named::causes;
 
 /// Hands the leader's place to another member.
 const MOVE_LEADER: &str = "status=$(etcdctl endpoint status --cluster -w json)\nfrom=$(echo \"$status\" | jq -r '[.[] | select(.Status.leader == .Status.header.member_id)][0].Endpoint')\nto=$(etcdctl member list | awk -F', ' -v from=\"$from\" '$5 != from && $6 == \"false\" { print $1; exit }')\nETCDCTL_ENDPOINTS=$from etcdctl move-leader \"$to\"";

@@ -23,14 +23,14 @@ fn qm(lab: &Lab, arguments: &[&str]) -> Result<Command, Failed> {
 }
 
 /// What it prints; it must succeed.
-fn told(lab: &Lab, arguments: &[&str]) -> Result<String, Failed> {
+pub fn told(lab: &Lab, arguments: &[&str]) -> Result<String, Failed> {
     let (code, out, failed) = said(qm(lab, arguments)?)?;
     assert_eq!(code, 0, "qm {arguments:?}: {out}{failed}");
     Ok(out)
 }
 
 /// How it fails: its code, and what it says.
-fn refused(lab: &Lab, arguments: &[&str]) -> Result<(i32, String), Failed> {
+pub fn refused(lab: &Lab, arguments: &[&str]) -> Result<(i32, String), Failed> {
     let (code, out, failed) = said(qm(lab, arguments)?)?;
     Ok((code, format!("{out}{failed}")))
 }
@@ -97,7 +97,7 @@ pub fn a_virtual_machine_boots_from_an_imported_disk() -> Outcome {
 }
 
 /// Waits for the agent in a machine.
-fn answers(lab: &Lab, vmid: &str, patience: Duration) -> Outcome {
+pub fn answers(lab: &Lab, vmid: &str, patience: Duration) -> Outcome {
     wait_until("the agent answers", patience, || {
         match refused(lab, &["agent", vmid, "ping"]) {
             Ok((0, _)) => Ok(()),

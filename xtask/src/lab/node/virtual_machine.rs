@@ -32,6 +32,7 @@ const PACKAGES: &[&str] = &[
     "procps",
     "kmod",
     "e2fsprogs",
+    "lvm2",
     "less",
 ];
 
