@@ -66,7 +66,7 @@ pub fn speaks(cx: &Context<'_>, node: &Node, since: Option<Timestamp>) -> bool {
     };
     match since {
         Some(since) => last > since.as_second() && end.as_second() - last < SINCE,
-        None => lasts(&|host| !own(host)).is_some_and(|others| others - last < TOGETHER),
+        None => lasts(&|host| !own(host)).is_some_and(|others| (others - last).abs() < TOGETHER),
     }
 }
 
