@@ -66,6 +66,27 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(explain_all(f, cx));
         return;
     }
+    // kubeadm's parts at the API server: an authority of the same name, with another key. On k3s they are one program.
+    let parts: Vec<_> = host::lines(
+        cx,
+        &["tls.unknown-authority"],
+        "it has a CA of that name, with another key",
+    )
+    .into_iter()
+    .filter(|l| {
+        l.text
+            .contains("candidate authority certificate \"kubernetes\"")
+            && l.text.contains(":6443/")
+    })
+    .collect();
+    if !parts.is_empty() {
+        let f = advise(RULE.on(cluster()))
+            .title("a part of the control plane and the API server hold certificates of different CAs of one name")
+            .term(76, "it has a CA of that name, with another key")
+            .cite_all(quotes(&parts));
+        out.push(explain_all(f, cx));
+        return;
+    }
     // A client may have been given another CA, or none.
     if !clients.is_empty() {
         let f = advise(RULE.on(cluster()))

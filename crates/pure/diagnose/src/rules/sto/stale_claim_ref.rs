@@ -20,7 +20,7 @@
 //! claims wait: the first that fits takes the data.
 
 use defib_model::report::Evidence;
-use defib_model::views::PersistentVolumeClaim;
+use defib_model::views::{PersistentVolume, PersistentVolumeClaim};
 
 use crate::analysis::binding::{self, Verdict};
 use crate::rules::prelude::*;
@@ -39,8 +39,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(claim) = cx.claim(&c.entity) else {
             continue;
         };
-        let Verdict::Released(volume) = binding::verdict(cx.cluster, claim) else {
-            continue;
+        let (volume, fits) = match binding::verdict(cx.cluster, claim) {
+            Verdict::Released(volume) => (volume, true),
+            _ => match kept_for(cx, claim) {
+                Some(volume) => (volume, false),
+                None => continue,
+            },
         };
         let (ns, name, pv) = (
             &claim.metadata.namespace,
@@ -63,7 +67,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             })
             .why("A retained volume keeps its claimRef; the binder compares uids and gives it to nobody.")
             .term(75, if again { "the claimRef's uid is not the uid of the claim" } else { "the claim that the volume refers to does not exist" })
-            .term(15, "the volume fits in class, size and modes");
+            .term(if fits { 15 } else { 0 }, "the volume fits in class, size and modes");
         if r.uid.is_empty() {
             finding = finding.cite(cx.field(
                 volume.obj,
@@ -101,6 +105,22 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the volume to make it free, and don't clear the whole claimRef while other claims wait: the first that fits takes the data."),
         );
     }
+}
+
+/// The volume that is still bound to an earlier claim of this name, where nothing shows what the present one asks for.
+fn kept_for<'a>(cx: &Context<'a>, claim: &PersistentVolumeClaim) -> Option<&'a PersistentVolume> {
+    let own = &claim.metadata;
+    if !claim.spec.access_modes.is_empty() || !claim.spec.volume_name.is_empty() {
+        return None;
+    }
+    cx.cluster.volumes.iter().find(|v| {
+        v.status.phase == "Released"
+            && v.spec.claim_ref.as_ref().is_some_and(|r| {
+                r.name == own.name
+                    && r.namespace == own.namespace
+                    && (r.uid.is_empty() || r.uid != own.uid)
+            })
+    })
 }
 
 /// A claim that another program made than its siblings: somebody made it again by hand.

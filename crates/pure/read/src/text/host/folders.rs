@@ -74,8 +74,22 @@ fn mode(row: &str) -> Option<&str> {
     is_mode.then_some(mode)
 }
 
+/// The row without inode and blocks, which `find -ls` and `ls -lis` print ahead of it.
+fn row(text: &str) -> &str {
+    let is_number = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit());
+    let mut rest = text.trim_start();
+    for _ in 0..2 {
+        match rest.split_once(' ') {
+            Some((word, more)) if is_number(word) => rest = more.trim_start(),
+            _ => return text,
+        }
+    }
+    rest
+}
+
 /// A row of `ls -l`: mode, links, owner, group, size, date, name.
 pub(super) fn listing(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize> {
+    let text = row(text);
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let mode = mode(text)?;
     if words.len() < 8 {
