@@ -76,13 +76,13 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 name => format!("a NetworkPolicy drops what is sent to pod {ns}/{name} on port {port}"),
             })
             .why("The plugin names the policy's verdict, not the policy: its selectors don't fit who calls, or nothing allows this port.")
-            .term(84, "the network plugin says so")
             .cite_all(lines.iter().map(|l| l.evidence.clone()))
             .safe(
                 "Which policies select the target, and which labels has who calls?",
                 command!("kubectl get networkpolicies,ciliumnetworkpolicies -n {} -o yaml; kubectl get pods -A --show-labels", ns),
             )
             .dont("Don't delete the policy: it may be all that keeps others out.");
+        let mut hurt = false;
         for l in lines {
             let caller = EntityId::object("Pod", "", l.group(0), l.group(1));
             let owner = cx.top_owner(&caller);
@@ -92,10 +92,30 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     || cx.top_owner(&c.entity) == owner
                     || is_sibling(&c.entity, &caller)
             }) {
+                if !hurt {
+                    f = f.cite_all(c.evidence.first().cloned());
+                }
                 f = f.explains(c.kind, &c.entity.clone());
+                hurt = true;
             }
         }
-        out.push(f);
+        // To drop packets is what a policy is for.
+        out.push(match hurt {
+            true => f.term(
+                84,
+                "the network plugin says so, and who calls is in trouble",
+            ),
+            false => f
+                .term(
+                    45,
+                    "the network plugin says so, and nobody is in trouble for it",
+                )
+                .undecided(
+                    "Is this connection meant to pass?",
+                    "hubble observe --verdict DROPPED --last 20; kubectl get networkpolicies -A",
+                    &["networkpolicy-blocks-traffic"],
+                ),
+        });
     }
 }
 
