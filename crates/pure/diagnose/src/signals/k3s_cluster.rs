@@ -215,8 +215,8 @@ pub static SIGNALS: &[Signal] = &[
     ),
     signal(
         "k3s.duplicate-name",
-        "duplicate node name",
-        "duplicate node name found, please use a unique name|due to duplicate node names",
+        "duplicate node name found",
+        "duplicate node name found, please use a unique name",
         Mark::Cause,
         "k3s: pkg/etcd/etcd.go",
     ),
