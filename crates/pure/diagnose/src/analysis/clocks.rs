@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use defib_model::{Clocks, Evidence};
 
 use super::host::{self, Told, entity};
-use super::nodes;
+use super::peer::first_address;
+use super::{etcd, nodes};
 use crate::rules::prelude::*;
 
 /// Hosts that reject or are rejected, and whose clock several others contradict: with what they show, and one line of it.
@@ -42,7 +43,7 @@ pub fn cut_off(cx: &Context<'_>, host: &EntityId) -> Vec<EntityId> {
     let mut out: BTreeMap<EntityId, bool> = BTreeMap::new();
     for (other, lines) in host::by_host(host::lines(cx, &["tls.other-side"], "")) {
         let its = |l: &Told<'_>| {
-            remote(&l.text).is_some_and(|address| nodes::is_at(cx, host.name(), address))
+            remote(&l.text).is_some_and(|address| nodes::is_at(cx, host.name(), &address))
         };
         let known = out.entry(other).or_insert(true);
         *known &= lines.iter().all(its);
@@ -52,11 +53,12 @@ pub fn cut_off(cx: &Context<'_>, host: &EntityId) -> Vec<EntityId> {
 }
 
 /// The other side of a connection, as etcd's log names it, or as it was called.
-fn remote(text: &str) -> Option<&str> {
-    let told = (text.split_once("\"remote-addr\":\"")).or_else(|| text.split_once("https://"));
-    let end = |c: char| matches!(c, '"' | '/' | '\\' | ' ');
-    let address = told?.1.split(end).next()?;
-    Some(address.rsplit_once(':').map_or(address, |(host, _)| host))
+fn remote(text: &str) -> Option<String> {
+    let told = text.split_once("\"remote-addr\":\"");
+    match told.and_then(|(_, rest)| rest.split('"').next()) {
+        Some(address) => Some(etcd::host_of(address).to_owned()),
+        None => first_address(text).map(|(host, _)| host),
+    }
 }
 
 /// Does this line tell of a connection to a host that finds certificates wrong because its own clock is?
@@ -69,7 +71,7 @@ pub fn is_rejected_by_a_wrong_one(cx: &Context<'_>, line: &Told<'_>) -> bool {
     let early = early(cx, "").into_iter();
     outvoted
         .chain(early.map(|l| l.host))
-        .any(|host| host != line.host && nodes::is_at(cx, host.name(), address))
+        .any(|host| host != line.host && nodes::is_at(cx, host.name(), &address))
 }
 
 /// Lines that call a certificate not yet valid, with the times that say so: whoever said them has a clock that is

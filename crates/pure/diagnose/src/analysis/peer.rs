@@ -69,7 +69,8 @@ pub fn dialled(text: &str) -> Option<(String, u16)> {
     address(text.get(at + 9..)?, 0).filter(|(_, port)| *port != 0)
 }
 
-fn first_address(text: &str) -> Option<(String, u16)> {
+/// The address of the first URL.
+pub fn first_address(text: &str) -> Option<(String, u16)> {
     let at = text.find("://")?;
     address(text.get(at + 3..)?, scheme_port(text.get(..at)?))
 }

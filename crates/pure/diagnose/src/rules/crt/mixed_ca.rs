@@ -4,8 +4,8 @@
 //!
 //! ## What it sees
 //! Certificates of one host whose issuer is not the CA file beside them; servers that show certificates of
-//! different CAs; peers of etcd that reject each
-//! other with `signed by unknown authority` while both name CAs of the same cluster.
+//! different CAs; peers of etcd that reject each other with `signed by unknown authority` while both name CAs of the
+//! same cluster; a part of kubeadm's control plane that knows another `kubernetes` authority than the API server has.
 //!
 //! ## Why it matters
 //! Part of the files was restored or rotated, part was not. Connections fail between some components

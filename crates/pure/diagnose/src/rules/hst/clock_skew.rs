@@ -5,8 +5,7 @@
 //! ## What it sees
 //! Certificates that are `not yet valid`: `current time A is before B`; etcd's `high clock drift` of a minute or more;
 //! chrony's `System clock wrong by`; a clock shown in the evidence that is behind the times of its own
-//! logs; a host that rejects others, or is
-//! rejected, and whose clock most other hosts' clocks contradict.
+//! logs; a host that rejects others, or is rejected, and whose clock most other hosts' clocks contradict.
 //! A CA that kubeadm's parts find `not valid yet` counts too.
 //!
 //! ## Why it matters

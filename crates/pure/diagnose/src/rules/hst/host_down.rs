@@ -4,8 +4,9 @@
 //!
 //! ## What it sees
 //! A node whose Ready condition is Unknown (`Kubelet stopped posting node status.`) while at least
-//! one other node is Ready; not where the node's own log shows a clock that is behind. A member of etcd that
-//! leaves one other without any answer is a question.
+//! one other node is Ready; not where the node's own log shows a clock that is behind, or goes on until the
+//! evidence ends. A host that answers no ping, unless it was asked through a tunnel that is dead. A member of
+//! etcd that leaves one other without any answer is a question.
 //!
 //! ## Why it matters
 //! The machine, its network, or k3s on it is gone. After five minutes its pods are marked for
@@ -49,9 +50,7 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .collect();
     left.extend(etcd::gone(cx));
     // Who asks through a tunnel that is dead asks nobody.
-    if !host::lines(cx, &["tunnel.no-handshake"], "").is_empty() {
-        return;
-    }
+    let dead = host::lines(cx, &["tunnel.no-handshake"], "");
     let answered = asked.iter().find(|(_, r)| r.answer == Answer::Well);
     for (fact, r) in asked.iter().filter(|(_, r)| r.answer == Answer::Silent) {
         let answers = |o: &Reach| o.target == r.target && o.answer == Answer::Well;
@@ -60,7 +59,12 @@ fn pings(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let balanced = (cx.cluster.services.iter())
             .flat_map(|s| &s.status.load_balancer.ingress)
             .any(|a| a.ip == r.target);
-        if balanced || by_port || left.contains(&r.target) || asked.iter().any(|(_, o)| answers(o))
+        let tunnelled = dead.iter().any(|l| l.entry == fact.entry);
+        if balanced
+            || by_port
+            || tunnelled
+            || left.contains(&r.target)
+            || asked.iter().any(|(_, o)| answers(o))
         {
             continue;
         }

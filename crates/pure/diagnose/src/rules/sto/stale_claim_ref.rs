@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A claim that is not bound; a volume that fits it, but whose `claimRef` holds the uid of an
-//! earlier claim: deleted, or deleted and made again under the same name.
+//! earlier claim: deleted, or deleted and made again under the same name. Where nothing shows what the
+//! present claim asks for, a Released volume whose `claimRef` has its name.
 //!
 //! ## Why it matters
 //! With policy Retain a volume keeps its data and its claimRef when the claim is deleted. It is
