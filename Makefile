@@ -2,7 +2,7 @@
 
 .PHONY: check test full
 
-# Every commit: format, lints, walls, generated files, pure tests. No lab, no network.
+# Every commit: format, lints, walls, generated files, unit tests, casebook. No lab, no network.
 check:
 	cargo xtask ci check
 

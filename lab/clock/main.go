@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -98,6 +97,6 @@ func become(seconds int64, command []string) error {
 func itself(ready *os.File, verb string, words ...string) *exec.Cmd {
 	own := exec.Command("/proc/self/exe", append([]string{verb}, words...)...)
 	own.ExtraFiles = []*os.File{ready}
-	own.Dir = filepath.VolumeName("/") + "/"
+	own.Dir = "/"
 	return own
 }

@@ -88,8 +88,8 @@ switch_on() {
   (
     # Its clock is read as it is switched on: where it is wrong, a program and by how many seconds.
     # shellcheck disable=SC2046 # two words, one to a line
-    $(cat "$dir/clock" 2> /dev/null || :) systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="$name" --hostname="$host" \
-      --network-namespace-path="/run/netns/$name" --register=no --keep-unit --capability=all \
+    $(cat "$dir/clock" 2> /dev/null || :) systemd-nspawn --quiet --boot --directory="$dir/merged" \
+      --machine="$name" --hostname="$host" --network-namespace-path="/run/netns/$name" --register=no --keep-unit --capability=all \
       --resolv-conf=off --timezone=off --link-journal=no "$@" &
     echo "$!" > "$dir/pid"
     wait "$!" && code=0 || code=$?

@@ -36,7 +36,7 @@ const DAMAGE: &str = "file=$(find / -xdev -name vm-201-disk-0.raw)\nfor at in $(
 /// Reads what the kernel has not kept, by nothing but the shell.
 const READ: &str = "echo 3 > /proc/sys/vm/drop_caches; for file in /usr/share/*/* /usr/lib/*/* /etc/*/* /var/lib/*/*; do [ -r \"$file\" ]; done; true";
 
-/// Both, on one machine: a processor made of software takes a minute for each of its starts.
+/// Both, on one machine: a processor made of software takes its time for each of its starts.
 pub fn what_lies_below_a_machine_breaks() -> Outcome {
     let before = Census::take();
     let lab = Lab::builder().bare().virtual_machine().boot()?;

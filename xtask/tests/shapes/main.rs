@@ -23,7 +23,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use owner::OWNER;
 use xtask::lab::node::unavailable;
 
-/// The test that starts a machine three times.
+/// The test that starts an emulated machine twice.
 const LONG: &str = "what_lies_below_a_machine_breaks";
 
 type Outcome = Result<(), Failed>;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         (LONG, below::what_lies_below_a_machine_breaks),
     ];
     if !full && !arguments.list {
-        eprintln!("skipped: {LONG} takes minutes; DEFIB_FULL=1 runs it");
+        eprintln!("skipped: {LONG} starts an emulated machine twice; DEFIB_FULL=1 runs it");
     }
     let trials = tests
         .into_iter()
