@@ -34,6 +34,16 @@ const MARK_AWAY: &[Step] = &[
     NO_MARK,
 ];
 
+/// Half of the pages that are in use go, and in any case the root: etcd grows its file by 16 MiB at a time (bbolt's
+/// `AllocSize`), so that half of a *file* may hold nothing at all, and a member then starts as if nothing had been.
+/// A meta page (0 and 1) has its root's page at byte 32 and the first page beyond use at byte 56 (bbolt `internal/common/meta.go`).
+const CUT_USED_HALF: &str = "systemctl stop k3s\ndb=/var/lib/rancher/k3s/server/db/etcd/member/snap/db\nword() { od -An -t u8 -j \"$1\" -N 8 $db | tr -d ' '; }\nkeep=$(( $(word 56) / 2 ))\nfor root in $(word 32) $(word 4128); do [ \"$root\" -ge \"$keep\" ] || keep=$root; done\ntruncate -s $((keep * 4096)) $db\nsystemctl start --no-block k3s";
+/// In the middle of what is written: the file's length is that of a whole segment (64 MiB), zeros behind the last record.
+const OVERWRITE_LOG: &str = r#"systemctl stop k3s
+wal=$(ls /var/lib/rancher/k3s/server/db/etcd/member/wal/*.wal | tail -n 1)
+perl -e 'open(F, "+<:raw", $ARGV[0]) or die; local $/; $_ = <F>; s/\0+\z//; $n = length; $w = $n / 4 < 16384 ? int($n / 4) : 16384; seek(F, int($n / 2), 0); print F map { chr rand 256 } 1 .. $w; close F or die' "$wal"
+systemctl start --no-block k3s"#;
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "db-pages-flipped",
@@ -59,14 +69,11 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "db-truncated",
         family: Family::Datastore,
         classes: &["etcd-data-corrupt"],
-        what: "one member's database is cut to half its size while it is off",
+        what: "one member's database loses half of its used pages, its root among them, while it is off",
         servers: 3..=9,
         store: Store::Etcd,
         breaks: &[
-            Step::On(
-                "n3",
-                "systemctl stop k3s\ndb=/var/lib/rancher/k3s/server/db/etcd/member/snap/db\ntruncate -s $(($(stat -c %s $db) / 8192 * 4096)) $db\nsystemctl start --no-block k3s",
-            ),
+            Step::On("n3", CUT_USED_HALF),
             Step::Until {
                 node: "n3",
                 script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'panic:|SIGBUS|invalid database|unexpected fault address|file size too small|page [0-9]+: '",
@@ -83,10 +90,7 @@ pub(super) const FAULTS: &[Fault] = &[
         servers: 3..=9,
         store: Store::Etcd,
         breaks: &[
-            Step::On(
-                "n3",
-                "systemctl stop k3s\nwal=$(ls /var/lib/rancher/k3s/server/db/etcd/member/wal/*.wal | tail -n 1)\ndd if=/dev/urandom of=$wal bs=4096 seek=4 count=4 conv=notrunc status=none\nsystemctl start --no-block k3s",
-            ),
+            Step::On("n3", OVERWRITE_LOG),
             Step::Until {
                 node: "n3",
                 script: "journalctl -u k3s -o cat --no-pager --since \"@$(cat /root/.fault-began 2> /dev/null || echo 0)\" | grep -qE 'crc mismatch|walpb|max entry size limit exceeded|failed to read WAL|unexpected EOF|wrong wireType|illegal tag'",
