@@ -85,7 +85,8 @@ impl Kind {
 pub struct Runs {
     /// Every fault there is.
     pub full: bool,
-    seed: Option<u64>,
+    /// What the choice goes by, where there is one.
+    pub seed: Option<u64>,
     chosen: Vec<(Kind, &'static Fault)>,
 }
 
