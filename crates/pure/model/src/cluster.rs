@@ -91,6 +91,8 @@ pub struct Other {
 pub struct Listed {
     /// All namespaces, to the end.
     pub whole: bool,
+    /// All namespaces, in a table: every object has a row, and no more of it is known than that.
+    pub shown: bool,
     /// Namespaces that were listed to the end.
     pub namespaces: BTreeSet<String>,
 }

@@ -47,6 +47,9 @@ pub(crate) fn note(
     namespaces: &BTreeSet<&str>,
     listed: &mut BTreeMap<String, Listed>,
 ) {
+    if list.shown {
+        listed.entry(list.kind.clone()).or_default().shown = true;
+    }
     if !list.complete && !list.asked_whole {
         return;
     }
@@ -88,7 +91,9 @@ pub(crate) fn judge(cluster: &mut Cluster) {
         cluster.listed.get("Namespace").is_some_and(|l| l.whole) && !namespaces.is_empty();
     let whole = |kind: &str| {
         cluster.listed.get(kind).is_some_and(|l| {
-            l.whole || (names_known && namespaces.iter().all(|n| l.namespaces.contains(*n)))
+            l.whole
+                || l.shown
+                || (names_known && namespaces.iter().all(|n| l.namespaces.contains(*n)))
         })
     };
     let core = [whole("Node"), whole("Pod"), whole("Event")];

@@ -9,6 +9,8 @@
 use defib_formats::text::Command;
 use defib_model::views::meta::SOME_VALUE;
 
+use super::Walk;
+
 /// Labels that everything carries which this command lists; of a key whose value nobody says, `SOME_VALUE`.
 pub(super) fn labels(command: &Command) -> Vec<(String, String)> {
     let asked = command.option("-l", "--selector").or_else(|| {
@@ -62,6 +64,50 @@ pub(super) fn selects(command: &Command) -> bool {
         .words
         .iter()
         .any(|w| w.starts_with("-l") || w.starts_with("--selector"))
+}
+
+/// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.
+pub(super) fn for_all(walk: &Walk<'_>) -> bool {
+    walk.kubectl().is_some_and(|(c, words)| {
+        matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
+            && !c.line.contains(['|', '>'])
+            && !selects(c)
+            && fields(c).is_none()
+    })
+}
+
+/// Every event that tells of trouble was asked for; those that tell of none may have been left out.
+pub(super) fn for_all_warnings(walk: &Walk<'_>) -> bool {
+    walk.kubectl().is_some_and(|(c, words)| {
+        matches!(words.as_slice(), ["get", "events" | "event" | "ev"])
+            && !c.line.contains(['|', '>'])
+            && !selects(c)
+            && matches!(
+                fields(c),
+                None | Some("type=Warning" | "type==Warning" | "type!=Normal")
+            )
+    })
+}
+
+/// The command asked in all namespaces.
+pub(super) fn everywhere(walk: &Walk<'_>) -> bool {
+    walk.command.as_ref().is_some_and(|c| {
+        c.words.iter().any(|w| {
+            matches!(
+                w.as_str(),
+                "-A" | "--all-namespaces" | "--all-namespaces=true"
+            )
+        })
+    })
+}
+
+/// What `--field-selector` lets through.
+fn fields(command: &Command) -> Option<&str> {
+    let glued = command
+        .words
+        .iter()
+        .find_map(|w| w.strip_prefix("--field-selector="));
+    glued.or_else(|| command.option("--field-selector", "--field-selector"))
 }
 
 #[cfg(test)]
@@ -120,5 +166,31 @@ mod tests {
             panic!()
         };
         assert!(node.metadata.labels.contains_key("shop.example/quiet"));
+    }
+
+    #[test]
+    fn a_table_shows_all_only_where_all_was_asked_for() {
+        let shown = |text: &str| super::super::read(text.as_bytes(), 0).shown;
+        let pods = |command: &str| {
+            shown(&format!(
+                "$ kubectl get {command}\nNAMESPACE   NAME     READY   STATUS    RESTARTS   AGE\nshop        till-0   1/1     Running   0          3h\n"
+            ))
+        };
+        assert_eq!(pods("pods -A -o wide"), ["Pod"]);
+        assert_eq!(pods("po --all-namespaces"), ["Pod"]);
+        for part in [
+            "pods",
+            "pods -A -l app=till",
+            "pods -A | grep till",
+            "pods -A --field-selector spec.nodeName=n1",
+        ] {
+            assert!(pods(part).is_empty(), "{part}");
+        }
+        let events =
+            |command: &str| shown(&format!("$ kubectl get {command}\nNo resources found\n"));
+        assert_eq!(events("events -A --field-selector type=Warning"), ["Event"]);
+        assert!(events("events").is_empty());
+        assert!(events("events -A --field-selector reason=Killing").is_empty());
+        assert!(events("pods -A").is_empty());
     }
 }

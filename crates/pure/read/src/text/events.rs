@@ -8,7 +8,7 @@ use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::{UNNAMED, Walk};
+use super::{UNNAMED, Walk, asked};
 use crate::kinds;
 
 /// One printed event.
@@ -100,6 +100,10 @@ fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
 /// `NAME KIND`.
 pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let header = walk.text(at).trim_end().to_owned();
+    // kubectl's words on stderr for an empty list of all namespaces (kubectl `pkg/cmd/get/get.go`).
+    if header == "No resources found" {
+        return all_shown(walk, at + 1).then_some(at + 1);
+    }
     let names: Vec<String> = columns(&header).into_iter().map(|(_, c)| c).collect();
     let has = |n: &str| names.iter().any(|c| c == n);
     let object = has("OBJECT");
@@ -167,7 +171,17 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         };
         take(walk, first..end, printed);
     }
+    all_shown(walk, end);
     (end > at + 1).then_some(end)
+}
+
+/// Notes that all events of the cluster stand above this line, if the command asked for them.
+fn all_shown(walk: &mut Walk<'_>, end: usize) -> bool {
+    let all = asked::for_all_warnings(walk) && asked::everywhere(walk) && !walk.is_output(end);
+    if all {
+        walk.out.shown.push("Event");
+    }
+    all
 }
 
 /// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;

@@ -60,6 +60,8 @@ pub(crate) struct Taken {
     pub past: Vec<Range<usize>>,
     /// Kinds without namespaces of which a command listed all.
     pub listed: Vec<&'static str>,
+    /// Kinds with namespaces of which a table shows all there are.
+    pub shown: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,
 }

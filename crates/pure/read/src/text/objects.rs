@@ -53,11 +53,16 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// Notes that a list which ends here is whole, if its command asked for everything of a kind without namespaces.
+/// Notes that a list which ends here is whole, if its command asked for everything of a kind.
 pub(super) fn listed(walk: &mut Walk<'_>, kind: Kind, end: usize) {
     // A row that can't be read may be one more of them.
-    if kind.cluster && asked_for_all(walk) && !walk.is_output(end) {
+    if walk.is_output(end) || !asked::for_all(walk) {
+        return;
+    }
+    if kind.cluster {
         walk.out.listed.push(kind.kind);
+    } else if asked::everywhere(walk) {
+        walk.out.shown.push(kind.kind);
     }
 }
 
@@ -220,16 +225,6 @@ fn is_state(kind: &str, state: &str) -> bool {
             "Available" | "Bound" | "Released" | "Failed" | "Terminating" | "Pending"
         ),
     }
-}
-
-/// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.
-fn asked_for_all(walk: &Walk<'_>) -> bool {
-    walk.kubectl().is_some_and(|(c, words)| {
-        matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
-            && !c.line.contains(['|', '>'])
-            && !asked::selects(c)
-            && !c.words.iter().any(|w| w.starts_with("--field-selector"))
-    })
 }
 
 /// `flux get kustomizations`.
