@@ -105,8 +105,6 @@ const FOLLOWS: &[(&str, &[&str])] = &[
     ("vm-disk-image-corrupt", &["host-down"]),
     ("storage-pool-lost", &["host-down"]),
     ("etcd-tombstone", &["etcd-member-was-removed"]),
-    // A node that is cordoned for long leaves too little room.
-    ("upgrade-blocked-by-drain", &["insufficient-node-resources"]),
     ("host-down", &["etcd-member-down", "etcd-quorum-loss"]),
     ("etcd-quorum-loss", &["etcd-member-down"]),
     ("foreign-cluster-ca", &["mixed-ca"]),

@@ -107,8 +107,6 @@ conditions! {
     NameResolutionFailing = "name-resolution-failing", "names do not resolve";
     /// A controller reports that a custom resource is not ready.
     ResourceNotReady = "resource-not-ready", "not ready";
-    /// A drain or eviction cannot proceed.
-    DrainBlocked = "drain-blocked", "eviction blocked";
     /// A log says that something failed; which entity is meant is told by the signal.
     LogError = "log-error", "errors in the log";
     /// The host's storage does not do its work: full, read-only, errors.

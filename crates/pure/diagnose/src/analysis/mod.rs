@@ -13,6 +13,7 @@ pub mod calls;
 pub mod cgroups;
 pub mod clocks;
 pub mod datastore;
+pub mod drain;
 pub mod endpoints;
 pub mod enospc;
 pub mod etcd;

@@ -37,6 +37,8 @@ pub struct Placement<'a> {
     pub sure: bool,
     /// Nodes with troubles of their own are among those that it could use.
     pub sick_nodes: bool,
+    /// The scheduler counts cordoned nodes among those that it leaves out.
+    pub cordoned: bool,
     /// Nodes that the message counts out and on which the objects show no obstacle: it is older.
     pub free: Vec<&'a Node>,
     /// True when no node shows the obstacle that the message names.
@@ -207,6 +209,7 @@ fn one<'a>(cx: &Context<'a>, room: &Room<'_>, c: &Condition) -> Option<Placement
         background,
         sure,
         sick_nodes,
+        cordoned: clauses.iter().any(|c| c.reason == Reason::Cordoned),
         free,
         doubted,
     })

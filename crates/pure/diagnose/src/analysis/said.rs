@@ -232,7 +232,6 @@ pub fn claim(cx: &Context<'_>, mut finding: Finding, said: &[&Said]) -> Finding 
             K::ResourceNotReady,
             K::NamespaceTerminating,
             K::ApiServiceUnavailable,
-            K::DrainBlocked,
         ] {
             let missing_below = kind == K::ReplicasMissing && cx.has(K::PodRefused, who).is_some();
             if cx.has(kind, who).is_some() && !missing_below {

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `Cannot evict pod as it would violate the pod's disruption budget` in a drain's log or events, for
-//! an upgrade by the system-upgrade-controller or by hand.
+//! an upgrade by the system-upgrade-controller or by hand. Pods that wait for room while the scheduler counts a cordoned
+//! node wait for the same.
 //!
 //! ## Why it matters
 //! The drain tries again for ever. The node stays cordoned, and the upgrade of every other node waits.
@@ -16,7 +17,8 @@
 //! ## What not to do
 //! Do not force the drain with `--disable-eviction`: the budget may be all that protects a quorum.
 
-use crate::analysis::said::{is_ended, said};
+use crate::analysis::scheduling::Reason;
+use crate::analysis::{drain, placement};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -24,18 +26,12 @@ pub static RULE: Rule = Rule {
     code: "ADM017",
     class: "upgrade-blocked-by-drain",
     needs: &["PodDisruptionBudget"],
-    leads_to: &[K::DrainBlocked],
+    leads_to: &[K::PodPending],
     check,
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut all = said(
-        cx,
-        "would violate the pod's disruption budget",
-        "apiserver.eviction-blocked",
-        "the eviction is refused for a disruption budget",
-    );
-    all.retain(|s| !is_ended(cx, &s.evidence, &["kubectl.drained"]));
+    let all = drain::hanging(cx);
     if all.is_empty() {
         return;
     }
@@ -60,6 +56,12 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                     "/status/disruptionsAllowed",
                     "no pod of this budget may go now",
                 ));
+        }
+    }
+    // What its node would have room for.
+    for p in placement::all(cx).iter().filter(|p| p.cordoned) {
+        if matches!(p.reason, Reason::Cordoned | Reason::Insufficient(_)) {
+            f = f.cite(p.said.clone()).explains(K::PodPending, &p.id);
         }
     }
     out.push(

@@ -18,7 +18,7 @@
 use defib_model::views::Node;
 
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{placement, storage};
+use crate::analysis::{drain, placement, storage};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,8 +31,13 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let drained = !drain::hanging(cx).is_empty();
     for p in placement::all(cx) {
         if p.reason != Reason::Cordoned {
+            continue;
+        }
+        // The node will be there again when its drain has ended.
+        if p.cordoned && drained {
             continue;
         }
         let is_cordoned = |n: &Node| n.spec.unschedulable == Some(true);

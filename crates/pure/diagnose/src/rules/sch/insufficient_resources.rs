@@ -20,7 +20,7 @@
 
 use crate::analysis::called::called;
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{placement, storage};
+use crate::analysis::{drain, placement, storage};
 use crate::rules::prelude::*;
 use defib_model::quantity::milli;
 
@@ -34,10 +34,15 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let drained = !drain::hanging(cx).is_empty();
     for p in placement::all(cx) {
         let Reason::Insufficient(resource) = &p.reason else {
             continue;
         };
+        // The node will be there again when its drain has ended.
+        if p.cordoned && drained {
+            continue;
+        }
         let owner = cx.top_owner(&p.id);
         let mut finding = RULE
             .on(EntityId::other("nodes", "cluster"))
