@@ -302,8 +302,14 @@ fn held<'a>(
         return Holder::Nobody;
     };
     if r.name == claim.metadata.name && r.namespace == claim.metadata.namespace {
-        let same = r.uid.is_empty() || claim.metadata.uid.is_empty() || r.uid == claim.metadata.uid;
-        return if same { Holder::Nobody } else { Holder::Gone };
+        let known = !r.uid.is_empty() && !claim.metadata.uid.is_empty();
+        // Where nobody shows both, a volume that was given back was that of an earlier one of this name.
+        let other = if known {
+            r.uid != claim.metadata.uid
+        } else {
+            volume.status.phase == "Released"
+        };
+        return if other { Holder::Gone } else { Holder::Nobody };
     }
     // The volume itself says that its claim was deleted; a file of that name is no claim.
     if volume.status.phase == "Released" {

@@ -299,9 +299,49 @@ pub fn lines_by_any_clock<'c>(
     })
 }
 
-/// The host says later that the service came up, and does not say this again.
+/// The host says later that the service came up, or that who was away is back, and does not say this again.
 fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
-    is_followed(cx, UP, hit)
+    is_followed(cx, UP, hit) || is_back(cx, hit)
+}
+
+/// What etcd says of a peer while it is away, the peer's id in the first group.
+const AWAY: &[&str] = &[
+    "etcd.peer-unhealthy",
+    "etcd.peer-health-check",
+    "etcd.peer-inactive",
+    "etcd.peer-version",
+];
+
+/// Is every peer that this speaks of back in the same log afterwards?
+/// Source: etcd `server/etcdserver/api/rafthttp/peer_status.go`: a peer becomes active when a stream to it stands again.
+fn is_back(cx: &Context<'_>, hit: &Hit) -> bool {
+    fn of(line: &LogLine) -> Option<&str> {
+        line.groups
+            .iter()
+            .map(String::as_str)
+            .find(|g| !g.is_empty())
+    }
+    // Of more lines than are kept nobody knows whom the others name.
+    let kept = hit.count <= hit.lines.len() as u64;
+    let one = hit
+        .lines
+        .first()
+        .and_then(of)
+        .filter(|_| AWAY.contains(&hit.signal));
+    let Some(one) = one else { return false };
+    (kept || hit.lines.iter().all(|l| of(l) == Some(one)))
+        && hit.lines.iter().all(|away| {
+            of(away).is_some_and(|peer| {
+                cx.hits("etcd.peer-active")
+                    .filter(|h| is_own(h, hit))
+                    .any(|h| {
+                        h.lines.iter().any(|l| {
+                            of(l) == Some(peer)
+                                && order::is_behind(cx, &Moment::of(h, l), &Moment::last(hit))
+                        })
+                    })
+            })
+        })
 }
 
 /// Does the same host say one of these later, and not this again? In another log only a named host is the

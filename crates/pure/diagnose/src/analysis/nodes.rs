@@ -3,6 +3,8 @@
 //! Source: kubernetes `pkg/controller/nodelifecycle/node_lifecycle_controller.go` (NodeStatusUnknown).
 //! Deliberately absent: why a node that answers is not ready; its own message says that.
 
+use defib_model::Evidence;
+use defib_model::fact::{Answer, Value};
 use defib_model::views::Node;
 use jiff::Timestamp;
 
@@ -68,6 +70,21 @@ pub fn speaks(cx: &Context<'_>, node: &Node, since: Option<Timestamp>) -> bool {
         Some(since) => last > since.as_second() && end.as_second() - last < SINCE,
         None => lasts(&|host| !own(host)).is_some_and(|others| (others - last).abs() < TOGETHER),
     }
+}
+
+/// What shows that the machine of this node is on: it answers a ping, or somebody types commands on it.
+pub fn is_on(cx: &Context<'_>, node: &Node) -> Option<Evidence> {
+    let answers = host::facts(cx, |v| match v {
+        Value::Reach(r) => (r.answer == Answer::Well && belongs(node, &r.target)).then_some(()),
+        _ => None,
+    })
+    .next()
+    .map(|(fact, ())| cx.fact(fact, "the machine answers"));
+    answers.or_else(|| {
+        let typed = host::facts(cx, |v| matches!(v, Value::Ran(_)).then_some(()))
+            .find(|(fact, ())| host::same_host(&fact.host, &node.metadata.name));
+        typed.map(|(fact, ())| cx.fact(fact, "somebody is on the machine"))
+    })
 }
 
 /// Does this node's own log say that its clock is behind? Then k3s runs there, although its times make the

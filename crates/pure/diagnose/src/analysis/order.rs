@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 
 use defib_model::fact::Value;
-use defib_model::signal::{Hit, Local};
+use defib_model::signal::{Hit, Local, LogLine};
 use jiff::Timestamp;
 
 use crate::context::Context;
@@ -40,6 +40,16 @@ impl<'c> Moment<'c> {
             host: &hit.host,
             time: hit.last,
             local: hit.last_local,
+        }
+    }
+
+    /// One of the lines in which it was heard.
+    pub fn of(hit: &'c Hit, line: &LogLine) -> Self {
+        Self {
+            line: line.line,
+            time: line.time,
+            local: line.local,
+            ..Self::last(hit)
         }
     }
 }

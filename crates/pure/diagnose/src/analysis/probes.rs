@@ -280,7 +280,14 @@ fn one(
         return None;
     }
     let last = kills.iter().chain(&fails).filter_map(|e| e.last).max();
-    if pod.is_ready() && (status.restart_count.unwrap_or(0) < 2 || cx.older_than(last, 600)) {
+    // A printed event says how long ago it was.
+    let now = kills
+        .iter()
+        .chain(&fails)
+        .filter_map(|e| e.ago)
+        .any(|s| s < 600);
+    let over = cx.older_than(last, 600) && !now;
+    if pod.is_ready() && (status.restart_count.unwrap_or(0) < 2 || over) {
         return None;
     }
     if !killed_by_it(status, probe, !kills.is_empty()) {

@@ -238,6 +238,17 @@ fn nodes_are_well(cx: &Context<'_>) -> bool {
     !nodes.is_empty() && nodes.iter().all(|n| n.ready() == Some("True"))
 }
 
+/// One leader followed another: an election that somebody won, and what was under way meanwhile and is asked again.
+fn is_one_change(cx: &Context<'_>, line: &Told<'_>) -> bool {
+    match line.signal {
+        "etcd.election" => {
+            line.count < 3 && line.is_followed(cx, &["etcd.elected", "etcd.became-leader"])
+        }
+        "etcd.no-leader" => line.count < 2 && line.text.contains("etcdserver: leader changed"),
+        _ => false,
+    }
+}
+
 pub(super) fn observe(cx: &mut Context<'_>) {
     let mut found = Vec::new();
     for (signal, kind, meaning) in SHOWS {
@@ -245,6 +256,7 @@ pub(super) fn observe(cx: &mut Context<'_>) {
         if ANYONES.contains(signal) {
             lines.retain(|l| is_k3s(cx, l));
         }
+        lines.retain(|l| !is_one_change(cx, l));
         for (id, lines) in host::by_host(lines) {
             let count = lines.iter().map(|l| l.count).max().unwrap_or(1);
             // Every datastore is late once in a while.

@@ -177,7 +177,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "etcd.peer-inactive",
         "became inactive",
-        "peer became inactive|the connection with peer ([0-9a-f]+) became inactive|peer [0-9a-f]+ became inactive",
+        r"peer became inactive.*peer-id[\x22:= ]+([0-9a-f]+)|the connection with peer ([0-9a-f]+) became inactive|peer [0-9a-f]+ became inactive|peer became inactive",
         Mark::Symptom,
         "etcd: rafthttp/peer_status.go",
     ),
@@ -198,7 +198,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "etcd.peer-active",
         "became active",
-        "peer became active|peer [0-9a-f]+ became active",
+        r"peer became active.*peer-id[\x22:= ]+([0-9a-f]+)|peer ([0-9a-f]+) became active|peer became active",
         Mark::Progress,
         "etcd: rafthttp/peer_status.go",
     ),

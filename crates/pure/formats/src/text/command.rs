@@ -12,6 +12,8 @@ pub struct Command {
     pub host: Option<String>,
     /// The command line, without its prompt.
     pub line: String,
+    /// The folder, where the prompt is that and no more: busybox' own, which small containers have. Empty otherwise.
+    pub folder: String,
     /// Its words; `sudo`, assignments and options of them before the program are left out.
     pub words: Vec<String>,
 }
@@ -228,7 +230,8 @@ fn known(text: &str) -> bool {
 /// Reads a line as a typed command.
 pub fn command(line: &Line<'_>) -> Option<Command> {
     let text = line.text.trim();
-    let (host, rest) = match prompt(text) {
+    let (folder, shown) = folder_prompt(text).unzip();
+    let (host, rest) = match shown.map(|rest| (None, rest)).or_else(|| prompt(text)) {
         Some((host, rest)) => (host, rest),
         None if bare(text) => (None, text),
         // A step of a list: `- kubectl apply …`, `2. kubectl apply …`.
@@ -244,8 +247,21 @@ pub fn command(line: &Line<'_>) -> Option<Command> {
     Some(Command {
         host,
         line: rest.to_owned(),
+        folder: folder.unwrap_or_default().to_owned(),
         words,
     })
+}
+
+/// The folder and what follows it in `/ # `, `~ $ `, `/app # `: the prompt of busybox' shell (`\w \$ `, busybox `shell/ash.c`).
+fn folder_prompt(text: &str) -> Option<(&str, &str)> {
+    let (folder, rest) = text.split_once(' ')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '~');
+    let is_folder = folder.starts_with(['/', '~']) && folder.chars().all(plain);
+    let rest = rest
+        .strip_prefix("# ")
+        .or_else(|| rest.strip_prefix("$ "))?
+        .trim();
+    (is_folder && known(rest)).then_some((folder, rest))
 }
 
 /// The host and what follows the prompt: `$ x`, `# x`, `% x`, `❯ x`, `user@host:~$ x`, `[user@host dir]# x`,

@@ -136,7 +136,10 @@ impl Table {
         }
         // Some cells are empty, or a value holds wide space: the place decides.
         let mut last = None;
-        for (at, cell) in cells {
+        for (at, cell) in cells
+            .into_iter()
+            .flat_map(|(at, cell)| self.parted(at, cell))
+        {
             let nearest = self.starts.iter().rposition(|s| *s <= at + 1).unwrap_or(0);
             // A value that was pushed to the right by a wide neighbour belongs to the next free column.
             let index = match last {
@@ -155,6 +158,26 @@ impl Table {
             last = Some(index);
         }
         Some(Row { values })
+    }
+
+    /// The values of a cell that one space alone parts, each below its own name: somebody has put a longer name in.
+    fn parted(&self, at: usize, cell: String) -> Vec<(usize, String)> {
+        let mut out = Vec::new();
+        let (mut start, mut rest) = (at, cell);
+        for column in &self.starts {
+            let Some(head) = column.checked_sub(start).filter(|head| *head > 0) else {
+                continue;
+            };
+            let split = rest.char_indices().nth(head).map(|(byte, _)| byte);
+            if let Some((left, right)) = split.and_then(|byte| rest.split_at_checked(byte))
+                && left.ends_with(' ')
+            {
+                out.push((start, left.trim_end().to_owned()));
+                (start, rest) = (*column, right.to_owned());
+            }
+        }
+        out.push((start, rest));
+        out
     }
 }
 
@@ -189,6 +212,21 @@ mod tests {
                 r.get("AGE")
             ),
             ("library", "Pending", "", "local-path", "5m")
+        );
+    }
+
+    #[test]
+    fn a_name_that_was_made_longer_leaves_one_space() {
+        let t = Table::new("NAME     READY   STATUS    RESTARTS   AGE   NODE");
+        let r = t.row("orders-0 0/1     Running   0          3h").unwrap();
+        assert_eq!(
+            (
+                r.get("NAME"),
+                r.get("READY"),
+                r.get("STATUS"),
+                r.get("NODE")
+            ),
+            ("orders-0", "0/1", "Running", "")
         );
     }
 

@@ -8,6 +8,7 @@ mod again;
 mod asked;
 mod bare;
 mod checks;
+mod container;
 mod describe;
 mod devices;
 mod etcdctl;
@@ -82,6 +83,8 @@ pub(crate) struct Walk<'t> {
     pub lines: Vec<Line<'t>>,
     /// The command whose output this is, if the transcript shows one.
     pub command: Option<Command>,
+    /// The command that opened a shell in a container, as long as its prompts follow.
+    pub shell: Option<String>,
     /// The folder whose listing this is, if a heading above it names one; empty otherwise.
     pub folder: String,
     pub out: Taken,
@@ -97,6 +100,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
             MAX_LINES,
         ),
         command: None,
+        shell: None,
         folder: String::new(),
         out: Taken::default(),
     };
@@ -148,6 +152,10 @@ impl<'t> Walk<'t> {
         if let Some(command) = text::command(line) {
             let ran = Value::Ran(command.words.clone());
             settings::flags(self, at, &command);
+            self.shell = container::opened(&command).or_else(|| {
+                let opened = self.shell.take();
+                opened.filter(|by| container::is_within(by, &command))
+            });
             self.command = Some(command);
             self.folder.clear();
             self.fact(at..at + 1, ran);
@@ -289,11 +297,7 @@ impl<'t> Walk<'t> {
             entry: self.entry,
             line: self.lines.get(lines.start).map_or(0, |l| l.number),
             text,
-            command: self
-                .command
-                .as_ref()
-                .map(|c| c.line.clone())
-                .unwrap_or_default(),
+            command: container::ran(self),
             value,
         };
         self.out.facts.push(fact);

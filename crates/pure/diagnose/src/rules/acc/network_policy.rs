@@ -57,12 +57,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// The plugin itself says that it dropped a packet by a policy: between which two pods, and on which port.
 fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = host::lines(cx, &["cilium.policy-denied"], "dropped by a policy");
-    let mut by_target: BTreeMap<(&str, &str, &str), Vec<&Told<'_>>> = BTreeMap::new();
+    let mut by_target: BTreeMap<(&str, &str, &str), Vec<(&Told<'_>, EntityId)>> = BTreeMap::new();
     for l in &lines {
+        // Names, as hubble prints them, or addresses.
+        let (caller, target) = if l.group(1).is_empty() {
+            (pod_at(cx, l.group(5)), pod_at(cx, l.group(6)))
+        } else {
+            (
+                Some((l.group(0), l.group(1))),
+                Some((l.group(2), l.group(3))),
+            )
+        };
+        let (ns, name) = target.unwrap_or_default();
+        let port = if l.group(4).is_empty() {
+            l.group(7)
+        } else {
+            l.group(4)
+        };
+        let (from, pod) = caller.unwrap_or_default();
+        let caller = EntityId::object("Pod", "", from, pod);
         by_target
-            .entry((l.group(2), l.group(3), l.group(4)))
+            .entry((ns, name, port))
             .or_default()
-            .push(l);
+            .push((l, caller));
     }
     for ((ns, target, port), lines) in by_target {
         let on = match target {
@@ -76,15 +93,14 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 name => format!("a NetworkPolicy drops what is sent to pod {ns}/{name} on port {port}"),
             })
             .why("The plugin names the policy's verdict, not the policy: its selectors don't fit who calls, or nothing allows this port.")
-            .cite_all(lines.iter().map(|l| l.evidence.clone()))
+            .cite_all(lines.iter().map(|(l, _)| l.evidence.clone()))
             .safe(
                 "Which policies select the target, and which labels has who calls?",
                 command!("kubectl get networkpolicies,ciliumnetworkpolicies -n {} -o yaml; kubectl get pods -A --show-labels", ns),
             )
             .dont("Don't delete the policy: it may be all that keeps others out.");
         let mut hurt = false;
-        for l in lines {
-            let caller = EntityId::object("Pod", "", l.group(0), l.group(1));
+        for (_, caller) in lines {
             let owner = cx.top_owner(&caller);
             let same = cx.conditions.iter().filter(|c| HURT.contains(&c.kind));
             for c in same.filter(|c| {
@@ -117,6 +133,13 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         });
     }
+}
+
+/// The pod with this address: its namespace and name.
+fn pod_at<'c>(cx: &'c Context<'_>, ip: &str) -> Option<(&'c str, &'c str)> {
+    let mut pods = cx.cluster.pods.iter();
+    let pod = pods.find(|p| !ip.is_empty() && p.status.pod_ip == ip)?;
+    Some((&pod.metadata.namespace, &pod.metadata.name))
 }
 
 /// Are both pods of one set, by their names? `api-74fb5c8b9c-pq8vm` and `api-74fb5c8b9c-2tlkx`.

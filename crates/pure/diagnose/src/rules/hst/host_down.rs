@@ -192,6 +192,15 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
                 &["host-down"],
             );
+        } else if let Some(sign) = nodes::is_on(cx, node) {
+            finding = finding.term(-30, "the machine answers").against(sign).undecided(
+                format!("The machine {name} answers: does k3s run on it, and does the API hear it?"),
+                command!(
+                    "ssh {} 'systemctl status k3s k3s-agent --no-pager; journalctl -u k3s -u k3s-agent -n 50 --no-pager'",
+                    name
+                ),
+                &["host-down", "mtu-mismatch", "host-firewall-blocks-node-port"],
+            );
         }
         out.push(finding);
     }

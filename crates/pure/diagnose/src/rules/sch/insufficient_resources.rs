@@ -92,6 +92,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             // explains that comes first.
             finding = finding.weak();
         }
+        if p.sick_nodes {
+            finding = finding.undecided(
+                format!("Would the node that is not ready have the {resource}?"),
+                "kubectl get nodes; kubectl describe nodes | grep -A10 -E '^(Name|Capacity|Allocatable):'",
+                &["insufficient-node-resources", "host-down"],
+            );
+        }
         out.push(p.settle(
             cx,
             finding
