@@ -40,6 +40,17 @@ pub fn leaves<'c>(cx: &'c Context<'_>) -> Vec<Signed<'c>> {
         .collect()
 }
 
+/// What servers showed to others: certificates that a CA of k3s issued, and CAs that they were asked for.
+pub fn shown<'c>(cx: &'c Context<'_>) -> Vec<Signed<'c>> {
+    let asked = all(cx)
+        .filter(|(_, c)| !c.peer.is_empty())
+        .filter_map(|(f, c)| signed(f, c, &c.subject));
+    let mut out = leaves(cx);
+    out.extend(asked);
+    out.retain(Signed::is_remote);
+    out
+}
+
 /// The CAs of k3s that are files.
 pub fn authorities<'c>(cx: &'c Context<'_>) -> Vec<Signed<'c>> {
     all(cx)

@@ -1,4 +1,4 @@
-//! NVIDIA's device plugin 0.14–0.17.
+//! NVIDIA's device plugin 0.14–0.17, and what its libraries say wherever they are used.
 
 use defib_model::signal::{Mark, Signal};
 
@@ -30,5 +30,14 @@ pub static SIGNALS: &[Signal] = &[
         mark: Mark::Symptom,
         versions: "",
         source: "NVIDIA/k8s-device-plugin: internal/rm/factory.go",
+    },
+    Signal {
+        id: "gpu.driver-mismatch",
+        anchor: "river/library version mismatch",
+        pattern: "",
+        unit: "any program",
+        mark: Mark::Symptom,
+        versions: "",
+        source: "NVIDIA: nvml.h (NVML_ERROR_LIB_RM_VERSION_MISMATCH)",
     },
 ];

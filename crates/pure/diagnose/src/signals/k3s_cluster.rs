@@ -432,6 +432,13 @@ pub static SIGNALS: &[Signal] = &[
         "apt: apt-pkg/deb/dpkgpm.cc (history.log)",
     ),
     signal(
+        "host.driver-upgraded",
+        "pgrade",
+        r"(?:Packages that will be upgraded: |^Upgrade: |\d\d:\d\d:\d\d upgrade ).*?\b((?:lib)?nvidia-[a-z0-9.-]+)",
+        Mark::Progress,
+        "unattended-upgrades: unattended-upgrade; apt: apt-pkg/deb/dpkgpm.cc; dpkg: src/main/processarc.c (dpkg.log)",
+    ),
+    signal(
         "host.apt-date",
         "Start-Date: ",
         r"^Start-Date: \d{4}-(\d\d)-(\d\d)  (\d\d):(\d\d):(\d\d)",

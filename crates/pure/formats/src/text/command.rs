@@ -39,6 +39,42 @@ impl Command {
         None
     }
 
+    /// The commands that stand one after the other on this line, if they are several: `a; b && c`.
+    pub fn parts(&self) -> Vec<Self> {
+        let (mut out, mut quote, mut start, mut depth) = (Vec::new(), None, 0, 0_i32);
+        let bytes = self.line.as_bytes();
+        let mut cut = |range: std::ops::Range<usize>| {
+            let line = self.line.get(range).unwrap_or_default().trim();
+            let words = words(line);
+            if !words.is_empty() {
+                let line = line.to_owned();
+                out.push(Self {
+                    line,
+                    words,
+                    ..self.clone()
+                });
+            }
+        };
+        for (at, byte) in bytes.iter().enumerate() {
+            match (quote, byte) {
+                (Some(q), b) if q == b => quote = None,
+                (None, b'"' | b'\'' | b'`') => quote = Some(byte),
+                (None, b'(' | b'{') => depth += 1,
+                (None, b')' | b'}') => depth -= 1,
+                (None, b';' | b'&') if depth == 0 => {
+                    let both = *byte == b'&' && bytes.get(at + 1) == Some(&b'&');
+                    if both || *byte == b';' {
+                        cut(start..at);
+                        start = at + 1 + usize::from(both);
+                    }
+                }
+                _ => {}
+            }
+        }
+        cut(start.min(bytes.len())..bytes.len());
+        if out.len() > 1 { out } else { Vec::new() }
+    }
+
     /// Is this one of its words?
     pub fn has(&self, word: &str) -> bool {
         self.words.iter().any(|w| w == word)
@@ -491,6 +527,21 @@ mod tests {
     fn read(text: &str) -> Option<(Option<String>, String)> {
         let lines = super::super::lines(text.as_bytes(), 100);
         command(&lines[0]).map(|c| (c.host.clone(), c.program().to_owned()))
+    }
+
+    #[test]
+    fn commands_on_one_line_are_parted() {
+        let parts = |line: &str| -> Vec<String> {
+            let line = super::super::lines(line.as_bytes(), 1).remove(0);
+            let parts = command(&line).unwrap().parts();
+            parts.into_iter().map(|c| c.words.join(" ")).collect()
+        };
+        assert_eq!(
+            parts("$ kubectl get nodes; kubectl get pods -A && sudo df -h"),
+            ["kubectl get nodes", "kubectl get pods -A", "df -h"]
+        );
+        assert!(parts("$ kubectl get pods | awk '{print $1; print $2}'").is_empty());
+        assert!(parts("$ sleep 2 &").is_empty());
     }
 
     #[test]

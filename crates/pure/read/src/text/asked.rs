@@ -7,9 +7,11 @@
 //! entry.
 
 use defib_formats::text::Command;
+use defib_model::kubectl;
 use defib_model::views::meta::SOME_VALUE;
 
 use super::Walk;
+use crate::kinds;
 
 /// Labels that everything carries which this command lists; of a key whose value nobody says, `SOME_VALUE`.
 pub(super) fn labels(command: &Command) -> Vec<(String, String)> {
@@ -64,6 +66,21 @@ pub(super) fn selects(command: &Command) -> bool {
         .words
         .iter()
         .any(|w| w.starts_with("-l") || w.starts_with("--selector"))
+}
+
+/// Of several commands on one line that which asked for the kind whose table begins here.
+pub(super) fn turn(walk: &mut Walk<'_>, kind: &str) {
+    let asks = |c: &Command| {
+        let words = kubectl::words(c.words.iter().map(String::as_str));
+        let asked = words.and_then(|w| match w.as_slice() {
+            ["get", asked, ..] => kinds::named(asked),
+            _ => None,
+        });
+        asked.is_some_and(|asked| asked.kind == kind)
+    };
+    if let Some(at) = walk.parts.iter().position(asks) {
+        walk.command = walk.parts.drain(..=at).next_back();
+    }
 }
 
 /// The command asked for everything of one kind: `kubectl get pv`, without names, selectors or pipes.

@@ -110,6 +110,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     if !(has("REASON") && has("MESSAGE") && (object || has("KIND"))) {
         return None;
     }
+    asked::turn(walk, "Event");
     let table = Table::new(&header);
     let default = walk
         .kubectl()

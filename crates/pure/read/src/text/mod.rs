@@ -83,6 +83,8 @@ pub(crate) struct Walk<'t> {
     pub lines: Vec<Line<'t>>,
     /// The command whose output this is, if the transcript shows one.
     pub command: Option<Command>,
+    /// The commands of its line whose tables did not come yet, if there are several.
+    pub parts: Vec<Command>,
     /// The command that opened a shell in a container, as long as its prompts follow.
     pub shell: Option<String>,
     /// The folder whose listing this is, if a heading above it names one; empty otherwise.
@@ -100,6 +102,7 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
             MAX_LINES,
         ),
         command: None,
+        parts: Vec::new(),
         shell: None,
         folder: String::new(),
         out: Taken::default(),
@@ -156,6 +159,7 @@ impl<'t> Walk<'t> {
                 let opened = self.shell.take();
                 opened.filter(|by| container::is_within(by, &command))
             });
+            self.parts = command.parts();
             self.command = Some(command);
             self.folder.clear();
             self.fact(at..at + 1, ran);

@@ -18,6 +18,9 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let table = Table::new(&header);
+    if let Some(kind) = by_columns(&table.names) {
+        asked::turn(walk, kind.kind);
+    }
     let (what, namespace) = asked_for(walk);
     let kind = what
         .as_deref()
@@ -56,7 +59,8 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 /// Notes that a list which ends here is whole, if its command asked for everything of a kind.
 pub(super) fn listed(walk: &mut Walk<'_>, kind: Kind, end: usize) {
     // A row that can't be read may be one more of them.
-    if walk.is_output(end) || !asked::for_all(walk) {
+    let next = !walk.parts.is_empty() && is_header(walk.text(end));
+    if (walk.is_output(end) && !next) || !asked::for_all(walk) {
         return;
     }
     if kind.cluster {

@@ -51,6 +51,10 @@ const CALLS: &[&str] = &[
     "tls: bad certificate",
 ];
 
+/// The kubelet, called by the API server (kubernetes `pkg/kubelet/server/server.go`); the API server has the same words
+/// for its own callers, in another file.
+const CALLED: (&str, &str) = ("server.go:", "Unable to authenticate the request");
+
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let strangers = strangers(cx);
     let mut said: BTreeMap<EntityId, Vec<Evidence>> = BTreeMap::new();
@@ -61,7 +65,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     )) {
         let lines: Vec<_> = lines
             .into_iter()
-            .filter(|l| CALLS.iter().any(|w| l.evidence.text.contains(w)))
+            .filter(|l| {
+                let says = |w: &str| l.evidence.text.contains(w);
+                CALLS.iter().any(|w| says(w)) || (says(CALLED.0) && says(CALLED.1))
+            })
             .collect();
         if lines.is_empty() {
             continue;
@@ -114,8 +121,7 @@ fn strangers(cx: &Context<'_>) -> BTreeMap<EntityId, Vec<Evidence>> {
     if authorities::rotates(cx) {
         return out;
     }
-    let leaves = authorities::leaves(cx);
-    let shown: Vec<_> = leaves.iter().filter(|l| l.is_remote()).collect();
+    let shown = authorities::shown(cx);
     let all = authorities::authorities(cx);
     for ca in &all {
         let same = |o: &authorities::Signed<'_>| o.kind == ca.kind && o.made == ca.made;
@@ -128,7 +134,7 @@ fn strangers(cx: &Context<'_>) -> BTreeMap<EntityId, Vec<Evidence>> {
         };
         // Somebody still shows it, or the host has the server's CA as well.
         let agrees = |o: &authorities::Signed<'_>| o.kind == other.kind && o.made == other.made;
-        if leaves.iter().any(|l| l.is_remote() && same(l)) || all.iter().filter(here).any(agrees) {
+        if shown.iter().any(same) || all.iter().filter(here).any(agrees) {
             continue;
         }
         let evidence = out.entry(entity(&ca.fact.host)).or_default();
@@ -142,7 +148,10 @@ fn strangers(cx: &Context<'_>) -> BTreeMap<EntityId, Vec<Evidence>> {
 fn files(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut by_file: BTreeMap<&str, Vec<(&Fact, &Certificate)>> = BTreeMap::new();
     for (fact, c) in facts_anywhere(cx, |v| match v {
-        Value::Certificate(c) if !c.fingerprint.is_empty() && c.path.contains("-ca.") => {
+        Value::Certificate(c)
+            if !c.fingerprint.is_empty()
+                && (c.path.contains("-ca.") || c.path.ends_with("/pki/ca.crt")) =>
+        {
             Some(c.as_ref())
         }
         _ => None,

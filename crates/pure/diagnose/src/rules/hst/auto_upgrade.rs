@@ -6,6 +6,7 @@
 //! Starts of k3s in which the version changes, after which it does not come up, with the words of what
 //! upgraded it: the upgrade controller, the system's unattended upgrades. A snap that snapd is refreshing by itself. A
 //! runtime's package that an unattended upgrade exchanged less than a day before no container could be started any more.
+//! A driver's libraries that it exchanged while the old module stays in the kernel.
 //!
 //! ## Why it matters
 //! Nobody was there when it changed. The trouble began with the new version and not with what people
@@ -80,6 +81,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     stopped(cx, out);
     refreshed(cx, out);
     broke(cx, out);
+    driver(cx, out);
 }
 
 /// Seconds behind an upgrade in which what begins to fail is laid at its door.
@@ -143,13 +145,56 @@ fn broke(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .safe("What was exchanged, and what have the other hosts?", "tail -40 /var/log/apt/history.log; dpkg-query -W containerd.io containerd runc docker-ce; kubectl get nodes -o wide")
             .advice("Go back to the version of the other hosts or on to one that works, and hold the packages of the runtime (`apt-mark hold`).")
             .dont("Don't drain the other nodes: theirs is the version that works.");
-        for c in cx.conditions.iter().filter(|c| HALTED.contains(&c.kind)) {
-            let node = cx.cluster.pod(&c.entity).map(|p| p.spec.node_name.as_str());
-            if node == Some(host.name()) {
-                f = f.explains(c.kind, &c.entity.clone());
-            }
-        }
+        f = explain_halted(cx, f, &host);
         out.push(f);
+    }
+}
+
+/// Claims what the pods of a host suffer on which the runtime starts nothing.
+fn explain_halted(cx: &Context<'_>, mut f: Finding, host: &EntityId) -> Finding {
+    for c in cx.conditions.iter().filter(|c| HALTED.contains(&c.kind)) {
+        let node = cx.cluster.pod(&c.entity).map(|p| p.spec.node_name.as_str());
+        if node == Some(host.name()) {
+            f = f.explains(c.kind, &c.entity.clone());
+        }
+    }
+    f
+}
+
+/// A robot exchanged the libraries of a driver whose old module stays in the kernel until the next boot.
+fn driver(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mismatch = host::lines(
+        cx,
+        &["gpu.driver-mismatch"],
+        "the libraries are of another version than the module in the kernel",
+    );
+    let packages = host::lines(cx, &["host.driver-upgraded"], "it exchanged this package");
+    let robots = host::lines(cx, ROBOTS, "an upgrade that nobody started by hand");
+    for (host, lines) in host::by_host(mismatch) {
+        let own =
+            |l: &&host::Told<'_>| host.name() == "-" || host::same_host(l.host.name(), host.name());
+        // Its own log, or that of the packages beside its name.
+        let by_itself = |l: &host::Told<'_>| l.text.contains("Packages that will be upgraded");
+        let robot = |l: &host::Told<'_>| robots.iter().find(|r| r.entry == l.entry);
+        let mut own = packages.iter().filter(own);
+        let Some(package) = own.find(|l| by_itself(l) || robot(l).is_some()) else {
+            continue;
+        };
+        let robot = robot(package).filter(|_| !by_itself(package));
+        let f = RULE
+            .on(host.clone())
+            .title(format!("an unattended upgrade exchanged {} on {}, and the driver in the kernel is still the old one", package.group(0), called(&host)))
+            .why("Libraries and module of a driver must be of one version; what runs goes on, and nothing that needs the device starts until the host has booted.")
+            .term(78, "a robot exchanged the libraries, and they don't fit the module that is loaded")
+            .cite(package.evidence.clone())
+            .cite_all(robot.map(|r| r.evidence.clone()))
+            .cite_all(quotes(&lines).into_iter().take(2))
+            .explains_observed(cx, TROUBLES, &host)
+            .safe("Which version is loaded, and which are the libraries?", "cat /proc/driver/nvidia/version; nvidia-smi; grep ' upgrade ' /var/log/dpkg.log | tail")
+            .check_first("Let the host boot when its running pods can end.", command!("kubectl drain {} --ignore-daemonsets; systemctl reboot", host.name()))
+            .advice("Hold the driver's packages, and upgrade them with a reboot (`apt-mark hold`).")
+            .dont("Don't reinstall the driver while pods use the device: it can't be unloaded.");
+        out.push(explain_halted(cx, f, &host));
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<
     }
     let mut c = Certificate {
         path: path(walk, at),
-        peer: shown_by(walk, at).unwrap_or_default(),
+        peer: shown_by(walk, at)
+            .or_else(|| served_by(walk))
+            .unwrap_or_default(),
         ..Certificate::default()
     };
     let mut end = at;
@@ -54,6 +56,16 @@ pub(super) fn certificate(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<
     let end = end.max(at + 1);
     walk.fact(at..end.min(at + 6), Value::Certificate(Box::new(c)));
     Some(end)
+}
+
+/// The server that was asked for its CAs: `curl -ks https://10.0.0.1:6443/cacerts | openssl x509 …`.
+/// Source: k3s docs, "k3s token" (the CA of a cluster is served there to whoever asks).
+fn served_by(walk: &Walk<'_>) -> Option<String> {
+    let mut words = walk.command.iter().flat_map(|c| &c.words);
+    words.find_map(|w| {
+        let place = w.strip_prefix("https://")?.strip_suffix("/cacerts")?;
+        (!place.is_empty()).then(|| place.to_owned())
+    })
 }
 
 /// The file: what openssl was told to read, or in a loop over files the name that was printed before.

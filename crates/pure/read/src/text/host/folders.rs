@@ -7,6 +7,11 @@ use defib_model::fact::Value;
 use super::super::Walk;
 use super::disks::size;
 
+/// Folders in which a file is missed when a whole listing does not show it, and the file: without it a node knows no
+/// registry but by its name. Source: k3s `pkg/cli/cmds/agent.go`, rke2 docs.
+const SETTLED: &[&str] = &["/etc/rancher/k3s", "/etc/rancher/rke2"];
+const SETTINGS: &str = "registries.yaml";
+
 /// The folder that is listed here: the heading above it, as `ls -R` and `ls` of several folders print one, or the one
 /// that the command names. Empty where nothing says it.
 fn folder(walk: &Walk<'_>) -> String {
@@ -54,6 +59,13 @@ pub(super) fn total(walk: &mut Walk<'_>, at: usize, text: &str) -> Option<usize>
         }
         entries += u64::from(!row.ends_with(" .") && !row.ends_with(" .."));
         end += 1;
+    }
+    let folder = path.trim_end_matches('/');
+    let whole = !walk.is_output(end) && !walk.ran("ls").is_some_and(|c| c.has("|"));
+    let is_it = |i: usize| walk.text(i).trim().ends_with(&format!(" {SETTINGS}"));
+    if whole && SETTLED.contains(&folder) && !(at + 1..end).any(is_it) {
+        let missing = format!("{folder}/{SETTINGS}");
+        walk.fact(at..at + 1, Value::NoFile(missing));
     }
     if path.starts_with('/') {
         walk.fact(at..at + 1, Value::Folder(path, entries));
