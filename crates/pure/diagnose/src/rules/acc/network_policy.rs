@@ -57,7 +57,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// The plugin itself says that it dropped a packet by a policy: between which two pods, and on which port.
 fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let lines = host::lines(cx, &["cilium.policy-denied"], "dropped by a policy");
-    let mut by_target: BTreeMap<(&str, &str, &str), Vec<(&Told<'_>, EntityId)>> = BTreeMap::new();
+    let mut by_target: BTreeMap<_, Vec<(&Told<'_>, EntityId)>> = BTreeMap::new();
     for l in &lines {
         // Names, as hubble prints them, or addresses.
         let (caller, target) = if l.group(1).is_empty() {
