@@ -18,6 +18,9 @@ pub struct Command {
     pub words: Vec<String>,
 }
 
+/// Nobody types more commands on one line.
+const MOST_PARTS: usize = 32;
+
 impl Command {
     /// The program, without its path.
     pub fn program(&self) -> &str {
@@ -46,12 +49,14 @@ impl Command {
         let mut cut = |range: std::ops::Range<usize>| {
             let line = self.line.get(range).unwrap_or_default().trim();
             let words = words(line);
-            if !words.is_empty() {
+            if !words.is_empty() && out.len() < MOST_PARTS {
+                let (host, folder) = (self.host.clone(), self.folder.clone());
                 let line = line.to_owned();
                 out.push(Self {
+                    host,
                     line,
+                    folder,
                     words,
-                    ..self.clone()
                 });
             }
         };

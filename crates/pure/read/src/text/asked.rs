@@ -106,15 +106,12 @@ pub(super) fn for_all_warnings(walk: &Walk<'_>) -> bool {
     })
 }
 
-/// The command asked in all namespaces.
+/// The command asked in all namespaces, and of the cluster that all the others ask, as far as it says.
 pub(super) fn everywhere(walk: &Walk<'_>) -> bool {
     walk.command.as_ref().is_some_and(|c| {
-        c.words.iter().any(|w| {
-            matches!(
-                w.as_str(),
-                "-A" | "--all-namespaces" | "--all-namespaces=true"
-            )
-        })
+        let all = ["-A", "--all-namespaces", "--all-namespaces=true"];
+        let elsewhere = ["--context", "--kubeconfig", "--server"];
+        all.iter().any(|w| c.has(w)) && elsewhere.iter().all(|o| c.option("", o).is_none())
     })
 }
 

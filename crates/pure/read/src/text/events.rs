@@ -8,7 +8,7 @@ use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::{UNNAMED, Walk, asked};
+use super::{UNNAMED, Walk, asked, well};
 use crate::kinds;
 
 /// One printed event.
@@ -55,7 +55,7 @@ fn count(age: &str) -> i64 {
 
 /// Seconds of `10s (x12 over 2m36s)`, `5d3h`; nothing of `<unknown>`.
 /// Source: kubernetes apimachinery `pkg/util/duration/duration.go`.
-fn ago(age: &str) -> Option<i64> {
+pub(super) fn ago(age: &str) -> Option<i64> {
     let word = age.split_ascii_whitespace().next()?;
     let (mut sum, mut number) = (0i64, String::new());
     for c in word.chars() {
@@ -111,6 +111,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     asked::turn(walk, "Event");
+    let mut calm = true;
     let table = Table::new(&header);
     let default = walk
         .kubectl()
@@ -170,9 +171,12 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
                 n => format!("{} (x{n} over", row.get("LAST SEEN")),
             },
         };
+        calm &= well::event(printed.warning, &printed.reason, ago(&printed.age));
         take(walk, first..end, printed);
     }
-    all_shown(walk, end);
+    if calm {
+        all_shown(walk, end);
+    }
     (end > at + 1).then_some(end)
 }
 

@@ -21,6 +21,7 @@ mod probes;
 mod reach;
 mod settings;
 mod units;
+mod well;
 
 use std::ops::Range;
 
@@ -61,7 +62,7 @@ pub(crate) struct Taken {
     pub past: Vec<Range<usize>>,
     /// Kinds without namespaces of which a command listed all.
     pub listed: Vec<&'static str>,
-    /// Kinds with namespaces of which a table shows all there are.
+    /// Kinds with namespaces of which a table shows all there are, and all of them well (`well`).
     pub shown: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,

@@ -9,7 +9,7 @@ use defib_formats::text::{Row, Table, is_age, is_header};
 use defib_model::views::meta::{LABELS_IN_PART, SOME_VALUE};
 use serde_json::{Map, Value, json};
 
-use super::{Walk, asked};
+use super::{Walk, asked, well};
 use crate::kinds::{self, Kind};
 
 pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
@@ -39,7 +39,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         let Some(row) = table.row(&text) else { break };
         let read = object(kind, &row, &namespace);
-        is_whole &= read.is_some();
+        is_whole &= read.is_some() && (kind.kind != "Pod" || well::pod(&row));
         if let Some(mut object) = read {
             let shown = columns
                 .iter()
