@@ -182,6 +182,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubernetes: cmd/kubeadm/app/cmd/certs.go",
     ),
     signal(
+        "k3s.password-verified",
+        "Password verified locally for node",
+        r"Password verified locally for node (\S+?)\x22?$",
+        Mark::Progress,
+        "k3s: pkg/agent/config/config.go, pkg/nodepassword",
+    ),
+    signal(
         "k3s.password-local",
         "unable to verify local node password",
         "",

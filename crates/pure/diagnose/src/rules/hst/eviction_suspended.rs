@@ -42,6 +42,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     let silent = nodes::silent(cx);
     if silent.is_empty() {
+        // A table says that none is ready, and not why.
+        heard(cx, out);
         return;
     }
     let names = cx
@@ -81,7 +83,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     out.push(advise(finding));
 }
 
-/// No node is in the evidence, but the controller's own log is.
+/// Of the nodes no more is known than that none is ready, but the controller's own log is there.
 fn heard(cx: &Context<'_>, out: &mut Vec<Finding>) {
     for hit in cx.hits("kcm.all-nodes-not-ready") {
         let over = cx.hits("kcm.some-nodes-ready").any(|h| {
@@ -90,13 +92,16 @@ fn heard(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if over {
             continue;
         }
-        out.push(advise(
-            RULE.on(EntityId::other("nodes", "cluster"))
-                .title("no node is ready: the controller has suspended evictions")
-                .why("Pods of dead nodes stay where they are and still look alive until a node is ready again.")
-                .term(78, "the controller manager says so, and not that it is over")
-                .cite(cx.log(hit, 0, "the controller suspends evictions")),
-        ));
+        let mut finding = RULE
+            .on(EntityId::other("nodes", "cluster"))
+            .title("no node is ready: the controller has suspended evictions")
+            .why("Pods of dead nodes stay where they are and still look alive until a node is ready again.")
+            .term(78, "the controller manager says so, and not that it is over")
+            .cite(cx.log(hit, 0, "the controller suspends evictions"));
+        for node in &cx.cluster.nodes {
+            finding = finding.explains_observed(cx, &[K::NodeNotReady], &cx.cluster.id(node.obj));
+        }
+        out.push(advise(finding));
     }
 }
 
