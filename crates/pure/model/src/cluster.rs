@@ -91,8 +91,6 @@ pub struct Other {
 pub struct Listed {
     /// All namespaces, to the end.
     pub whole: bool,
-    /// All namespaces, in a table: every object has a row, and each row shows it well.
-    pub shown: bool,
     /// Namespaces that were listed to the end.
     pub namespaces: BTreeSet<String>,
 }

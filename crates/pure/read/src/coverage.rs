@@ -47,9 +47,6 @@ pub(crate) fn note(
     namespaces: &BTreeSet<&str>,
     listed: &mut BTreeMap<String, Listed>,
 ) {
-    if list.shown {
-        listed.entry(list.kind.clone()).or_default().shown = true;
-    }
     if !list.complete && !list.asked_whole {
         return;
     }
@@ -91,9 +88,7 @@ pub(crate) fn judge(cluster: &mut Cluster) {
         cluster.listed.get("Namespace").is_some_and(|l| l.whole) && !namespaces.is_empty();
     let whole = |kind: &str| {
         cluster.listed.get(kind).is_some_and(|l| {
-            l.whole
-                || l.shown
-                || (names_known && namespaces.iter().all(|n| l.namespaces.contains(*n)))
+            l.whole || (names_known && namespaces.iter().all(|n| l.namespaces.contains(*n)))
         })
     };
     let core = [whole("Node"), whole("Pod"), whole("Event")];

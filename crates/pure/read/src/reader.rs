@@ -47,8 +47,6 @@ pub(crate) struct List {
     pub file: String,
     /// True when the question covered all namespaces.
     pub asked_whole: bool,
-    /// True when a table shows all namespaces: a row for each object, and of each only what a row shows.
-    pub shown: bool,
 }
 
 /// Reads entries into a Cluster.
@@ -232,11 +230,6 @@ impl<'s> Reader<'s> {
             kind: kind.to_owned(),
             cluster_scoped: true,
             complete: true,
-            ..List::default()
-        }));
-        self.lists.extend(taken.shown.into_iter().map(|kind| List {
-            kind: kind.to_owned(),
-            shown: true,
             ..List::default()
         }));
         for range in taken.manifests {

@@ -307,7 +307,7 @@ fn held<'a>(
         let other = if known {
             r.uid != claim.metadata.uid
         } else {
-            volume.status.phase == "Released"
+            volume.status.phase == "Released" && claim.spec.volume_name == volume.metadata.name
         };
         return if other { Holder::Gone } else { Holder::Nobody };
     }

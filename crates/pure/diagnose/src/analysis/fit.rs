@@ -200,7 +200,7 @@ fn resources(spec: &PodSpec) -> BTreeSet<&str> {
 
 /// What the scheduler counts for a pod: its containers and sidecars together, or what an init
 /// container needs beside the sidecars before it, whichever is more.
-fn requests(spec: &PodSpec, resource: &str) -> Option<i128> {
+pub fn requests(spec: &PodSpec, resource: &str) -> Option<i128> {
     let of = |r: &defib_model::views::pod::Resources| -> Option<i128> {
         let text = r.requests.get(resource).or_else(|| r.limits.get(resource));
         text.map_or(Some(0), |t| milli(t))

@@ -329,19 +329,29 @@ fn is_back(cx: &Context<'_>, hit: &Hit) -> bool {
         .and_then(of)
         .filter(|_| AWAY.contains(&hit.signal));
     let Some(one) = one else { return false };
-    (kept || hit.lines.iter().all(|l| of(l) == Some(one)))
-        && hit.lines.iter().all(|away| {
-            of(away).is_some_and(|peer| {
-                cx.hits("etcd.peer-active")
-                    .filter(|h| is_own(h, hit))
-                    .any(|h| {
-                        h.lines.iter().any(|l| {
-                            of(l) == Some(peer)
-                                && order::is_behind(cx, &Moment::of(h, l), &Moment::last(hit))
-                        })
-                    })
+    if !kept && hit.lines.iter().any(|l| of(l) != Some(one)) {
+        return false;
+    }
+    // The last that is said of this peer in any of these words.
+    let gone = |peer: &str, back: &Moment<'_>| {
+        AWAY.iter()
+            .flat_map(|s| cx.hits(s))
+            .filter(|h| is_own(h, hit))
+            .any(|h| {
+                h.lines.iter().any(|l| of(l) == Some(peer))
+                    && !order::is_behind(cx, back, &Moment::last(h))
             })
+    };
+    hit.lines.iter().all(|away| {
+        of(away).is_some_and(|peer| {
+            cx.hits("etcd.peer-active")
+                .filter(|h| is_own(h, hit))
+                .any(|h| {
+                    let mut own = h.lines.iter().filter(|l| of(l) == Some(peer));
+                    own.any(|l| !gone(peer, &Moment::of(h, l)))
+                })
         })
+    })
 }
 
 /// Does the same host say one of these later, and not this again? In another log only a named host is the

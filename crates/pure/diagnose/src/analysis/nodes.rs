@@ -3,8 +3,10 @@
 //! Source: kubernetes `pkg/controller/nodelifecycle/node_lifecycle_controller.go` (NodeStatusUnknown).
 //! Deliberately absent: why a node that answers is not ready; its own message says that.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use defib_model::Evidence;
-use defib_model::fact::{Answer, Value};
+use defib_model::fact::{Answer, Fact, Value};
 use defib_model::views::Node;
 use jiff::Timestamp;
 
@@ -72,19 +74,48 @@ pub fn speaks(cx: &Context<'_>, node: &Node, since: Option<Timestamp>) -> bool {
     }
 }
 
-/// What shows that the machine of this node is on: it answers a ping, or somebody types commands on it.
-pub fn is_on(cx: &Context<'_>, node: &Node) -> Option<Evidence> {
-    let answers = host::facts(cx, |v| match v {
-        Value::Reach(r) => (r.answer == Answer::Well && belongs(node, &r.target)).then_some(()),
-        _ => None,
-    })
-    .next()
-    .map(|(fact, ())| cx.fact(fact, "the machine answers"));
-    answers.or_else(|| {
-        let typed = host::facts(cx, |v| matches!(v, Value::Ran(_)).then_some(()))
-            .find(|(fact, ())| host::same_host(&fact.host, &node.metadata.name));
-        typed.map(|(fact, ())| cx.fact(fact, "somebody is on the machine"))
-    })
+/// What shows of machines that they are on, and which of them did not answer when they were asked.
+#[derive(Default)]
+pub struct Signs<'c> {
+    on: BTreeMap<&'c str, (&'c Fact, &'static str)>,
+    silent: BTreeSet<&'c str>,
+}
+
+impl<'c> Signs<'c> {
+    /// Pings, and commands that somebody types on a machine.
+    pub fn of(cx: &'c Context<'_>) -> Self {
+        let mut out = Self::default();
+        for fact in &cx.cluster.facts {
+            match &fact.value {
+                Value::Reach(r) if r.port.is_none() && r.answer == Answer::Well => {
+                    out.on
+                        .entry(&r.target)
+                        .or_insert((fact, "the machine answers"));
+                }
+                Value::Reach(r) if r.port.is_none() => {
+                    out.silent.insert(&r.target);
+                }
+                Value::Ran(_) if !fact.host.is_empty() => {
+                    out.on
+                        .entry(&fact.host)
+                        .or_insert((fact, "somebody is on the machine"));
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// What shows that the machine of this node is on. Where it was silent once, nobody can tell which came last.
+    pub fn is_on(&self, cx: &Context<'_>, node: &Node) -> Option<Evidence> {
+        let addresses = node.status.addresses.iter().map(|a| a.address.as_str());
+        let known: Vec<&str> = addresses.chain([node.metadata.name.as_str()]).collect();
+        if known.iter().any(|name| self.silent.contains(name)) {
+            return None;
+        }
+        let (fact, meaning) = known.iter().find_map(|name| self.on.get(name))?;
+        Some(cx.fact(fact, *meaning))
+    }
 }
 
 /// Does this node's own log say that its clock is behind? Then k3s runs there, although its times make the

@@ -97,6 +97,18 @@ pub static SIGNALS: &[Signal] = &[
         "kubectl: pkg/cmd/drain/drain.go",
     ),
     row(
+        "kubectl.cordoned",
+        " cordoned",
+        r"^node/(\S+) (?:already )?cordoned",
+        "kubectl: pkg/cmd/drain/drain.go",
+    ),
+    row(
+        "kubectl.uncordoned",
+        " uncordoned",
+        r"^node/\S+ uncordoned$",
+        "kubectl: pkg/cmd/drain/drain.go",
+    ),
+    row(
         "sops.get-data-key",
         "Error getting data key: ",
         r"(Error getting data key: 0 successful groups required, got 0)",

@@ -241,7 +241,7 @@ pub static SIGNALS: &[Signal] = &[
     super::signal(
         "cilium.policy-denied",
         "Policy denied",
-        r"(?:([^\s/]+)/([^:\s]+):\d+ \([^)]*\) (?:<>|->) ([^\s/]+)/([^:\s]+):(\d+) \([^)]*\) Policy denied DROPPED|drop \(Policy denied\b.* ([0-9a-f.:]+):\d+ -> ([0-9a-f.:]+):(\d+)|drop \(Policy denied\b.*)",
+        r"(?:([^\s/]+)/([^:\s]+):\d+ \([^)]*\) (?:<>|->) ([^\s/]+)/([^:\s]+):(\d+) \([^)]*\) Policy denied DROPPED|drop \(Policy denied\b.* ([0-9a-f.:]+):\d+ -> ([0-9a-f.:]+):(\d+) (?:udp|tcp SYN)$|drop \(Policy denied\b.*)",
         "any program",
         Mark::Cause,
         "Cilium: hubble/pkg/printer/printer.go, pkg/monitor/datapath_drop.go",

@@ -93,28 +93,6 @@ pub(super) fn for_all(walk: &Walk<'_>) -> bool {
     })
 }
 
-/// Every event that tells of trouble was asked for; those that tell of none may have been left out.
-pub(super) fn for_all_warnings(walk: &Walk<'_>) -> bool {
-    walk.kubectl().is_some_and(|(c, words)| {
-        matches!(words.as_slice(), ["get", "events" | "event" | "ev"])
-            && !c.line.contains(['|', '>'])
-            && !selects(c)
-            && matches!(
-                fields(c),
-                None | Some("type=Warning" | "type==Warning" | "type!=Normal")
-            )
-    })
-}
-
-/// The command asked in all namespaces, and of the cluster that all the others ask, as far as it says.
-pub(super) fn everywhere(walk: &Walk<'_>) -> bool {
-    walk.command.as_ref().is_some_and(|c| {
-        let all = ["-A", "--all-namespaces", "--all-namespaces=true"];
-        let elsewhere = ["--context", "--kubeconfig", "--server"];
-        all.iter().any(|w| c.has(w)) && elsewhere.iter().all(|o| c.option("", o).is_none())
-    })
-}
-
 /// What `--field-selector` lets through.
 fn fields(command: &Command) -> Option<&str> {
     let glued = command
@@ -180,31 +158,5 @@ mod tests {
             panic!()
         };
         assert!(node.metadata.labels.contains_key("shop.example/quiet"));
-    }
-
-    #[test]
-    fn a_table_shows_all_only_where_all_was_asked_for() {
-        let shown = |text: &str| super::super::read(text.as_bytes(), 0).shown;
-        let pods = |command: &str| {
-            shown(&format!(
-                "$ kubectl get {command}\nNAMESPACE   NAME     READY   STATUS    RESTARTS   AGE\nshop        till-0   1/1     Running   0          3h\n"
-            ))
-        };
-        assert_eq!(pods("pods -A -o wide"), ["Pod"]);
-        assert_eq!(pods("po --all-namespaces"), ["Pod"]);
-        for part in [
-            "pods",
-            "pods -A -l app=till",
-            "pods -A | grep till",
-            "pods -A --field-selector spec.nodeName=n1",
-        ] {
-            assert!(pods(part).is_empty(), "{part}");
-        }
-        let events =
-            |command: &str| shown(&format!("$ kubectl get {command}\nNo resources found\n"));
-        assert_eq!(events("events -A --field-selector type=Warning"), ["Event"]);
-        assert!(events("events").is_empty());
-        assert!(events("events -A --field-selector reason=Killing").is_empty());
-        assert!(events("pods -A").is_empty());
     }
 }

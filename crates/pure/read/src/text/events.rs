@@ -3,12 +3,12 @@
 //! Printed ages are relative to a moment that the text does not name; such an event has no time, and its
 //! place in the text is its order. Deliberately absent: what events mean.
 
-use defib_formats::text::{Table, columns, is_age};
+use defib_formats::text::{Table, columns, is_age, is_header};
 use defib_model::cluster::ObjId;
 use defib_model::id::EntityId;
 use defib_model::views::Event;
 
-use super::{UNNAMED, Walk, asked, well};
+use super::{UNNAMED, Walk, asked};
 use crate::kinds;
 
 /// One printed event.
@@ -55,7 +55,7 @@ fn count(age: &str) -> i64 {
 
 /// Seconds of `10s (x12 over 2m36s)`, `5d3h`; nothing of `<unknown>`.
 /// Source: kubernetes apimachinery `pkg/util/duration/duration.go`.
-pub(super) fn ago(age: &str) -> Option<i64> {
+fn ago(age: &str) -> Option<i64> {
     let word = age.split_ascii_whitespace().next()?;
     let (mut sum, mut number) = (0i64, String::new());
     for c in word.chars() {
@@ -100,10 +100,6 @@ fn about(kind: &str, namespace: &str, name: &str) -> EntityId {
 /// `NAME KIND`.
 pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     let header = walk.text(at).trim_end().to_owned();
-    // kubectl's words on stderr for an empty list of all namespaces (kubectl `pkg/cmd/get/get.go`).
-    if header == "No resources found" {
-        return all_shown(walk, at + 1).then_some(at + 1);
-    }
     let names: Vec<String> = columns(&header).into_iter().map(|(_, c)| c).collect();
     let has = |n: &str| names.iter().any(|c| c == n);
     let object = has("OBJECT");
@@ -111,7 +107,6 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         return None;
     }
     asked::turn(walk, "Event");
-    let mut calm = true;
     let table = Table::new(&header);
     let default = walk
         .kubectl()
@@ -147,6 +142,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         end += 1;
         // A message with line ends goes on at the left edge, or far to the right.
         while walk.is_output(end)
+            && !is_header(walk.text(end))
             && table
                 .row(walk.text(end))
                 .is_none_or(|r| r.get("REASON").is_empty() || !r.get("OBJECT").contains('/'))
@@ -171,22 +167,9 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
                 n => format!("{} (x{n} over", row.get("LAST SEEN")),
             },
         };
-        calm &= well::event(printed.warning, &printed.reason, ago(&printed.age));
         take(walk, first..end, printed);
     }
-    if calm {
-        all_shown(walk, end);
-    }
     (end > at + 1).then_some(end)
-}
-
-/// Notes that all events of the cluster stand above this line, if the command asked for them.
-fn all_shown(walk: &mut Walk<'_>, end: usize) -> bool {
-    let all = asked::for_all_warnings(walk) && asked::everywhere(walk) && !walk.is_output(end);
-    if all {
-        walk.out.shown.push("Event");
-    }
-    all
 }
 
 /// A row of the table below `describe`: `Warning  FailedScheduling  75s  default-scheduler  0/1 nodes …`;

@@ -21,7 +21,6 @@ mod probes;
 mod reach;
 mod settings;
 mod units;
-mod well;
 
 use std::ops::Range;
 
@@ -62,8 +61,6 @@ pub(crate) struct Taken {
     pub past: Vec<Range<usize>>,
     /// Kinds without namespaces of which a command listed all.
     pub listed: Vec<&'static str>,
-    /// Kinds with namespaces of which a table shows all there are, and all of them well (`well`).
-    pub shown: Vec<&'static str>,
     /// What `kubectl logs` printed, and whose log it is.
     pub logs: Vec<(Range<usize>, Owner)>,
 }
@@ -87,7 +84,7 @@ pub(crate) struct Walk<'t> {
     /// The commands of its line whose tables did not come yet, if there are several.
     pub parts: Vec<Command>,
     /// The command that opened a shell in a container, as long as its prompts follow.
-    pub shell: Option<String>,
+    pub shell: Option<container::Shell>,
     /// The folder whose listing this is, if a heading above it names one; empty otherwise.
     pub folder: String,
     pub out: Taken,

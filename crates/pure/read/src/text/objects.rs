@@ -9,7 +9,7 @@ use defib_formats::text::{Row, Table, is_age, is_header};
 use defib_model::views::meta::{LABELS_IN_PART, SOME_VALUE};
 use serde_json::{Map, Value, json};
 
-use super::{Walk, asked, well};
+use super::{Walk, asked};
 use crate::kinds::{self, Kind};
 
 pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
@@ -39,7 +39,7 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
         }
         let Some(row) = table.row(&text) else { break };
         let read = object(kind, &row, &namespace);
-        is_whole &= read.is_some() && (kind.kind != "Pod" || well::pod(&row));
+        is_whole &= read.is_some();
         if let Some(mut object) = read {
             let shown = columns
                 .iter()
@@ -56,17 +56,12 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// Notes that a list which ends here is whole, if its command asked for everything of a kind.
+/// Notes that a list which ends here is whole, if its command asked for everything of a kind without namespaces.
 pub(super) fn listed(walk: &mut Walk<'_>, kind: Kind, end: usize) {
     // A row that can't be read may be one more of them.
     let next = !walk.parts.is_empty() && is_header(walk.text(end));
-    if (walk.is_output(end) && !next) || !asked::for_all(walk) {
-        return;
-    }
-    if kind.cluster {
+    if kind.cluster && asked::for_all(walk) && (next || !walk.is_output(end)) {
         walk.out.listed.push(kind.kind);
-    } else if asked::everywhere(walk) {
-        walk.out.shown.push(kind.kind);
     }
 }
 

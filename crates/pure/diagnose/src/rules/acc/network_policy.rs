@@ -116,7 +116,8 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
             }
         }
         // To drop packets is what a policy is for.
-        out.push(match hurt {
+        // Whether a pod needs what lies outside is its own affair.
+        out.push(match hurt && !target.is_empty() {
             true => f.term(
                 84,
                 "the network plugin says so, and who calls is in trouble",
@@ -138,7 +139,11 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// The pod with this address: its namespace and name.
 fn pod_at<'c>(cx: &'c Context<'_>, ip: &str) -> Option<(&'c str, &'c str)> {
     let mut pods = cx.cluster.pods.iter();
-    let pod = pods.find(|p| !ip.is_empty() && p.status.pod_ip == ip)?;
+    // One that has ended has given its address back, and one on its host's network has none of its own.
+    let own = |p: &&defib_model::views::Pod| {
+        p.status.pod_ip == ip && !p.is_finished() && !p.spec.host_network.unwrap_or_default()
+    };
+    let pod = pods.find(own).filter(|_| !ip.is_empty())?;
     Some((&pod.metadata.namespace, &pod.metadata.name))
 }
 

@@ -17,8 +17,9 @@
 //! ## What not to do
 //! Do not force the drain with `--disable-eviction`: the budget may be all that protects a quorum.
 
+use crate::analysis::drain::Drain;
+use crate::analysis::placement;
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{drain, placement};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,16 +32,15 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let all = drain::hanging(cx);
-    if all.is_empty() {
+    let Some(drain) = Drain::hanging(cx) else {
         return;
-    }
+    };
     let mut f = RULE
         .on(EntityId::other("drain", "cluster"))
         .title("a drain can't finish, because a disruption budget allows no eviction")
         .why("The node stays cordoned and the upgrade waits for it, without an end.")
         .term(80, "the eviction is refused for a disruption budget")
-        .cite_all(all.iter().take(3).map(|s| s.evidence.clone()));
+        .cite_all(drain.refused.iter().take(3).map(|s| s.evidence.clone()));
     for b in &cx.cluster.budgets {
         if b.status.disruptions_allowed == Some(0) {
             f = f
@@ -59,7 +59,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
     }
     // What its node would have room for.
-    for p in placement::all(cx).iter().filter(|p| p.cordoned) {
+    for p in placement::all(cx).iter().filter(|p| drain.keeps(p)) {
         if matches!(p.reason, Reason::Cordoned | Reason::Insufficient(_)) {
             f = f.cite(p.said.clone()).explains(K::PodPending, &p.id);
         }

@@ -161,6 +161,19 @@ fn explain_halted(cx: &Context<'_>, mut f: Finding, host: &EntityId) -> Finding 
     f
 }
 
+/// The first `2026-11-20` in a line.
+fn day_of(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let is_day = |w: &[u8]| {
+        let digit = |i: &usize| w.get(*i).is_some_and(u8::is_ascii_digit);
+        [0, 1, 2, 3, 5, 6, 8, 9].iter().all(digit)
+            && w.get(4) == Some(&b'-')
+            && w.get(7) == Some(&b'-')
+    };
+    let at = bytes.windows(10).position(is_day)?;
+    text.get(at..at + 10)
+}
+
 /// A robot exchanged the libraries of a driver whose old module stays in the kernel until the next boot.
 fn driver(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let mismatch = host::lines(
@@ -169,25 +182,42 @@ fn driver(cx: &Context<'_>, out: &mut Vec<Finding>) {
         "the libraries are of another version than the module in the kernel",
     );
     let packages = host::lines(cx, &["host.driver-upgraded"], "it exchanged this package");
+    let dates = host::lines(cx, &["host.apt-date"], "");
     let robots = host::lines(cx, ROBOTS, "an upgrade that nobody started by hand");
     for (host, lines) in host::by_host(mismatch) {
         let own =
             |l: &&host::Told<'_>| host.name() == "-" || host::same_host(l.host.name(), host.name());
-        // Its own log, or that of the packages beside its name.
-        let by_itself = |l: &host::Told<'_>| l.text.contains("Packages that will be upgraded");
-        let robot = |l: &host::Told<'_>| robots.iter().find(|r| r.entry == l.entry);
-        let mut own = packages.iter().filter(own);
-        let Some(package) = own.find(|l| by_itself(l) || robot(l).is_some()) else {
+        let by_itself = |l: &&&host::Told<'_>| l.text.contains("Packages that will be upgraded");
+        let own: Vec<_> = packages.iter().filter(own).collect();
+        // Who exchanged them last: the robot, or a person since?
+        let Some(last) = own.iter().max_by_key(|l| (l.entry, l.line.line)) else {
             continue;
         };
-        let robot = robot(package).filter(|_| !by_itself(package));
+        let began = dates
+            .iter()
+            .filter(|d| d.entry == last.entry && d.line.line < last.line.line)
+            .max_by_key(|d| d.line.line);
+        let day = day_of(&last.text).or_else(|| day_of(&began?.text));
+        let in_block = |r: &&host::Told<'_>| {
+            r.entry == last.entry
+                && r.line.line < last.line.line
+                && began.is_some_and(|d| d.line.line < r.line.line)
+        };
+        let robot = match own.iter().find(|l| by_itself(l) && day_of(&l.text) == day) {
+            Some(own) => *own,
+            None => match robots.iter().find(in_block) {
+                Some(robot) => robot,
+                None => continue,
+            },
+        };
+        let package = *last;
         let f = RULE
             .on(host.clone())
             .title(format!("an unattended upgrade exchanged {} on {}, and the driver in the kernel is still the old one", package.group(0), called(&host)))
             .why("Libraries and module of a driver must be of one version; what runs goes on, and nothing that needs the device starts until the host has booted.")
             .term(78, "a robot exchanged the libraries, and they don't fit the module that is loaded")
             .cite(package.evidence.clone())
-            .cite_all(robot.map(|r| r.evidence.clone()))
+            .cite(robot.evidence.clone())
             .cite_all(quotes(&lines).into_iter().take(2))
             .explains_observed(cx, TROUBLES, &host)
             .safe("Which version is loaded, and which are the libraries?", "cat /proc/driver/nvidia/version; nvidia-smi; grep ' upgrade ' /var/log/dpkg.log | tail")

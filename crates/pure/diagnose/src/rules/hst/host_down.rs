@@ -159,6 +159,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     if !neighbours && cx.cluster.nodes.len() > 1 {
         return;
     }
+    let signs = nodes::Signs::of(cx);
     for (node, i, since) in nodes::silent(cx) {
         // One that runs is not down, whatever the others hear of it.
         if nodes::is_behind(cx, node) || nodes::speaks(cx, node, since) {
@@ -192,9 +193,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
                 &["host-down"],
             );
-        } else if let Some(sign) = nodes::is_on(cx, node) {
-            finding = finding.term(-30, "the machine answers").against(sign).undecided(
-                format!("The machine {name} answers: does k3s run on it, and does the API hear it?"),
+        } else if let Some(sign) = signs.is_on(cx, node) {
+            finding = finding.term(-30, "the machine seems to be on").against(sign).undecided(
+                format!("The machine {name} seems to be on: does k3s run on it, and does the API hear it?"),
                 command!(
                     "ssh {} 'systemctl status k3s k3s-agent --no-pager; journalctl -u k3s -u k3s-agent -n 50 --no-pager'",
                     name

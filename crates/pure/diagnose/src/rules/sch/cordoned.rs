@@ -17,8 +17,9 @@
 
 use defib_model::views::Node;
 
+use crate::analysis::drain::Drain;
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{drain, placement, storage};
+use crate::analysis::{placement, storage};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -31,13 +32,13 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let drained = !drain::hanging(cx).is_empty();
+    let drain = Drain::hanging(cx);
     for p in placement::all(cx) {
         if p.reason != Reason::Cordoned {
             continue;
         }
         // The node will be there again when its drain has ended.
-        if p.cordoned && drained {
+        if drain.as_ref().is_some_and(|drain| drain.keeps(&p)) {
             continue;
         }
         let is_cordoned = |n: &Node| n.spec.unschedulable == Some(true);

@@ -19,8 +19,9 @@
 //! chooses what dies.
 
 use crate::analysis::called::called;
+use crate::analysis::drain::Drain;
 use crate::analysis::scheduling::Reason;
-use crate::analysis::{drain, placement, storage};
+use crate::analysis::{fit, placement, storage};
 use crate::rules::prelude::*;
 use defib_model::quantity::milli;
 
@@ -34,13 +35,13 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let drained = !drain::hanging(cx).is_empty();
+    let drain = Drain::hanging(cx);
     for p in placement::all(cx) {
         let Reason::Insufficient(resource) = &p.reason else {
             continue;
         };
         // The node will be there again when its drain has ended.
-        if p.cordoned && drained {
+        if drain.as_ref().is_some_and(|drain| drain.keeps(&p)) {
             continue;
         }
         let owner = cx.top_owner(&p.id);
@@ -92,7 +93,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             // explains that comes first.
             finding = finding.weak();
         }
-        if p.sick_nodes {
+        if p.sick_nodes && may_hold(cx, &p, resource) {
             finding = finding.undecided(
                 format!("Would the node that is not ready have the {resource}?"),
                 "kubectl get nodes; kubectl describe nodes | grep -A10 -E '^(Name|Capacity|Allocatable):'",
@@ -107,4 +108,23 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't remove requests to squeeze the pod in: the node then runs out in earnest."),
         ));
     }
+}
+
+/// May one of the nodes that are not ready have as much as the pod asks for? Not if each shows that it has less in all.
+fn may_hold(cx: &Context<'_>, p: &placement::Placement<'_>, resource: &str) -> bool {
+    let wants = p
+        .pod
+        .and_then(|pod| fit::requests(&pod.spec, resource))
+        .unwrap_or(0);
+    let mut sick = cx
+        .cluster
+        .nodes
+        .iter()
+        .filter(|n| n.ready() != Some("True"))
+        .peekable();
+    sick.peek().is_none()
+        || sick.any(|n| {
+            let has = n.status.allocatable.get(resource).and_then(|q| milli(q));
+            has.is_none_or(|has| has >= wants)
+        })
 }

@@ -25,6 +25,7 @@ use defib_model::views::{PersistentVolume, PersistentVolumeClaim};
 
 use crate::analysis::binding::{self, Verdict};
 use crate::rules::prelude::*;
+use defib_model::views::Event;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -40,6 +41,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(claim) = cx.claim(&c.entity) else {
             continue;
         };
+        if is_provisioned(cx, claim) {
+            continue;
+        }
         let (volume, fits) = match binding::verdict(cx.cluster, claim) {
             Verdict::Released(volume) => (volume, true),
             _ => match kept_for(cx, claim) {
@@ -59,7 +63,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = RULE
             .on(EntityId::object("PersistentVolume", "", "", pv))
             .title(if again {
-                format!("volume {pv} is still bound to an earlier claim {ns}/{name}; the present one was made again and has another uid")
+                format!("volume {pv} is still bound to an earlier claim {ns}/{name}; the present one was made again")
             } else {
                 format!("volume {pv} fits claim {name}, but still refers to claim {}, which is gone", match r.namespace.as_str() {
                     "" => r.name.clone(),
@@ -67,7 +71,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 })
             })
             .why("A retained volume keeps its claimRef; the binder compares uids and gives it to nobody.")
-            .term(75, if again { "the claimRef's uid is not the uid of the claim" } else { "the claim that the volume refers to does not exist" })
+            .term(75, if again { "the claimRef is of a claim that is gone" } else { "the claim that the volume refers to does not exist" })
             .term(if fits { 15 } else { 0 }, "the volume fits in class, size and modes");
         if r.uid.is_empty() {
             finding = finding.cite(cx.field(
@@ -106,6 +110,18 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .dont("Don't delete the volume to make it free, and don't clear the whole claimRef while other claims wait: the first that fits takes the data."),
         );
     }
+}
+
+/// Is a provisioner asked for a new volume? Then it has reasons of its own for making none.
+fn is_provisioned(cx: &Context<'_>, claim: &PersistentVolumeClaim) -> bool {
+    let id = cx.cluster.id(claim.obj);
+    let of_controller = |e: &Event| e.component == "persistentvolume-controller";
+    claim.spec.volume_name.is_empty()
+        && cx.cluster.events_of(&id).any(|e| match e.reason.as_str() {
+            "Provisioning" | "ExternalProvisioning" => true,
+            "ProvisioningFailed" => !of_controller(e),
+            _ => false,
+        })
 }
 
 /// The volume that is still bound to an earlier claim of this name, where nothing shows what the present one asks for.
