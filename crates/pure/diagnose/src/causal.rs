@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::bundle::Seen;
 use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
+use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::report::Evidence;
 
@@ -580,8 +581,14 @@ fn host_of(finding: &Finding) -> Option<&str> {
     }
 }
 
+/// Causes of a hypervisor that show in its guests: there the host is another one.
+const BELOW: &[&str] = &["storage-pool-lost", "vm-disk-image-corrupt"];
+
 /// The decided findings: by class the hosts that they are about. Findings may be thousands.
-struct Decided<'f>(BTreeMap<&'static str, BTreeSet<Option<&'f str>>>);
+struct Decided<'f> {
+    hosts: BTreeMap<&'static str, BTreeSet<Option<&'f str>>>,
+    below: Vec<&'f Finding>,
+}
 
 impl<'f> Decided<'f> {
     fn of(findings: &'f [Finding]) -> Self {
@@ -589,17 +596,47 @@ impl<'f> Decided<'f> {
         for f in findings.iter().filter(|f| !f.undecided) {
             hosts.entry(f.rule.class).or_default().insert(host_of(f));
         }
-        Self(hosts)
+        let is_below = |f: &&Finding| !f.undecided && BELOW.contains(&f.rule.class);
+        let below = findings.iter().filter(is_below).collect();
+        Self { hosts, below }
+    }
+
+    /// Does what shows the cause below name this guest, or the command that shows it?
+    /// `/var/lib/libvirt/images/db-2.qcow2`, `domain db-2`.
+    fn names(&self, cx: &Context<'_>, class: &str, guest: &str) -> bool {
+        let word = |text: &str| {
+            text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+                .any(|w| w == guest)
+        };
+        let asked = |e: &Evidence| {
+            let entries = &cx.cluster.entries;
+            let own = |f: &&Fact| {
+                matches!(f.value, Value::Ran(_))
+                    && f.line < e.line
+                    && entries
+                        .get(f.entry as usize)
+                        .is_some_and(|entry| entry.id == e.file)
+            };
+            let last = cx.cluster.facts.iter().filter(own).max_by_key(|f| f.line);
+            last.is_some_and(|f| word(&f.command))
+        };
+        let mut own = self.below.iter().filter(|f| f.rule.class == class);
+        own.any(|f| f.evidence.iter().any(|e| word(&e.text) || asked(e)))
     }
 
     /// Does another finding name what brought this one about, on the same host or where nobody knows which?
-    fn lead_to(&self, finding: &Finding) -> bool {
+    fn lead_to(&self, cx: &Context<'_>, finding: &Finding) -> bool {
         let host = host_of(finding);
         FOLLOWS
             .iter()
             .filter(|(_, next)| next.contains(&finding.rule.class))
-            .filter_map(|(class, _)| self.0.get(class))
-            .any(|up| host.is_none() || up.contains(&None) || up.contains(&host))
+            .filter_map(|(class, _)| Some((class, self.hosts.get(class)?)))
+            .any(|(class, up)| {
+                host.is_none()
+                    || up.contains(&None)
+                    || up.contains(&host)
+                    || host.is_some_and(|guest| self.names(cx, class, guest))
+            })
     }
 }
 
@@ -639,7 +676,7 @@ pub(crate) fn judge(cx: &Context<'_>, mut findings: Vec<Finding>) -> Judged {
     let (mut roots, mut candidates) = (Vec::new(), Vec::new());
     let decided = Decided::of(&findings);
     for (f, finding) in findings.iter().enumerate() {
-        if decided.lead_to(finding) {
+        if decided.lead_to(cx, finding) {
             continue;
         }
         let stands_alone = finding.explains.is_empty() && !finding.undecided;

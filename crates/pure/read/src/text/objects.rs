@@ -130,23 +130,25 @@ const HEADERS: &[(&str, &str)] = &[
     ("Node", "NAME STATUS ROLES AGE VERSION"),
     (
         "PersistentVolumeClaim",
-        "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS AGE",
+        "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE",
     ),
     (
         "PersistentVolumeClaim",
-        "NAMESPACE NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS AGE",
+        "NAMESPACE NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE",
     ),
     (
         "PersistentVolume",
-        "NAME CAPACITY ACCESS MODES RECLAIM POLICY STATUS CLAIM STORAGECLASS REASON AGE",
+        "NAME CAPACITY ACCESS MODES RECLAIM POLICY STATUS CLAIM STORAGECLASS VOLUMEATTRIBUTESCLASS REASON AGE",
     ),
 ];
 
 static TABLES: LazyLock<Vec<(&str, Table)>> = LazyLock::new(|| {
-    HEADERS
-        .iter()
-        .map(|(kind, header)| (*kind, Table::new(header)))
-        .collect()
+    let table = |(kind, header): &(&'static str, &str), more: &str| {
+        (*kind, Table::new(&format!("{header}{more}")))
+    };
+    // `--show-labels` adds a column at the end.
+    let each = |h: &(&'static str, &str)| [table(h, ""), table(h, " LABELS")];
+    HEADERS.iter().flat_map(each).collect()
 });
 
 /// A row without its header, as `grep` leaves it: read where its values fit one kind's columns in one
