@@ -89,7 +89,19 @@ pub(super) fn for_all(walk: &Walk<'_>) -> bool {
         matches!(words.as_slice(), ["get", kind] if !kind.contains(['/', ',']))
             && !c.line.contains(['|', '>'])
             && !selects(c)
+            && !c.has("--watch-only")
             && fields(c).is_none()
+    })
+}
+
+/// Does somebody say behind this line that rows were left out? `...`, `[40 more]`, `(snip)`.
+pub(super) fn is_cut(walk: &Walk<'_>, end: usize) -> bool {
+    let mut next = (end..end + 3).map(|i| walk.text(i).trim());
+    next.find(|t| !t.is_empty()).is_some_and(|t| {
+        let words = ["...", "…", "[...", "[…", "(...", "(…"];
+        let told = ["snip", "truncated", "more rows", "cut off", "omitted"];
+        words.iter().any(|w| t.starts_with(w))
+            || (t.starts_with(['[', '(', '<', '-', '#']) && told.iter().any(|w| t.contains(w)))
     })
 }
 

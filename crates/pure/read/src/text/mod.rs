@@ -109,6 +109,10 @@ pub(crate) fn read(bytes: &[u8], entry: u32) -> Taken {
     while at < walk.lines.len() {
         at = walk.step(at).max(at + 1);
     }
+    // What was cut off may be one more of anything.
+    if bytes.len() > MAX_TEXT || walk.lines.len() >= MAX_LINES {
+        walk.out.listed.clear();
+    }
     settle(&mut walk.out);
     again::settle(&mut walk);
     pending(&mut walk);

@@ -60,7 +60,8 @@ pub(super) fn table(walk: &mut Walk<'_>, at: usize) -> Option<usize> {
 pub(super) fn listed(walk: &mut Walk<'_>, kind: Kind, end: usize) {
     // A row that can't be read may be one more of them.
     let next = !walk.parts.is_empty() && is_header(walk.text(end));
-    if kind.cluster && asked::for_all(walk) && (next || !walk.is_output(end)) {
+    let ends = next || !(walk.is_output(end) || asked::is_cut(walk, end));
+    if kind.cluster && asked::for_all(walk) && ends {
         walk.out.listed.push(kind.kind);
     }
 }
@@ -702,6 +703,8 @@ mod tests {
         let row = "vol-3 8Gi RWO Retain Available slow 7d\n";
         assert_eq!(listed(&format!("{head}{row}")), 1);
         assert_eq!(listed(&format!("{head}{row}... and 4 more\n")), 0);
+        assert_eq!(listed(&format!("{head}{row}\n[... 4 more rows]\n")), 0);
+        assert_eq!(listed(&format!("{head}{row}\nThat is all.\n")), 1);
     }
 
     #[test]
