@@ -102,7 +102,11 @@ const FOLLOWS: &[(&str, &[&str])] = &[
         "host-firewall-blocks-pod-network",
         &["aggregated-api-down", "coredns-upstream-unreachable"],
     ),
-    ("ip-forward-off", &["aggregated-api-down"]),
+    (
+        "ip-forward-off",
+        &["aggregated-api-down", "coredns-upstream-unreachable"],
+    ),
+    ("no-default-route", &["coredns-upstream-unreachable"]),
     ("vm-disk-image-corrupt", &["host-down"]),
     ("storage-pool-lost", &["host-down"]),
     ("etcd-tombstone", &["etcd-member-was-removed"]),
