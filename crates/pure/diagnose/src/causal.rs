@@ -11,11 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::bundle::Seen;
 use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
-use defib_model::fact::{Fact, Value};
 use defib_model::id::EntityId;
 use defib_model::report::Evidence;
 
-use crate::analysis::{gitops, links, scheduling};
+use crate::analysis::{gitops, host, links, scheduling};
 use crate::context::Context;
 use crate::rule::Finding;
 
@@ -612,18 +611,7 @@ impl<'f> Decided<'f> {
             text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
                 .any(|w| w == guest)
         };
-        let asked = |e: &Evidence| {
-            let entries = &cx.cluster.entries;
-            let own = |f: &&Fact| {
-                matches!(f.value, Value::Ran(_))
-                    && f.line < e.line
-                    && entries
-                        .get(f.entry as usize)
-                        .is_some_and(|entry| entry.id == e.file)
-            };
-            let last = cx.cluster.facts.iter().filter(own).max_by_key(|f| f.line);
-            last.is_some_and(|f| word(&f.command))
-        };
+        let asked = |e: &Evidence| host::printed_by(cx, e).is_some_and(|f| word(&f.command));
         let mut own = self.below.iter().filter(|f| f.rule.class == class);
         own.any(|f| f.evidence.iter().any(|e| word(&e.text) || asked(e)))
     }

@@ -146,11 +146,33 @@ impl<'c> Told<'c> {
         cx: &'c Context<'_>,
         wanted: impl Fn(&Value) -> bool,
     ) -> Option<&'c Fact> {
-        let facts = cx.cluster.facts.iter();
-        facts
-            .filter(|f| f.entry == self.entry && f.line <= self.line.line && wanted(&f.value))
-            .max_by_key(|f| f.line)
+        last_fact(cx, self.entry, self.line.line, wanted)
     }
+}
+
+/// The last fact of this kind in a file up to a line.
+fn last_fact<'c>(
+    cx: &'c Context<'_>,
+    entry: u32,
+    line: u64,
+    wanted: impl Fn(&Value) -> bool,
+) -> Option<&'c Fact> {
+    let facts = cx.cluster.facts.iter();
+    facts
+        .filter(|f| f.entry == entry && f.line <= line && wanted(&f.value))
+        .max_by_key(|f| f.line)
+}
+
+/// The command that printed what is cited, as [`Told::command`] has it for a line.
+pub fn printed_by<'c>(cx: &'c Context<'_>, evidence: &Evidence) -> Option<&'c Fact> {
+    let entry = cx
+        .cluster
+        .entries
+        .iter()
+        .position(|e| e.id == evidence.file)?;
+    last_fact(cx, u32::try_from(entry).ok()?, evidence.line, |v| {
+        matches!(v, Value::Ran(_))
+    })
 }
 
 /// Do nodes or pods stand in the same file as this, as a command printed them? Who pastes both saw both at once.

@@ -434,7 +434,7 @@ pub static SIGNALS: &[Signal] = &[
     signal(
         "host.driver-upgraded",
         "pgrade",
-        r"(?:Packages that will be upgraded: |^Upgrade: |\d\d:\d\d:\d\d upgrade ).*?\b((?:lib)?nvidia-[a-z0-9.-]+)",
+        r"(?:\d{4}-(\d\d)-(\d\d) .*?)?(?:Packages that will be upgraded: |^Upgrade: |\d\d:\d\d:\d\d upgrade ).*?\b((?:lib)?nvidia-[a-z0-9.-]+)",
         Mark::Progress,
         "unattended-upgrades: unattended-upgrade; apt: apt-pkg/deb/dpkgpm.cc; dpkg: src/main/processarc.c (dpkg.log)",
     ),

@@ -100,23 +100,13 @@ fn broke(cx: &Context<'_>, out: &mut Vec<Finding>) {
         &["containerd.shim-task", "containerd.shim"],
         "the runtime can't start a container",
     );
-    let within = |l: &host::Told<'_>, from: u64, to: u64| from < l.line.line && l.line.line < to;
     for (host, failing) in host::by_host(failing) {
         let Some(first) = failing.iter().find(|l| l.line.local.is_some()) else {
             continue;
         };
         let found = packages.iter().find_map(|package| {
-            let its = |l: &&host::Told<'_>| l.entry == package.entry;
-            let at = package.line.line;
-            let date = dates
-                .iter()
-                .filter(its)
-                .filter(|d| d.line.line < at)
-                .max_by_key(|d| d.line.line)?;
-            let robot = robots
-                .iter()
-                .filter(its)
-                .find(|r| within(r, date.line.line, at))?;
+            let (date, robot) = block(package, &dates, &robots)?;
+            let robot = robot?;
             let number = |i: usize| date.group(i).parse::<u32>().ok();
             let local = first.line.local?;
             let began = Local {
@@ -161,17 +151,16 @@ fn explain_halted(cx: &Context<'_>, mut f: Finding, host: &EntityId) -> Finding 
     f
 }
 
-/// The first `2026-11-20` in a line.
-fn day_of(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let is_day = |w: &[u8]| {
-        let digit = |i: &usize| w.get(*i).is_some_and(u8::is_ascii_digit);
-        [0, 1, 2, 3, 5, 6, 8, 9].iter().all(digit)
-            && w.get(4) == Some(&b'-')
-            && w.get(7) == Some(&b'-')
-    };
-    let at = bytes.windows(10).position(is_day)?;
-    text.get(at..at + 10)
+/// The block of apt's history that a package stands in: when it began, and the robot that began it, if one did.
+fn block<'t, 'c>(
+    package: &host::Told<'_>,
+    dates: &'t [host::Told<'c>],
+    robots: &'t [host::Told<'c>],
+) -> Option<(&'t host::Told<'c>, Option<&'t host::Told<'c>>)> {
+    let ahead = |l: &&host::Told<'_>| l.entry == package.entry && l.line.line < package.line.line;
+    let date = dates.iter().filter(ahead).max_by_key(|d| d.line.line)?;
+    let mut own = robots.iter().filter(ahead);
+    Some((date, own.find(|r| date.line.line < r.line.line)))
 }
 
 /// A robot exchanged the libraries of a driver whose old module stays in the kernel until the next boot.
@@ -184,36 +173,29 @@ fn driver(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let packages = host::lines(cx, &["host.driver-upgraded"], "it exchanged this package");
     let dates = host::lines(cx, &["host.apt-date"], "");
     let robots = host::lines(cx, ROBOTS, "an upgrade that nobody started by hand");
+    // Month and day, as the line or the head of its block has them.
+    let day = |l: &host::Told<'_>| {
+        Some((l.group(0).to_owned(), l.group(1).to_owned())).filter(|(m, _)| !m.is_empty())
+    };
     for (host, lines) in host::by_host(mismatch) {
-        let own =
+        let is_its =
             |l: &&host::Told<'_>| host.name() == "-" || host::same_host(l.host.name(), host.name());
-        let by_itself = |l: &&&host::Told<'_>| l.text.contains("Packages that will be upgraded");
-        let own: Vec<_> = packages.iter().filter(own).collect();
+        let its: Vec<_> = packages.iter().filter(is_its).collect();
         // Who exchanged them last: the robot, or a person since?
-        let Some(last) = own.iter().max_by_key(|l| (l.entry, l.line.line)) else {
+        let Some(package) = its.iter().max_by_key(|l| (l.entry, l.line.line)) else {
             continue;
         };
-        let began = dates
-            .iter()
-            .filter(|d| d.entry == last.entry && d.line.line < last.line.line)
-            .max_by_key(|d| d.line.line);
-        let day = day_of(&last.text).or_else(|| day_of(&began?.text));
-        let in_block = |r: &&host::Told<'_>| {
-            r.entry == last.entry
-                && r.line.line < last.line.line
-                && began.is_some_and(|d| d.line.line < r.line.line)
+        let (date, robot) = block(package, &dates, &robots).unzip();
+        let last = day(package).or_else(|| day(date?));
+        let listed = its.iter().find(|l| {
+            l.text.contains("Packages that will be upgraded") && last.is_some() && day(l) == last
+        });
+        let Some(robot) = listed.copied().or(robot.flatten()) else {
+            continue;
         };
-        let robot = match own.iter().find(|l| by_itself(l) && day_of(&l.text) == day) {
-            Some(own) => *own,
-            None => match robots.iter().find(in_block) {
-                Some(robot) => robot,
-                None => continue,
-            },
-        };
-        let package = *last;
         let f = RULE
             .on(host.clone())
-            .title(format!("an unattended upgrade exchanged {} on {}, and the driver in the kernel is still the old one", package.group(0), called(&host)))
+            .title(format!("an unattended upgrade exchanged {} on {}, and the driver in the kernel is still the old one", package.group(2), called(&host)))
             .why("Libraries and module of a driver must be of one version; what runs goes on, and nothing that needs the device starts until the host has booted.")
             .term(78, "a robot exchanged the libraries, and they don't fit the module that is loaded")
             .cite(package.evidence.clone())
