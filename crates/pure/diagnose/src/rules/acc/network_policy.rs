@@ -6,7 +6,8 @@
 //! A program whose calls to a pod, a Service, the cluster's DNS or an outside address time out, while
 //! NetworkPolicies select one of the two ends and none of their rules allows this partner on this port
 //! in that direction. Or somebody tried it: the same call passes from a pod with the labels that a policy
-//! wants, and not from one without. Or Cilium says of a packet that a policy denied it (`hubble observe`, `cilium monitor`).
+//! wants, and not from one without. Or Cilium says of a packet that a policy denied it (`hubble observe`, `cilium monitor`)
+//! and who sent it is in trouble; where nobody is, it is a question.
 //!
 //! ## Why it matters
 //! A dropped packet leaves no trace: the program times out, all pods are ready, and nothing is logged.
@@ -21,8 +22,8 @@
 
 use std::collections::BTreeMap;
 
-use defib_model::views::Node;
 use defib_model::views::network::{NetworkPolicy, PolicyPeer};
+use defib_model::views::{Node, Pod};
 
 use crate::analysis::calls::{self, Attempt};
 use crate::analysis::host::{self, Told};
@@ -115,8 +116,7 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 hurt = true;
             }
         }
-        // To drop packets is what a policy is for.
-        // Whether a pod needs what lies outside is its own affair.
+        // To drop packets is what a policy is for, and whether a pod needs what lies outside is its own affair.
         out.push(match hurt && !target.is_empty() {
             true => f.term(
                 84,
@@ -125,7 +125,7 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
             false => f
                 .term(
                     45,
-                    "the network plugin says so, and nobody is in trouble for it",
+                    "the network plugin says so, and nothing shows that somebody is in trouble for it",
                 )
                 .undecided(
                     "Is this connection meant to pass?",
@@ -140,7 +140,7 @@ fn dropped(cx: &Context<'_>, out: &mut Vec<Finding>) {
 fn pod_at<'c>(cx: &'c Context<'_>, ip: &str) -> Option<(&'c str, &'c str)> {
     let mut pods = cx.cluster.pods.iter();
     // One that has ended has given its address back, and one on its host's network has none of its own.
-    let own = |p: &&defib_model::views::Pod| {
+    let own = |p: &&Pod| {
         p.status.pod_ip == ip && !p.is_finished() && !p.spec.host_network.unwrap_or_default()
     };
     let pod = pods.find(own).filter(|_| !ip.is_empty())?;

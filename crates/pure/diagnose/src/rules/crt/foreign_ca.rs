@@ -6,7 +6,8 @@
 //! An agent or kubelet that calls its server and finds the certificate `signed by unknown authority`,
 //! with a candidate of the same name whose signature does not fit; CA files of one name with different
 //! fingerprints on different hosts; a host's own CA of k3s beside what the server shows, where it was made
-//! at another time and nobody rotates CAs.
+//! at another time and nobody rotates CAs. What a server shows is its certificate, or the CA that it serves at
+//! `/cacerts`. A kubelet to which the API server that calls it is unknown.
 //!
 //! ## Why it matters
 //! A cluster that was made anew under the same name and address has new CAs. A node that kept the old

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `Node password rejected, duplicate hostname or contents of …` of an agent; `unable to verify
-//! password for node` with `hash does not match` of the server.
+//! password for node` with `hash does not match` of the server. Not where a server verified that password itself at
+//! the same start: its own agent is refused until the datastore is up.
 //!
 //! ## Why it matters
 //! k3s binds a node name to a password at the first join. A machine that was made anew, a clone, or a

@@ -5,7 +5,7 @@
 //! ## What it sees
 //! Timeouts to port 2380 of a peer that is known to live: its own log is in the evidence, its client
 //! port answers, its node is ready, another port of it answers; or a firewall rule that drops 2380.
-//! Where one member alone gets no answer, it is a question.
+//! Where one member alone gets no answer, it is a question. A peer that is active again afterwards was away.
 //!
 //! ## Why it matters
 //! Members that can't talk can't elect a leader or catch up, although every machine is well. Timeouts

@@ -5,7 +5,7 @@
 //! ## What it sees
 //! A node whose Ready condition is Unknown (`Kubelet stopped posting node status.`) while at least
 //! one other node is Ready; not where the node's own log shows a clock that is behind, or goes on until the
-//! evidence ends. A host that answers no ping, unless it was asked through a tunnel that is dead. A member of
+//! evidence ends. Where the machine answers a ping, or somebody types commands on it, it is a question. A host that answers no ping, unless it was asked through a tunnel that is dead. A member of
 //! etcd that leaves one other without any answer is a question.
 //!
 //! ## Why it matters

@@ -4,7 +4,7 @@
 //!
 //! ## What it sees
 //! QEMU that marks or finds a qcow2 image corrupt, `qemu-img check` that counts errors, a VM paused by an
-//! I/O error, a guest whose file system check asks for a person.
+//! I/O error, a guest whose file system check asks for a person. I/O errors in the guest that it names follow from it.
 //!
 //! ## Why it matters
 //! The guest's programs are sound; the ground below them is not. Restarting the VM or the node repairs

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A registry that this node can't use (unknown CA, HTTP where it expects HTTPS, no such host, no
-//! answer), while images of the same registry run on another node.
+//! answer), while images of the same registry run on another node, or while its own folder of settings has no
+//! registries.yaml and another node's names the registry.
 //!
 //! ## Why it matters
 //! k3s reads `/etc/rancher/k3s/registries.yaml` on each node by itself, at start; a node that was added

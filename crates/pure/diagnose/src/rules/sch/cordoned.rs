@@ -3,7 +3,7 @@
 //! class: nodes-cordoned
 //!
 //! ## What it sees
-//! A pod that is not placed because the nodes that it may use are marked unschedulable.
+//! A pod that is not placed because the nodes that it may use are marked unschedulable, and no drain that hangs did it.
 //!
 //! ## Why it matters
 //! A drain cordons a node and does not take the cordon back. After an interrupted maintenance

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! A pod that the scheduler can not place because a resource (cpu, memory, ephemeral-storage, a
-//! device) is fully requested on the nodes that it may use.
+//! device) is fully requested on the nodes that it may use. Where a node that is not ready may have it, it is a
+//! question; where the pod waits for a node that is being drained, it is the drain's.
 //!
 //! ## Why it matters
 //! The scheduler counts requests, not use: nodes that idle at 10 % are full when the sum of requests

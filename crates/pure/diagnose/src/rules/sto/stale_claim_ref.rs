@@ -5,7 +5,7 @@
 //! ## What it sees
 //! A claim that is not bound; a volume that fits it, but whose `claimRef` holds the uid of an
 //! earlier claim: deleted, or deleted and made again under the same name. Where nothing shows what the
-//! present claim asks for, a Released volume whose `claimRef` has its name.
+//! present claim asks for, a Released volume whose `claimRef` has its name, unless a provisioner is asked for a new one.
 //!
 //! ## Why it matters
 //! With policy Retain a volume keeps its data and its claimRef when the claim is deleted. It is
@@ -21,11 +21,10 @@
 //! claims wait: the first that fits takes the data.
 
 use defib_model::report::Evidence;
-use defib_model::views::{PersistentVolume, PersistentVolumeClaim};
+use defib_model::views::{Event, PersistentVolume, PersistentVolumeClaim};
 
 use crate::analysis::binding::{self, Verdict};
 use crate::rules::prelude::*;
-use defib_model::views::Event;
 
 /// The rule.
 pub static RULE: Rule = Rule {
