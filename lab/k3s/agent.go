@@ -50,7 +50,10 @@ type agent struct {
 }
 
 // runsPods says whether the parts are there that an agent is made of.
-func runsPods() bool { return exists(filepath.Join(partsFolder(), "kubelet")) }
+func runsPods() bool {
+	_, err := part("kubelet")
+	return err == nil
+}
 
 // containerdFolder is where containerd keeps its socket and what does not outlive a boot.
 const containerdFolder = "/run/k3s/containerd"
@@ -81,7 +84,7 @@ func runAgent(args []string) {
 		log.fatal("Error: --server is required")
 	}
 	if !runsPods() {
-		log.fatal("Error: kubelet is not in %s: start the lab with agents, or set LAB_PARTS", partsFolder())
+		log.fatal("Error: kubelet is not in %s: start the lab with agents, or set LAB_PARTS", partsPath())
 	}
 	if err := a.files.makeAgent(); err != nil {
 		log.fatal("Error: %v", err)
@@ -89,7 +92,7 @@ func runAgent(args []string) {
 	if err := a.files.unpack(); err != nil {
 		log.fatal("Error: %v", err)
 	}
-	log.info("Starting %s agent %s", program, version)
+	log.info("Starting %s agent %s", program, version())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	var once sync.Once
 	a.end = func(why error) {
@@ -248,10 +251,11 @@ func (a *agent) stopChildren() {
 	}
 }
 
-// programPath finds one of the host's programs. A link of that name to this program is none of them.
+// programPath finds one of the host's programs, or the one that an upgrade brought. A link of that name to this program
+// is none of them.
 func programPath(name string) (string, error) {
 	own, _ := os.Executable()
-	for _, folder := range filepath.SplitList(os.Getenv("PATH")) {
+	for _, folder := range append(partsFolders(), filepath.SplitList(os.Getenv("PATH"))...) {
 		path, err := filepath.EvalSymlinks(filepath.Join(folder, name))
 		if err != nil || path == own {
 			continue

@@ -4,9 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // layout knows where everything lies (facts, section 1). Nothing else in this program joins
@@ -94,32 +97,69 @@ func (l layout) make() error {
 	return nil
 }
 
-// partsFolder is where the upstream programs are.
-func partsFolder() string {
-	if folder := os.Getenv("LAB_PARTS"); folder != "" {
-		if whole, err := filepath.Abs(folder); err == nil {
-			return whole
+// laterParts is where an upgrade of the node puts the programs of another release.
+const laterParts = "/opt/lab/later"
+
+// partsFolders are where the upstream programs are; the first that has one wins.
+func partsFolders() []string {
+	given := os.Getenv("LAB_PARTS")
+	if given == "" {
+		given = "/opt/lab/bin"
+		if exists(laterParts) {
+			given = laterParts + string(filepath.ListSeparator) + given
 		}
 	}
-	return "/opt/lab/bin"
+	folders := filepath.SplitList(given)
+	for i, folder := range folders {
+		if whole, err := filepath.Abs(folder); err == nil {
+			folders[i] = whole
+		}
+	}
+	return folders
+}
+
+// release is the Kubernetes version of the parts with k3s' own suffix: that of the upgrade, which stands beside its
+// programs, or the one that this program was made for.
+var release = sync.OnceValue(func() string {
+	said, err := os.ReadFile(filepath.Join(partsFolders()[0], "release"))
+	if err != nil {
+		return madeFor
+	}
+	return strings.TrimSpace(string(said))
+})
+
+// parts are all upstream programs by their name.
+func parts() (map[string]string, error) {
+	found := map[string]string{}
+	for _, folder := range partsFolders() {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the parts: %w; set LAB_PARTS to the folder with etcd, kube-apiserver and the rest", err)
+		}
+		for _, entry := range entries {
+			if _, have := found[entry.Name()]; !have && entry.Name() != "release" {
+				found[entry.Name()] = filepath.Join(folder, entry.Name())
+			}
+		}
+	}
+	return found, nil
 }
 
 // unpack shows the parts as k3s shows its unpacked programs: data/<sha256>/bin with `current`
 // pointing there and `previous` to the one before (facts 1.2). The programs themselves are not
 // copied: k3s' copies are what `df` sees, ours are links.
 func (l layout) unpack() error {
-	source := partsFolder()
-	entries, err := os.ReadDir(source)
+	found, err := parts()
 	if err != nil {
-		return fmt.Errorf("cannot read the parts: %w; set LAB_PARTS to the folder with etcd, kube-apiserver and the rest", err)
+		return err
 	}
 	sum := sha256.New()
-	for _, entry := range entries {
-		info, err := entry.Info()
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		info, err := os.Stat(found[name])
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(sum, "%s %d\n", entry.Name(), info.Size())
+		fmt.Fprintf(sum, "%s %d\n", name, info.Size())
 	}
 	name := hex.EncodeToString(sum.Sum(nil))
 	root := filepath.Join(l.data, "data")
@@ -135,9 +175,8 @@ func (l layout) unpack() error {
 	if err := os.WriteFile(filepath.Join(root, ".lock"), nil, 0o600); err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		link := filepath.Join(folder, "bin", entry.Name())
-		if err := os.Symlink(filepath.Join(source, entry.Name()), link); err != nil {
+	for name, path := range found {
+		if err := os.Symlink(path, filepath.Join(folder, "bin", name)); err != nil {
 			return err
 		}
 	}
@@ -155,12 +194,16 @@ func (l layout) unpack() error {
 
 // part is the path of an upstream program, or an error that says what to do.
 func part(name string) (string, error) {
-	path := filepath.Join(partsFolder(), name)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is not in %s: build the parts with `cargo xtask lab build` and set LAB_PARTS", name, partsFolder())
+	for _, folder := range partsFolders() {
+		if path := filepath.Join(folder, name); exists(path) {
+			return path, nil
+		}
 	}
-	return path, nil
+	return "", fmt.Errorf("%s is not in %s: build the parts with `cargo xtask lab build` and set LAB_PARTS", name, partsPath())
 }
+
+// partsPath is the folders in one word.
+func partsPath() string { return strings.Join(partsFolders(), string(filepath.ListSeparator)) }
 
 // writeFile writes a file whole: a neighbour first, then the rename, so that a power cut never
 // leaves half a key.

@@ -13,10 +13,12 @@ import (
 
 const (
 	program = "k3s"
-	// release is the Kubernetes version of the parts with k3s' own suffix.
-	release = "v1.35.4+k3s1"
-	version = release + " (lab)"
+	// madeFor is the release of the parts that a node is made with; see release.
+	madeFor = "v1.35.4+k3s1"
 )
+
+// version is what it calls itself.
+func version() string { return release() + " (lab)" }
 
 func main() {
 	args := os.Args[1:]
@@ -48,7 +50,7 @@ func main() {
 	case "check-config":
 		runCheckConfig()
 	case "--version", "-v", "version":
-		fmt.Printf("%s version %s\ngo version %s\n", program, version, runtime.Version())
+		fmt.Printf("%s version %s\ngo version %s\n", program, version(), runtime.Version())
 	case "help", "--help", "-h":
 		usage()
 	default:

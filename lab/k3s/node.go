@@ -113,7 +113,7 @@ func (s *server) beat(ctx context.Context) {
 				condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 			},
 			"nodeInfo": map[string]string{
-				"kubeletVersion": release, "operatingSystem": "linux", "architecture": runtime.GOARCH,
+				"kubeletVersion": release(), "operatingSystem": "linux", "architecture": runtime.GOARCH,
 				"machineID": "", "systemUUID": "", "bootID": "", "kernelVersion": "", "osImage": "", "containerRuntimeVersion": "", "kubeProxyVersion": "",
 			},
 		},

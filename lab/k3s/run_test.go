@@ -84,7 +84,7 @@ func (n *testNode) text() string {
 
 func (n *testNode) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("ip", append([]string{"netns", "exec", n.space}, args...)...)
-	cmd.Env = append(os.Environ(), "LAB_ETC="+n.etc, "LAB_PARTS="+partsFolder())
+	cmd.Env = append(os.Environ(), "LAB_ETC="+n.etc, "LAB_PARTS="+partsPath())
 	return cmd
 }
 

@@ -149,7 +149,7 @@ func runServer(args []string) {
 	if err := s.files.unpack(); err != nil {
 		log.fatal("Error: %v", err)
 	}
-	log.info("Starting %s %s", program, version)
+	log.info("Starting %s %s", program, version())
 	// As k3s does: relative paths land there (facts 1.1).
 	if err := os.Chdir(s.files.server()); err != nil {
 		log.fatal("Error: %v", err)

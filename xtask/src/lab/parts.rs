@@ -53,6 +53,29 @@ pub static KUBERNETES: Upstream = Upstream {
     own: false,
 };
 
+/// The Kubernetes release after that one, for a host that is upgraded before its servers.
+pub static LATER_KUBERNETES: Upstream = Upstream {
+    folder: "later-kubernetes",
+    module: "k8s.io/kubernetes",
+    stamped: &[
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ],
+    tags: "",
+    cgo: false,
+    own: false,
+};
+
+/// containerd of the line that the later kubelet wants; Debian's is older.
+pub static CONTAINERD: Upstream = Upstream {
+    folder: "containerd",
+    module: "github.com/containerd/containerd/v2",
+    stamped: &["github.com/containerd/containerd/v2/version.Version"],
+    tags: "",
+    cgo: false,
+    own: false,
+};
+
 /// etcd, whose three programs share one version.
 pub static ETCD: Upstream = Upstream {
     folder: "etcd",
@@ -158,6 +181,35 @@ pub static AGENT_PARTS: &[Part] = &[
     },
 ];
 
+/// What an upgrade of an agent brings; nothing else needs it.
+pub static LATER_PARTS: &[Part] = &[
+    Part {
+        name: "kubelet",
+        package: "k8s.io/kubernetes/cmd/kubelet",
+        upstream: &LATER_KUBERNETES,
+    },
+    Part {
+        name: "kube-proxy",
+        package: "k8s.io/kubernetes/cmd/kube-proxy",
+        upstream: &LATER_KUBERNETES,
+    },
+    Part {
+        name: "containerd",
+        package: "github.com/containerd/containerd/v2/cmd/containerd",
+        upstream: &CONTAINERD,
+    },
+    Part {
+        name: "containerd-shim-runc-v2",
+        package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+        upstream: &CONTAINERD,
+    },
+    Part {
+        name: "ctr",
+        package: "github.com/containerd/containerd/v2/cmd/ctr",
+        upstream: &CONTAINERD,
+    },
+];
+
 /// CoreDNS, alone in its module.
 pub static COREDNS_MODULE: Upstream = Upstream {
     folder: "coredns",
@@ -257,6 +309,13 @@ pub static ARCHIVE: Part = Part {
     upstream: &IMAGES_MODULE,
 };
 
+/// The command line of a person.
+pub const KUBECTL: Part = Part {
+    name: "kubectl",
+    package: "k8s.io/kubernetes/cmd/kubectl",
+    upstream: &KUBERNETES,
+};
+
 /// All programs of a control plane, the slowest build first within its upstream so that the rest find a warm cache.
 pub static PARTS: &[Part] = &[
     Part {
@@ -289,11 +348,7 @@ pub static PARTS: &[Part] = &[
         package: "k8s.io/kubernetes/cmd/kube-scheduler",
         upstream: &KUBERNETES,
     },
-    Part {
-        name: "kubectl",
-        package: "k8s.io/kubernetes/cmd/kubectl",
-        upstream: &KUBERNETES,
-    },
+    KUBECTL,
     Part {
         name: "kwok",
         package: "sigs.k8s.io/kwok/cmd/kwok",
@@ -391,7 +446,12 @@ mod tests {
     #[test]
     fn versions_come_from_the_committed_recipes() {
         let apart = [&SUPPORT_BUNDLE, &BBOLT, &KINE, &COREDNS, &DOCKER];
-        for part in PARTS.iter().chain(AGENT_PARTS).chain(apart) {
+        for part in PARTS
+            .iter()
+            .chain(AGENT_PARTS)
+            .chain(LATER_PARTS)
+            .chain(apart)
+        {
             let version = part.upstream.version().unwrap();
             assert!(version.starts_with('v'), "{}: {version}", part.name);
         }

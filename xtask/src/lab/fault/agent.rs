@@ -189,6 +189,65 @@ pub(super) const FAULTS: &[Fault] = &[
             "systemctl stop k3s-agent\nmv /root/config.before /etc/rancher/k3s/config.yaml\nsystemctl start --no-block k3s-agent",
         )],
     },
+    // Debian's containerd is not taken back to what a later one wrote: it begins anew.
+    Fault {
+        name: "agent-upgraded-first",
+        family: Family::Agent,
+        classes: &["version-skew"],
+        what: "an agent is upgraded to the next minor version before its server: kubelet, kube-proxy and containerd are really of that release",
+        servers: 1..=1,
+        store: Store::Etcd,
+        breaks: &[
+            Step::Upgrade("n2"),
+            Step::On("n2", "systemctl restart k3s-agent"),
+            Step::Until {
+                node: "n1",
+                script: "kubectl get node n2 -o jsonpath='{.status.nodeInfo.kubeletVersion}' | grep -q '^v1\\.36\\.'",
+                seconds: 90,
+            },
+        ],
+        heals: &[Step::On(
+            "n2",
+            "k3s-killall.sh\nrm -rf /opt/lab/later /var/lib/rancher/k3s/agent/containerd\nsystemctl start --no-block k3s-agent",
+        )],
+    },
+    // n1 is the door, too: its sshd is what the tunnel ends at.
+    Fault {
+        name: "tunnel-refused",
+        family: Family::Agent,
+        classes: &["access-path-down"],
+        what: "the operator comes in by a tunnel (ssh -R) that a pod holds open; the door forgets the pod's key and starts again, and the cluster lives",
+        servers: 1..=1,
+        store: Store::Etcd,
+        breaks: &[
+            Step::On(
+                "n1",
+                "rm -f /root/tunnel-key*\nssh-keygen -q -t ed25519 -N '' -C tunnel -f /root/tunnel-key\nsed 's/^/restrict,port-forwarding /' /root/tunnel-key.pub >> /root/.ssh/authorized_keys\necho 'GatewayPorts clientspecified' > /etc/ssh/sshd_config.d/door.conf\nsystemctl reload ssh",
+            ),
+            Step::On(
+                "n1",
+                "kubectl create namespace access\nkubectl -n access create secret generic tunnel-key --from-file=id=/root/tunnel-key\nrm /root/tunnel-key\nkubectl apply -f - <<'END'\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: tunnel, namespace: access}\nspec:\n  strategy: {type: Recreate}\n  selector: {matchLabels: {app: tunnel}}\n  template:\n    metadata: {labels: {app: tunnel}}\n    spec:\n      terminationGracePeriodSeconds: 1\n      containers:\n      - name: ssh\n        image: lab.defib.dev/ssh:lab\n        args: [-N, -o, ExitOnForwardFailure=yes, -o, StrictHostKeyChecking=no, -o, UserKnownHostsFile=/dev/null, -o, ServerAliveInterval=5, -i, /key/id, -R, \"198.51.100.11:16443:kubernetes.default:443\", root@198.51.100.11]\n        volumeMounts: [{name: key, mountPath: /key, readOnly: true}]\n      volumes: [{name: key, secret: {secretName: tunnel-key, defaultMode: 0400}}]\nEND\nsed 's#server: .*#server: https://198.51.100.11:16443#' /etc/rancher/k3s/k3s.yaml > /root/way-in.yaml",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "kubectl --kubeconfig /root/way-in.yaml --request-timeout=5s get nodes",
+                seconds: 60,
+            },
+            Step::On(
+                "n1",
+                "sed -i '/ tunnel$/d' /root/.ssh/authorized_keys\npkill -f '^sshd: root'",
+            ),
+            Step::Until {
+                node: "n1",
+                script: "kubectl -n access get pods -o jsonpath='{.items[*].status.containerStatuses[*].state.waiting.reason}' | grep -q CrashLoopBackOff",
+                seconds: 120,
+            },
+        ],
+        heals: &[Step::On(
+            "n1",
+            "kubectl delete namespace access --timeout=120s\nrm /root/way-in.yaml /root/tunnel-key.pub /etc/ssh/sshd_config.d/door.conf\nsystemctl reload ssh",
+        )],
+    },
     Fault {
         name: "agents-server-off",
         family: Family::Agent,

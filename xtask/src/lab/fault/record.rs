@@ -11,8 +11,11 @@ use std::thread;
 pub(super) use kernel::NOTE;
 
 use crate::lab::LabError;
+use crate::lab::cache::Programs;
 use crate::lab::error::file;
+use crate::lab::files::write_private;
 use crate::lab::node::{Lab, Machine, Role};
+use crate::lab::parts::KUBECTL;
 
 /// How many questions run at once, on all nodes together.
 const AT_ONCE: usize = 8;
@@ -134,6 +137,7 @@ pub fn record(lab: &Lab, out: &Path) -> Result<(), LabError> {
         on.iter().find(|m| m.seat().role == Role::Server),
     ) {
         of_cluster(lab, server, out)?;
+        of_operator(lab, server, out)?;
     }
     if let Some(machine) = on.first() {
         let mut text = String::new();
@@ -167,6 +171,38 @@ fn of_cluster(lab: &Lab, server: &Machine<'_>, out: &Path) -> Result<(), LabErro
         write(lab, out, "objects.yaml", &text)?;
     }
     Ok(())
+}
+
+/// Where an operator who comes in by a way of his own has his kubeconfig, on the first server.
+const WAY_IN: &str = "/root/way-in.yaml";
+
+/// What the operator's terminal shows, on a machine that is none of the cluster's.
+fn of_operator(lab: &Lab, server: &Machine<'_>, out: &Path) -> Result<(), LabError> {
+    let way = server.inside(&["cat", WAY_IN])?;
+    if !way.status.success() {
+        return Ok(());
+    }
+    let folder = std::env::temp_dir();
+    let folder = tempfile::tempdir_in(&folder).map_err(file("create a folder in", &folder))?;
+    let kubeconfig = folder.path().join("config");
+    write_private(&kubeconfig, &way.stdout)?;
+    let kubectl = Programs::one(&KUBECTL, &mut |_| ())?;
+    let mut text = String::new();
+    for command in ["get nodes", "cluster-info"] {
+        let mut asked = lab.command("timeout");
+        asked.args(["--kill-after=5", "30"]).arg(&kubectl);
+        asked
+            .args(command.split(' '))
+            .env("KUBECONFIG", &kubeconfig);
+        let done = asked.output().map_err(|source| LabError::Spawn {
+            program: "kubectl".into(),
+            source,
+        })?;
+        let said = [done.stdout.as_slice(), done.stderr.as_slice()].concat();
+        let said = String::from_utf8_lossy(&said);
+        text.push_str(&format!("ops@desk:~$ kubectl {command}\n{said}"));
+    }
+    write(lab, out, "operator.txt", &text)
 }
 
 /// A file's name that says which command is in it.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lab::node::Lab;
+use crate::lab::node::{Lab, upgrade};
 use crate::lab::{LabError, wait_until};
 
 /// One thing that is done to a lab, or waited for.
@@ -22,6 +22,8 @@ pub enum Step {
     Start(&'static str),
     /// The clock of a node that is off, by so many seconds from the right time.
     Clock(&'static str, i64),
+    /// An installation of the next release of k3s on a node; what runs there goes on until it is started again.
+    Upgrade(&'static str),
     /// A snapshot of a node's disk, which is off.
     Keep(&'static str, &'static str),
     /// The disk as it was then; the node is off afterwards.
@@ -55,6 +57,7 @@ impl Step {
             | Self::Stop(node)
             | Self::Start(node)
             | Self::Clock(node, _)
+            | Self::Upgrade(node)
             | Self::Keep(node, _)
             | Self::Back(node, _)
             | Self::Said { node, .. }
@@ -79,6 +82,7 @@ impl fmt::Display for Step {
                 seconds.abs() / DAY,
                 if *seconds < 0 { "back" } else { "ahead" }
             ),
+            Self::Upgrade(node) => write!(out, "install the next release of k3s on {node}"),
             Self::Keep(node, label) => write!(out, "snapshot {node}'s disk as {label}"),
             Self::Back(node, label) => write!(out, "restore {node}'s disk from {label}"),
             Self::Said { node, text, .. } => {
@@ -163,6 +167,7 @@ pub fn run(lab: &Lab, step: &Step, tell: &mut dyn FnMut(&str)) -> Result<(), Lab
         Step::Stop(node) => lab.machine(node)?.stop(),
         Step::Start(node) => lab.machine(node)?.start(),
         Step::Clock(node, seconds) => lab.machine(node)?.set_clock(*seconds),
+        Step::Upgrade(node) => upgrade(&lab.machine(node)?, tell),
         Step::Keep(node, label) => lab.machine(node)?.snapshot(label),
         Step::Back(node, label) => lab.machine(node)?.reset(label),
         Step::Said {

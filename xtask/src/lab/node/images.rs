@@ -57,6 +57,11 @@ pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathB
             entry: "/bin/sh",
             content: shell,
         },
+        Image {
+            name: "ssh",
+            entry: "/usr/bin/ssh",
+            content: ssh(root)?,
+        },
     ];
     // Two labs that come up at once would write one file.
     let lock = folder.join("images.lock");
@@ -68,6 +73,7 @@ pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathB
         let from = match image.name {
             "coredns" => COREDNS.upstream.version()?,
             "busybox" => format!("{}-{:x}", name_of(root), of_applets()),
+            "ssh" => name_of(root),
             _ => String::new(),
         };
         let target = folder.join(format!("{}{from}.tar", image.name));
@@ -85,6 +91,26 @@ pub(crate) fn ready(root: &Path, tell: &mut dyn FnMut(&str)) -> Result<Vec<PathB
         archives.push(target);
     }
     Ok(archives)
+}
+
+/// Debian's ssh with the libraries that it is linked with, and the name of its user, without whom it does not start.
+fn ssh(root: &Path) -> Result<Vec<String>, LabError> {
+    let linked = run::text(
+        Command::new("chroot")
+            .arg(root)
+            .args(["ldd", "/usr/bin/ssh"]),
+    )?;
+    // `libz.so.1 => /lib/…/libz.so.1 (0x…)`, and the loader without an arrow; the kernel's own has no path.
+    let mut files: Vec<&str> = linked
+        .split_ascii_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .collect();
+    files.extend(["/usr/bin/ssh", "/etc/passwd"]);
+    let here = |path: &&str| root.join(path.trim_start_matches('/'));
+    Ok(files
+        .iter()
+        .map(|path| format!("{}={path}", here(path).display()))
+        .collect())
 }
 
 /// A number that is another one where the list of names is.

@@ -198,6 +198,17 @@ impl Machine<'_> {
         )))
     }
 
+    /// Copies a program of this machine into it, whole or not at all.
+    ///
+    /// # Errors
+    /// When it can't be read, or the host is off or full.
+    pub fn put(&self, program: &Path, to: &str) -> Result<(), LabError> {
+        const COPY: &str = r#"cat > "$1.next" && chmod 755 "$1.next" && mv "$1.next" "$1""#;
+        let source = fs::File::open(program).map_err(file("read", program))?;
+        let mut command = self.command(&["sh", "-euc", COPY, "put", to]);
+        run::text_from(&mut command, source).map(|_| ())
+    }
+
     /// An ssh that comes in as a person would; it needs no settings of the user.
     #[must_use]
     pub fn ssh(&self) -> Command {

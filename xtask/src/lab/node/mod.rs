@@ -24,6 +24,7 @@ mod service;
 mod shape;
 mod switch;
 mod together;
+mod upgrade;
 mod virtual_machine;
 
 pub use builder::{Builder, unavailable};
@@ -31,5 +32,6 @@ pub use lab::{Lab, MADE};
 pub use machine::Machine;
 pub use open::{Plan, Role, Seat};
 pub use shape::Shape;
+pub use upgrade::upgrade;
 
 pub(crate) use cgroups::{is_group, remove as remove_groups};

@@ -21,6 +21,19 @@ pub(crate) fn text(command: &mut Command) -> Result<String, LabError> {
     printed(&shown(command), &done)
 }
 
+/// The same for a command that is given something to read.
+pub(crate) fn text_from(
+    command: &mut Command,
+    source: impl Into<Stdio>,
+) -> Result<String, LabError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let done = command
+        .stdin(source)
+        .output()
+        .map_err(|source| LabError::Spawn { program, source })?;
+    printed(&shown(command), &done)
+}
+
 /// The same for a command made by [`process::mortal`], which ends with this process.
 pub(crate) fn mortal_text(mut command: Command) -> Result<String, LabError> {
     command

@@ -46,6 +46,7 @@ pub(super) const CLUSTER: &[(&str, &str)] = &[
         "kubectl-get-wide",
         "kubectl --request-timeout=20s get nodes,pods -A -o wide",
     ),
+    ("kubectl-version", "kubectl --request-timeout=20s version"),
     (
         "kubectl-get-objects",
         "kubectl --request-timeout=20s get namespaces,deployments,replicasets,daemonsets,services,endpointslices,persistentvolumeclaims,persistentvolumes,storageclasses,secrets,apiservices,validatingwebhookconfigurations,mutatingwebhookconfigurations -A",
