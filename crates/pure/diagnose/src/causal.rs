@@ -106,6 +106,11 @@ const FOLLOWS: &[(&str, &[&str])] = &[
         &["aggregated-api-down", "coredns-upstream-unreachable"],
     ),
     ("no-default-route", &["coredns-upstream-unreachable"]),
+    // What lies in both ranges gets no answer, whoever it is.
+    (
+        "pod-cidr-overlaps-host-network",
+        &["coredns-upstream-unreachable", "host-down"],
+    ),
     ("vm-disk-image-corrupt", &["host-down"]),
     ("storage-pool-lost", &["host-down"]),
     ("etcd-tombstone", &["etcd-member-was-removed"]),
@@ -613,7 +618,17 @@ impl<'f> Decided<'f> {
         };
         let asked = |e: &Evidence| host::printed_by(cx, e).is_some_and(|f| word(&f.command));
         let mut own = self.below.iter().filter(|f| f.rule.class == class);
-        own.any(|f| f.evidence.iter().any(|e| word(&e.text) || asked(e)))
+        // Or does its list of machines say that this one is off?
+        let off = |e: &Evidence| {
+            let listed = host::lines(cx, &["pve.stopped"], "");
+            listed
+                .iter()
+                .any(|l| l.group(1) == guest && l.evidence.file == e.file)
+        };
+        own.any(|f| {
+            let mut shown = f.evidence.iter();
+            shown.any(|e| word(&e.text) || asked(e) || off(e))
+        })
     }
 
     /// Does another finding name what brought this one about, on the same host or where nobody knows which?

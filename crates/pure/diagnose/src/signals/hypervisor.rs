@@ -37,6 +37,17 @@ const fn way(id: &'static str, anchor: &'static str, pattern: &'static str) -> S
     )
 }
 
+const fn inside(id: &'static str, anchor: &'static str, pattern: &'static str) -> Signal {
+    super::signal(
+        id,
+        anchor,
+        pattern,
+        "any program",
+        Mark::Symptom,
+        "OpenSSH: sshconnect.c, sshconnect2.c, ssh.c",
+    )
+}
+
 /// The table.
 pub static SIGNALS: &[Signal] = &[
     pool(
@@ -89,7 +100,18 @@ pub static SIGNALS: &[Signal] = &[
     pool(
         "lvm.thin",
         "thin pool",
-        r"(?i)thin pool (\S+).*(?:transaction_id|needs_check|check of (?:thin )?pool|needs repair)|check of pool (\S+) failed",
+        r"(?i)thin pool (\S+).*(?:transaction_id|needs_check|check of (?:thin )?pool|needs repair)",
+    ),
+    pool(
+        "lvm.pool-check",
+        "heck of pool ",
+        r"[Cc]heck of pool (\S+) failed",
+    ),
+    // Source: qemu-server `PVE/CLI/qm.pm` (vmlist).
+    pool(
+        "pve.stopped",
+        " stopped ",
+        r"^\s*(\d{3,9})\s+(\S+)\s+stopped\s+\d+\s+[\d.]+\s",
     ),
     image("qcow2.corrupt", "arking image as corrupt", ""),
     image("qcow2.is-corrupt", "mage is corrupt", ""),
@@ -122,6 +144,22 @@ pub static SIGNALS: &[Signal] = &[
         "ssh.unknown-host",
         "ould not resolve hostname",
         r"ssh: Could not resolve hostname ([^\s:]+)",
+    ),
+    // An ssh in a container; who fetches from a Git host says the first two as well.
+    inside(
+        "ssh.denied",
+        ": Permission denied (",
+        r"^(?:\S+@)?(\S+): Permission denied \(([a-z,-]+)\)\.?$",
+    ),
+    inside(
+        "ssh.no-way",
+        "ssh: connect to host ",
+        r"^ssh: connect to host (\S+) port (\d+): ",
+    ),
+    inside(
+        "ssh.forward-refused",
+        "remote port forwarding failed for listen port",
+        r"remote port forwarding failed for listen port (\d+)",
     ),
     way(
         "tunnel.bad-handshake",

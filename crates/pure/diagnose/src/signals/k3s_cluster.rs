@@ -488,6 +488,13 @@ pub static SIGNALS: &[Signal] = &[
         "kubectl: pkg/cmd/util/helpers.go; Go net (DNSError)",
     ),
     signal(
+        "kubectl.no-group-list",
+        "couldn't get current server API group list",
+        r#"couldn't get current server API group list: Get \\?"https?://([^:/"\\]+):(\d+)"#,
+        Mark::Symptom,
+        "kubectl: client-go discovery/cached/memory/memcache.go",
+    ),
+    signal(
         "kubectl.unable",
         "Unable to connect to the server",
         r"Unable to connect to the server: .*?(?:dial tcp |https://)([0-9a-zA-Z.-]+):(\d+)",

@@ -6,7 +6,8 @@
 //! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
 //! WireGuard without a handshake for long, ssh's proxy command that closes, a name of the way in that does not resolve
 //! (unless the API answered under another one beside it, or the name was typed in: that is a question). Where the tunnel's own pod
-//! dies in the cluster, the way is only its symptom.
+//! dies in the cluster, the way is only its symptom; unless its far end refuses it: `ssh -R` in a pod or on a host that is denied,
+//! that gets no connection or whose port is taken, while nothing listens any more where the operator comes in.
 //!
 //! ## Why it matters
 //! It says nothing about the cluster, which may be well. Measures against the cluster from here are blind.
@@ -18,7 +19,10 @@
 //! ## What not to do
 //! Do not restart nodes because you can't reach them: you are what can't be reached.
 
+use std::collections::BTreeSet;
+
 use defib_model::fact::Value;
+use defib_model::views::Pod;
 
 use crate::analysis::host::{self, Told};
 use crate::rules::prelude::*;
@@ -73,9 +77,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         ));
     }
     unnamed(cx, out);
+    held_from_within(cx, out);
     let maybe = host::lines(cx, &["ssh.failed"], "no connection to that host");
     // Several hosts that do not answer at once share their way.
-    let hosts: std::collections::BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
+    let hosts: BTreeSet<&str> = maybe.iter().map(|l| l.group(0)).collect();
     let id = EntityId::other("operator", "way-in");
     let connector = cx.pods(K::ContainerCrashLoop).find(|(c, _)| {
         ["cloudflared", "tailscale"]
@@ -167,6 +172,100 @@ fn unnamed(cx: &Context<'_>, out: &mut Vec<Finding>) {
         );
     }
     out.push(finding);
+}
+
+/// Tunnels that a pod or a host holds open (`ssh -R`), and that their far end does not take.
+fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = host::lines(
+        cx,
+        &["ssh.denied", "ssh.no-way", "ssh.forward-refused"],
+        "the tunnel's far end does not take it",
+    );
+    let asked = host::lines(
+        cx,
+        &["kubectl.refused", "kubectl.unable", "kubectl.no-group-list"],
+        "the operator is not let in there",
+    );
+    let mut seen = BTreeSet::new();
+    for line in &lines {
+        let pod = line.speaker.and_then(|id| cx.cluster.pod(id));
+        // A host's own tunnel names its port itself; any other ssh of it may be anybody's.
+        let port = match (pod, line.signal) {
+            (Some(pod), _) => listens(pod),
+            (None, "ssh.forward-refused") => Some(line.group(0).to_owned()),
+            _ => None,
+        };
+        let Some(port) = port else { continue };
+        let id = match (pod, line.speaker) {
+            (Some(pod), _) => cx.cluster.id(pod.obj),
+            (None, Some(speaker)) => speaker.clone(),
+            (None, None) => line.host.clone(),
+        };
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        let by_it: Vec<&Told> = asked.iter().filter(|a| a.group(1) == port).collect();
+        let own: Vec<Told> = (lines.iter())
+            .filter(|l| {
+                l.speaker == line.speaker
+                    && l.host == line.host
+                    && (pod.is_some() || l.signal == line.signal)
+            })
+            .cloned()
+            .collect();
+        let mut finding = found(&EntityId::other("operator", "way-in"), &own)
+            .title(format!(
+                "the tunnel that {} holds open is not taken at its far end; that says nothing about the cluster",
+                if id.name() == "-" { "a host" } else { id.name() }
+            ))
+            .why("The way in is held open from within, and where it ends nobody takes it: no restart in the cluster brings it back.")
+            .cite_all(by_it.iter().map(|l| l.evidence.clone()))
+            .safe(
+                "What does the far end say, and does it still know the tunnel's key?",
+                "journalctl -u ssh --since -1h; cat ~/.ssh/authorized_keys; ss -ltnp",
+            )
+            .explains_observed(cx, DYING, &id);
+        finding = if by_it.is_empty() {
+            finding.term(45, "its ssh says so").undecided(
+                format!("Does the operator come in by port {port} of that host?"),
+                "kubectl config view --minify | grep server:",
+                &["access-path-down"],
+            )
+        } else {
+            finding.term(
+                84,
+                "its ssh says so, and the operator does not get in at the port that it would hold open",
+            )
+        };
+        out.push(finding);
+    }
+}
+
+/// Troubles of a pod whose program ends again and again.
+const DYING: &[K] = &[K::ContainerCrashLoop, K::PodNotReady, K::ProbeFailing];
+
+/// The port that a pod's ssh has its far end listen on: `-R [BIND:]PORT:HOST:PORT`, `-R [BIND:]PORT` (ssh(1)).
+fn listens(pod: &Pod) -> Option<String> {
+    pod.spec.containers.iter().find_map(|c| {
+        let words: Vec<&str> = (c.command.iter().chain(&c.args))
+            .flat_map(|w| w.split_ascii_whitespace())
+            .collect();
+        let at = words.iter().position(|w| w.starts_with("-R"))?;
+        let own = words.get(at)?.trim_start_matches("-R");
+        let forward = if own.is_empty() {
+            *words.get(at + 1)?
+        } else {
+            own
+        };
+        let parts: Vec<&str> = forward.split(':').collect();
+        let port = match parts.as_slice() {
+            [port] | [_, port] | [port, _, _] | [_, port, _, _] => *port,
+            _ => return None,
+        };
+        port.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| port.to_owned())
+    })
 }
 
 /// A command that goes in by ssh or by a tunnel.

@@ -37,6 +37,7 @@ const SIGNALS: &[&str] = &[
     "zfs.state",
     "lvm.missing",
     "lvm.thin",
+    "lvm.pool-check",
     "lvm.no-group",
     "pve.not-online",
     "pve.not-active",
