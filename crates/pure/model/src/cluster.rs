@@ -54,6 +54,8 @@ pub struct Object {
     pub origin: Origin,
     /// It was read from what a command printed: what it does not show is not known to be absent.
     pub printed: bool,
+    /// The host on which a command printed it, as the prompt names it; empty when nothing does, or several hosts did.
+    pub asked_on: String,
     /// Where a command printed its state, when the object itself is a file that was to be applied.
     pub state: Option<Origin>,
     /// When several commands printed parts of it: where each stands, and what it shows as JSON.

@@ -67,6 +67,9 @@ pub(crate) fn prints(known: &mut Parsed, mut other: Parsed) {
     };
     parsed.object.prints = each(known);
     parsed.object.prints.extend(each(&mut other));
+    if known.object.asked_on == other.object.asked_on {
+        parsed.object.asked_on = std::mem::take(&mut known.object.asked_on);
+    }
     parsed.object.printed = true;
     parsed.shown = Some(bytes.into_boxed_slice());
     *known = parsed;

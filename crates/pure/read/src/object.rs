@@ -151,6 +151,7 @@ pub fn read(
         origin,
         printed: false,
         state: None,
+        asked_on: String::new(),
         prints: Vec::new(),
     };
     let view = view(&object, &json).ok_or(Refused::Invalid(origin.start))?;

@@ -317,6 +317,8 @@ impl<'t> Walk<'t> {
         };
         if let Ok(mut parsed) = object::read(&bytes, origin, None) {
             parsed.object.printed = true;
+            let host = self.command.as_ref().and_then(|c| c.host.clone());
+            parsed.object.asked_on = host.unwrap_or_default();
             parsed.shown = Some(bytes.into_boxed_slice());
             self.out.objects.push(parsed);
         }

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! k3s that takes up an existing etcd although it was told to join another cluster, and finds that
-//! cluster's token or CA foreign; a member list in which this server is not; a list of members that no
+//! cluster's token or CA foreign; a server that lists nodes of its own, none of them of the cluster that it was told to
+//! join; a member list in which this server is not; a list of members that no
 //! longer fits what is on disk; an uninstall that was skipped, and a new start on what it left.
 //!
 //! ## Why it matters
@@ -17,6 +18,10 @@
 //!
 //! ## What not to do
 //! Do not reset: that makes the left-overs the cluster.
+
+use std::collections::BTreeMap;
+
+use defib_model::views::Node;
 
 use crate::analysis::etcd::{host_of, node_of, pairs};
 use crate::analysis::host::{self, TROUBLES, Told, asked, called, quotes};
@@ -92,6 +97,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .explains_observed(cx, TROUBLES, &found.host),
         );
     }
+    by_lists(cx, out);
     // A list without this server's name and address: data of another server, or one that was taken out.
     for (host, lines) in host::by_host(host::lines(
         cx,
@@ -114,6 +120,82 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         );
     }
+}
+
+/// Servers that were told to join a cluster, and list other nodes than that cluster does.
+fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    // Who was asked, and the nodes that it listed.
+    let mut lists: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &cx.cluster.nodes {
+        let asked = cx.cluster.object(node.obj).map_or("", |o| &o.asked_on);
+        if !asked.is_empty() {
+            lists.entry(asked).or_default().push(node);
+        }
+    }
+    for (told, server) in asked(cx, "server") {
+        let Some(own) = lists.get(told.host.as_str()) else {
+            continue;
+        };
+        // Alone it would have begun anew; with others it goes on with what they had.
+        if own.len() < 2 || !own.iter().any(|n| n.metadata.name == told.host) {
+            continue;
+        }
+        let address = server
+            .split_once("://")
+            .map_or(server, |(_, rest)| rest)
+            .split([':', '/'])
+            .next()
+            .unwrap_or_default();
+        let is_it = |n: &Node| {
+            n.metadata.name == address || n.status.addresses.iter().any(|a| a.address == address)
+        };
+        let wanted = lists
+            .iter()
+            .find(|(asked, list)| **asked != told.host && list.iter().any(|n| is_it(n)));
+        let Some((_, wanted)) = wanted else { continue };
+        let id = host::entity(&told.host);
+        let existing = host::lines(
+            cx,
+            &["k3s.etcd-existing"],
+            "it takes up the data that it finds",
+        );
+        let existing: Vec<Told> = own_lines(existing, &told.host);
+        let mut finding = about(&id)
+            .term(
+                78,
+                "it lists nodes of its own, and none of the cluster that it was told to join",
+            )
+            .term(
+                if existing.is_empty() { 0 } else { 10 },
+                "it says that it takes up the data that it finds",
+            )
+            .cite(cx.fact(told, "the cluster that it was told to join"))
+            .cite_all(
+                own.iter()
+                    .take(2)
+                    .map(|n| cx.field(n.obj, "/metadata/name", "it lists this node")),
+            )
+            .cite_all(wanted.iter().take(1).map(|n| {
+                cx.field(
+                    n.obj,
+                    "/metadata/name",
+                    "the cluster that it was told to join lists this one",
+                )
+            }))
+            .cite_all(quotes(&existing))
+            .explains_observed(cx, TROUBLES, &id);
+        // The nodes of then have gone elsewhere.
+        for node in own.iter().filter(|n| n.metadata.name != told.host) {
+            finding = finding.explains_if(cx, K::NodeNotReady, &cx.cluster.id(node.obj));
+        }
+        out.push(finding);
+    }
+}
+
+fn own_lines<'c>(lines: Vec<Told<'c>>, name: &str) -> Vec<Told<'c>> {
+    let mut lines = lines;
+    lines.retain(|l| host::same_host(l.host.name(), name));
+    lines
 }
 
 fn own<'c>(lines: &[Told<'c>], keep: impl Fn(&Told<'c>) -> bool) -> Vec<Told<'c>> {

@@ -180,9 +180,12 @@ fn version(n: &defib_model::views::Node) -> Option<i64> {
 /// Kubelets against the servers' version.
 fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let servers: Vec<_> = cx.cluster.nodes.iter().filter(|n| is_server(n)).collect();
-    // The oldest server counts: any of them may answer.
+    // The oldest server counts: any of them may answer, unless it is gone.
+    let up =
+        |n: &&&defib_model::views::Node| cx.has(K::NodeNotReady, &cx.cluster.id(n.obj)).is_none();
     let oldest = servers
         .iter()
+        .filter(up)
         .filter_map(|n| Some((version(n)?, *n)))
         .min_by_key(|(v, _)| *v);
     // Or what the API server says of itself.
