@@ -334,7 +334,17 @@ impl<'a> Context<'a> {
 
     /// Cites the last line of a container's log.
     pub fn last_line(&self, tail: &LogTail, meaning: impl Into<String>) -> Option<Evidence> {
-        let line = tail.lines.last()?;
+        self.tail_line(tail, tail.lines.len().checked_sub(1)?, meaning)
+    }
+
+    /// Cites one of the last lines of a container's log.
+    pub fn tail_line(
+        &self,
+        tail: &LogTail,
+        at: usize,
+        meaning: impl Into<String>,
+    ) -> Option<Evidence> {
+        let line = tail.lines.get(at)?;
         Some(self.log_line(
             tail.entry,
             Some(&tail.entity),

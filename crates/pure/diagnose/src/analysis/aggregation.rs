@@ -35,8 +35,8 @@ pub struct Unavailable<'a> {
     pub starting: bool,
     /// Evidence that the API server's calls go through a proxy.
     pub proxy: Vec<Evidence>,
-    /// Namespaces that wait for this API before they can be deleted.
-    pub holds: Vec<(EntityId, Evidence)>,
+    /// A namespace waits for this API before it can be deleted.
+    pub holds: bool,
 }
 
 /// All APIs that are not available.
@@ -52,7 +52,7 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         cut: false,
         starting: false,
         proxy: Vec::new(),
-        holds: Vec::new(),
+        holds: false,
     };
     for api in &cx.cluster.api_services {
         let id = cx.cluster.id(api.obj);
@@ -143,11 +143,7 @@ pub fn unavailable<'a>(cx: &Context<'a>) -> Vec<Unavailable<'a>> {
         } else if u.reason == "FailedDiscoveryCheck" || u.reason.is_empty() {
             u.proxy.extend(environment.iter().cloned());
         }
-        for s in &held {
-            if let (Some(ns), true) = (&s.who, mentions(&s.text, &u.name)) {
-                u.holds.push((ns.clone(), s.evidence.clone()));
-            }
-        }
+        u.holds = held.iter().any(|s| mentions(&s.text, &u.name));
     }
     out.into_values().collect()
 }

@@ -246,6 +246,15 @@ pub static SIGNALS: &[Signal] = &[
         Mark::Cause,
         "Cilium: hubble/pkg/printer/printer.go, pkg/monitor/datapath_drop.go",
     ),
+    // With packets counted: `iptables-save -c`, `iptables -L -v`. Each pod that a policy selects has such a rule.
+    super::signal(
+        "kube-router.rejects",
+        "rule to REJECT traffic destined for POD name:",
+        r#"^(?:\[[1-9]\d*:\d+\] -A KUBE-POD-FW-|\s*[1-9]\d*[KMG]?\s+\S+\s+REJECT\s).*rule to REJECT traffic destined for POD name:(\S+) namespace: ?([a-z0-9-]+)"#,
+        "any program",
+        Mark::Cause,
+        "kube-router, which k3s embeds: pkg/controllers/netpol/pod.go",
+    ),
     balancer(
         "balancer.no-server",
         "has no server available",

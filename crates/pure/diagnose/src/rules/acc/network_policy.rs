@@ -7,7 +7,8 @@
 //! NetworkPolicies select one of the two ends and none of their rules allows this partner on this port
 //! in that direction. Or somebody tried it: the same call passes from a pod with the labels that a policy
 //! wants, and not from one without. Or Cilium says of a packet that a policy denied it (`hubble observe`, `cilium monitor`)
-//! and who sent it is in trouble; where nobody is, it is a question.
+//! and who sent it is in trouble; where nobody is, it is a question. So does kube-router, which k3s embeds, by the packets
+//! that it counts.
 //!
 //! ## Why it matters
 //! A dropped packet leaves no trace: the program times out, all pods are ready, and nothing is logged.
@@ -20,7 +21,7 @@
 //! ## What not to do
 //! Do not delete the policy: it may be all that keeps others out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use defib_model::views::network::{NetworkPolicy, PolicyPeer};
 use defib_model::views::{Node, Pod};
@@ -52,7 +53,100 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     by_objects(cx, out);
     if out.len() == before {
         dropped(cx, out);
+        rejected(cx, out);
     }
+}
+
+/// kube-router counted what it rejected: packets for a pod that a policy selects and no rule lets in.
+fn rejected(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    let lines = host::lines(
+        cx,
+        &["kube-router.rejects"],
+        "so many packets for this pod were rejected by policies",
+    );
+    let mut seen = BTreeSet::new();
+    for line in lines {
+        let (name, ns) = (line.group(0), line.group(1));
+        if !seen.insert((ns, name)) {
+            continue;
+        }
+        let target = EntityId::object("Pod", "", ns, name);
+        let called = names_of(cx, &target);
+        let mut f = RULE
+            .on(target.clone())
+            .title(format!("NetworkPolicies reject what is sent to pod {ns}/{name}"))
+            .why("k3s' controller rejects what no rule lets in, so a caller is refused, as if nothing listened.")
+            .cite(line.evidence.clone())
+            .safe(
+                "Which policies select it, and which labels has who calls?",
+                command!("kubectl describe networkpolicy -n {}; kubectl get pods -A --show-labels", ns),
+            )
+            .dont("Don't delete the policy: it may be all that keeps others out.");
+        let mut hurt = false;
+        for c in cx.conditions.iter().filter(|c| HURT.contains(&c.kind)) {
+            if c.entity == target {
+                continue;
+            }
+            let Some(tail) = cx.tail(&c.entity, "") else {
+                continue;
+            };
+            let says = tail.lines.iter().rposition(|l| {
+                let low = l.text.to_ascii_lowercase();
+                let fails = ["refused", "timed out", "timeout", "no route to host"];
+                fails.iter().any(|w| low.contains(w)) && called.iter().any(|n| holds(&l.text, n))
+            });
+            if let Some(at) = says {
+                f = f
+                    .cite_all(cx.tail_line(tail, at, "who calls it is turned away"))
+                    .explains(c.kind, &c.entity.clone());
+                hurt = true;
+            }
+        }
+        out.push(match hurt {
+            true => f.term(84, "the controller counts it, and who calls is turned away"),
+            false => f
+                .term(45, "the controller counts it, and nothing shows that somebody is in trouble for it")
+                .undecided(
+                    "Are these connections meant to pass?",
+                    command!("kubectl get networkpolicies -n {} -o yaml", ns),
+                    &["networkpolicy-blocks-traffic"],
+                ),
+        });
+    }
+}
+
+/// By what a pod is called: its Services' names and addresses, and its own address.
+fn names_of<'c>(cx: &'c Context<'_>, target: &EntityId) -> Vec<&'c str> {
+    let pod = cx.cluster.pod(target);
+    let ns = target.namespace().unwrap_or_default();
+    let of_it = cx.cluster.services.iter().filter(|s| {
+        let selected = pod.is_some_and(|p| {
+            !s.spec.selector.is_empty()
+                && (s.spec.selector.iter()).all(|(k, v)| p.metadata.labels.get(k) == Some(v))
+        });
+        // Of a table the selector is unknown; a set is mostly called as its Service.
+        let alike = s.spec.selector.is_empty()
+            && (target.name().strip_prefix(s.metadata.name.as_str()))
+                .is_some_and(|rest| rest.starts_with('-'));
+        s.metadata.namespace == ns && (selected || alike)
+    });
+    let mut names: Vec<&str> = Vec::new();
+    for service in of_it {
+        names.extend([service.metadata.name.as_str(), &service.spec.cluster_ip]);
+    }
+    names.extend(pod.map(|p| p.status.pod_ip.as_str()));
+    names.retain(|n| !n.is_empty() && *n != "None");
+    names
+}
+
+/// Is this a word of the text? `db` of `db:5432`, and not of `db-2`.
+fn holds(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.')))
+        .any(|w| {
+            w == word
+                || w.strip_prefix(word)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        })
 }
 
 /// The plugin itself says that it dropped a packet by a policy: between which two pods, and on which port.

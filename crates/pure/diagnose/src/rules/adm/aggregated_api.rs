@@ -34,7 +34,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         // Another rule has the more exact word for it.
         let scrape_fails = u.name.ends_with("metrics.k8s.io")
             && cx.heard().any(|h| h.signal.starts_with("metrics-server."));
-        if !u.proxy.is_empty() || !u.holds.is_empty() || scrape_fails {
+        if !u.proxy.is_empty() || u.holds || scrape_fails {
             continue;
         }
         let place = u
@@ -60,6 +60,17 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "Do the pods behind it answer, and does the API server have a proxy in its environment?",
                 command!("kubectl describe apiservice {}; systemctl show k3s -p Environment | grep -i proxy", u.name),
                 &["aggregated-api-down", "apiserver-proxy-env"],
+            );
+        }
+        // Nobody shows what is behind it, and nodes are down on which its pods may well have been.
+        if u.api.is_none() && cx.all(K::NodeNotReady).next().is_some() {
+            f = f.undecided(
+                "Did its pods run on the nodes that are not ready?",
+                command!(
+                    "kubectl get apiservice {}; kubectl get pods -A -o wide",
+                    u.name
+                ),
+                &["aggregated-api-down", "host-down"],
             );
         }
         if u.starting {

@@ -65,6 +65,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if let Some(who) = &s.who {
             f = f.explains_if(cx, K::NamespaceTerminating, who);
         }
+        // Discovery is one for all: namespaces of which nobody shows more than that they wait, wait for it too.
+        for other in cx.all(K::NamespaceTerminating) {
+            let namespaces = &cx.cluster.namespaces;
+            let shown = namespaces
+                .iter()
+                .find(|n| cx.cluster.id(n.obj) == other.entity);
+            if shown.is_none_or(|n| n.status.conditions.is_empty()) {
+                f = f.explains(K::NamespaceTerminating, &other.entity);
+            }
+        }
         if let Some(u) = apis.iter().find(|u| u.name == name) {
             f = f
                 .term(15, "the APIService is not available")

@@ -4,7 +4,8 @@
 //!
 //! ## What it sees
 //! `failed calling webhook "NAME": …` with no endpoints, a refused connection or no answer, for a
-//! webhook whose failure policy is Fail, while no pod behind its Service is ready.
+//! webhook whose failure policy is Fail, while no pod behind its Service is ready. Where nobody shows its pods and nodes
+//! are not ready, it is a question.
 //!
 //! ## Why it matters
 //! Whatever the webhook looks at is refused, often the pods that would bring the webhook itself back:
@@ -123,6 +124,19 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         .safe("Keep a copy of the configuration.", command!("kubectl get {} {} -o yaml > webhook-copy.yaml", kind, config))
         .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", command!("kubectl edit {} {}  # failurePolicy: Ignore", kind, config))
         .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
+    // Nobody shows its pods, and nodes are down on which they may well have been.
+    let down = cx.all(K::NodeNotReady).next();
+    if let (None, Some(node)) = (&w.pods, down) {
+        return f.cite_all(node.evidence.first().cloned()).undecided(
+            "Did the webhook's pods run on the nodes that are not ready?",
+            w.service
+                .as_ref()
+                .map_or("kubectl get pods -A -o wide".into(), |(ns, _)| {
+                    command!("kubectl get pods -n {} -o wide", ns)
+                }),
+            &["webhook-backend-down-fail-closed", "host-down"],
+        );
+    }
     if w.verdict == Verdict::DownOrNotYet {
         f = f.undecided(
             "Is a pod behind the webhook's Service ready by now?",

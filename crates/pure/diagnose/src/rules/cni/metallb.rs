@@ -5,7 +5,8 @@
 //! ## What it sees
 //! A speaker that skips a Service because its node is excluded from load balancers or matches no
 //! advertisement; a LoadBalancer Service with an address while every node carries the label
-//! `node.kubernetes.io/exclude-from-external-load-balancers`.
+//! `node.kubernetes.io/exclude-from-external-load-balancers`, or while every advertisement selects nodes that are not
+//! there.
 //!
 //! ## Why it matters
 //! The Service has its address, and nobody answers for it. kubeadm labels control-plane nodes so, and small
@@ -22,6 +23,8 @@ use crate::analysis::host::{self, facts_anywhere};
 use crate::rules::prelude::*;
 use defib_model::fact::{Answer, Value};
 use defib_model::report::Evidence;
+use defib_model::selector::LabelSelector;
+use defib_model::views::Node;
 use defib_model::views::network::Service;
 
 /// The rule.
@@ -88,6 +91,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(silent)
                 .cite_all(speaker.map(|p| cx.field(p.obj, "/metadata/name", "MetalLB's speaker"))),
         );
+    } else if let (Some(service), Some(none)) = (wanted, unselected(cx)) {
+        out.push(
+            found()
+                .title("no advertisement of MetalLB selects any node that there is")
+                .term(84, "every advertisement selects by labels that no node has")
+                .cite_all(none)
+                .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
+                .cite_all(silent)
+                .cite_all(said.iter().map(|l| l.evidence.clone()))
+                .check_first(
+                    "Let them select a node that is there.",
+                    "kubectl -n metallb-system edit l2advertisement",
+                ),
+        );
     } else if !said.is_empty() {
         let some_free = cluster.nodes.len() > excluded.len() && !cluster.nodes.is_empty();
         let mut finding = found()
@@ -106,6 +123,47 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         out.push(finding);
     }
 }
+
+/// The selectors of all advertisements, where none of them fits a node: MetalLB announces from selected nodes only.
+/// Source: MetalLB `api/v1beta1/l2advertisement_types.go`, `internal/config/config.go`.
+fn unselected(cx: &Context<'_>) -> Option<Vec<Evidence>> {
+    let nodes = &cx.cluster.nodes;
+    if nodes.is_empty() || !cx.cluster.is_listed("Node", "") {
+        return None;
+    }
+    let mut cited = Vec::new();
+    for other in &cx.cluster.others {
+        let object = cx.cluster.object(other.obj)?;
+        if !matches!(object.kind.as_str(), "L2Advertisement" | "BGPAdvertisement") {
+            continue;
+        }
+        let value: serde_json::Value = serde_json::from_slice(&object.json).ok()?;
+        // Without any it announces from every node.
+        let selectors = value.pointer("/spec/nodeSelectors")?;
+        let selectors: Vec<LabelSelector> = serde_json::from_value(selectors.clone()).ok()?;
+        let fits = |node: &Node| {
+            selectors.iter().any(|s| {
+                if !node.metadata.labels.is_empty() {
+                    return s.matches(&node.metadata.labels);
+                }
+                // Of a table only the name is known, which a node has as its label too; other labels it may have.
+                let host = s.match_labels.get(HOSTNAME);
+                host.is_none_or(|h| *h == node.metadata.name)
+            })
+        };
+        if selectors.is_empty() || nodes.iter().any(fits) {
+            return None;
+        }
+        cited.push(cx.field(
+            other.obj,
+            "/spec/nodeSelectors",
+            "it announces from these nodes only",
+        ));
+    }
+    (!cited.is_empty()).then_some(cited)
+}
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// Somebody asked for the Service's address, and nobody answered for it.
 fn unanswered(cx: &Context<'_>, service: &Service) -> Option<Evidence> {

@@ -6,6 +6,7 @@
 //! A pull that fails for want of settings or credentials, and a `registries.yaml` that names the same host in
 //! another form: with a scheme, without the port, with a path.
 //! So is a host that stands there as the mirror of another registry only, while images name it themselves.
+//! Docker Hub's images are looked up under `docker.io`, whatever they ask in the end: its other names fit none.
 //! A key that is an address (`https://…`) is a fault by itself. So are TLS settings under the name of a
 //! mirrored registry while its mirrors have none, where a pull of that registry is put off.
 //!
@@ -39,6 +40,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     let pulls = image::pulls(cx);
     by_address(cx, &s, &pulls, out);
+    by_other_name(cx, &s, &pulls, out);
     beside(cx, &s, &pulls, out);
     let wanted = |w: &Why| {
         matches!(
@@ -95,6 +97,49 @@ fn another(cx: &Context<'_>, pull: &Pull) -> Option<Finding> {
             .cite_all(pull.evidence.iter().cloned())
             .explains_observed(cx, &[K::ImagePullFailing], &pull.pod)
     })
+}
+
+/// Names of Docker Hub that no image is looked up by: references are normalised to `docker.io` first. Source:
+/// distribution/reference `normalize.go`. Not `registry-1.docker.io`: credentials may well stand under the host that is
+/// asked.
+const HUB: &[&str] = &[
+    "hub.docker.com",
+    "index.docker.io",
+    "registry.hub.docker.com",
+];
+
+/// Settings for Docker Hub under a name that fits no image, while pulls go to Docker Hub itself and fail.
+fn by_other_name(cx: &Context<'_>, s: &registry::Settings, pulls: &[Pull], out: &mut Vec<Finding>) {
+    let known = |k: &str| matches!(registry::bare(k), "docker.io" | "*");
+    if s.keys.iter().any(|(k, _)| known(k)) {
+        return;
+    }
+    let mut keys = s.keys.iter();
+    let Some((key, e)) = keys.find(|(k, _)| HUB.contains(&registry::bare(k))) else {
+        return;
+    };
+    let past_them = |w: Why| {
+        matches!(
+            w,
+            Why::Unreachable | Why::RateLimit | Why::Auth | Why::NameOrAuth
+        )
+    };
+    for pull in pulls
+        .iter()
+        .filter(|p| p.image.host == "docker.io" && past_them(p.why))
+    {
+        out.push(
+            found(&pull.image.host)
+                .key(pull.pod.as_str())
+                .title(format!(
+                    "the settings are keyed by {key}, and images of Docker Hub are looked up under docker.io"
+                ))
+                .term(86, "no image is named so, and the pull went to Docker Hub itself")
+                .cite(e.clone())
+                .cite_all(pull.evidence.iter().cloned())
+                .explains_observed(cx, &[K::ImagePullFailing], &pull.pod),
+        );
+    }
 }
 
 /// Keys that are addresses (`https://host:5000`): containerd never looks one up.
