@@ -89,13 +89,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
             let done = Done::on_this_commit();
             done.or_run(&mut count, "check", check);
             done.or_run(&mut count, "lab build", lab);
-            done.or_run(&mut count, "stand-in", stand_in);
-            for (name, arguments) in full::targets() {
-                let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                done.or_run(&mut count, &name, |count| {
-                    run_tests(count, &words, &[(full::EVERYTHING, "1")]);
-                });
-            }
+            all_beside(&mut count, &done);
             done.or_run(&mut count, "score", score);
         }
         Some("test") => {
@@ -245,6 +239,47 @@ fn beside(count: &mut Count) {
                 println!("{}", printed.trim_end());
                 count.add(&seen);
             }
+            Err(_) => count.fail(&"tests of hosts: nobody counted them"),
+        }
+    });
+}
+
+/// The same with everything that tests can try, each target a step of its own.
+#[expect(clippy::print_stdout, reason = "the output of tests is passed on")]
+fn all_beside(count: &mut Count, done: &Done) {
+    // Both would wait for one build.
+    step(
+        count,
+        "build tests",
+        &["test", "--workspace", "--locked", "--no-run"],
+    );
+    let everything = [(full::EVERYTHING, "1")];
+    let (hosts, others): (Vec<_>, Vec<_>) = full::targets()
+        .into_iter()
+        .partition(|t| t.package == OF_HOSTS);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let mut count = Count::default();
+            for target in &hosts {
+                done.or_run(&mut count, &target.name, |count| {
+                    let mut printed = String::new();
+                    passed_on(count, &target.words(), &everything, &mut |line| {
+                        printed.push_str(line);
+                        printed.push('\n');
+                    });
+                    println!("{}", printed.trim_end());
+                });
+            }
+            count
+        });
+        done.or_run(count, "stand-in", stand_in);
+        for target in &others {
+            done.or_run(count, &target.name, |count| {
+                run_tests(count, &target.words(), &everything);
+            });
+        }
+        match first.join() {
+            Ok(seen) => count.add(&seen),
             Err(_) => count.fail(&"tests of hosts: nobody counted them"),
         }
     });

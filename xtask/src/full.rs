@@ -3,7 +3,7 @@
 //! What passed on a commit is kept in `target/full`, and not run on it again; what failed is. With changes that are
 //! not committed everything runs. Deliberately absent: what a step does (`ci`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -101,20 +101,45 @@ pub(crate) fn words<'w>(what: impl IntoIterator<Item = &'w str>) -> Vec<String> 
     words.chain(what).map(str::to_owned).collect()
 }
 
-/// What `cargo test` is given for each step, by its name.
-pub(crate) fn targets() -> Vec<(String, Vec<String>)> {
+/// What is tested in one step.
+pub(crate) struct Target {
+    /// The step's name.
+    pub(crate) name: String,
+    /// The package, or the first one of several with tests of this name; empty for what is of all packages.
+    pub(crate) package: String,
+    arguments: Vec<String>,
+}
+
+impl Target {
+    /// What `cargo` is given.
+    pub(crate) fn words(&self) -> Vec<&str> {
+        self.arguments.iter().map(String::as_str).collect()
+    }
+}
+
+/// All steps of tests.
+pub(crate) fn targets() -> Vec<Target> {
     let units = [
         ("units", "--lib"),
         ("binaries", "--bins"),
         ("examples in documents", "--doc"),
     ];
-    let mut out: Vec<_> = units
-        .map(|(name, flag)| (name.to_owned(), words([flag])))
+    let mut out: Vec<Target> = units
+        .map(|(name, flag)| Target {
+            name: name.to_owned(),
+            package: String::new(),
+            arguments: words([flag]),
+        })
         .into();
-    let names: BTreeSet<String> = test_targets().into_iter().map(|(_, name)| name).collect();
-    out.extend(
-        (names.iter()).map(|name| (format!("tests {name}"), words(["--test", name.as_str()]))),
-    );
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for (package, name) in test_targets() {
+        names.entry(name).or_insert(package);
+    }
+    out.extend(names.into_iter().map(|(name, package)| Target {
+        arguments: words(["--test", name.as_str()]),
+        name: format!("tests {name}"),
+        package,
+    }));
     out
 }
 
@@ -145,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_test_of_the_workspace_is_a_step() {
-        let names: Vec<String> = targets().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = targets().into_iter().map(|t| t.name).collect();
         for name in ["units", "tests dead", "tests cases", "tests control_plane"] {
             assert!(names.iter().any(|n| n == name), "{name}: {names:?}");
         }
