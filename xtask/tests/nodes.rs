@@ -1,5 +1,5 @@
 //! Nodes against their own promises: power cord, snapshots, ssh, and no trace afterwards.
-//! Deliberately absent: k3s on them; `nodes_cluster.rs` and `nodes_faults` start it.
+//! Deliberately absent: what k3s does on them; `nodes_cluster.rs` and `nodes_faults` look at it.
 #![expect(
     clippy::print_stderr,
     reason = "a harness of its own has to say itself why it skips"
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use census::Census;
 use libtest_mimic::{Arguments, Failed, Trial};
 use owner::{OWNER, Owner};
+use xtask::lab::fault::Fault;
 use xtask::lab::node::{Lab, MADE, unavailable};
 use xtask::lab::{LabError, leftovers, wait_until};
 
@@ -51,10 +52,18 @@ fn main() -> ExitCode {
             down_removes_what_a_crash_left,
         ),
     ];
-    let trials = tests
+    let mut trials: Vec<Trial> = tests
         .into_iter()
         .map(|(name, run)| Trial::test(name, run).with_ignored_flag(unavailable.is_some()))
         .collect();
+    let full = std::env::var_os("DEFIB_FULL").is_some();
+    if !full && unavailable.is_none() && !arguments.list {
+        eprintln!("skipped: {ROUNDS} takes minutes; DEFIB_FULL=1 runs it");
+    }
+    trials.push(
+        Trial::test(ROUNDS, twenty_rounds_leave_nothing)
+            .with_ignored_flag(unavailable.is_some() || !full),
+    );
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -182,6 +191,29 @@ fn nothing_is_left_of_a_lab() -> Outcome {
     lab.machine("n2")?.kill()?;
     drop(lab);
     before.returns().map_err(Failed::from)
+}
+
+const ROUNDS: &str = "twenty_rounds_leave_nothing";
+
+/// Up, broken, down, twenty times: each time another fault of those that one server can have, and never healed.
+fn twenty_rounds_leave_nothing() -> Outcome {
+    let before = Census::take();
+    let faults: Vec<&Fault> = Fault::all().filter(|f| f.fits(1, false, 0)).collect();
+    for round in 0..20 {
+        let fault = faults
+            .get(round % faults.len())
+            .ok_or("there is no fault")?;
+        let lab = Lab::builder().tell(|_| ()).boot()?;
+        fault
+            .inject(&lab, &mut |_| {})
+            .map_err(|e| format!("{}: {e}", fault.name))?;
+        drop(lab);
+        before
+            .returns()
+            .map_err(|e| format!("after {}: {e}", fault.name))?;
+        eprintln!("round {}: {}", round + 1, fault.name);
+    }
+    Ok(())
 }
 
 /// What the killed process does: it has a lab, says so, and waits for its end.
