@@ -193,6 +193,7 @@ pub fn diagnose(
     store.read(&wanted, |index, bytes| {
         quote::fill(&mut report, index, bytes)
     });
+    quote::join(&mut report);
     Ok(report)
 }
 

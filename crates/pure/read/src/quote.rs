@@ -101,3 +101,64 @@ pub fn fill(report: &mut Report, entry: u32, bytes: &[u8]) {
         }
     });
 }
+
+/// Says once what is quoted twice: of a table one line shows several fields, and each means something.
+pub fn join(report: &mut Report) {
+    for cause in &mut report.root_causes {
+        once(&mut cause.evidence);
+    }
+    for candidate in &mut report.candidates {
+        once(&mut candidate.pro);
+    }
+}
+
+fn once(list: &mut Vec<Evidence>) {
+    let mut kept: Vec<Evidence> = Vec::with_capacity(list.len());
+    for e in list.drain(..) {
+        let same = |k: &&mut Evidence| {
+            e.line > 0
+                && (&k.source, &k.file, k.line, &k.text) == (&e.source, &e.file, e.line, &e.text)
+        };
+        match kept.iter_mut().find(same) {
+            Some(known) => {
+                if !known.meaning.contains(&e.meaning) {
+                    known.meaning.push_str("; ");
+                    known.meaning.push_str(&e.meaning);
+                }
+                known.show = known.show.take().or(e.show);
+            }
+            None => kept.push(e),
+        }
+    }
+    *list = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_quoted_once_with_all_that_it_means() {
+        let line = |line, text: &str, meaning: &str| Evidence {
+            file: "a.txt".to_owned(),
+            line,
+            text: text.to_owned(),
+            meaning: meaning.to_owned(),
+            ..Evidence::default()
+        };
+        let mut list = vec![
+            line(3, "x False", "why"),
+            line(4, "x False", "another line"),
+            line(3, "x False", "that"),
+            line(3, "x False", "why"),
+            line(0, "y", "of no line"),
+            line(0, "y", "nor this"),
+        ];
+        once(&mut list);
+        let meanings: Vec<&str> = list.iter().map(|e| e.meaning.as_str()).collect();
+        assert_eq!(
+            meanings,
+            ["why; that", "another line", "of no line", "nor this"]
+        );
+    }
+}
