@@ -432,6 +432,20 @@ pub static SIGNALS: &[Signal] = &[
         "apt: apt-pkg/deb/dpkgpm.cc (history.log)",
     ),
     signal(
+        "k3s.install-by-cron",
+        "get.k3s.io",
+        r"^\s*(?:@\w+|(?:[\d*/,-]+\s+){5})\s*.*get\.k3s\.io.*\|.*\bsh\b|CRON\[?\d*\]?:? .*CMD \(.*get\.k3s\.io",
+        Mark::Progress,
+        "cron: crontab(5), the log of jobs; k3s: install.sh",
+    ),
+    signal(
+        "k3s.installs",
+        " as release",
+        r"\[INFO\]\s+Using (v[\d.]+\+(?:k3s|rke2r)\d+) as release",
+        Mark::Progress,
+        "k3s: install.sh (get_release_version)",
+    ),
+    signal(
         "host.driver-upgraded",
         "pgrade",
         r"(?:\d{4}-(\d\d)-(\d\d) .*?)?(?:Packages that will be upgraded: |^Upgrade: |\d\d:\d\d:\d\d upgrade ).*?\b((?:lib)?nvidia-[a-z0-9.-]+)",

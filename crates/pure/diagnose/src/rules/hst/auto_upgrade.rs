@@ -7,6 +7,7 @@
 //! upgraded it: the upgrade controller, the system's unattended upgrades. A snap that snapd is refreshing by itself. A
 //! runtime's package that an unattended upgrade exchanged less than a day before no container could be started any more.
 //! A driver's libraries that it exchanged while the old module stays in the kernel.
+//! k3s' installer that cron runs, and that did: a question, unless k3s fails since.
 //!
 //! ## Why it matters
 //! Nobody was there when it changed. The trouble began with the new version and not with what people
@@ -39,6 +40,7 @@ const ROBOTS: &[&str] = &[
     "host.unattended-upgrade",
     "host.apt-daily",
     "host.dnf-automatic",
+    "k3s.install-by-cron",
 ];
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -82,6 +84,37 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     refreshed(cx, out);
     broke(cx, out);
     driver(cx, out);
+    installed(cx, out);
+}
+
+/// cron runs k3s' installer, and it did: whatever came of it is not known yet.
+fn installed(cx: &Context<'_>, out: &mut Vec<Finding>) {
+    // What it broke, others have said with more.
+    if out.iter().any(|f| f.rule.class == RULE.class) {
+        return;
+    }
+    let cron = host::lines(cx, &["k3s.install-by-cron"], "nobody starts it by hand");
+    let runs = host::lines(cx, &["k3s.installs"], "what it installed");
+    let (Some(cron), Some(run)) = (cron.first(), runs.last()) else {
+        return;
+    };
+    out.push(
+        RULE.on(run.host.clone())
+            .title(format!("k3s' installer, run by cron, put {} on {}", run.group(0), called(&run.host)))
+            .why("It takes the newest release of its channel, and writes unit and environment anew: settings that were given once are gone.")
+            .term(45, "cron runs the installer, and it ran")
+            .cite(cron.evidence.clone())
+            .cite(run.evidence.clone())
+            .safe(
+                "What did it write, and what was there before?",
+                "cat /etc/systemd/system/k3s.service /etc/systemd/system/k3s.service.env; ls -l --time-style=full-iso /etc/systemd/system /var/lib/rancher/k3s/server/db",
+            )
+            .undecided(
+                "Did the trouble begin when it ran, and had k3s other settings before?",
+                "journalctl -u k3s | grep -E 'Starting k3s|Running kube-apiserver'; cat /etc/systemd/system/k3s.service.env",
+                &["auto-upgrade", "k3s-config-invalid"],
+            ),
+    );
 }
 
 /// Seconds behind an upgrade in which what begins to fail is laid at its door.
