@@ -14,6 +14,7 @@ use defib_model::edge::EdgeKind as E;
 use defib_model::id::EntityId;
 use defib_model::report::Evidence;
 
+use crate::analysis::addr::{self, Net};
 use crate::analysis::{gitops, host, links, scheduling};
 use crate::context::Context;
 use crate::rule::Finding;
@@ -592,6 +593,40 @@ fn host_of(finding: &Finding) -> Option<&str> {
 /// Causes of a hypervisor that show in its guests: there the host is another one.
 const BELOW: &[&str] = &["storage-pool-lost", "vm-disk-image-corrupt"];
 
+/// Is this a word of the text?
+fn holds(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+        .any(|w| w == word)
+}
+
+/// It reaches as far as the ranges do.
+const OVERLAP: &str = "pod-cidr-overlaps-host-network";
+
+/// Does what this finding cites speak of an address in the pods' ranges? Of a call it is whom it calls.
+fn in_pod_ranges(cx: &Context<'_>, finding: &Finding) -> bool {
+    let given = cx.cluster.nodes.iter().map(|n| n.spec.pod_cidr.as_str());
+    let mut ranges: Vec<Net> = given.filter_map(Net::parse).collect();
+    ranges.extend(addr::configured(cx).into_iter().map(|(net, _)| net));
+    // k3s' own, where nobody shows another one.
+    ranges.extend(Net::parse("10.42.0.0/16").filter(|_| ranges.is_empty()));
+    let within = |at: Net| ranges.iter().any(|r| r.overlaps(at));
+    // A host is its node's address, too.
+    let host = host_of(finding).unwrap_or_default();
+    let mut own = cx.cluster.nodes.iter().filter(|n| n.metadata.name == host);
+    let own = own.any(|n| {
+        let mut list = n.status.addresses.iter();
+        list.any(|a| Net::parse(&a.address).is_some_and(within))
+    });
+    if own || Net::parse(host).is_some_and(within) {
+        return true;
+    }
+    finding.evidence.iter().any(|e| {
+        let called = e.text.rsplit("->").next().unwrap_or_default();
+        let words = called.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+        words.filter_map(Net::parse).any(within)
+    })
+}
+
 /// The decided findings: by class the hosts that they are about. Findings may be thousands.
 struct Decided<'f> {
     hosts: BTreeMap<&'static str, BTreeSet<Option<&'f str>>>,
@@ -612,22 +647,21 @@ impl<'f> Decided<'f> {
     /// Does what shows the cause below name this guest, or the command that shows it?
     /// `/var/lib/libvirt/images/db-2.qcow2`, `domain db-2`.
     fn names(&self, cx: &Context<'_>, class: &str, guest: &str) -> bool {
-        let word = |text: &str| {
-            text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
-                .any(|w| w == guest)
-        };
+        let word = |text: &str| holds(text, guest);
         let asked = |e: &Evidence| host::printed_by(cx, e).is_some_and(|f| word(&f.command));
         let mut own = self.below.iter().filter(|f| f.rule.class == class);
-        // Or does its list of machines say that this one is off?
-        let off = |e: &Evidence| {
-            let listed = host::lines(cx, &["pve.stopped"], "");
-            listed
-                .iter()
-                .any(|l| l.group(1) == guest && l.evidence.file == e.file)
-        };
+        // Or the number under which its list of machines has this one, which is off?
+        let listed = host::lines(cx, &["pve.stopped"], "");
+        let number = listed.iter().find(|l| l.group(1) == guest);
         own.any(|f| {
             let mut shown = f.evidence.iter();
-            shown.any(|e| word(&e.text) || asked(e) || off(e))
+            shown.any(|e| {
+                let by_number = |l: &host::Told<'_>| {
+                    l.evidence.file == e.file
+                        && host::printed_by(cx, e).is_some_and(|f| holds(&f.command, l.group(0)))
+                };
+                word(&e.text) || asked(e) || number.is_some_and(by_number)
+            })
         })
     }
 
@@ -638,6 +672,7 @@ impl<'f> Decided<'f> {
             .iter()
             .filter(|(_, next)| next.contains(&finding.rule.class))
             .filter_map(|(class, _)| Some((class, self.hosts.get(class)?)))
+            .filter(|(class, _)| **class != OVERLAP || in_pod_ranges(cx, finding))
             .any(|(class, up)| {
                 host.is_none()
                     || up.contains(&None)

@@ -105,7 +105,7 @@ pub static SIGNALS: &[Signal] = &[
     pool(
         "lvm.pool-check",
         "heck of pool ",
-        r"[Cc]heck of pool (\S+) failed",
+        r"[Cc]heck of pool (\S+/\S+) failed \(status:",
     ),
     // Source: qemu-server `PVE/CLI/qm.pm` (vmlist).
     pool(

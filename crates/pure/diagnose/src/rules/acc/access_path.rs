@@ -6,8 +6,8 @@
 //! A tunnel or jump host that fails before the target is reached: cloudflared's `websocket: bad handshake`,
 //! WireGuard without a handshake for long, ssh's proxy command that closes, a name of the way in that does not resolve
 //! (unless the API answered under another one beside it, or the name was typed in: that is a question). Where the tunnel's own pod
-//! dies in the cluster, the way is only its symptom; unless its far end refuses it: `ssh -R` in a pod or on a host that is denied,
-//! that gets no connection or whose port is taken, while nothing listens any more where the operator comes in.
+//! dies in the cluster, the way is only its symptom; unless its far end refuses it: `ssh -R` in a pod or on a host that is denied
+//! or whose port is taken, while nothing listens any more where the operator comes in.
 //!
 //! ## Why it matters
 //! It says nothing about the cluster, which may be well. Measures against the cluster from here are blind.
@@ -204,7 +204,12 @@ fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
         if !seen.insert(id.clone()) {
             continue;
         }
-        let by_it: Vec<&Told> = asked.iter().filter(|a| a.group(1) == port).collect();
+        // Of its own host and of the cluster's nodes an operator asks directly.
+        let through = |a: &&Told<'_>| a.group(1) == port && !is_direct(cx, a.group(0));
+        let by_it: Vec<&Told> = asked.iter().filter(through).collect();
+        // Later it let the operator in.
+        let over = by_it.iter().any(|a| host::shown_beside(cx, a.entry));
+        let refuses = line.signal != "ssh.no-way";
         let own: Vec<Told> = (lines.iter())
             .filter(|l| {
                 l.speaker == line.speaker
@@ -225,7 +230,14 @@ fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "journalctl -u ssh --since -1h; cat ~/.ssh/authorized_keys; ss -ltnp",
             )
             .explains_observed(cx, DYING, &id);
-        finding = if by_it.is_empty() {
+        // Nobody there may have heard of it: the way out of the cluster can be cut as well.
+        if !refuses {
+            finding = finding.safe(
+                "Does anything get out of the cluster?",
+                "ip route; sysctl net.ipv4.ip_forward; ping -c2 1.1.1.1",
+            );
+        }
+        finding = if by_it.is_empty() || over || !refuses {
             finding.term(45, "its ssh says so").undecided(
                 format!("Does the operator come in by port {port} of that host?"),
                 "kubectl config view --minify | grep server:",
@@ -241,6 +253,16 @@ fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// Is this an address of the host that asks, of its own network, or of a node of the cluster?
+fn is_direct(cx: &Context<'_>, address: &str) -> bool {
+    let ip = address.parse::<std::net::Ipv4Addr>();
+    ip.is_ok_and(|ip| ip.is_loopback() || ip.is_private())
+        || matches!(address, "localhost" | "[::1]" | "::1" | "0.0.0.0")
+        || cx.cluster.nodes.iter().any(|n| {
+            n.metadata.name == address || n.status.addresses.iter().any(|a| a.address == address)
+        })
+}
+
 /// Troubles of a pod whose program ends again and again.
 const DYING: &[K] = &[K::ContainerCrashLoop, K::PodNotReady, K::ProbeFailing];
 
@@ -250,6 +272,10 @@ fn listens(pod: &Pod) -> Option<String> {
         let words: Vec<&str> = (c.command.iter().chain(&c.args))
             .flat_map(|w| w.split_ascii_whitespace())
             .collect();
+        let is_ssh = |w: &&str| matches!(w.rsplit('/').next(), Some("ssh" | "autossh"));
+        if !words.iter().any(is_ssh) && !c.image.contains("ssh") {
+            return None;
+        }
         let at = words.iter().position(|w| w.starts_with("-R"))?;
         let own = words.get(at)?.trim_start_matches("-R");
         let forward = if own.is_empty() {

@@ -83,17 +83,25 @@ fn rejected(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .dont("Don't delete the policy: it may be all that keeps others out.");
         let mut hurt = false;
-        for c in cx.conditions.iter().filter(|c| HURT.contains(&c.kind)) {
-            if c.entity == target {
+        // One that is in trouble itself refuses by itself.
+        let sick = cx.conditions.iter().any(|c| c.entity == target);
+        for c in cx
+            .conditions
+            .iter()
+            .filter(|c| HURT.contains(&c.kind) && !sick)
+        {
+            // By its bare name it is known in its own namespace only.
+            if c.entity.namespace() != Some(ns) {
                 continue;
             }
             let Some(tail) = cx.tail(&c.entity, "") else {
                 continue;
             };
             let says = tail.lines.iter().rposition(|l| {
-                let low = l.text.to_ascii_lowercase();
-                let fails = ["refused", "timed out", "timeout", "no route to host"];
-                fails.iter().any(|w| low.contains(w)) && called.iter().any(|n| holds(&l.text, n))
+                let own = |ip: &str| called.contains(&ip);
+                l.text.to_ascii_lowercase().contains("refused")
+                    && called.iter().any(|n| holds(&l.text, n))
+                    && addresses(&l.text).all(own)
             });
             if let Some(at) = says {
                 f = f
@@ -137,6 +145,12 @@ fn names_of<'c>(cx: &'c Context<'_>, target: &EntityId) -> Vec<&'c str> {
     names.extend(pod.map(|p| p.status.pod_ip.as_str()));
     names.retain(|n| !n.is_empty() && *n != "None");
     names
+}
+
+/// The addresses in a text, without their ports.
+fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'))
+        .filter(|w| w.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// Is this a word of the text? `db` of `db:5432`, and not of `db-2`.

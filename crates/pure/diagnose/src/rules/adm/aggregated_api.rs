@@ -63,7 +63,10 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
         // Nobody shows what is behind it, and nodes are down on which its pods may well have been.
-        if u.api.is_none() && cx.all(K::NodeNotReady).next().is_some() {
+        let shown = cx.cluster.pods.iter().any(|p| {
+            !p.status.pod_ip.is_empty() && u.text.contains(&format!("//{}:", p.status.pod_ip))
+        });
+        if u.api.is_none() && !shown && cx.all(K::NodeNotReady).next().is_some() {
             f = f.undecided(
                 "Did its pods run on the nodes that are not ready?",
                 command!(

@@ -16,6 +16,10 @@
 //! ## What not to do
 //! Do not empty the namespace's `spec.finalizers`: the cause stays, and the next namespace hangs too.
 
+use std::collections::BTreeSet;
+
+use defib_model::views::Namespace;
+
 use crate::analysis::aggregation::{discovery_failures, unavailable};
 use crate::rules::prelude::*;
 
@@ -28,20 +32,22 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-/// `metrics.k8s.io/v1beta1` of `…: metrics.k8s.io/v1beta1: the server is currently unable …`.
-fn group(message: &str) -> Option<&str> {
+/// `metrics.k8s.io/v1beta1` of `…: metrics.k8s.io/v1beta1: the server is currently unable …`, each once.
+fn groups(message: &str) -> BTreeSet<&str> {
     let list = message.split_once("server APIs: ").map_or(message, |m| m.1);
     list.split([':', ',', ' '])
         .map(str::trim)
-        .find(|w| w.contains('.') && w.contains("/v"))
+        .filter(|w| w.contains('.') && w.contains("/v"))
+        .collect()
 }
 
 fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     let apis = unavailable(cx);
-    for s in discovery_failures(cx) {
-        let Some(group) = group(&s.text) else {
-            continue;
-        };
+    let said = discovery_failures(cx);
+    for (s, group) in said
+        .iter()
+        .flat_map(|s| groups(&s.text).into_iter().map(move |g| (s, g)))
+    {
         let name = group
             .split_once('/')
             .map(|(g, v)| format!("{v}.{g}"))
@@ -71,7 +77,9 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             let shown = namespaces
                 .iter()
                 .find(|n| cx.cluster.id(n.obj) == other.entity);
-            if shown.is_none_or(|n| n.status.conditions.is_empty()) {
+            let waits =
+                |n: &Namespace| n.status.conditions.is_empty() && n.metadata.finalizers.is_empty();
+            if shown.is_none_or(waits) {
                 f = f.explains(K::NamespaceTerminating, &other.entity);
             }
         }

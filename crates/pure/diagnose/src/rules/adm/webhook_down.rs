@@ -40,6 +40,20 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// Are pods of this namespace in the evidence, or what makes them?
+fn is_shown(cx: &Context<'_>, namespace: &str) -> bool {
+    let cluster = cx.cluster;
+    cluster.is_listed("Pod", namespace)
+        || cluster
+            .pods
+            .iter()
+            .any(|p| p.metadata.namespace == namespace)
+        || cluster
+            .workloads
+            .iter()
+            .any(|w| w.metadata.namespace == namespace)
+}
+
 fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
     let name = &w.name;
     let service = w
@@ -126,7 +140,10 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
     // Nobody shows its pods, and nodes are down on which they may well have been.
     let down = cx.all(K::NodeNotReady).next();
-    if let (None, Some(node)) = (&w.pods, down) {
+    let unseen = w.pods.is_none() && w.service.as_ref().is_none_or(|(ns, _)| !is_shown(cx, ns));
+    // A server that ends for want of it is down for that.
+    let ends = said.iter().any(|s| s.evidence.text.contains("level=fatal"));
+    if let (true, Some(node)) = (unseen && !ends, down) {
         return f.cite_all(node.evidence.first().cloned()).undecided(
             "Did the webhook's pods run on the nodes that are not ready?",
             w.service

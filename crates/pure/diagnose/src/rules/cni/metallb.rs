@@ -54,6 +54,14 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .into_iter()
         .filter(|l| !l.text.contains("notOwner"))
         .collect();
+    let withdrawn = host::lines(
+        cx,
+        &["metallb.withdrawn", "metallb.not-owner"],
+        "the speaker takes its announcement back",
+    );
+    // k3s' own load balancer serves the Services.
+    let mut pods = cluster.pods.iter();
+    let klipper = pods.any(|p| p.metadata.name.starts_with("svclb-"));
     let speaker = cluster.pods.iter().find(|p| {
         p.metadata.name.contains("speaker")
             && (p.metadata.namespace.contains("metallb") || p.metadata.name.contains("metallb"))
@@ -64,11 +72,16 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|n| n.metadata.labels.contains_key(LABEL))
         .collect();
     let all = !excluded.is_empty() && excluded.len() == cluster.nodes.len();
-    let wanted = cluster
-        .services
-        .iter()
-        .find(|s| s.spec.kind == "LoadBalancer");
-    let silent = wanted.and_then(|service| unanswered(cx, service));
+    let waiting = || {
+        let services = cluster.services.iter();
+        services.filter(|s| s.spec.kind == "LoadBalancer")
+    };
+    // Best the one that somebody tried.
+    let tried = waiting().find_map(|s| Some((s, unanswered(cx, s)?)));
+    let (wanted, silent) = match tried {
+        Some((service, evidence)) => (Some(service), Some(evidence)),
+        None => (waiting().next(), None),
+    };
     if all
         && let Some(service) = wanted
         && (speaker.is_some() || !said.is_empty() || silent.is_some())
@@ -91,19 +104,32 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 .cite_all(silent)
                 .cite_all(speaker.map(|p| cx.field(p.obj, "/metadata/name", "MetalLB's speaker"))),
         );
-    } else if let (Some(service), Some(none)) = (wanted, unselected(cx)) {
+    } else if let (Some(service), Some(none)) = (wanted.filter(|_| !klipper), unselected(cx)) {
+        let finding = found()
+            .title("no advertisement of MetalLB that is shown selects any node that there is")
+            .cite_all(none)
+            .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
+            .cite_all(silent.clone())
+            .cite_all(withdrawn.iter().chain(&said).map(|l| l.evidence.clone()))
+            .check_first(
+                "Let them select a node that is there.",
+                "kubectl -n metallb-system edit l2advertisement",
+            );
+        // Whether there are more of them, only what comes of it says.
         out.push(
-            found()
-                .title("no advertisement of MetalLB selects any node that there is")
-                .term(84, "every advertisement selects by labels that no node has")
-                .cite_all(none)
-                .cite(cx.field(service.obj, "/spec/type", "a Service that waits for it"))
-                .cite_all(silent)
-                .cite_all(said.iter().map(|l| l.evidence.clone()))
-                .check_first(
-                    "Let them select a node that is there.",
-                    "kubectl -n metallb-system edit l2advertisement",
+            match silent.is_some() || !withdrawn.is_empty() || !said.is_empty() {
+                true => finding.term(
+                    84,
+                    "they select by labels that no node has, and nobody announces",
                 ),
+                false => finding
+                    .term(50, "they select by labels that no node has")
+                    .undecided(
+                        "Are these all advertisements, and does nobody announce the address?",
+                        "kubectl get l2advertisements,bgpadvertisements,servicel2statuses -A",
+                        &["metallb-not-announcing"],
+                    ),
+            },
         );
     } else if !said.is_empty() {
         let some_free = cluster.nodes.len() > excluded.len() && !cluster.nodes.is_empty();
@@ -142,11 +168,12 @@ fn unselected(cx: &Context<'_>) -> Option<Vec<Evidence>> {
         let selectors = value.pointer("/spec/nodeSelectors")?;
         let selectors: Vec<LabelSelector> = serde_json::from_value(selectors.clone()).ok()?;
         let fits = |node: &Node| {
+            let printed = cx.cluster.object(node.obj).is_none_or(|o| o.printed);
             selectors.iter().any(|s| {
-                if !node.metadata.labels.is_empty() {
+                if !printed {
                     return s.matches(&node.metadata.labels);
                 }
-                // Of a table only the name is known, which a node has as its label too; other labels it may have.
+                // Of a table the name is known, which a node has as its label too; other labels it may have.
                 let host = s.match_labels.get(HOSTNAME);
                 host.is_none_or(|h| *h == node.metadata.name)
             })

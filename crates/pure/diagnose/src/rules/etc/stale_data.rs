@@ -21,6 +21,7 @@
 
 use std::collections::BTreeMap;
 
+use defib_model::fact::Value;
 use defib_model::views::Node;
 
 use crate::analysis::etcd::{host_of, node_of, pairs};
@@ -132,6 +133,14 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
             lists.entry(asked).or_default().push(node);
         }
     }
+    // A node that two hosts list makes them one cluster, and a list that somebody narrowed shows nothing missing.
+    let shared = cx.cluster.nodes.iter().any(|n| {
+        let object = cx.cluster.object(n.obj);
+        object.is_some_and(|o| o.printed && o.asked_on.is_empty())
+    });
+    if shared || lists.len() < 2 || narrowed(cx) {
+        return;
+    }
     for (told, server) in asked(cx, "server") {
         let Some(own) = lists.get(told.host.as_str()) else {
             continue;
@@ -190,6 +199,24 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         out.push(finding);
     }
+}
+
+/// Did somebody list some nodes only, by name or through a filter?
+fn narrowed(cx: &Context<'_>) -> bool {
+    let asked = host::facts_anywhere(cx, |v| match v {
+        Value::Ran(words) => {
+            let at = words.iter().position(|w| w == "get")?;
+            let what = words.get(at + 1)?;
+            let rest = words.get(at + 2..).unwrap_or_default();
+            matches!(what.as_str(), "no" | "node" | "nodes").then_some(rest)
+        }
+        _ => None,
+    });
+    let whole = |rest: &[String]| {
+        rest.iter()
+            .all(|w| matches!(w.as_str(), "-o" | "wide" | "-owide" | "-A"))
+    };
+    asked.into_iter().any(|(_, rest)| !whole(rest))
 }
 
 fn own_lines<'c>(lines: Vec<Told<'c>>, name: &str) -> Vec<Told<'c>> {

@@ -183,9 +183,10 @@ fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
     // The oldest server counts: any of them may answer, unless it is gone.
     let up =
         |n: &&&defib_model::views::Node| cx.has(K::NodeNotReady, &cx.cluster.id(n.obj)).is_none();
+    let any_up = servers.iter().any(|n| up(&n));
     let oldest = servers
         .iter()
-        .filter(up)
+        .filter(|n| up(n) || !any_up)
         .filter_map(|n| Some((version(n)?, *n)))
         .min_by_key(|(v, _)| *v);
     // Or what the API server says of itself.

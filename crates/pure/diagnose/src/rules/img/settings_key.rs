@@ -20,8 +20,12 @@
 //! ## What not to do
 //! Do not repeat the settings under many spellings: the next one drifts.
 
+use std::collections::BTreeSet;
+
+use defib_model::fact::Value;
+
 use crate::analysis::image::{self, Pull, Why};
-use crate::analysis::{self, registry};
+use crate::analysis::{self, host, registry};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -40,7 +44,7 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     let pulls = image::pulls(cx);
     by_address(cx, &s, &pulls, out);
-    by_other_name(cx, &s, &pulls, out);
+    by_other_name(cx, &pulls, out);
     beside(cx, &s, &pulls, out);
     let wanted = |w: &Why| {
         matches!(
@@ -100,42 +104,57 @@ fn another(cx: &Context<'_>, pull: &Pull) -> Option<Finding> {
 }
 
 /// Names of Docker Hub that no image is looked up by: references are normalised to `docker.io` first. Source:
-/// distribution/reference `normalize.go`. Not `registry-1.docker.io`: credentials may well stand under the host that is
-/// asked.
+/// distribution/reference `normalize.go`.
 const HUB: &[&str] = &[
     "hub.docker.com",
     "index.docker.io",
     "registry.hub.docker.com",
+    "registry-1.docker.io",
 ];
 
-/// Settings for Docker Hub under a name that fits no image, while pulls go to Docker Hub itself and fail.
-fn by_other_name(cx: &Context<'_>, s: &registry::Settings, pulls: &[Pull], out: &mut Vec<Finding>) {
-    let known = |k: &str| matches!(registry::bare(k), "docker.io" | "*");
-    if s.keys.iter().any(|(k, _)| known(k)) {
+/// Mirrors of Docker Hub under a name that fits no image, while pulls go to Docker Hub itself and fail. Credentials may
+/// well stand under the host that is asked.
+fn by_other_name(cx: &Context<'_>, pulls: &[Pull], out: &mut Vec<Finding>) {
+    let mirrors = || {
+        host::facts(cx, |v| match v {
+            Value::Setting { place, name, value }
+                if place == "registries.yaml" && name == "mirrors" =>
+            {
+                Some(registry::bare(value))
+            }
+            _ => None,
+        })
+    };
+    if mirrors().any(|(_, k)| matches!(k, "docker.io" | "*")) {
         return;
     }
-    let mut keys = s.keys.iter();
-    let Some((key, e)) = keys.find(|(k, _)| HUB.contains(&registry::bare(k))) else {
+    let Some((fact, key)) = mirrors().find(|(_, k)| HUB.contains(k)) else {
         return;
     };
-    let past_them = |w: Why| {
-        matches!(
-            w,
-            Why::Unreachable | Why::RateLimit | Why::Auth | Why::NameOrAuth
-        )
-    };
-    for pull in pulls
-        .iter()
-        .filter(|p| p.image.host == "docker.io" && past_them(p.why))
-    {
+    // The files of several nodes were looked at.
+    let looked = host::facts(cx, |v| match v {
+        Value::Ran(words) => words
+            .iter()
+            .any(|w| w.ends_with("registries.yaml"))
+            .then_some(()),
+        _ => None,
+    });
+    let looked: BTreeSet<&str> = looked.map(|(f, ())| f.host.as_str()).collect();
+    for pull in pulls {
+        let node = cx.cluster.pod(&pull.pod).map_or("", |p| &p.spec.node_name);
+        let past_it = matches!(pull.why, Why::Unreachable | Why::RateLimit);
+        let elsewhere = !host::same_host(node, &fact.host) || node.is_empty() && looked.len() > 1;
+        if pull.image.host != "docker.io" || !past_it || elsewhere {
+            continue;
+        }
         out.push(
             found(&pull.image.host)
                 .key(pull.pod.as_str())
                 .title(format!(
-                    "the settings are keyed by {key}, and images of Docker Hub are looked up under docker.io"
+                    "the mirrors are for {key}, and images of Docker Hub are looked up under docker.io"
                 ))
                 .term(86, "no image is named so, and the pull went to Docker Hub itself")
-                .cite(e.clone())
+                .cite(cx.fact(fact, "the registry as the settings name it"))
                 .cite_all(pull.evidence.iter().cloned())
                 .explains_observed(cx, &[K::ImagePullFailing], &pull.pod),
         );
