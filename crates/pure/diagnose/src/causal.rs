@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use defib_model::bundle::Seen;
 use defib_model::condition::ConditionKind as K;
 use defib_model::edge::EdgeKind as E;
+use defib_model::fact::Fact;
 use defib_model::id::EntityId;
 use defib_model::report::Evidence;
 
@@ -657,8 +658,14 @@ impl<'f> Decided<'f> {
             let mut shown = f.evidence.iter();
             shown.any(|e| {
                 let by_number = |l: &host::Told<'_>| {
+                    let number = l.group(0);
+                    let starts = |f: &Fact| {
+                        ["qm ", "pct "].iter().any(|p| f.command.contains(p))
+                            && holds(&f.command, number)
+                    };
                     l.evidence.file == e.file
-                        && host::printed_by(cx, e).is_some_and(|f| holds(&f.command, l.group(0)))
+                        && (e.text.contains(&format!("vm-{number}-disk"))
+                            || host::printed_by(cx, e).is_some_and(starts))
                 };
                 word(&e.text) || asked(e) || number.is_some_and(by_number)
             })

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use defib_model::fact::Value;
 use defib_model::views::Pod;
 
-use crate::analysis::host::{self, Told};
+use crate::analysis::host::{self, TROUBLES, Told};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -210,6 +210,8 @@ fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
         // Later it let the operator in.
         let over = by_it.iter().any(|a| host::shown_beside(cx, a.entry));
         let refuses = line.signal != "ssh.no-way";
+        // A host whose k3s is in trouble refuses by itself.
+        let over = over || cx.observed(TROUBLES, &line.host).next().is_some();
         let own: Vec<Told> = (lines.iter())
             .filter(|l| {
                 l.speaker == line.speaker
@@ -256,7 +258,9 @@ fn held_from_within(cx: &Context<'_>, out: &mut Vec<Finding>) {
 /// Is this an address of the host that asks, of its own network, or of a node of the cluster?
 fn is_direct(cx: &Context<'_>, address: &str) -> bool {
     let ip = address.parse::<std::net::Ipv4Addr>();
-    ip.is_ok_and(|ip| ip.is_loopback() || ip.is_private())
+    // 100.64.0.0/10 is what networks between machines take (RFC 6598).
+    let shared = |ip: std::net::Ipv4Addr| ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+    ip.is_ok_and(|ip| ip.is_loopback() || ip.is_private() || shared(ip))
         || matches!(address, "localhost" | "[::1]" | "::1" | "0.0.0.0")
         || cx.cluster.nodes.iter().any(|n| {
             n.metadata.name == address || n.status.addresses.iter().any(|a| a.address == address)

@@ -85,13 +85,17 @@ fn rejected(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut hurt = false;
         // One that is in trouble itself refuses by itself.
         let sick = cx.conditions.iter().any(|c| c.entity == target);
+        // So does a Service that has nobody behind it.
+        let empty = cx.cluster.endpoints.iter().any(|((of, service), e)| {
+            of == ns && e.ready == 0 && called.contains(&service.as_str())
+        });
         for c in cx
             .conditions
             .iter()
-            .filter(|c| HURT.contains(&c.kind) && !sick)
+            .filter(|c| HURT.contains(&c.kind) && !sick && !empty)
         {
             // By its bare name it is known in its own namespace only.
-            if c.entity.namespace() != Some(ns) {
+            if c.entity.namespace() != Some(ns) || !may_be_kept_out(cx, &c.entity, &target) {
                 continue;
             }
             let Some(tail) = cx.tail(&c.entity, "") else {
@@ -121,6 +125,27 @@ fn rejected(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 ),
         });
     }
+}
+
+/// Where policies are shown: do they keep this pod from that one? Where none is, the controller's word stands alone.
+fn may_be_kept_out(cx: &Context<'_>, from: &EntityId, to: &EntityId) -> bool {
+    let policies: Vec<&NetworkPolicy> = cx.cluster.policies.iter().collect();
+    let ends = cx.cluster.pod(from).zip(cx.cluster.pod(to));
+    let (false, Some((from, to))) = (policies.is_empty(), ends) else {
+        return true;
+    };
+    let rules = Rules {
+        policies,
+        namespaces: &cx.cluster.namespaces,
+    };
+    let call = Call {
+        from: End::Pod(from),
+        to: End::Pod(to),
+        protocol: "TCP",
+        port: None,
+        via: None,
+    };
+    matches!(rules.judge(&call, Direction::Ingress), Answer::Blocked(_))
 }
 
 /// By what a pod is called: its Services' names and addresses, and its own address.

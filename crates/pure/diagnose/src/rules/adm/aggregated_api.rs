@@ -63,8 +63,13 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             );
         }
         // Nobody shows what is behind it, and nodes are down on which its pods may well have been.
-        let shown = cx.cluster.pods.iter().any(|p| {
-            !p.status.pod_ip.is_empty() && u.text.contains(&format!("//{}:", p.status.pod_ip))
+        let pods = cx.cluster.pods.iter().map(|p| &p.status.pod_ip);
+        let services = cx.cluster.services.iter().map(|s| &s.spec.cluster_ip);
+        let shown = pods.chain(services).any(|ip| {
+            !ip.is_empty()
+                && ["/", ":"]
+                    .iter()
+                    .any(|end| u.text.contains(&format!("//{ip}{end}")))
         });
         if u.api.is_none() && !shown && cx.all(K::NodeNotReady).next().is_some() {
             f = f.undecided(

@@ -40,10 +40,29 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// Is this a node that was in use and went away? One without its network is there, and one that was cordoned was empty.
+fn is_gone(cx: &Context<'_>, id: &EntityId) -> bool {
+    let mut nodes = cx.cluster.nodes.iter();
+    let node = nodes.find(|n| cx.cluster.id(n.obj) == *id);
+    node.is_none_or(|n| {
+        let mut conditions = n.status.conditions.iter();
+        let there = conditions.any(|c| c.kind == "Ready" && c.reason == "KubeletNotReady");
+        !n.spec.unschedulable.unwrap_or_default() && !there
+    })
+}
+
 /// Are pods of this namespace in the evidence, or what makes them?
 fn is_shown(cx: &Context<'_>, namespace: &str) -> bool {
     let cluster = cx.cluster;
-    cluster.is_listed("Pod", namespace)
+    [
+        "Pod",
+        "Deployment",
+        "ReplicaSet",
+        "DaemonSet",
+        "StatefulSet",
+    ]
+    .iter()
+    .any(|kind| cluster.is_listed(kind, namespace))
         || cluster
             .pods
             .iter()
@@ -139,7 +158,7 @@ fn finding(cx: &Context<'_>, w: &Failing<'_>) -> Finding {
         .check_first("If it blocks its own pods: let it fail open until they are ready, then put it back.", command!("kubectl edit {} {}  # failurePolicy: Ignore", kind, config))
         .dont("Don't delete the configuration without a copy: the checks are gone without a word, and nobody may make it again.");
     // Nobody shows its pods, and nodes are down on which they may well have been.
-    let down = cx.all(K::NodeNotReady).next();
+    let down = cx.all(K::NodeNotReady).find(|c| is_gone(cx, &c.entity));
     let unseen = w.pods.is_none() && w.service.as_ref().is_none_or(|(ns, _)| !is_shown(cx, ns));
     // A server that ends for want of it is down for that.
     let ends = said.iter().any(|s| s.evidence.text.contains("level=fatal"));

@@ -115,22 +115,21 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 "Let them select a node that is there.",
                 "kubectl -n metallb-system edit l2advertisement",
             );
-        // Whether there are more of them, only what comes of it says.
-        out.push(
-            match silent.is_some() || !withdrawn.is_empty() || !said.is_empty() {
-                true => finding.term(
-                    84,
-                    "they select by labels that no node has, and nobody announces",
+        // Whether there are more of them, only what comes of it says; a speaker that is not the one takes its own
+        // announcement back on any day.
+        out.push(match silent.is_some() || !said.is_empty() {
+            true => finding.term(
+                84,
+                "they select by labels that no node has, and nobody announces",
+            ),
+            false => finding
+                .term(50, "they select by labels that no node has")
+                .undecided(
+                    "Are these all advertisements, and does nobody announce the address?",
+                    "kubectl get l2advertisements,bgpadvertisements,servicel2statuses -A",
+                    &["metallb-not-announcing"],
                 ),
-                false => finding
-                    .term(50, "they select by labels that no node has")
-                    .undecided(
-                        "Are these all advertisements, and does nobody announce the address?",
-                        "kubectl get l2advertisements,bgpadvertisements,servicel2statuses -A",
-                        &["metallb-not-announcing"],
-                    ),
-            },
-        );
+        });
     } else if !said.is_empty() {
         let some_free = cluster.nodes.len() > excluded.len() && !cluster.nodes.is_empty();
         let mut finding = found()

@@ -158,6 +158,10 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
         let is_it = |n: &Node| {
             n.metadata.name == address || n.status.addresses.iter().any(|a| a.address == address)
         };
+        // It is of this cluster itself; another one may well have the same addresses.
+        if own.iter().any(|n| is_it(n)) {
+            continue;
+        }
         let wanted = lists
             .iter()
             .find(|(asked, list)| **asked != told.host && list.iter().any(|n| is_it(n)));

@@ -189,25 +189,16 @@ fn nodes(cx: &Context<'_>, out: &mut Vec<Finding>) {
         .filter(|n| up(n) || !any_up)
         .filter_map(|n| Some((version(n)?, *n)))
         .min_by_key(|(v, _)| *v);
-    // Or what the API server says of itself.
+    // Or what the API server says of itself, if that is older still.
     let api = host::lines(cx, &["kubectl.server-version"], "the API server");
-    let (lowest, called_so, cited) = match (oldest, api.first()) {
-        (Some((v, n)), _) => (
+    let said = api.first().and_then(|l| Some((minor(l.group(0))?, l)));
+    let (lowest, called_so, cited) = match (oldest, said) {
+        (Some((v, n)), said) if said.as_ref().is_none_or(|(s, _)| *s >= v) => (
             v,
             n.status.node_info.kubelet_version.clone(),
             cx.field(n.obj, "/status/nodeInfo/kubeletVersion", "a server's"),
         ),
-        (None, Some(l)) => {
-            let Some((v, text)) = l
-                .line
-                .groups
-                .first()
-                .and_then(|g| Some((minor(g)?, g.clone())))
-            else {
-                return;
-            };
-            (v, text, l.evidence.clone())
-        }
+        (_, Some((v, l))) => (v, l.group(0).to_owned(), l.evidence.clone()),
         _ => return,
     };
     let highest = servers

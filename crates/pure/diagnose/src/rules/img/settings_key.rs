@@ -144,7 +144,13 @@ fn by_other_name(cx: &Context<'_>, pulls: &[Pull], out: &mut Vec<Finding>) {
         let node = cx.cluster.pod(&pull.pod).map_or("", |p| &p.spec.node_name);
         let past_it = matches!(pull.why, Why::Unreachable | Why::RateLimit);
         let elsewhere = !host::same_host(node, &fact.host) || node.is_empty() && looked.len() > 1;
-        if pull.image.host != "docker.io" || !past_it || elsewhere {
+        // Where names are not known or other registries don't answer either, the way out is cut.
+        let cut = pull.why == Why::Unreachable
+            && (pull.evidence.iter().any(|e| e.text.contains("lookup "))
+                || pulls
+                    .iter()
+                    .any(|p| p.why == Why::Unreachable && p.image.host != "docker.io"));
+        if pull.image.host != "docker.io" || !past_it || elsewhere || cut {
             continue;
         }
         out.push(
