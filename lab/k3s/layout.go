@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,7 +153,12 @@ func (l layout) unpack() error {
 		return err
 	}
 	sum := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(found)) {
+	names := make([]string, 0, len(found))
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		info, err := os.Stat(found[name])
 		if err != nil {
 			return err

@@ -87,7 +87,7 @@ func parseLine(text, data, etc string) (line, bool) {
 	message = addresses.ReplaceAllString(message, "IP")
 	message = members.ReplaceAllString(message, "MEMBER")
 	message = nodes.ReplaceAllString(message, "NODE")
-	message = strings.NewReplacer("v1.35.5+k3s1 (HEAD)", "VERSION", version, "VERSION").Replace(message)
+	message = strings.NewReplacer("v1.35.5+k3s1 (HEAD)", "VERSION", version(), "VERSION").Replace(message)
 	l.shape = numbers.ReplaceAllString(message, "#")
 	return l, true
 }
