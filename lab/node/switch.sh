@@ -9,6 +9,7 @@
 set -eu
 verb=$1 dir=$2
 . "$dir/seat"
+. "$dir/../../lift.sh"
 
 nspawn=$(cat "$dir/pid" 2> /dev/null) || nspawn=
 [ -n "$nspawn" ] && [ "$(cat "/proc/$nspawn/comm" 2> /dev/null)" = systemd-nspawn ] || nspawn=
@@ -117,6 +118,7 @@ case $verb in
       # Killing systemd-nspawn itself would leave the node running.
       touch "$dir/cord"
       kill -KILL "$child" 2> /dev/null || :
+      lift $groups || :
     fi
     tries=0
     while [ -n "$nspawn" ] && [ -d "/proc/$nspawn" ]; do

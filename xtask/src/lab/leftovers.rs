@@ -90,12 +90,6 @@ impl Lab {
             signal(&self.record.owner, Signal::TERM)?;
             wait_until("the owner has gone", PATIENCE, || gone(&self.record.owner))?;
         }
-        for part in &self.running {
-            signal(part, Signal::KILL)?;
-        }
-        for part in &self.running {
-            wait_until(&format!("{} has gone", part.name), PATIENCE, || gone(part))?;
-        }
         // A damaged record must not make us remove anything but this lab's groups and folder.
         let named = |path: &Path| {
             path.file_name()
@@ -103,6 +97,13 @@ impl Lab {
         };
         let mut groups = self.record.groups.clone();
         groups.retain(|group| named(group) && super::node::is_group(group));
+        for part in &self.running {
+            signal(part, Signal::KILL)?;
+        }
+        super::node::lift(&groups);
+        for part in &self.running {
+            wait_until(&format!("{} has gone", part.name), PATIENCE, || gone(part))?;
+        }
         super::node::remove_groups(&groups)?;
         let dir = &self.record.dir;
         if named(dir) && dir.is_dir() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::LabError;
+use super::node::LIFT;
 
 /// Waits for the end of its input, which comes when the owner closes the pipe or dies. The folder
 /// may still be written to for an instant by a dying part, hence the second tries. The record stays while anything else
@@ -14,6 +15,7 @@ trap '' HUP INT TERM
 cat > /dev/null
 dir=$1 record=$2
 shift 2
+lift "$@"
 again() {
   tries=0
   until "$@" 2> /dev/null; do
@@ -45,7 +47,7 @@ impl Reaper {
     pub(crate) fn post(dir: &Path, record: &Path, groups: &[PathBuf]) -> Result<Self, LabError> {
         use std::os::unix::process::CommandExt as _;
         let mut shell = Command::new("sh")
-            .args(["-c", SCRIPT, "defib-lab-reaper"])
+            .args(["-c", &format!("{LIFT}{SCRIPT}"), "defib-lab-reaper"])
             .arg(dir)
             .arg(record)
             .args(groups)

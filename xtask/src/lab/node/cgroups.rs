@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::lab::error::{chain, file};
@@ -41,6 +42,17 @@ fn place(line: &str, unified: bool) -> Option<PathBuf> {
 pub(crate) fn is_group(path: &Path) -> bool {
     let climbs = path.components().any(|part| part == Component::ParentDir);
     path.starts_with(MOUNT) && !climbs
+}
+
+/// For shells: `lift GROUP…`, as [`lift`] does.
+pub(crate) const LIFT: &str = include_str!("../../../../lab/node/lift.sh");
+
+/// Lifts what holds up the disks of groups and of all below them, so that what is killed there can end. Says nothing of
+/// one that can't be lifted: whoever waits for the end will.
+pub(crate) fn lift(groups: &[PathBuf]) {
+    let script = format!("{LIFT}lift \"$@\"");
+    let mut command = Command::new("sh");
+    let _ = super::run::text(command.args(["-c", &script, "lab"]).args(groups));
 }
 
 /// Removes groups and all below them. A group is busy for an instant after its last process was killed.
@@ -81,6 +93,23 @@ mod tests {
         assert_eq!(at("9:name=systemd:/", false), "/sys/fs/cgroup/systemd/");
         assert_eq!(at("0::/x", false), "/sys/fs/cgroup/unified/x");
         assert_eq!(at("0::/x", true), "/sys/fs/cgroup/x");
+    }
+
+    #[test]
+    fn what_holds_up_a_disk_is_lifted_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let group = place.path().join("n1/system.slice/k3s.service");
+        fs::create_dir_all(&group).unwrap();
+        let writes = group.join("blkio.throttle.write_iops_device");
+        let (all, memory) = (group.join("io.max"), group.join("memory.max"));
+        fs::write(&writes, "254:0 1\n").unwrap();
+        fs::write(&all, "8:0 rbps=max wbps=4096 riops=max wiops=1\n").unwrap();
+        fs::write(&memory, "4096\n").unwrap();
+        lift(&[place.path().to_owned(), "/sys/fs/cgroup/none-such".into()]);
+        let now = |path| fs::read_to_string(path).unwrap();
+        assert_eq!(now(&writes), "254:0 0\n");
+        assert_eq!(now(&all), "8:0 rbps=max wbps=max riops=max wiops=max\n");
+        assert_eq!(now(&memory), "4096\n");
     }
 
     #[test]

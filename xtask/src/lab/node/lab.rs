@@ -10,7 +10,7 @@ use super::ground::Ground;
 use super::keys::Keys;
 use super::machine::Machine;
 use super::open::{Plan, Role, Seat};
-use super::{etc, image, shape, switch};
+use super::{cgroups, etc, image, shape, switch};
 use crate::lab::LabError;
 use crate::lab::error::file;
 use crate::lab::leftovers;
@@ -177,6 +177,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         // Only an owner has a reaper; a lab that was opened, or that is to stay, goes on.
         if let Some(mut reaper) = self.reaper.take() {
+            cgroups::lift(&self.groups);
             // What does not end now ends with this process, by the kernel.
             let _ = self.ground.end();
             reaper.release();

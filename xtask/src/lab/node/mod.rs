@@ -34,4 +34,4 @@ pub use open::{Plan, Role, Seat};
 pub use shape::Shape;
 pub use upgrade::upgrade;
 
-pub(crate) use cgroups::{is_group, remove as remove_groups};
+pub(crate) use cgroups::{LIFT, is_group, lift, remove as remove_groups};

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cgroups::LIFT;
 use super::ground::GATEWAY;
 use super::open::{Plan, Seat};
 use crate::lab::LabError;
@@ -16,8 +17,9 @@ pub(super) fn path(lab: &Path) -> PathBuf {
     lab.join("switch.sh")
 }
 
-/// Puts it into the lab's folder.
+/// Puts it into the lab's folder, with what it reads.
 pub(super) fn write(lab: &Path) -> Result<(), LabError> {
+    write_private(&lab.join("lift.sh"), LIFT.as_bytes())?;
     write_private(&path(lab), SCRIPT.as_bytes())
 }
 
