@@ -44,6 +44,12 @@ wal=$(ls /var/lib/rancher/k3s/server/db/etcd/member/wal/*.wal | tail -n 1)
 perl -e 'open(F, "+<:raw", $ARGV[0]) or die; local $/; $_ = <F>; s/\0+\z//; $n = length; $w = $n / 4 < 16384 ? int($n / 4) : 16384; seek(F, int($n / 2), 0); print F map { chr rand 256 } 1 .. $w; close F or die' "$wal"
 systemctl start --no-block k3s"#;
 
+/// Writes until etcd takes no more; true once its alarm is set and the API server passes the refusal on.
+const FILLED: &str = "i=0
+while [ $i -lt 60 ] && etcdctl put /lab/fill-$i < /root/big > /dev/null 2>&1; do i=$((i + 1)); done
+etcdctl alarm list | grep -q NOSPACE
+kubectl create configmap \"lab-probe-$(date +%s)\" 2>&1 | grep -q 'database space exceeded'";
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "db-pages-flipped",
@@ -233,18 +239,16 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
             Step::On(
                 "n1",
-                "head -c 750000 /dev/urandom | base64 -w 0 > /root/big\ni=0\nwhile [ $i -lt 60 ] && etcdctl put /lab/fill-$i < /root/big > /dev/null 2>&1; do i=$((i + 1)); done\nrm /root/big",
+                "head -c 750000 /dev/urandom | base64 -w 0 > /root/big",
             ),
+            // A controller manager that was still starting ends by it, and k3s with it; the new start defragments and
+            // disarms. So it is filled until it stays full.
             Step::Until {
                 node: "n1",
-                script: "etcdctl alarm list | grep -q NOSPACE",
-                seconds: 30,
+                script: FILLED,
+                seconds: 60,
             },
-            Step::Until {
-                node: "n1",
-                script: "kubectl create configmap lab-probe 2>&1 | grep -q 'database space exceeded'",
-                seconds: 30,
-            },
+            Step::On("n1", "rm /root/big"),
         ],
         heals: &[
             Step::On(
