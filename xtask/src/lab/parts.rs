@@ -40,14 +40,17 @@ pub struct Part {
     pub upstream: &'static Upstream,
 }
 
+/// Where Kubernetes' programs read their version.
+const KUBERNETES_STAMPS: &[&str] = &[
+    "k8s.io/component-base/version",
+    "k8s.io/client-go/pkg/version",
+];
+
 /// Kubernetes; client-go's copy of the version is what the User-Agent in an audit log shows.
 pub static KUBERNETES: Upstream = Upstream {
     folder: "kubernetes",
     module: "k8s.io/kubernetes",
-    stamped: &[
-        "k8s.io/component-base/version",
-        "k8s.io/client-go/pkg/version",
-    ],
+    stamped: KUBERNETES_STAMPS,
     tags: "",
     cgo: false,
     own: false,
@@ -57,10 +60,7 @@ pub static KUBERNETES: Upstream = Upstream {
 pub static LATER_KUBERNETES: Upstream = Upstream {
     folder: "later-kubernetes",
     module: "k8s.io/kubernetes",
-    stamped: &[
-        "k8s.io/component-base/version",
-        "k8s.io/client-go/pkg/version",
-    ],
+    stamped: KUBERNETES_STAMPS,
     tags: "",
     cgo: false,
     own: false,

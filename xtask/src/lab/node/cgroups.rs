@@ -1,6 +1,6 @@
 //! One control group per node in every hierarchy, so that each systemd has a root of its own.
-//! Deliberately absent: limits; a fault that needs one writes it into the node's group. And making them, which a node's
-//! switch does.
+//! Deliberately absent: setting limits; a fault that needs one writes it into the node's group, and here it is lifted at
+//! the end. And making groups, which a node's switch does.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

@@ -142,11 +142,11 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
         return;
     }
     for (told, server) in asked(cx, "server") {
-        let Some(own) = lists.get(told.host.as_str()) else {
+        let Some(listed) = lists.get(told.host.as_str()) else {
             continue;
         };
         // Alone it would have begun anew; with others it goes on with what they had.
-        if own.len() < 2 || !own.iter().any(|n| n.metadata.name == told.host) {
+        if listed.len() < 2 || !listed.iter().any(|n| n.metadata.name == told.host) {
             continue;
         }
         let address = server
@@ -159,7 +159,7 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
             n.metadata.name == address || n.status.addresses.iter().any(|a| a.address == address)
         };
         // It is of this cluster itself; another one may well have the same addresses.
-        if own.iter().any(|n| is_it(n)) {
+        if listed.iter().any(|n| is_it(n)) {
             continue;
         }
         let wanted = lists
@@ -172,7 +172,7 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
             &["k3s.etcd-existing"],
             "it takes up the data that it finds",
         );
-        let existing: Vec<Told> = own_lines(existing, &told.host);
+        let existing = own(&existing, |l| host::same_host(l.host.name(), &told.host));
         let mut finding = about(&id)
             .term(
                 78,
@@ -184,7 +184,8 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
             )
             .cite(cx.fact(told, "the cluster that it was told to join"))
             .cite_all(
-                own.iter()
+                listed
+                    .iter()
                     .take(2)
                     .map(|n| cx.field(n.obj, "/metadata/name", "it lists this node")),
             )
@@ -198,7 +199,7 @@ fn by_lists(cx: &Context<'_>, out: &mut Vec<Finding>) {
             .cite_all(quotes(&existing))
             .explains_observed(cx, TROUBLES, &id);
         // The nodes of then have gone elsewhere.
-        for node in own.iter().filter(|n| n.metadata.name != told.host) {
+        for node in listed.iter().filter(|n| n.metadata.name != told.host) {
             finding = finding.explains_if(cx, K::NodeNotReady, &cx.cluster.id(node.obj));
         }
         out.push(finding);
@@ -221,12 +222,6 @@ fn narrowed(cx: &Context<'_>) -> bool {
             .all(|w| matches!(w.as_str(), "-o" | "wide" | "-owide" | "-A"))
     };
     asked.into_iter().any(|(_, rest)| !whole(rest))
-}
-
-fn own_lines<'c>(lines: Vec<Told<'c>>, name: &str) -> Vec<Told<'c>> {
-    let mut lines = lines;
-    lines.retain(|l| host::same_host(l.host.name(), name));
-    lines
 }
 
 fn own<'c>(lines: &[Told<'c>], keep: impl Fn(&Told<'c>) -> bool) -> Vec<Told<'c>> {
