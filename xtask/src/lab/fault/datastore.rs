@@ -45,8 +45,10 @@ perl -e 'open(F, "+<:raw", $ARGV[0]) or die; local $/; $_ = <F>; s/\0+\z//; $n =
 systemctl start --no-block k3s"#;
 
 /// Writes until etcd takes no more; true once its alarm is set and the API server passes the refusal on.
-const FILLED: &str = "i=0
+const FILLED: &str = "head -c 750000 /dev/urandom | base64 -w 0 > /root/big
+i=0
 while [ $i -lt 60 ] && etcdctl put /lab/fill-$i < /root/big > /dev/null 2>&1; do i=$((i + 1)); done
+rm /root/big
 etcdctl alarm list | grep -q NOSPACE
 kubectl create configmap \"lab-probe-$(date +%s)\" 2>&1 | grep -q 'database space exceeded'";
 
@@ -248,7 +250,6 @@ pub(super) const FAULTS: &[Fault] = &[
                 script: FILLED,
                 seconds: 60,
             },
-            Step::On("n1", "rm /root/big"),
         ],
         heals: &[
             Step::On(
