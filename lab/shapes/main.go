@@ -4,7 +4,7 @@
 //	shapes engine LAB       a Docker engine over the lab's hosts, on LAB/docker.sock
 //	shapes inside ORDER     what an engine starts in a host: becomes the command that was asked for
 //	shapes hypervisor LAB   what is below the machines of a Proxmox host, on LAB/hypervisor/socket
-//	qm …                    (by that name) Proxmox' command, on that host
+//	qm …, vzdump …          (by that name) Proxmox' commands, on that host
 //
 // What is upstream's, what is ours and what is not confirmed stands in lab/README.md.
 package main
@@ -17,8 +17,11 @@ import (
 
 func main() {
 	args := os.Args[1:]
-	if filepath.Base(os.Args[0]) == "qm" {
+	switch filepath.Base(os.Args[0]) {
+	case "qm":
 		os.Exit(runQm(args))
+	case "vzdump":
+		os.Exit(runVzdump(args))
 	}
 	if len(args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: shapes engine LAB | shapes inside ORDER | shapes hypervisor LAB")

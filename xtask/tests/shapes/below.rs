@@ -143,7 +143,7 @@ fn inside(lab: &Lab, script: &str) -> Result<String, Failed> {
 }
 
 /// Keeps a copy of a recording where `LAB_RECORDINGS` names a folder.
-fn shown(recording: &Path) -> Outcome {
+pub fn shown(recording: &Path) -> Outcome {
     let Some(kept) = std::env::var_os("LAB_RECORDINGS") else {
         return Ok(());
     };

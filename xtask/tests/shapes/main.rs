@@ -6,6 +6,7 @@
     reason = "a harness of its own has to say itself why it skips"
 )]
 
+mod backups;
 mod below;
 #[path = "../census/mod.rs"]
 mod census;
@@ -26,6 +27,9 @@ use xtask::lab::node::unavailable;
 /// The test that starts an emulated machine twice.
 const LONG: &str = "what_lies_below_a_machine_breaks";
 
+/// The one that wants a file system of the kernel's.
+const BACKUPS: &str = "backups_of_a_machine_fail_for_weeks";
+
 type Outcome = Result<(), Failed>;
 type Test = (&'static str, fn() -> Outcome);
 
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
         eprintln!("skipped: no nodes can run here: {reason}");
     }
     let full = std::env::var_os("DEFIB_FULL").is_some();
-    let tests: [Test; 5] = [
+    let tests: [Test; 6] = [
         (
             "a_host_is_a_container_to_docker",
             containers::a_host_is_a_container_to_docker,
@@ -58,15 +62,22 @@ fn main() -> ExitCode {
             "a_virtual_machine_boots_from_an_imported_disk",
             machines::a_virtual_machine_boots_from_an_imported_disk,
         ),
+        (BACKUPS, backups::backups_of_a_machine_fail_for_weeks),
         (LONG, below::what_lies_below_a_machine_breaks),
     ];
     if !full && !arguments.list {
         eprintln!("skipped: {LONG} starts an emulated machine twice; DEFIB_FULL=1 runs it");
     }
+    let no_backups = backups::unavailable();
+    if let (Some(reason), false) = (no_backups, arguments.list) {
+        eprintln!("skipped: {BACKUPS}: {reason}");
+    }
     let trials = tests
         .into_iter()
         .map(|(name, run)| {
-            let skipped = unavailable.is_some() || (name == LONG && !full);
+            let skipped = unavailable.is_some()
+                || (name == LONG && !full)
+                || (name == BACKUPS && no_backups.is_some());
             Trial::test(name, run).with_ignored_flag(skipped)
         })
         .collect();

@@ -1,5 +1,5 @@
-//! What makes a node a Proxmox host to those who log in to it: `qm`, its files, and the way to what is below its machines.
-//! Deliberately absent: what `qm` does; that is lab/shapes. And all else of Proxmox: its API, its cluster, its storages.
+//! What makes a node a Proxmox host to those who log in to it: `qm`, `vzdump`, its files, and the way to what is below its machines.
+//! Deliberately absent: what these do; that is in lab/shapes. And all else of Proxmox: its API, its cluster, its storages.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -78,8 +78,11 @@ pub(super) fn fill_machine(layer: &Path) -> Result<(), LabError> {
 /// Makes a node the host of all others.
 pub(super) fn fill_host(layer: &Path, plan: &Plan) -> Result<(), LabError> {
     folders(layer, "usr/sbin")?;
-    let qm = layer.join("usr/sbin/qm");
-    symlink(format!("{}/{}", image::PARTS, SHAPES.name), &qm).map_err(file("link", &qm))?;
+    for name in ["qm", "vzdump"] {
+        let link = layer.join("usr/sbin").join(name);
+        let program = format!("{}/{}", image::PARTS, SHAPES.name);
+        symlink(program, &link).map_err(file("link", &link))?;
+    }
     put(layer, "etc/pve/storage.cfg", 0o640, STORAGES)?;
     let configs = format!("etc/pve/nodes/{NAME}/qemu-server");
     folders(layer, &configs)?;

@@ -42,6 +42,7 @@ const PACKAGES: &[&str] = &[
     "iputils-ping",
     "less",
     "e2fsprogs",
+    "btrfs-progs",
     "faketime",
     "netcat-openbsd",
     "qemu-guest-agent",

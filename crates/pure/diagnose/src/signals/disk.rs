@@ -188,6 +188,30 @@ pub static SIGNALS: &[Signal] = &[
         "BTRFS ",
         r"BTRFS (?:error|critical)[^(]*\(device ([^\s)]+)\S*: (?:parent transid verify failed|bad tree block|corrupt leaf|checksum verify failed)",
     ),
+    // The bytes of a file are others than were written; of btrfs' own trees it speaks above.
+    // Source: fs/btrfs/bio.c and inode.c (`btrfs_print_data_csum_error`), fs/btrfs/scrub.c.
+    kernel(
+        "kernel.btrfs-csum",
+        "BTRFS ",
+        r"BTRFS [^(]*\(device ([^\s):]+)[^)]*\): (?:csum failed (?:root|ino) |checksum error at logical |unable to fixup \(regular\) error at logical )(?:.*\(path: ([^)]+)\))?",
+    ),
+    // Read or write errors of the disk itself, as they come; at a mount the counts of all times are said as `info`.
+    // Source: fs/btrfs/volumes.c (`btrfs_dev_stat_print_on_error`); btrfs-progs `cmds/device.c`.
+    kernel(
+        "kernel.btrfs-device",
+        "BTRFS ",
+        r"BTRFS error \(device ([^\s):]+)[^)]*\): bdev \S+ errs: (?:wr [1-9]|wr 0, rd [1-9])",
+    ),
+    kernel(
+        "btrfs.device-errors",
+        "_io_errs",
+        r"^\s*\[(/dev/[^\]]+)\]\.(?:read|write)_io_errs\s+[1-9]",
+    ),
+    kernel(
+        "btrfs.corruption",
+        ".corruption_errs",
+        r"^\s*\[(/dev/[^\]]+)\]\.corruption_errs\s+([1-9]\d*)",
+    ),
     smart(
         "smart.failed",
         "self-assessment test result: ",

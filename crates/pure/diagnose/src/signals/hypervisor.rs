@@ -55,6 +55,13 @@ pub static SIGNALS: &[Signal] = &[
         " state: ",
         r"^\s*state: (DEGRADED|SUSPENDED|UNAVAIL|FAULTED|OFFLINE|REMOVED)\b",
     ),
+    // A machine's volume in the list of what has permanent errors. Source: `cmd/zpool/zpool_main.c` (print_error_log),
+    // `zpool_obj_to_path`.
+    pool(
+        "zfs.damaged-volume",
+        "-disk-",
+        r"^\s*(\S*\b(?:vm|base|subvol)-\d+-disk-\d+\S*):<0x[0-9a-f]+>\s*$",
+    ),
     pool(
         "zfs.import",
         "cannot import ",
@@ -124,6 +131,24 @@ pub static SIGNALS: &[Signal] = &[
         "vm.io-error",
         "io-error",
         r"(?:qmp)?status: io-error|VM status: paused \(io-error\)",
+    ),
+    // QEMU's job could not read a disk of the machine (its EIO); what can't be written, others say.
+    // Source: pve-manager `PVE/VZDump.pm` (exec_backup_task), qemu-server `PVE/VZDump/QemuServer.pm`.
+    image(
+        "vzdump.unreadable",
+        "ERROR: Backup of VM ",
+        r"ERROR: Backup of VM (\d+) failed - job failed with err -5\b",
+    ),
+    image(
+        "vzdump.finished",
+        "INFO: Finished Backup of VM ",
+        r"INFO: Finished Backup of VM (\d+)\b",
+    ),
+    // Two lines below one that failed.
+    image(
+        "vzdump.failed-at",
+        "INFO: Failed at ",
+        r"INFO: Failed at (\d{4}-\d\d-\d\d) \d\d:",
     ),
     image(
         "fsck.manually",

@@ -37,7 +37,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// The device itself fails.
-const DEVICE: &[&str] = &[
+pub(super) const DEVICE: &[&str] = &[
     "kernel.medium-error",
     "kernel.io-error",
     "kernel.sense-error",
@@ -47,6 +47,7 @@ const DEVICE: &[&str] = &[
     "kernel.nvme-timeout",
     "kernel.mmc-error",
     "kernel.md-failed",
+    "kernel.btrfs-device",
     "smart.failed",
     "smart.failing-now",
     "smart.pending",
