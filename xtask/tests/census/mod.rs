@@ -115,8 +115,9 @@ fn processes(parents: &HashMap<String, String>, found: &mut BTreeSet<String>) {
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let foreign = theirs.is_some() && theirs != own;
         let ours = || {
+            let groups = text(&format!("/proc/{name}/cgroup"));
             descends(&name, parents)
-                || text(&format!("/proc/{name}/cgroup")).contains("/defib-lab-")
+                || (groups.contains("/defib-lab-") && !of_another(&groups, parents))
         };
         // A lab's holder and its first process, also where nobody is left that they descend from.
         let named = ["defib-lab-", "--kill-child=KILL", "ip link add lab0"];
