@@ -50,7 +50,8 @@ i=0
 while [ $i -lt 60 ] && etcdctl put /lab/fill-$i < /root/big > /dev/null 2>&1; do i=$((i + 1)); done
 rm /root/big
 etcdctl alarm list | grep -q NOSPACE
-kubectl create configmap \"lab-probe-$(date +%s)\" 2>&1 | grep -q 'database space exceeded'";
+kubectl delete configmap lab-probe --ignore-not-found || true
+kubectl create configmap lab-probe 2>&1 | grep -q 'database space exceeded'";
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {

@@ -321,8 +321,7 @@ pub fn lines_by_any_clock<'c>(
     })
 }
 
-/// The host says later that the service came up, that who was away is back, or that it was done after all, and does not
-/// say this again.
+/// The host says later that the service came up, or that who was away is back, and does not say this again.
 fn is_over(cx: &Context<'_>, hit: &Hit) -> bool {
     is_followed(cx, UP, hit) || is_back(cx, hit)
 }
@@ -335,15 +334,8 @@ const AWAY: &[&str] = &[
     "etcd.peer-version",
 ];
 
-/// What is said of somebody, and what ends it: the first group of both says of whom.
-/// Source: etcd `server/etcdserver/api/rafthttp/peer_status.go`: a peer becomes active when a stream to it stands again;
-/// pve-manager `PVE/VZDump.pm`.
-const RETURNS: &[(&[&str], &str)] = &[
-    (AWAY, "etcd.peer-active"),
-    (&["vzdump.unreadable"], "vzdump.finished"),
-];
-
-/// Is everybody that this speaks of back in the same log afterwards?
+/// Is every peer that this speaks of back in the same log afterwards?
+/// Source: etcd `server/etcdserver/api/rafthttp/peer_status.go`: a peer becomes active when a stream to it stands again.
 fn is_back(cx: &Context<'_>, hit: &Hit) -> bool {
     fn of(line: &LogLine) -> Option<&str> {
         line.groups
@@ -353,16 +345,18 @@ fn is_back(cx: &Context<'_>, hit: &Hit) -> bool {
     }
     // Of more lines than are kept nobody knows whom the others name.
     let kept = hit.count <= hit.lines.len() as u64;
-    let end = RETURNS.iter().find(|(away, _)| away.contains(&hit.signal));
-    let Some(((away, back), one)) = end.zip(hit.lines.first().and_then(of)) else {
-        return false;
-    };
+    let one = hit
+        .lines
+        .first()
+        .and_then(of)
+        .filter(|_| AWAY.contains(&hit.signal));
+    let Some(one) = one else { return false };
     if !kept && hit.lines.iter().any(|l| of(l) != Some(one)) {
         return false;
     }
-    // The last that is said of this one in any of these words.
+    // The last that is said of this peer in any of these words.
     let gone = |peer: &str, back: &Moment<'_>| {
-        away.iter()
+        AWAY.iter()
             .flat_map(|s| cx.hits(s))
             .filter(|h| is_own(h, hit))
             .any(|h| {
@@ -372,10 +366,12 @@ fn is_back(cx: &Context<'_>, hit: &Hit) -> bool {
     };
     hit.lines.iter().all(|away| {
         of(away).is_some_and(|peer| {
-            cx.hits(back).filter(|h| is_own(h, hit)).any(|h| {
-                let mut own = h.lines.iter().filter(|l| of(l) == Some(peer));
-                own.any(|l| !gone(peer, &Moment::of(h, l)))
-            })
+            cx.hits("etcd.peer-active")
+                .filter(|h| is_own(h, hit))
+                .any(|h| {
+                    let mut own = h.lines.iter().filter(|l| of(l) == Some(peer));
+                    own.any(|l| !gone(peer, &Moment::of(h, l)))
+                })
         })
     })
 }

@@ -98,7 +98,7 @@ pub fn is_behind(cx: &Context<'_>, later: &Moment<'_>, earlier: &Moment<'_>) -> 
 }
 
 /// The order of lines in a file: that of the command that printed them. What two commands printed has none:
-/// the second may have shown an older log. Nor have several logs that one command printed, `cat /var/log/app/*`.
+/// the second may have shown an older log.
 fn by_place(cx: &Context<'_>, a: &Moment<'_>, b: &Moment<'_>) -> Option<Ordering> {
     let block = |m: &Moment<'_>| {
         cx.cluster
@@ -106,7 +106,7 @@ fn by_place(cx: &Context<'_>, a: &Moment<'_>, b: &Moment<'_>) -> Option<Ordering
             .iter()
             .filter(|f| f.entry == m.entry && f.line <= m.line)
             .filter_map(|f| match &f.value {
-                Value::Ran(words) if shows_log(words) => Some((f.line, words)),
+                Value::Ran(words) if shows_log(words) => Some((f.line, is_reversed(words))),
                 _ => None,
             })
             .max_by_key(|(line, _)| *line)
@@ -115,10 +115,7 @@ fn by_place(cx: &Context<'_>, a: &Moment<'_>, b: &Moment<'_>) -> Option<Ordering
     if of_a.map(|(line, _)| line) != of_b.map(|(line, _)| line) {
         return None;
     }
-    if of_a.is_some_and(|(_, words)| shows_several(words)) {
-        return None;
-    }
-    let reversed = of_a.is_some_and(|(_, words)| is_reversed(words));
+    let reversed = of_a.is_some_and(|(_, r)| r);
     let order = a.line.cmp(&b.line);
     Some(if reversed { order.reverse() } else { order })
 }
@@ -141,25 +138,6 @@ fn shows_log(words: &[String]) -> bool {
                 | "tac"
         )
     })
-}
-
-/// It prints one file behind the other, in the order of their names.
-fn shows_several(words: &[String]) -> bool {
-    let mut own = words.iter().take_while(|w| *w != "|");
-    let Some(program) = own.find(|w| {
-        let name = w.rsplit('/').next().unwrap_or_default();
-        matches!(
-            name,
-            "cat" | "tail" | "head" | "zcat" | "less" | "grep" | "zgrep" | "tac"
-        )
-    }) else {
-        return false;
-    };
-    // What is looked for is no file.
-    let pattern = usize::from(program.ends_with("grep"));
-    let files: Vec<&String> = own.filter(|w| !w.starts_with('-')).skip(pattern).collect();
-    files.iter().any(|f| f.contains(['*', '?', '{']))
-        || files.iter().filter(|f| f.contains('/')).count() > 1
 }
 
 /// It prints the newest line first.
@@ -296,17 +274,6 @@ mod tests {
         }
         let acted = vec![ran(1, "journalctl -f"), ran(5, "systemctl restart k3s")];
         assert_eq!(ordered(acted, a(), b()), Some(Ordering::Less));
-        // Names of files say nothing about which log is the older one.
-        for (several, order) in [
-            ("cat /var/log/pve/tasks/*/UPID:x", None),
-            ("tail -n 5 /var/log/a /var/log/b", None),
-            ("sudo grep ERROR /var/log/a /var/log/a.1", None),
-            ("grep a*b /var/log/a | tail /x /y", Some(Ordering::Less)),
-            ("tail -n 5 /var/log/a", Some(Ordering::Less)),
-            ("kubectl logs -n a/b c", Some(Ordering::Less)),
-        ] {
-            assert_eq!(ordered(vec![ran(1, several)], a(), b()), order, "{several}");
-        }
         // The kernel's seconds begin anew with every boot: other files say nothing.
         assert_eq!(ordered(vec![], a(), at(1, 6, "n1", "")), None);
     }

@@ -197,11 +197,6 @@ const SHOWS: &[(&str, K, &str)] = &[
         K::HostNetworkFailing,
         "flannel has no device",
     ),
-    (
-        "vzdump.unreadable",
-        K::HostStorageFailing,
-        "a machine's disk can't be read",
-    ),
 ];
 
 /// Last words that every Go program with logrus has: whose they are, the line does not say.

@@ -193,24 +193,31 @@ pub static SIGNALS: &[Signal] = &[
     kernel(
         "kernel.btrfs-csum",
         "BTRFS ",
-        r"BTRFS [^(]*\(device ([^\s):]+)[^)]*\): (?:csum failed (?:root|ino) |checksum error at logical |unable to fixup \(regular\) error at logical )(?:.*\(path: ([^)]+)\))?",
+        r"BTRFS [^(]*\(device ([^\s):]+)[^)]*\): (?:csum failed (?:root|ino) |checksum error at logical |unable to fixup \(regular\) error at logical )",
     ),
-    // Read or write errors of the disk itself, as they come; at a mount the counts of all times are said as `info`.
-    // Source: fs/btrfs/volumes.c (`btrfs_dev_stat_print_on_error`); btrfs-progs `cmds/device.c`.
+    // The file is a machine's disk, by the names that hypervisors give.
+    kernel(
+        "kernel.btrfs-image",
+        "BTRFS ",
+        r"BTRFS [^(]*\(device [^)]*\): .*\(path: \S*?(?:\b(?:vm|base)-|\bimages/)(\d+)(?:-disk-|/)",
+    ),
+    // Another copy was good.
+    kernel(
+        "kernel.btrfs-repaired",
+        "BTRFS ",
+        r"BTRFS [^(]*\(device ([^\s):]+)[^)]*\): (?:read error corrected: ino |fixed up error at logical )",
+    ),
+    // Counts of all time, whichever of them has just risen. Source: fs/btrfs/volumes.c
+    // (`btrfs_dev_stat_print_on_error`); btrfs-progs `cmds/device.c`.
     kernel(
         "kernel.btrfs-device",
         "BTRFS ",
-        r"BTRFS error \(device ([^\s):]+)[^)]*\): bdev \S+ errs: (?:wr [1-9]|wr 0, rd [1-9])",
+        r"BTRFS [^(]*\(device [^)]*\): bdev (\S+) errs: (?:wr [1-9]|wr 0, rd [1-9])",
     ),
     kernel(
         "btrfs.device-errors",
         "_io_errs",
         r"^\s*\[(/dev/[^\]]+)\]\.(?:read|write)_io_errs\s+[1-9]",
-    ),
-    kernel(
-        "btrfs.corruption",
-        ".corruption_errs",
-        r"^\s*\[(/dev/[^\]]+)\]\.corruption_errs\s+([1-9]\d*)",
     ),
     smart(
         "smart.failed",

@@ -60,7 +60,13 @@ pub static SIGNALS: &[Signal] = &[
     pool(
         "zfs.damaged-volume",
         "-disk-",
-        r"^\s*(\S*\b(?:vm|base|subvol)-\d+-disk-\d+\S*):<0x[0-9a-f]+>\s*$",
+        r"^\s*\S*\b(?:vm|base|subvol)-(\d+)-disk-\d+(?:@[^\s:]+)?:(?:<0x[0-9a-f]+>|/\S*)\s*$",
+    ),
+    // A device of a pool that had errors in reading or writing. Source: `cmd/zpool/zpool_main.c` (print_status_config).
+    pool(
+        "zfs.device-errors",
+        "ONLINE ",
+        r"^\s+\S+\s+ONLINE\s+(?:[1-9][\d.]*[KMG]?\s+\d\S*|0\s+[1-9][\d.]*[KMG]?)\s+\d\S*",
     ),
     pool(
         "zfs.import",
@@ -132,23 +138,30 @@ pub static SIGNALS: &[Signal] = &[
         "io-error",
         r"(?:qmp)?status: io-error|VM status: paused \(io-error\)",
     ),
-    // QEMU's job could not read a disk of the machine (its EIO); what can't be written, others say.
+    // QEMU's job could not read a disk of the machine (EIO, ENODATA, ETIMEDOUT, EREMOTEIO); what can't be written, others
+    // say.
     // Source: pve-manager `PVE/VZDump.pm` (exec_backup_task), qemu-server `PVE/VZDump/QemuServer.pm`.
     image(
         "vzdump.unreadable",
         "ERROR: Backup of VM ",
-        r"ERROR: Backup of VM (\d+) failed - job failed with err -5\b",
+        r"ERROR: Backup of VM (\d+) failed - job failed with err -(?:5|61|110|121)\b",
     ),
     image(
         "vzdump.finished",
         "INFO: Finished Backup of VM ",
         r"INFO: Finished Backup of VM (\d+)\b",
     ),
-    // Two lines below one that failed.
+    // The line below.
+    image(
+        "vzdump.finished-at",
+        "INFO: Backup finished at ",
+        r"INFO: Backup finished at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)",
+    ),
+    // The line below one that failed.
     image(
         "vzdump.failed-at",
         "INFO: Failed at ",
-        r"INFO: Failed at (\d{4}-\d\d-\d\d) \d\d:",
+        r"INFO: Failed at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)",
     ),
     image(
         "fsck.manually",

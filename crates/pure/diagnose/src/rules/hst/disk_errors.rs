@@ -47,7 +47,6 @@ pub(super) const DEVICE: &[&str] = &[
     "kernel.nvme-timeout",
     "kernel.mmc-error",
     "kernel.md-failed",
-    "kernel.btrfs-device",
     "smart.failed",
     "smart.failing-now",
     "smart.pending",
@@ -64,7 +63,7 @@ const ANSWERS: &[&str] = &[
 ];
 
 /// Devices whose errors say nothing about the host: removable, virtual, empty drives.
-fn is_side_show(line: &host::Told) -> bool {
+pub(super) fn is_side_show(line: &host::Told) -> bool {
     let device = line.group(0);
     [
         "fd0", "sr0", "loop", "nbd", "zram", "/dev/tty", "/dev/pts", "/dev/std", "/proc/", "/sys/",

@@ -5,8 +5,9 @@
 //! ## What it sees
 //! QEMU that marks or finds a qcow2 image corrupt, `qemu-img check` that counts errors, a VM paused by an
 //! I/O error, a guest whose file system check asks for a person. I/O errors in the guest that it names follow from it.
-//! A backup job that can't read a machine's disk, or a scrub that names one, while the file system below finds other bytes
-//! than were written and the disk itself gives no error; the job alone is a question.
+//! A backup job that can't read a machine's disk, while the file system below finds other bytes than were written, of that
+//! disk or at that moment, and the disk itself gives no error; a scrub or a pool's list of permanent errors that names
+//! one. The job alone is a question.
 //!
 //! ## Why it matters
 //! The guest's programs are sound; the ground below them is not. Restarting the VM or the node repairs
@@ -22,8 +23,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::analysis::enospc;
-use crate::analysis::host;
+use defib_model::signal::{Form, Local};
+
+use crate::analysis::host::{self, Told};
+use crate::analysis::{enospc, order};
 use crate::rules::prelude::*;
 
 /// The rule.
@@ -41,14 +44,15 @@ const FILE_SYSTEM: &[&str] = &[
     "kernel.ext4-error",
     "kernel.btrfs-corrupt",
 ];
-/// The file system finds that the bytes of a file, or of its disk, are others than were written.
-const CHANGED: &[&str] = &[
-    "kernel.btrfs-csum",
-    "btrfs.corruption",
-    "zfs.damaged-volume",
+/// The file system finds other bytes than were written, and says that they are a machine's.
+const NAMED: &[&str] = &["kernel.btrfs-image", "zfs.damaged-volume"];
+/// The disk below the file system has failed by itself, some time.
+const DISK: &[&str] = &[
+    "kernel.btrfs-device",
+    "btrfs.device-errors",
+    "zfs.device-errors",
+    "zfs.state",
 ];
-/// The disk below btrfs fails by itself.
-const DISK: &[&str] = &["kernel.btrfs-device", "btrfs.device-errors"];
 /// Errors of the disk below a file system, and what the kernel does of its own accord.
 const BELOW: &[&str] = &[
     "kernel.io-error",
@@ -130,66 +134,92 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// An image whose bytes are others than were written: a backup can't read it, for as long as the logs go, or a scrub
-/// names it.
+/// Fewer lines of a signal than are kept of a log.
+const KEPT: u64 = 5;
+
+/// Seconds within which what the kernel says belongs to a job that fails.
+const BESIDE: i64 = 180;
+
+/// An image whose bytes are others than were written: a backup can't read it, for as long as the logs go, or its file
+/// system names it. Which file `csum failed` speaks of nobody knows, but when.
 fn changed(cx: &Context<'_>, out: &mut Vec<Finding>) {
-    let jobs = host::lines(
-        cx,
+    // No start of k3s makes it whole.
+    let all = |signals: &[&str], meaning: &str| host::all_lines(cx, signals, meaning);
+    let done = all(&["vzdump.finished"], "");
+    let over = |l: &Told<'_>, machine: &str| {
+        let has_time = |l: &Told<'_>| l.line.time.is_some() || l.line.local.is_some();
+        done.iter().any(|d| {
+            let own = d.group(0) == machine && has_time(d) && has_time(l);
+            own && order::is_behind(cx, &d.moment(), &l.moment())
+        })
+    };
+    let mut jobs = all(
         &["vzdump.unreadable"],
         "the backup could not read a disk of the machine",
     );
-    let dates = host::lines(cx, &["vzdump.failed-at"], "it failed then already");
-    let changed = host::lines(
-        cx,
-        CHANGED,
+    // Of many lines the first few are kept: nobody knows when the last one failed.
+    let many = |l: &Told<'_>| l.count > KEPT;
+    jobs.retain(|l| many(l) || !over(l, l.group(0)));
+    let mut named = all(NAMED, "the file system finds other bytes than were written");
+    named.retain(|l| !over(l, l.group(0)));
+    let sums = all(
+        &["kernel.btrfs-csum"],
         "the file system finds other bytes than were written",
     );
-    let disk: Vec<_> = [super::disk_errors::DEVICE, BELOW, DISK]
-        .iter()
-        .flat_map(|signals| host::lines(cx, signals, ""))
-        .collect();
-    let lost = host::lines(cx, &["zfs.state"], "");
-    let named = changed.iter().filter(|l| is_image(l)).cloned();
+    let repaired = all(&["kernel.btrfs-repaired"], "");
+    let mut disk = all(super::disk_errors::DEVICE, "");
+    disk.extend(all(BELOW, ""));
+    disk.retain(|l| !super::disk_errors::is_side_show(l));
+    let doubts = all(DISK, "");
+    let job_hosts = host::by_host(jobs.clone()).len();
     for (id, lines) in host::by_host(jobs.into_iter().chain(named).collect()) {
-        let here = |l: &&host::Told<'_>| host::same_host(l.host.name(), id.name());
-        // An image on a disk that fails, or in a pool that lost one: their rules say so.
-        let failing = |l: &&host::Told<'_>| here(l) && !DISK.contains(&l.signal);
-        if lost.iter().any(|l| here(&l)) || disk.iter().any(|l| failing(&l)) {
+        // What nobody's prompt stands above is of the only host there is.
+        let here = |l: &&Told<'_>| l.host == id || (l.host.name() == "-" && job_hosts < 2);
+        let (own, named): (Vec<_>, Vec<_>) =
+            (lines.iter()).partition(|l| l.signal == "vzdump.unreadable");
+        let failed = Failed::of(cx, &own, &done);
+        if failed.over {
             continue;
         }
-        let jobs: Vec<_> = (lines.iter())
-            .filter(|l| l.signal == "vzdump.unreadable")
+        let whole = repaired.iter().any(|l| here(&l));
+        let machines: BTreeSet<&str> = own.iter().map(|l| l.group(0)).collect();
+        let its = |l: &&&Told<'_>| machines.is_empty() || machines.contains(l.group(0));
+        let mut shown: Vec<&Told<'_>> = named.iter().filter(its).copied().collect();
+        if shown.is_empty() {
+            // A guest's own disk is not what lies below it.
+            let guest = |l: &Told<'_>| ["vd", "xvd"].iter().any(|d| l.group(0).starts_with(d));
+            let beside = |l: &&Told<'_>| here(l) && !guest(l) && failed.is_beside(l);
+            shown.extend(sums.iter().find(beside));
+        }
+        if whole {
+            shown.clear();
+        }
+        let fails = disk.iter().any(|l| here(&l));
+        // A disk that fails, says its own rule; and what was repaired is whole.
+        if shown.is_empty() && (fails || own.is_empty()) {
+            continue;
+        }
+        let sure = !shown.is_empty() && !fails && !doubts.iter().any(|l| here(&l));
+        let all: BTreeSet<&str> = machines
+            .into_iter()
+            .chain(
+                shown
+                    .iter()
+                    .filter(|l| NAMED.contains(&l.signal))
+                    .map(|l| l.group(0)),
+            )
             .collect();
-        let changed: Vec<_> = changed.iter().filter(here).collect();
-        let sure = !changed.is_empty() && !disk.iter().any(|l| here(&l));
-        // btrfs says the same of every read; once it is enough, best of the image itself.
-        let shown = CHANGED.iter().filter_map(|signal| {
-            let mut own = changed.iter().filter(|l| l.signal == *signal);
-            own.clone().find(|l| is_image(l)).or_else(|| own.next())
-        });
-        let own = |l: &&host::Told<'_>| {
-            jobs.iter().any(|job| {
-                job.entry == l.entry && (1..=2).contains(&l.line.line.saturating_sub(job.line.line))
-            })
-        };
-        let days: BTreeSet<&str> = dates.iter().filter(own).map(|l| l.group(0)).collect();
-        let since = match (days.first(), days.len()) {
-            (Some(first), 2..) => format!(", since {first}"),
-            _ => String::new(),
-        };
-        let first = dates.iter().filter(own).min_by_key(|l| l.group(0));
-        let machines: BTreeSet<&str> = jobs.iter().map(|l| l.group(0)).collect();
-        let machines: Vec<&str> = machines.into_iter().collect();
+        let all: Vec<&str> = all.into_iter().collect();
         let mut finding = RULE
             .on(id.clone())
-            .title(match machines.as_slice() {
-                [] => "the image of a VM's disk holds other bytes than were written".to_owned(),
-                some => format!("backups fail because a disk of VM {} can't be read{since}", some.join(", ")),
+            .title(match own.is_empty() {
+                true => format!("the image of a disk of VM {} holds other bytes than were written", all.join(", ")),
+                false => format!("backups fail because a disk of VM {} can't be read{}", all.join(", "), failed.since()),
             })
             .why("The machine may run well for as long as it does not read there; its last good backup is from before the damage.")
-            .cite_all(jobs.last().map(|l| l.evidence.clone()))
-            .cite_all(first.map(|l| l.evidence.clone()))
-            .cite_all(shown.map(|l| l.evidence.clone()))
+            .cite_all(own.last().map(|l| l.evidence.clone()))
+            .cite_all(failed.dates.first().map(|l| l.evidence.clone()))
+            .cite_all(shown.iter().take(2).map(|l| l.evidence.clone()))
             .safe("Which archives are left, and what does the storage below say?", "ls -l /var/lib/vz/dump; dmesg -T | grep -iE 'BTRFS|I/O error'; btrfs device stats /PATH; zpool status -v")
             .check_first("With the VM off: copy the image, and see which parts can't be read.", "qemu-img convert -O raw --salvage /path/to/disk /path/to/copy")
             .dont("Don't let the old backups be pruned: the last good one is from before the damage.");
@@ -201,22 +231,86 @@ fn changed(cx: &Context<'_>, out: &mut Vec<Finding>) {
                 &["vm-disk-image-corrupt", "disk-io-errors", "storage-pool-lost"],
             ),
         };
-        out.push(host::claim(
-            cx,
-            finding,
-            &id,
-            &lines,
-            &[K::HostStorageFailing],
-        ));
+        out.push(finding);
     }
 }
 
-/// Is it a machine's disk that btrfs speaks of? By its name, as hypervisors give them.
-fn is_image(line: &host::Told<'_>) -> bool {
-    let path = line.group(1);
-    line.signal == "kernel.btrfs-csum"
-        && [".qcow2", ".raw", ".img", ".vmdk"]
-            .iter()
-            .any(|ending| path.ends_with(ending))
-        && !path.contains("template/")
+/// When backups of some machines failed.
+struct Failed<'t, 'c> {
+    jobs: &'t [&'t Told<'c>],
+    /// The lines that say when, after the last backup that came to its end; the earliest first.
+    dates: Vec<Told<'c>>,
+    /// Every failure has its date, and a backup came to its end after the last of them.
+    over: bool,
+}
+
+impl<'t, 'c> Failed<'t, 'c> {
+    /// Of these jobs, where their logs are shown; `done` are all that came to their end.
+    fn of(cx: &'c Context<'_>, jobs: &'t [&'t Told<'c>], done: &[Told<'_>]) -> Self {
+        let below = |l: &Told<'_>, above: &Told<'_>| {
+            l.entry == above.entry && l.line.line == above.line.line + 1
+        };
+        let mut dates = host::all_lines(cx, &["vzdump.failed-at"], "it failed then already");
+        dates.retain(|l| jobs.iter().any(|job| below(l, job)));
+        let ends = host::all_lines(cx, &["vzdump.finished-at"], "");
+        let own = |l: &&Told<'_>| {
+            let its = |d: &&Told<'_>| jobs.iter().any(|job| job.group(0) == d.group(0));
+            done.iter().filter(its).any(|d| below(l, d))
+        };
+        let good = ends.iter().filter(own).map(|l| l.group(0)).max();
+        let dated = dates.len() == jobs.len();
+        dates.retain(|l| Some(l.group(0)) > good);
+        dates.sort_by_key(|l| l.group(0));
+        Self {
+            jobs,
+            over: dated
+                && good.is_some()
+                && dates.is_empty()
+                && jobs.iter().all(|l| l.count <= KEPT),
+            dates,
+        }
+    }
+
+    /// For a title: since when, where it failed on more than one day.
+    fn since(&self) -> String {
+        let day = |l: &Told<'c>| l.group(0).split(' ').next().unwrap_or_default();
+        match (self.dates.first().map(day), self.dates.last().map(day)) {
+            (Some(first), Some(last)) if first != last => format!(", since {first}"),
+            _ => String::new(),
+        }
+    }
+
+    /// Was this said while one of them failed? Clocks without a zone are those of one host.
+    fn is_beside(&self, line: &Told<'_>) -> bool {
+        let near = |a: i64, b: i64| (a - b).abs() <= BESIDE;
+        let local = |t: Local| {
+            let days = i64::from(t.month) * 31 + i64::from(t.day);
+            days * 86_400 + i64::from(t.second)
+        };
+        let said = line.line.local.map(local);
+        let dated = self.dates.iter().filter_map(|l| stamp(l.group(0)));
+        let by_local = dated
+            .chain(self.jobs.iter().filter_map(|l| l.line.local))
+            .any(|t| said.is_some_and(|said| near(said, local(t))));
+        let mut jobs = self.jobs.iter();
+        by_local
+            || jobs.any(|job| {
+                (job.line.time.zip(line.line.time))
+                    .is_some_and(|(a, b)| near(a.as_second(), b.as_second()))
+            })
+    }
+}
+
+/// The month, day and time of `2026-11-02 17:33:17`.
+fn stamp(text: &str) -> Option<Local> {
+    let mut numbers = text.split(['-', ' ', ':']).map(str::parse::<u32>);
+    let mut next = || numbers.next()?.ok();
+    let (_, month, day) = (next()?, next()?, next()?);
+    let second = next()? * 3600 + next()? * 60 + next()?;
+    Some(Local {
+        form: Form::Kernel,
+        month: u8::try_from(month).ok()?,
+        day: u8::try_from(day).ok()?,
+        second,
+    })
 }
