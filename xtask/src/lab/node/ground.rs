@@ -25,6 +25,10 @@ use crate::lab::record::ProcessId;
 /// The bridge's address: the nodes' way out, which ends there.
 pub(crate) const GATEWAY: &str = "198.51.100.1";
 
+/// The bridge's card. One that was given none has its lowest port's, and so another one whenever that goes: a node's words
+/// to it would be lost until the node has asked again.
+const CARD: &str = "02:00:c6:33:64:01";
+
 /// The first process. /run is hidden because `ip netns` and systemd-nspawn leave notes there. What loses its parent
 /// comes to this shell, and `wait` buries it.
 const FIRST: &str = r#"
@@ -33,7 +37,7 @@ trap '' HUP INT TERM
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns /run/lock
 ip link set lo up
-ip link add lab0 type bridge
+ip link add lab0 address "$2" type bridge
 ip address add "$1/24" dev lab0
 ip link set lab0 up
 echo ready
@@ -84,7 +88,7 @@ impl Ground {
         let errors = File::create(log).map_err(file("create", log))?;
         command
             .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
-            .args(["--mount", "--net", "sh", "-c", FIRST, "lab", GATEWAY])
+            .args(["--mount", "--net", "sh", "-c", FIRST, "lab", GATEWAY, CARD])
             .env("PATH", PATH)
             .current_dir("/")
             .stdin(Stdio::null())
