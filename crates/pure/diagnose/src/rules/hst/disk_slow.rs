@@ -100,7 +100,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
     ));
     let seconds = host::lines(cx, SECONDS, "this took seconds");
     let seconds = host::by_host(seconds.into_iter().filter(|l| !waited(&l.text)).collect());
-    let slow = host::by_host(host::lines(cx, SLOW, "this took longer than etcd expects"));
+    let slow = host::lines(cx, SLOW, "this took longer than etcd expects");
+    let slow = host::by_host(slow.into_iter().filter(|l| !waited(&l.text)).collect());
     let lost = host::by_host(host::lines(cx, LOST, "leases and requests run out of time"));
     let hosts: std::collections::BTreeSet<&EntityId> = disk
         .keys()
@@ -131,6 +132,8 @@ fn check(cx: &Context<'_>, out: &mut Vec<Finding>) {
             && heard_on(cx, &["k3s.leader-election-lost"], host)
             && !apart
             && !kine
+            && !elects
+            && !heard_on(cx, LEADERLESS, host)
         {
             72
         } else if !la.is_empty() && !apart {
